@@ -15,7 +15,34 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-from fine_tune import kernels, perplexity, rows
+import torch
+
+WIDTH = 256  # tokens of a row
+
+
+def kernels(model):
+    """The weights of the blocks' linear layers by name."""
+    head = model.get_output_embeddings()
+    return {
+        name: module.weight
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and module is not head
+    }
+
+
+def rows(tokenizer, folder, language, first, last):
+    """Windows of a text of some lines, each with the BOS in front that models such as Gemma have met texts with."""
+    lines = (folder / f"{language}.txt").read_text(encoding="utf-8").split("\n")[first : last + 1]
+    ids = tokenizer("\n".join(lines), add_special_tokens=False).input_ids
+    bos = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    step = WIDTH - len(bos)
+    return torch.tensor([bos + ids[i : i + step] for i in range(0, len(ids) - step + 1, step)])
+
+
+@torch.no_grad()
+def perplexity(model, held_out):
+    losses = [model(input_ids=row[None], labels=row[None]).loss for row in held_out]
+    return float(torch.stack(losses).mean().exp())
 
 
 def told(name, before, after):
@@ -61,7 +88,6 @@ def arrays(model, dequantised=lambda module: module.weight):
 
 def torchao_ways():
     """Configurations by name."""
-    import torch
     import torchao.quantization as ao
     from torchao.quantization.granularity import PerGroup
 
@@ -87,7 +113,6 @@ def by_torchao(load, _):
 
 
 def by_bitsandbytes(load, _):
-    import torch
     from bitsandbytes.functional import dequantize_4bit
     from transformers import BitsAndBytesConfig
 
@@ -118,7 +143,6 @@ def by_llmcompressor(load, calibration):
 
 
 def of_model(folder, flores, language):
-    import torch
     import transformers
 
     def load(dtype=torch.float32, **options):
@@ -148,7 +172,6 @@ def of_model(folder, flores, language):
 
 
 def write(folder, out, files):
-    import torch
     import transformers
 
     def load(**options):

@@ -6,6 +6,8 @@ translation,google/gemma-3-270m,data.
 jaxprune sweep --config sweep_study:translation,MODEL,DATA --workdir runs/study/translation
 """
 
+from itertools import zip_longest
+
 from ml_collections import ConfigDict
 
 from jaxprune.config import base_config, pick
@@ -39,7 +41,8 @@ PARTS: dict[str, dict[str, str | int]] = {
 
 
 def get_config(argument: str | None = None) -> ConfigDict:
-    part, model, data = (argument or "translation,google/gemma-3-270m,data").split(",")
+    given, defaults = (argument or "").split(","), ("translation", "google/gemma-3-270m", "data")
+    part, model, data = (one or default for one, default in zip_longest(given, defaults))
     config = base_config()
     config.model, config.output.hf = model, False
     # draws of 492 lines and more; no sample is cut

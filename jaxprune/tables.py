@@ -159,6 +159,12 @@ def grouped_columns(groups: Sequence[Group], *bodies: Sequence[Sequence[str]]) -
     """
     header = [name for group in groups for name in group.columns]
     widths = _widths([header, *(row for rows in bodies for row in rows)])
+    last = -1
+    for group in groups:  # a title that is wider than its columns widens the last of them
+        first, last = last + 1, last + len(group.columns)
+        inside = sum(widths[first : last + 1]) + len(_GAP) * (last - first)
+        widths[last] += max(0, len(group.title) - inside)
+        header[last] = header[last].rjust(widths[last])
     titles, left = [], iter(widths)
     for group in groups:
         inside = [*islice(left, len(group.columns))]

@@ -77,6 +77,12 @@ def test_every_part_is_a_sweep_of_as_many_models_as_planned(part, models, data):
         assert plan.jobs(variant, config)["perplexity"]
 
 
+def test_a_part_alone_has_the_default_model_and_data():
+    config = STUDY["get_config"]("highest")
+    assert (config.model, config.pruning.drop) == ("google/gemma-3-270m", "highest")
+    assert config.calibration.data == "data/ntrex"
+
+
 def test_collected_scores_give_the_figures_of_the_sweep(data, tmp_path, monkeypatch):
     config = STUDY["get_config"](f"languages,nano/bloom,{data}")
     config.update_from_flattened_dict({

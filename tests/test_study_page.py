@@ -174,6 +174,7 @@ def test_sparsegpt_agrees_if_its_intervals_contain_wandas_changes(read):
     assert [one.agrees for one in hypotheses.sparsegpt(parts)] == [True, True]
     parts = read("translation", log_perplexity=0.5) | read("sparsegpt")
     assert [one.agrees for one in hypotheses.sparsegpt(parts)] == [True, False]
+    assert study.verdict_of(hypotheses.sparsegpt(parts)) == OPEN
 
 
 def test_costs_are_means_over_draws(read):

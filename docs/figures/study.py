@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -118,7 +118,8 @@ def hypothesis_table(parts: Mapping[str, Scores]) -> str:
             continue
         interval = shown(one.mean, one.interval, measure)
         rows.append([*row, f"{len(values)}", interval, p_value(one.holm), f"{one.verdict}"])
-    for one in hypotheses.sparsegpt(parts) or [None]:
+    repeated = hypotheses.sparsegpt(parts)
+    for one in repeated or [None]:
         row = ["H7: translation − monolingual, 50%, SparseGPT"]
         if one is None:
             rows.append([*row, *[""] * 3, MISSING])
@@ -126,10 +127,14 @@ def hypothesis_table(parts: Mapping[str, Scores]) -> str:
         measure = one.measure
         row[0] += f", {measure.name}; by Wanda {signed(one.wanda, measure)}"
         interval = shown(one.mean, one.interval, measure)
-        verdict = statistics.SUPPORTED if one.agrees else statistics.OPEN
-        rows.append([*row, f"{hypotheses.DRAWS['sparsegpt']}", interval, "", verdict])
-    header = ("comparison, measure", "draws", "change [95%]", "p", "")
+        rows.append([*row, f"{hypotheses.DRAWS['sparsegpt']}", interval, "", verdict_of(repeated)])
+    header = ("comparison, measure", "draws", "change [95%]", "p, Holm", "")
     return "\n".join(pipes(header, rows))
+
+
+def verdict_of(repeated: Sequence[hypotheses.Repeated]) -> str:
+    """The verdict of H7."""
+    return statistics.SUPPORTED if all(one.agrees for one in repeated) else statistics.OPEN
 
 
 def shown(mean: float, interval: tuple[float, float], measure: statistics.Measure) -> str:
@@ -164,6 +169,8 @@ def numbers(parts: Mapping[str, Scores]) -> dict[str, str]:
             lower = (f"{-100 * np.expm1(x):.0f}" for x in (one.mean, *one.interval[::-1]))
             made[f"{name} lower"] = "{}% [{}, {}]".format(*lower)
     made |= study_costs.prose(parts)
+    if repeated := hypotheses.sparsegpt(parts):
+        made["H7 verdict"] = verdict_of(repeated)
     return made | {f"{name} verdict": text for name, text in statistics.verdicts(found).items()}
 
 

@@ -26,6 +26,8 @@ MODELS = STUDY / "models.json"
 PARTS = ("translation", "languages", "code", "highest", "sparsegpt")
 # The part whose masks are compared with each other.
 COMPARED = "languages"
+# The part whose models translate.
+TRANSLATED = "highest"
 TASKS = ("xnli", "sentiment")
 
 
@@ -35,15 +37,18 @@ def collect(runs: Path) -> None:
     for part in PARTS:
         sweeps = [runs / part, *sorted(runs.glob(f"{part}-*"))]
         found = [run for sweep in sweeps if sweep.is_dir() for run in sorted(sweep.iterdir())]
-        if not (finished := [run for run in found if is_finished(run)]):
+        if not (finished := [run for run in found if is_finished(run, part)]):
             continue
         arrays = read_arrays(STUDY / f"{part}.npz")
         for run in finished:
             arrays |= of_run(run)
         if part == COMPARED:
-            arrays |= shared_weights([run for run in finished if "-draw" in run.name])
+            shared = shared_weights([run for run in finished if "-draw" in run.name])
+            if {*arrays.get("masks/models", ())} <= {*shared.get("masks/models", ())}:
+                arrays |= shared
         np.savez_compressed(STUDY / f"{part}.npz", **arrays)
-        models[part] = models.get(part, {}) | {run.name: origin(run) for run in finished}
+        before = models.get(part, {})
+        models[part] = before | {run.name: origin(run, before.get(run.name)) for run in finished}
     lines = (
         f"{json.dumps(part)}: {{\n"
         + ",\n".join(f"  {json.dumps(name)}: {json.dumps(one)}" for name, one in found.items())
@@ -61,13 +66,12 @@ def read_arrays(file: Path) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def is_finished(run: Path) -> bool:
+def is_finished(run: Path, part: str) -> bool:
     """Whether a model is pruned and evaluated; all its files are as they were written."""
+    last = TRANSLATION if part == TRANSLATED else PERPLEXITY
     folders = [file.parent for file in run.glob(f"*/{sealed.TABLE}") if file.parent.name != "hf"]
     pruned = run.name == "dense" or ((run / "report.json").is_file() and is_complete(run))
-    return (
-        pruned and (run / PERPLEXITY) in folders and not any(map(any, map(sealed.faults, folders)))
-    )
+    return pruned and (run / last) in folders and not any(map(any, map(sealed.faults, folders)))
 
 
 def of_run(run: Path) -> dict[str, np.ndarray]:
@@ -104,8 +108,11 @@ def shared_weights(runs: list[Path]) -> dict[str, np.ndarray]:
     return {"masks/models": names, "masks/shared": both / both.diagonal()[:, None]}
 
 
-def origin(run: Path) -> dict[str, str]:
-    """What made a model: digests of the code, of the input and of the result, and the CPU."""
+def origin(run: Path, before: dict[str, str] | None) -> dict[str, str]:
+    """What made a model: digests of the code, of the input and of the result, and the CPU.
+
+    The CPU is this machine's, unless `before` is of the same model: another machine may have made it.
+    """
     metrics_json = json.loads((run / PERPLEXITY / "metrics.json").read_text(encoding="utf-8"))
     made = {"evaluated": metrics_json["model_sha256"][:16], "cpu": cpu()}
     made |= {name: metrics_json["environment"][name] for name in ("jax", "jaxprune")}
@@ -113,6 +120,8 @@ def origin(run: Path) -> dict[str, str]:
         report = json.loads((run / "report.json").read_text(encoding="utf-8"))
         made |= {"code": report["identity"]["code"][:16]}
         made |= {name: digest[:16] for name, digest in report["digests"].items()}
+    if before and before | {"cpu": cpu()} == made:
+        return before
     return made
 
 

@@ -42,7 +42,10 @@ def identities(workload: Workload, model: Model, dtype: str, beams: int = 1) -> 
         }
         found[task.task.name] = {"protocol": task.protocol, **by_language("rows", rows)}
     if workload.texts:
-        found[PERPLEXITY] = by_language("characters", workload.texts)
+        parts = {code: [text, text.starts] for code, text in workload.texts.items()}
+        found[PERPLEXITY] = {
+            **by_language("characters", workload.texts), **language_digests(_CONTENT, parts)
+        }  # fmt: skip
     if sentences := workload.sentences:
         pairs = {code: [*one.pairs, *one.demonstrations] for code, one in sentences.items()}
         first = next(iter(sentences.values()))

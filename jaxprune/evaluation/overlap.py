@@ -7,13 +7,14 @@ from typing import Any
 
 from jaxprune.calibration import line_digests
 from jaxprune.errors import InputError
+from jaxprune.evaluation.scoring import PlainText
 from jaxprune.hf import Model
 from jaxprune.ledger import pruned_digest, read_report
 from jaxprune.tables import count
 
 
 def calibration_overlap(
-    model: Model, texts: Mapping[str, str], workdir: Path | None
+    model: Model, texts: Mapping[str, PlainText], workdir: Path | None
 ) -> dict[str, dict[str, int]]:
     """The key `calibration_overlap` of perplexity's metrics.json, if a text has lines of the calibration set.
 
@@ -34,7 +35,7 @@ def calibration_overlap(
     shared = {
         code: len(found)
         for code, text in (texts.items() if calibrated else ())
-        if (found := calibrated.intersection(line_digests(text.split("\n"))))
+        if (found := calibrated.intersection(line_digests(text.lines)))
     }
     return {"calibration_overlap": shared} if shared else {}
 

@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation.config import EvaluateConfig
 from jaxprune.evaluation.scoring import PERPLEXITY, PlainText, texts
 from jaxprune.evaluation.tasks import TaskQuestions, languages_of, load_task, questions
 from jaxprune.evaluation.translation import (
     TRANSLATION,
     Sentences,
-    import_sacrebleu,
     languages,
+    metrics_of,
     read_sentences,
 )
 from jaxprune.ledger import PROGRESS
@@ -69,13 +69,19 @@ def read_workload(
         plain = texts(fields.perplexity, codes, fields.rows, fields.perplexity_lines)
     sentences = {}
     if (data := fields.translation) is not None:
-        import_sacrebleu("metrics")  # fails now, not after hours of work
         calibration = config.calibration
+        metrics_of(calibration.target)  # fails now, not after hours of work
         for code in languages_by_name(TRANSLATION) or languages(data, calibration.target):
             if code != calibration.target:
                 sentences[code] = read_sentences(
                     data, code, calibration, rows=fields.translation_rows, seed=config.seed
                 )
+        if not sentences:
+            raise refusal(
+                "evaluation.languages",
+                fields.languages,
+                f"a language to translate into {calibration.target}",
+            )
     return Workload(tasks, plain, sentences)
 
 

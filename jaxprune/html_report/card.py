@@ -78,7 +78,9 @@ def _measured(
     perplexities = run.metrics.get(PERPLEXITY, {}).get("languages", {})
     lines += _perplexity(perplexities, (against.perplexity if against else None) or {})
     if lines and against:  # below the first title
-        notes = comparison.evaluation_notes(against, "the dense model", _THIS)
+        sides = "the dense model", _THIS
+        notes = comparison.evaluation_notes(against, *sides)
+        notes += [f"{capitalized(one)}." for one in comparison.left_out_notes(against, *sides)]
         lines[1:1] = [line for note in notes for line in ("", note)]
     accuracy = {
         task: {code: figure["accuracy"] for code, figure in scored["languages"].items()}

@@ -9,6 +9,7 @@ from jaxprune.calibration import sentences
 from jaxprune.config.validate import base_config, validate
 from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.evaluation.overlap import calibration_overlap
+from jaxprune.evaluation.scoring import texts
 from jaxprune.html_report import write_report
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs import calibration_batches, pruned_model
@@ -77,11 +78,19 @@ def test_the_overlap_is_named_in_output_metrics_page_and_card(place, capsys):
 
 
 def test_a_variant_of_a_sweep_has_the_overlap_of_its_own_run(place):
-    texts, expected = calibrated(place)
+    plain, expected = calibrated(place)
+    rows = place / "rows"  # the same lines, as rows
+    rows.mkdir()
+    for code, text in plain.items():
+        lines = (json.dumps({"text": line}) for line in text.splitlines())
+        (rows / f"{code}.jsonl").write_text("\n".join(lines))
     dense = jp.load(CHECKPOINTS["bloom"])
     pruned = pruned_model(dense, place / "run")
-    assert calibration_overlap(pruned, texts, place / "run") == {"calibration_overlap": expected}
-    assert calibration_overlap(dense, texts, place / "run") == {}
+    for folder in (place / "text", rows):
+        read = texts(str(folder), None, None)
+        found = calibration_overlap(pruned, read, place / "run")
+        assert found == {"calibration_overlap": expected}
+        assert calibration_overlap(dense, read, place / "run") == {}
 
 
 def test_other_lines_and_unknown_runs_have_none(place, capsys):

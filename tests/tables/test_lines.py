@@ -41,8 +41,13 @@ def test_titles_stand_over_their_columns_and_rules_over_the_bodies():
 
 
 def test_a_title_that_is_wider_than_its_columns_is_whole():
-    lines = grouped_columns([Group("", ("",)), Group("a long title", ("A",))], [["en", "1"]])
-    assert lines[0].endswith("a long title")
+    groups = [Group("", ("",)), Group("a long title", ("A", "B")), Group("", ("C",))]
+    assert grouped_columns(groups, [["en", "1", "2", "3"]]) == [
+        "    a long title",
+        "    A          B  C",
+        "-------------------",
+        "en  1          2  3",
+    ]
 
 
 def test_pipes_are_markdown():

@@ -1,7 +1,7 @@
 """Sentences → few-shot prompts → hypotheses → BLEU and chrF."""
 
 from jaxprune.evaluation.translation.bleu import compare_systems as compare_systems
-from jaxprune.evaluation.translation.bleu import import_sacrebleu as import_sacrebleu
+from jaxprune.evaluation.translation.bleu import metrics_of as metrics_of
 from jaxprune.evaluation.translation.evaluate import evaluate_translation as evaluate_translation
 from jaxprune.evaluation.translation.results import TRANSLATION as TRANSLATION
 from jaxprune.evaluation.translation.results import LanguageScores as LanguageScores

@@ -17,10 +17,10 @@ def translation_scores(
     """Corpus BLEU and chrF with sacrebleu's defaults for the target language, and their signatures by metric.
 
     Raises:
-      InputError: sacrebleu is not installed.
+      InputError: as `metrics_of`.
     """
     scores, signatures = {}, {}
-    for name, metric in _metrics(target).items():
+    for name, metric in metrics_of(target).items():
         scores[name] = metric.corpus_score(list(hypotheses), [list(references)]).score
         signatures[name] = str(metric.get_signature())
     return LanguageScores(**scores, rows=len(references)), signatures
@@ -42,9 +42,9 @@ def compare_systems(
     Raises:
       InputError: as `translation_scores`.
     """
-    paired_test = import_sacrebleu("significance").PairedTest
+    paired_test = _import("significance").PairedTest
     comparisons = {}
-    for name, metric in _metrics(target).items():
+    for name, metric in metrics_of(target).items():
         test = paired_test(
             [("a", list(a)), ("b", list(b))],
             {name: metric},
@@ -68,13 +68,20 @@ def compare_systems(
     return comparisons
 
 
-def _metrics(target: str) -> dict[str, Any]:
-    metrics = import_sacrebleu("metrics")
-    return {"bleu": metrics.BLEU(trg_lang=target), "chrf": metrics.CHRF()}
+def metrics_of(target: str) -> dict[str, Any]:
+    """BLEU, with the tokenizer of the target language, and chrF.
+
+    Raises:
+      InputError: sacrebleu, or the tokenizer of a language such as Japanese, is not installed.
+    """
+    metrics = _import("metrics")
+    try:
+        return {"bleu": metrics.BLEU(trg_lang=target), "chrf": metrics.CHRF()}
+    except RuntimeError as error:
+        raise InputError(f"translation: {' '.join(str(error).split())}") from None
 
 
-def import_sacrebleu(module: str) -> Any:
-    """A module of sacrebleu; InputError if it is not installed."""
+def _import(module: str) -> Any:
     try:
         return importlib.import_module(f"sacrebleu.{module}")
     except ImportError:

@@ -16,6 +16,7 @@ from jaxprune.evaluation.comparison import compare_runs, comparison_text
 from jaxprune.evaluation.comparison.write import comparison_markdown
 from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.evaluation.identity import identities
+from jaxprune.evaluation.scoring import PlainText
 from jaxprune.evaluation.translation import Sentences
 from jaxprune.evaluation.translation.sentences import Pair
 from jaxprune.evaluation.workload import Workload
@@ -162,6 +163,15 @@ def test_the_digest_of_a_tokenizer_is_of_its_rules(other_tokenizer, tmp_path):
     about = tmp_path / "saved" / "tokenizer_config.json"
     about.write_text(json.dumps(json.loads(about.read_text()) | {"eos_token": "<pad>"}))
     assert jp.load(tmp_path / "saved").tokenizer_digest != same
+
+
+def test_other_parts_of_a_text_are_another_evaluation():
+    """As after `index.tsv` was added; the intervals are over parts."""
+    model, found = jp.load(CHECKPOINTS["bloom"]), []
+    for parts in ((0, 0), (0, 1)):
+        text = PlainText.joined(["un chat", "deux"], parts, between="\n")
+        found.append(identities(Workload([], {"fr": text}, {}), model, "float32"))
+    assert found[0] != found[1]
 
 
 def write_translation(run, shown, beams=1, tokens=128):

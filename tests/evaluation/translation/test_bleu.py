@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from jaxprune.errors import InputError
 from jaxprune.evaluation.translation import bleu
 from jaxprune.evaluation.translation.bleu import compare_systems, translation_scores
 
@@ -33,6 +34,19 @@ def spoiled(lines, share, seed=0):
         " ".join(rng.choice(WORDS) if rng.random() < share else word for word in line.split())
         for line in lines
     ]
+
+
+def test_a_tokenizer_that_is_not_installed_is_one_line(monkeypatch):
+    def fail(trg_lang):
+        raise RuntimeError(
+            f"{trg_lang} requires extra dependencies.\n\n  pip install sacrebleu[ja]"
+        )
+
+    monkeypatch.setattr("sacrebleu.metrics.BLEU", fail)
+    with pytest.raises(
+        InputError, match=r"^translation: ja requires .* pip install sacrebleu\[ja\]$"
+    ):
+        bleu.metrics_of("ja")
 
 
 def test_the_comparison_finds_the_better_system(monkeypatch):

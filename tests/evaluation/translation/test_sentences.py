@@ -8,6 +8,8 @@ import pytest
 
 import jaxprune as jp
 from jaxprune.calibration import CalibrationFields
+from jaxprune.config.validate import base_config, validate
+from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.summary import translation_table
 from jaxprune.evaluation.translation.bleu import translation_scores
@@ -174,3 +176,13 @@ def test_xnli_needs_demonstrations_from_elsewhere(tmp_path):
     xnli(tmp_path, "en", [("c", "d")])
     with pytest.raises(jp.InputError, match=r"contains neither <language>\.txt nor dev/"):
         read(tmp_path, "fr")
+
+
+def test_the_target_alone_is_no_language_to_translate(tmp_path):
+    config = base_config()
+    config.model, config.evaluation.tasks = "nano", ""
+    config.evaluation.languages, config.evaluation.translation = "en", "nano"
+    with pytest.raises(
+        jp.InputError, match=r"evaluation.languages: got 'en'; allowed: a language to"
+    ):
+        evaluate_from_config(validate(config, prunes=False), tmp_path / "run")
