@@ -162,8 +162,8 @@ def grouped_columns(groups: Sequence[Group], *bodies: Sequence[Sequence[str]]) -
     last = -1
     for group in groups:  # a title that is wider than its columns widens the last of them
         first, last = last + 1, last + len(group.columns)
-        inside = sum(widths[first : last + 1]) + len(_GAP) * (last - first)
-        widths[last] += max(0, len(group.title) - inside)
+        room = sum(widths[first : last + 1]) + len(_GAP) * (last - first)
+        widths[last] += max(0, len(group.title) - room)
         header[last] = header[last].rjust(widths[last])
     titles, left = [], iter(widths)
     for group in groups:

@@ -6,7 +6,9 @@ next owner neither reads nor keeps what a killed one left. A request of a killed
 until the next owner has finished, its journal lists these files too.
 """
 
+import contextlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -105,11 +107,13 @@ class Mirror:
     def _local(self) -> dict[str, _Facts]:
         """The finished files of the workdir, and those of progress/ itself."""
         found = {}
-        for path in self._folder.rglob("*"):
+        paths = (Path(folder, name) for folder, _, names in os.walk(self._folder) for name in names)
+        for path in paths:
             name = path.relative_to(self._folder).as_posix()
-            if path.is_file() and _is_finished(PurePosixPath(name)):
-                status = path.stat()
-                found[name] = (status.st_size, status.st_mtime_ns)
+            if _is_finished(PurePosixPath(name)):
+                with contextlib.suppress(FileNotFoundError):  # renamed or removed by the run
+                    status = path.stat()
+                    found[name] = (status.st_size, status.st_mtime_ns)
         return found
 
 

@@ -44,7 +44,7 @@ def staged(address: str) -> Iterator[Path]:
         mirror = None
         try:
             mirror = Mirror(store, workdir)
-            with _repeated(_PAUSE, mirror.push):
+            with _repeated(_PAUSE, lambda: None if ownership.is_lost else mirror.push()):
                 yield workdir
         finally:
             if mirror is not None:

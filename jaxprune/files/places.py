@@ -65,7 +65,8 @@ def _downloaded(address: str, in_parts: str | None, beside: tuple[str, ...]) -> 
             for name, facts in found.items()
             if old.get(name) == facts and (folder / name).is_file()
         }
-        write_json(record, kept)  # what is replaced now is not trusted if this stops
+        # what is downloaded now is in the record, but not trusted, if this stops
+        write_json(record, {**dict.fromkeys(found, (-1, "")), **kept})
         for name in old.keys() - kept.keys():
             with contextlib.suppress(FileNotFoundError):
                 if pointer := pointer_at(folder / name):

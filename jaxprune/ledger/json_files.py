@@ -61,9 +61,10 @@ class Allocated(TypedDict, total=False):
 
 
 class PrunedBefore(TypedDict):
-    """The run that was recovered: its config.json, and keys of its report.json."""
+    """The pruning run before a recovery: its config.json and keys of its report.json; configs of earlier recoveries."""
 
     config: dict[str, Any]
+    recoveries: NotRequired[list[dict[str, Any]]]
     tokens: dict[str, Count]
     languages: NotRequired[dict[str, dict[str, Count]]]
     allocation: NotRequired[Allocated]

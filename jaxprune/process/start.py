@@ -65,7 +65,7 @@ def check_system() -> None:
     Raises:
       OSError: names the limit.
     """
-    cores = os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0))
     least = _ADDRESSES + cores * _ADDRESSES_PER_CORE
     for name, limit, needed in (
         ("memory: RLIMIT_AS (ulimit -v) in bytes", resource.RLIMIT_AS, least),

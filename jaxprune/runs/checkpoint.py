@@ -81,7 +81,7 @@ def save(
     bits = None if packed_masks is None else packed_masks.to_tree()
     trees: dict[str, Any] = {"params": params, "masks": bits}
     given = {name: tree for name, tree in trees.items() if tree is not None}
-    save_trees(Path(path).expanduser(), given, dict(metadata or {}), overwrite)
+    save_trees(Path(path), given, dict(metadata or {}), overwrite)
 
 
 def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:

@@ -1,5 +1,6 @@
 """Config and report of a run → facts in words, which the card, the page and the terminal share."""
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -178,11 +179,16 @@ def details(
 ) -> Iterator[tuple[str, str]]:
     """Command, versions and digests, as (name, value)."""
     name = {"model": report["origin"]["name"]}
-    pruned = "PRUNED" if "pruned" in report else "RUN"
-    yield "command", as_code(command_line("prune", {**fields, **name}, PRUNE_FIELDS, pruned))
-    if "pruned" in report:
-        config = {**recovery, **name, "recovery.run": pruned}
-        yield "and", as_code(command_line("recover", config, RECOVER_FIELDS, "RUN"))
+    recoveries: list[Mapping[str, Any]] = []
+    if before := report.get("pruned"):
+        flat = (flatten_dict(one, sep=".") for one in before.get("recoveries", []))
+        recoveries = [*({**recovery, **one} for one in flat), recovery]
+    earlier = ["PRUNED", *(f"RECOVERED{n}" for n in range(1, len(recoveries)))]
+    runs = [*earlier[: len(recoveries)], "RUN"]
+    yield "command", as_code(command_line("prune", {**fields, **name}, PRUNE_FIELDS, runs[0]))
+    for config, (run, made) in zip(recoveries, itertools.pairwise(runs), strict=True):
+        config = {**config, **name, "recovery.run": run}
+        yield "and", as_code(command_line("recover", config, RECOVER_FIELDS, made))
     yield "versions", versions(report)
     yield "SHA-256 of the masks", as_code(report["digests"]["masks"])
     if "changed" in report["digests"]:

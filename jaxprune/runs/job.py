@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import threading
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class Job:
       blocks: the folder of the unfinished run, its finished layers and choices → the changed blocks, in order. What it
         computes before it returns is the stage "allocate".
       about: additional content of report.json, after the last block.
+      by_block: whether blocks become ready one after the other, so that SIGTERM waits for the present one.
     """
 
     model: Model
@@ -46,6 +48,7 @@ class Job:
     choose: Callable[[ledger.Begun | None], Chosen]
     blocks: Callable[[Path, Finished, Chosen], Generator[PrunedBlock, None, None]]
     about: Callable[[], Mapping[str, Any]]
+    by_block: bool = True
 
 
 def write_blocks(job: Job, workdir: Path, *, began: float, overwrite: bool) -> dict[str, Any]:
@@ -103,7 +106,8 @@ def _write(
     """
     model, config = job.model, job.config
     # Closes the generator at once if a write fails, so that the progress bar ends before the error is printed.
-    with contextlib.closing(blocks), outputs, termination() as terminated:
+    until_block = termination() if job.by_block else contextlib.nullcontext(threading.Event())
+    with contextlib.closing(blocks), outputs, until_block as terminated:
         for block in blocks:
             outputs.add(block)
             if hosts.any_of(terminated.is_set()):

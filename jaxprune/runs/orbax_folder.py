@@ -37,7 +37,7 @@ def save_trees(
 
     Host arrays are first sharded over all devices, as in Orbax each process writes the shards of its devices.
     """
-    folder = folder.absolute()
+    folder = folder.expanduser().absolute()
     unfinished = sealed.unfinished_name(folder)
     if hosts.is_first():
         sealed.check_replaceable(folder, overwrite)
@@ -90,6 +90,7 @@ def _check_files(folder: Path, item: str) -> None:
 
 def whole(folder: Path) -> Path:
     """The absolute path of a complete folder; InputError for any other."""
+    folder = folder.expanduser()
     if not all((folder / name).is_file() for name in ("_CHECKPOINT_METADATA", sealed.TABLE)):
         raise InputError(f"{folder}: no complete checkpoint; expected a folder that jaxprune saved")
     return folder.absolute()

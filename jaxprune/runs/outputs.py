@@ -18,10 +18,18 @@ from jaxprune.files import sealed
 from jaxprune.hf import HfWriter, Model, load, stack_layers
 from jaxprune.models import Params
 from jaxprune.passes import ActivationStats, Sums, stack
-from jaxprune.pruning import PackedMasks, PrunedBlock, hash_changed, hash_masks, hash_weights
+from jaxprune.pruning import (
+    FinishedLayer,
+    PackedMasks,
+    PrunedBlock,
+    hash_changed,
+    hash_masks,
+    hash_weights,
+)
 from jaxprune.runs import checkpoint, figures
 from jaxprune.runs.card import model_card
 from jaxprune.runs.layer_file import LAYERS, layer_file, write_layer
+from jaxprune.runs.orbax_folder import restore_tree, whole
 from jaxprune.runs.planning import PruneConfig
 
 
@@ -91,9 +99,9 @@ def _fill_checkpoint(model: Model, config: PruneConfig, folder: Path) -> Filling
 
 
 def _checkpointed_blocks(folder: Path) -> Callable[[int], Params] | None:
-    params = checkpoint.restore(folder).params
-    if params is None:
+    if not (whole(folder) / "params").is_dir():
         return None
+    params = restore_tree(folder / "params", None)
     return lambda layer: jax.tree.map(lambda leaf: leaf[layer], params["blocks"])
 
 
@@ -145,8 +153,12 @@ def _fill_layers(model: Model, config: PruneConfig, folder: Path) -> Filling | N
             write_layer(layer_file(folder, block.layer), block.finished)
 
     def close(pruned: PrunedLayers) -> None:
-        if folder.is_dir():
-            sealed.seal(folder)
+        if not folder.is_dir():
+            return
+        for number in range(model.config.n_layers):
+            if not (file := layer_file(folder, number)).exists():  # ignored, so unchanged
+                write_layer(file, FinishedLayer(pruned.masks.layer(number).unpack(), {}, {}, {}))
+        sealed.seal(folder)
 
     return Filling(close, add)
 

@@ -123,7 +123,7 @@ def prune_to_workdir(
 
 def _lines(config: PruneConfig, batches: Sequence[Batch]) -> list[str]:
     """Digests of the lines in the calibration set."""
-    if config.calibration.stats and not batches:
+    if config.calibration.stats and not batches and config.settings.needs_statistics:
         # a run lists them, a folder of statistics does not
         saved_run = ledger.read_report(local_path(config.calibration.stats)) or {}
         return saved_run.get("calibration_lines", [])

@@ -55,10 +55,7 @@ def recover_from_config(
     run = _run_of(config)
     report = _finished_report(run)
     model = load(config.model, config.revision)
-    if report["models"]["dense"] != model.source.fingerprint.digest:
-        raise InputError(
-            f"model: got {config.model}, another model than the dense one of {run}; allowed: that one, unchanged"
-        )
+    _check_dense(model, config.model, run, report)
     if run.resolve() == workdir.resolve():
         raise InputError(f"--workdir: {workdir} is recovery.run itself; allowed: another folder")
     texts = dataclasses.replace(config.calibration, tokens=ALL, stats=None)  # not for statistics
@@ -79,8 +76,7 @@ def recover_from_config(
     batches = calibration_batches(config, model)
     mesh = device_mesh(config.mesh.data, config.mesh.model)
     how = (config.calibration, config.seed, config.compat)
-    of_run: dict[str, Any] = {"config": before}
-    of_run |= {name: value for name, value in report.items() if name in _OF_PRUNING}
+    of_run = _pruned_before(report, before)
     job = Job(
         model=model,
         config=config,
@@ -93,6 +89,7 @@ def recover_from_config(
             mesh=mesh, finished=finished, progress=hosts.is_first(), saved=saved_fit(folder), **chosen,
         ),
         about=lambda: {"pruned": of_run},
+        by_block=fields.how == "block",
     )  # fmt: skip
     done = write_blocks(job, workdir, began=began, overwrite=overwrite)
     if hosts.is_first():
@@ -176,12 +173,15 @@ def recover(
         check(name, getattr(fields, name), fields_of(RecoveryFields)[name])
     for name, value, rule in (("seed", seed, SEED), ("dtype", dtype, DTYPE)):
         check(name, value, rule)
+    start: object = pruned
+    if isinstance(start, str | Path):
+        start = _read_run(model, local_path(start))
     teacher = None
-    if isinstance(pruned, Model):
-        teacher, model = teacher_of(model, pruned), pruned
+    if isinstance(start, Model):
+        teacher, model = teacher_of(model, start), start
     blocks = list(
         recover_blocks(
-            model, batches, _layers(pruned), fields, teacher=teacher, dtype=dtype, seed=seed,
+            model, batches, _layers(start), fields, teacher=teacher, dtype=dtype, seed=seed,
             mesh=mesh, samples_per_device=samples_per_device, progress=progress,
         )
     )  # fmt: skip
@@ -191,11 +191,25 @@ def recover(
     return result
 
 
+def _check_dense(model: Model, name: str, run: Path, report: Report) -> None:
+    if report["models"]["dense"] != model.source.fingerprint.digest:
+        raise InputError(
+            f"model: got {name}, another model than the dense one of {run}; allowed: that one, unchanged"
+        )
+
+
+def _read_run(model: Model, run: Path) -> Model | Callable[[int], FinishedLayer]:
+    """The smaller model of a finished run, or the layers of the pruned one."""
+    report = _finished_report(run)
+    _check_dense(model, str(model.folder), run, report)
+    return load(run / "hf") if "shrunk" in report else pruned_layers(run)
+
+
 def _layers(pruned: object) -> Callable[[int], FinishedLayer]:
     if isinstance(pruned, Model):
         return whole_layers(pruned.config)
-    if isinstance(pruned, str | Path):
-        return pruned_layers(local_path(pruned))
+    if callable(pruned):
+        return pruned
     if not isinstance(pruned, PruneResult):
         raise refusal(
             "pruned", pruned, "the result of jaxprune.prune, a smaller model, or a workdir"
@@ -231,6 +245,13 @@ def _finished_report(run: Path) -> Report:
     if wrong := next(ledger.file_faults(run, report, by_size=True), None):
         raise InputError(f"recovery.run: {run}: {wrong}; allowed: an unchanged run")
     return report
+
+
+def _pruned_before(report: Report, config: dict[str, Any]) -> dict[str, Any]:
+    """The record of the pruning run, and of the recoveries after it, of a run with this report and config."""
+    if earlier := report.get("pruned"):
+        return {**earlier, "recoveries": [*earlier.get("recoveries", []), config]}
+    return {"config": config} | {name: one for name, one in report.items() if name in _OF_PRUNING}
 
 
 def _pruning(given: dict[str, Any], run: Path) -> PruningFields:

@@ -7,6 +7,7 @@ from typing import Any
 from jaxprune import ledger
 from jaxprune.calibration import by_kind, by_language, sampled_lines, set_tokens
 from jaxprune.devices import device_mesh, hosts
+from jaxprune.errors import refusal
 from jaxprune.files import read_json
 from jaxprune.hf import HfWriter, Model, load, origin_of
 from jaxprune.ledger import CONFIG, Report
@@ -16,10 +17,11 @@ from jaxprune.runs.frame import Chosen, write_run
 from jaxprune.runs.machine import environment
 from jaxprune.runs.outputs import OUTPUTS
 from jaxprune.runs.pipeline import calibration_batches
-from jaxprune.runs.planning import RecoverConfig
+from jaxprune.runs.planning import OutputFields, RecoverConfig
 from jaxprune.runs.saved_fit import saved_fit
 from jaxprune.runs.shrink import print_smaller
 from jaxprune.runs.smaller_card import smaller_card
+from jaxprune.schema import fields_of
 from jaxprune.shrinking import teacher_of
 
 # The parts of a config that it reads.
@@ -50,14 +52,23 @@ def recover_smaller(
 
     Returns:
       The content of report.json.
+
+    Raises:
+      InputError: a field of `output`, which it does not read, has another value than its default.
     """
+    for name, field in fields_of(OutputFields).items():
+        if (value := getattr(config.output, name)) != field.default:
+            raise refusal(f"output.{name}", value, f"{field.default}, of a smaller model")
     smaller = load(run / "hf")
     ledger.check_workdir(workdir, model.folder, OUTPUTS)
     batches, fields = calibration_batches(config, smaller), config.recovery
     every = config.json()
-    identity = ledger.run_identity(smaller, every, batches, more)
-    mesh, tokens = device_mesh(config.mesh.data, config.mesh.model), set_tokens(batches)
     read = {name: every[name] for name in _READ}
+    # of `output` only hf/ is written, and always
+    identity = ledger.run_identity(
+        smaller, {**read, "pruning": {}, "output": {"hf": True}}, batches, more
+    )
+    mesh, tokens = device_mesh(config.mesh.data, config.mesh.model), set_tokens(batches)
 
     def fill(folder: Path, chosen: Chosen) -> dict[str, Any]:
         clock, losses = Clock(began), list[tuple[float, float]]()

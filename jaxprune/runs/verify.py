@@ -44,7 +44,7 @@ def _faults(run: Path, report: Report, progress: bool) -> Iterator[str]:
     yield from file_faults(run, report)
     try:
         layers = checkpoint.restore_packed_masks(run / "checkpoint").layers
-    except (InputError, ValueError, OSError, KeyError) as error:
+    except (InputError, ValueError, OSError, LookupError) as error:
         yield f"checkpoint: {_line(error)}"
         return
     yield from (f"checkpoint: {fault}" for fault in _mask_faults(layers, report))
@@ -55,7 +55,7 @@ def _faults(run: Path, report: Report, progress: bool) -> Iterator[str]:
             if block is not None:
                 of_weights = _weight_faults(block, layers, report, f"verify {name}", progress)
                 yield from (f"{name}: {fault}" for fault in of_weights)
-        except (InputError, ValueError, OSError, KeyError) as error:
+        except (InputError, ValueError, OSError, LookupError) as error:
             yield f"{name}: {_line(error)}"
 
 

@@ -330,13 +330,17 @@ def test_a_run_whose_workdir_was_taken_uploads_nothing_more(quick, monkeypatch):
             Store(ADDRESS, "--workdir").create("progress/owner-000002.json", b"{}")
             while not ends:
                 threading.Event().wait(0.01)
+            (folder / "progress").mkdir(exist_ok=True)
+            (folder / "progress/layer_00000.npz").write_bytes(b"of this run")
+            threading.Event().wait(0.2)  # for more than the pause between uploads
             (folder / "report.json").write_text("{}")
 
     with pytest.raises(
         InputError, match=f"another run has {ADDRESS}; the results of this"
     ) as error:
         run()
-    assert "report.json" not in Store(ADDRESS, "--workdir").facts()
+    uploaded = Store(ADDRESS, "--workdir").facts().keys()
+    assert not uploaded & {"report.json", "progress/layer_00000.npz"}
     assert Path(str(error.value).rpartition(" ")[2]).is_dir()
 
 
@@ -452,6 +456,25 @@ def test_a_folder_is_downloaded_once_and_what_changed_again(cache, memory, monke
         "fr.txt": b"deux",
     }
     assert downloads == [{"fr.txt", "deep/sw.txt", "en.txt"}, {"fr.txt"}]
+
+
+def test_files_of_a_download_that_stopped_are_removed_with_their_objects(
+    cache, memory, monkeypatch
+):
+    for name in ("fr.txt", "sw.txt"):
+        memory.pipe_file(f"bucket/texts/{name}", name.encode())
+
+    def stops(self, names, folder):
+        (folder / "fr.txt").write_bytes(b"fr.txt")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "download", stops)
+        with pytest.raises(KeyboardInterrupt):
+            local_path("memory://bucket/texts")
+    memory.rm_file("bucket/texts/fr.txt")
+    places._downloaded.cache_clear()
+    assert contents(local_path("memory://bucket/texts")) == {"sw.txt": b"sw.txt"}
 
 
 def test_an_address_with_nothing_is_named(cache):

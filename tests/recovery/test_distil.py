@@ -1,6 +1,7 @@
 """Recovery end to end: torch's divergence and gradients, resume between epochs, models that it cannot fit."""
 
 import json
+import signal
 
 import jax
 import jax.numpy as jnp
@@ -161,10 +162,18 @@ def test_it_resumes_with_the_same_bits(
     module, name, count, epochs, distilled, tmp_path, monkeypatch, tokens
 ):
     config, _, report = distilled
+    handlers, fitted = [signal.getsignal(signal.SIGTERM)], distil.fit
+
+    def fit_or_end(*arguments, **options):
+        handlers.append(signal.getsignal(signal.SIGTERM))
+        return fitted(*arguments, **options)
+
     with monkeypatch.context() as patch:
+        patch.setattr(distil, "fit", fit_or_end)
         patch.setattr(module, name, after(count, getattr(module, name)))
         with pytest.raises(CrashError):
             recover_from_config(config, tmp_path)
+    assert handlers == handlers[:1] * 2  # a signal ends it, as its state is saved
     steps, step = [], fit.step
     monkeypatch.setattr(fit, "step", lambda *a, **k: steps.append(0) or step(*a, **k))
     again = recover_from_config(config, tmp_path)

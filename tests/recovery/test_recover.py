@@ -243,6 +243,19 @@ def test_a_recovered_model_is_recovered_again(runs, tokens, tmp_path):
     first = report_of(done)["losses"]
     for (before, after), (_, earlier) in zip(report["losses"], first, strict=True):
         assert after <= before < 1.1 * earlier
+    card = (tmp_path / "hf/README.md").read_text()
+    runs = ("PRUNED", "RECOVERED1", "RUN")
+    for command, source, made in zip(("prune", *["recover"] * 2), ("", *runs), runs, strict=False):
+        said = f"jaxprune {command} --config base --workdir {made} "
+        [line] = [line for line in card.splitlines() if said in line]
+        assert f"--config.recovery.run={source}" in line or not source
+    dense = jp.load(model)
+    again = jp.recover(dense, tmp_path, jp.token_batches(str(tokens)), epochs=1, progress=False)
+    assert (
+        jp.masks.overlap(again.masks, jp.checkpoint.restore(done / "checkpoint").masks).overall == 1
+    )
+    with pytest.raises(jp.InputError, match="another model than the dense one of"):
+        jp.recover(jp.load("nano/bloom"), done, jp.token_batches(str(tokens)))
 
 
 def test_what_is_no_finished_run_of_the_model_is_refused(runs, tokens, tiny_folder, tmp_path):

@@ -118,6 +118,16 @@ def test_it_resumes_with_the_same_bits(recovered, tmp_path, monkeypatch, capsys)
     assert 0 < done == len(steps)
 
 
+def test_a_run_in_memory_and_settings_without_effect(smaller, tmp_path):
+    model = jp.load("nano/bloom")
+    batches = jp.demonstrations(jp.load(smaller / "hf").tokenizer, "nano", samples=4)
+    found = jp.recover(model, smaller, batches, how="distil", epochs=1, progress=False)
+    assert found.report["losses"][0][1] <= found.report["losses"][0][0]
+    config = nano(recovery__run=str(smaller), output__card=False)
+    with pytest.raises(InputError, match=r"output.card: got False; allowed: True, of a smaller"):
+        recover_from_config(config, tmp_path / "run")
+
+
 def test_a_model_of_others_is_refused(smaller, tiny_folder, tmp_path):
     with pytest.raises(InputError, match=r"recovery.how: got 'block'; allowed for a smaller model"):
         recover_from_config(

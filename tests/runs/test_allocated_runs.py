@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 from jobs import on_tokens
@@ -10,8 +11,10 @@ import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.html_report import write_report
 from jaxprune.ledger import run_identity
+from jaxprune.runs import pruned_model
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.planning import plan_from_config, print_plan
+from jaxprune.runs.verify import verify
 from jaxprune.sweeps.plan import check_sweep
 
 NANO = "jaxprune/nano/checkpoints/bloom"
@@ -28,7 +31,7 @@ def rows_of(printed):
     return dict(line.split(None, 1) for line in printed.splitlines() if line.strip())
 
 
-def test_the_content_of_a_file_is_of_the_on_tokens(tiny_folder, tokens, tmp_path):
+def test_the_content_of_a_file_is_of_the_job(tiny_folder, tokens, tmp_path):
     files = [tmp_path / name for name in ("one.json", "moved.json")]
     for file in files:
         file.write_text("[0.4, 0.6, 0.5]")
@@ -46,6 +49,17 @@ def test_the_content_of_a_file_is_of_the_on_tokens(tiny_folder, tokens, tmp_path
     assert identity(config.pruning.allocation)[1] == before
     files[0].write_text("[0.4, 0.5, 0.6]")
     assert identity(files[0])[1] != before
+
+
+def test_layers_that_a_method_leaves_as_they_are_count_as_written(tiny_folder, tokens, tmp_path):
+    config = on_tokens(
+        tiny_folder("bloom"), tokens, pruning__criterion="sparsegpt", pruning__ignore="1/*"
+    )
+    prune_from_config(config, tmp_path / "run")
+    assert verify(tmp_path / "run", progress=False) == []
+    model = jp.load(tiny_folder("bloom"))
+    block = pruned_model(model, tmp_path / "run").block(1)
+    jax.tree.map(np.testing.assert_array_equal, block, model.block(1))
 
 
 def test_plan_card_and_page_show_the_layers(tiny_folder, tokens, tmp_path, capsys):

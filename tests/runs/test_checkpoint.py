@@ -57,6 +57,13 @@ def test_round_trip(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 
+def test_home_is_expanded_in_both_directions(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    checkpoint.save("~/c", masks=masks())
+    assert_bits(checkpoint.restore("~/c").masks, masks())
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
+
+
 def test_parts_that_were_not_saved_are_none(tmp_path):
     checkpoint.save(tmp_path / "masks", masks=masks())
     checkpoint.save(tmp_path / "params", params=params())

@@ -46,6 +46,7 @@ def test_what_is_the_same_everywhere_has_no_picture(tmp_path):
         ("uneven", kept(0.5, last=0.6), None, {"sparsity.png"}),
         ("both", kept(0.5, last=0.6), stats(), {"sparsity.png", "magnitudes.png"}),
     ):
+        (tmp_path / name).mkdir()
         draw(tmp_path / name, layers, of)
         found = list((tmp_path / name).iterdir())
         assert {file.name for file in found} == pictures

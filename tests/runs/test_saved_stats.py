@@ -54,6 +54,13 @@ def test_a_second_mask_needs_no_pass(measured, tmp_path, monkeypatch):
     assert verify(tmp_path / "saved", progress=False) == []
 
 
+def test_a_criterion_without_data_has_no_lines_of_saved_statistics(measured, tmp_path):
+    fields = {"calibration.stats": str(measured[0]), "pruning.criterion": "magnitude"}
+    report = prune_from_config(job(**fields), tmp_path / "run")
+    assert measured[1]["calibration_lines"]
+    assert not report["calibration_lines"]
+
+
 def test_statistics_of_probe_do_as_well(measured, tmp_path):
     _, report = measured
     model = jp.load("nano/bloom")

@@ -72,6 +72,12 @@ def test_dropped_weights_that_are_not_zero_are_counted(run):
     assert second.startswith("hf: weights: SHA-256 ")
 
 
+def test_an_export_of_other_sizes_is_a_fault(run, tiny_folder):
+    shutil.rmtree(run / "hf")
+    shutil.copytree(tiny_folder("bloom"), run / "hf")
+    assert any(fault.startswith("hf: ") for fault in verify(run, progress=False))
+
+
 def test_one_bit_of_a_kept_weight_is_found(run):
     change_tensor(run, KERNEL, nudged)
     damaged, fault = verify(run, progress=False)

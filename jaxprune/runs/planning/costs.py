@@ -44,7 +44,8 @@ class Work:
       stored: dtype of the checkpoint.
       hf: whether the pruned model is written, with embedding and head.
       params: whether all parameters are kept on the host for the Orbax checkpoint.
-      text: whether samples are made from text, with a tokenizer.
+      samples: number of those that are made from text, with a tokenizer; 0 for token ids.
+      updates: whether the method changes weights, which are then written beside the masks.
       gram: whether Gram matrices are measured and factored, as for SparseGPT.
       by_site: whether they are measured at one site at a time, as memory is short.
     """
@@ -57,7 +58,8 @@ class Work:
     stored: str = "float32"
     hf: bool = True
     params: bool = False
-    text: bool = False
+    samples: int = 0
+    updates: bool = False
     gram: bool = False
     by_site: bool = False
 
@@ -157,7 +159,7 @@ def flops(work: Work) -> int:
     """Operations of the products in all passes over all samples; of attention only causal pairs within windows.
 
     A statistics pass omits a block's last product, and no pass but that of an allocation computes the last block's
-    output.
+    output. Passes that are repeated by site are not counted.
     """
     config = work.config
     kernels = sum(kernel_sizes(config).values())
@@ -219,10 +221,11 @@ def bytes_read(work: Work, machines: Machines) -> int:
 
 
 def bytes_written(work: Work) -> int:
-    """Bytes of masks, and of every copy of the pruned model that is written."""
-    masks = work.config.n_layers * sum(kernel_sizes(work.config).values()) // 8
+    """Bytes of masks and changed kernels, and of every copy of the pruned model that is written."""
+    kernels = work.config.n_layers * sum(kernel_sizes(work.config).values())
+    layers = kernels // 8 + size_of(work.stored) * kernels * work.updates
     whole = size_of(work.stored) * size(work.config)
-    return 2 * masks + whole * (work.hf + work.params)  # progress/ has a copy of the masks
+    return 2 * layers + whole * (work.hf + work.params)  # progress/ has a copy
 
 
 def _activations(work: Work, machines: Machines, samples: int, length: int) -> int:
@@ -303,7 +306,7 @@ def host_memory(work: Work, machines: Machines, samples_per_device: int) -> dict
     block = part_size(config, "blocks")
     converted = 0 if work.dtype == work.stored else 2 * block * size_of(work.dtype)
     parts = {
-        "process": PROCESS + work.text * (TOKENIZER + TOKEN * config.vocab_size),
+        "process": PROCESS + bool(work.samples) * (TOKENIZER + TOKEN * config.vocab_size),
         "states": 4 * tokens * width,
         "blocks": 3 * block * stored + converted,
         "masks": config.n_layers * kernels // 8 + 2 * kernels,

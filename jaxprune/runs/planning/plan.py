@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 from jax.sharding import Mesh
@@ -15,7 +16,7 @@ from jaxprune.hf import STORED, hub, load
 from jaxprune.ledger import Begun
 from jaxprune.models import ModelConfig, attention_path, load_config, published, site_widths
 from jaxprune.passes import SAMPLES_PER_DEVICE
-from jaxprune.pruning import kernel_shares, layer_shares
+from jaxprune.pruning import Method, kernel_shares, layer_shares
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.config import PruneConfig
 from jaxprune.runs.planning.costs import CHIPS, Chip, Machines, Work
@@ -95,29 +96,32 @@ def check_fits(plan: Plan) -> None:
 
 def _others(plan: Plan) -> Iterator[tuple[str, Plan]]:
     """Settings that need less memory, and their plans; those with the smallest effect first."""
-    work, machines = plan.work, plan.machines
+    work, machines, needed = plan.work, plan.machines, list[str]()
 
-    def other(work: Work, machines: Machines) -> Plan:
-        return planned(work, machines, plan.room, plan.chip)
+    def other(setting: str, work: Work, machines: Machines) -> tuple[str, Plan]:
+        return " and ".join([*needed, setting]), planned(work, machines, plan.room, plan.chip)
 
+    slimmer: list[tuple[str, dict[str, Any]]] = []
     if work.params:
-        yield "output.params=false", other(dataclasses.replace(work, params=False), machines)
-    slim = dataclasses.replace(work, params=False)
+        slimmer.append(("output.params=false", {"params": False}))
     if work.propagate == "site":
-        slim = dataclasses.replace(slim, propagate="block")
-        yield "pruning.propagate=block", other(slim, machines)
+        slimmer.append(("pruning.propagate=block", {"propagate": "block"}))
+    for setting, change in slimmer:
+        work = dataclasses.replace(work, **change)
+        yield other(setting, work, machines)
+        needed.append(setting)
     for model in (2, 4, 8, 16):
         if model > machines.model and machines.devices % model == 0 and not machines.cpu:
             apart = dataclasses.replace(machines, data=machines.devices // model, model=model)
-            yield f"mesh.data={apart.data} and mesh.model={model}", other(slim, apart)
+            yield other(f"mesh.data={apart.data} and mesh.model={model}", work, apart)
     if work.dtype == "float32" and (not machines.cpu or product_dtype("bfloat16") != "float32"):
-        slim = dataclasses.replace(slim, dtype="bfloat16")
-        yield "dtype=bfloat16", other(slim, machines)
-    total = sum(count for count, _ in slim.groups)
-    for part in (2, 4, 8):
-        fewer = tuple((-(-count // part), length) for count, length in slim.groups)
-        settings = f"calibration.samples={total // part}"
-        yield settings, other(dataclasses.replace(slim, groups=fewer), machines)
+        work = dataclasses.replace(work, dtype="bfloat16")
+        yield other("dtype=bfloat16", work, machines)
+        needed.append("dtype=bfloat16")
+    for part in (2, 4, 8) if work.samples else ():
+        fewer = tuple((-(-count // part), length) for count, length in work.groups)
+        settings = f"calibration.samples={max(1, work.samples // part)}"
+        yield other(settings, dataclasses.replace(work, groups=fewer), machines)
 
 
 # Plans of a run at its start, and of a config alone.
@@ -197,7 +201,8 @@ def _work(
         stored=stored,
         hf=run.output.hf,
         params=run.output.params,
-        text=bool(groups) and KINDS[run.calibration.kind].reads_text,
+        samples=run.calibration.samples if groups and KINDS[run.calibration.kind].reads_text else 0,
+        updates=isinstance(settings.method, Method) and settings.method.updates_weights,
         gram="gram" in {one.name for one in run.settings.method.statistics},
     )
 

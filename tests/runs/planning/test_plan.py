@@ -321,6 +321,23 @@ def test_a_smaller_micro_batch_where_two_rows_do_not_fit():
         plan.check_fits(shared)
 
 
+def test_the_allowed_setting_names_all_that_fit_needs():
+    work = Work(config=CONFIGS["bloom"], groups=((64, 4096), (64, 4096)), params=True, samples=64)
+    machines, slim = Machines(platform="tpu"), {"params": False, "dtype": "bfloat16"}
+    halved = dataclasses.replace(work, **slim, groups=((32, 4096), (32, 4096)))
+    room = (None, sum(plan.planned(halved, machines, (None, None)).host.values()))
+    needed = r"allowed: output.params=false and dtype=bfloat16 and calibration.samples=32"
+    with pytest.raises(jp.InputError, match=needed):
+        plan.check_fits(plan.planned(work, machines, room))
+
+
+def test_changed_kernels_are_written_twice():
+    work = Work(config=CONFIGS["bloom"], groups=(), stored="bfloat16")
+    kernels = 3 * sum(costs.kernel_sizes(work.config).values())
+    more = costs.bytes_written(dataclasses.replace(work, updates=True)) - costs.bytes_written(work)
+    assert more == 2 * 2 * kernels
+
+
 def test_host_memory_within_a_fifth_of_what_a_process_takes(tmp_path, monkeypatch, capfd):
     """Most of it is Python and its packages; benchmarks/memory.py does the same for large models."""
     arguments = (
