@@ -71,7 +71,7 @@ def prune(folder):
     """Writes what a pruning run leaves, without parameters."""
     config = {
         "model": "bigscience/bloom-560m",
-        "calibration": {"source": "fr", "target": "en"},
+        "calibration": {"kind": "translation", "source": "fr", "target": "en"},
         "pruning": {"criterion": "wanda", "sparsity": 0.3, "pattern": "unstructured"},
     }
     write_json(folder / "config.json", config)

@@ -4,7 +4,6 @@ import dataclasses
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -13,7 +12,7 @@ from jaxprune.calibration.batches import SetKey
 from jaxprune.calibration.combinations import SUM, Combination
 from jaxprune.calibration.languages import LANGUAGES
 from jaxprune.errors import InputError, refusal, shown
-from jaxprune.files import parse_json, read_text
+from jaxprune.files import json_of_file
 from jaxprune.schema import is_number
 
 _WEIGHTS = "weights"
@@ -84,7 +83,7 @@ def weights_of(value: object) -> tuple[tuple[str, float], ...]:
     """
     pairs = value
     if isinstance(value, str) and value.endswith(".json"):
-        pairs = parse_json(read_text(Path(value).expanduser()), value)
+        pairs = json_of_file(value, "weights")
     elif isinstance(value, str):
         parts = [_ONE.fullmatch(part) for part in value.split(",")]
         if not all(parts):

@@ -168,7 +168,9 @@ def _read_lines(path: Path) -> list[str]:
 
 
 def hub_id(name: str | Path, field: str) -> str:
-    """The name, if it is a valid hub id; otherwise an InputError that starts with `field`."""
+    """The name, if it is a valid hub id and no file; otherwise an InputError that starts with `field`."""
+    if Path(name).exists():
+        raise InputError(f"{field}: {str(name)!r} is a file; expected a folder or a hub id")
     if not re.fullmatch(_HUB_ID, str(name)):
         raise InputError(f"{field}: no folder {str(name)!r}, and it is no hub id (owner/name)")
     return str(name)

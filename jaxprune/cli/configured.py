@@ -113,6 +113,12 @@ def leave_torch_alone() -> None:
     del sys.modules["torch"]
 
 
+def check_chip(chip: str | None) -> None:
+    """Rejects --chip without --plan."""
+    if chip is not None:
+        raise InputError(f"--chip: got {chip!r}; allowed: with --plan")
+
+
 def define_processes() -> None:
     """Defines the flags for a job on several hosts, each of which runs the same command."""
     flags.DEFINE_boolean(

@@ -25,6 +25,10 @@ def config_file(given: str) -> str:
     known = ready_configs()
     if name in known:
         return f"{known[name]}{colon}{argument}"
+    if Path(name).is_file() and name.endswith(".json"):
+        raise InputError(
+            f"--config: {name}: not a Python file; allowed: FILE.py, {', '.join(known)}"
+        )
     if Path(name).is_file():
         return given
     if name.endswith(".py"):

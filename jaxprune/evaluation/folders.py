@@ -13,7 +13,13 @@ from jaxprune.evaluation.metrics_json import METRICS
 from jaxprune.evaluation.scoring import Scored
 from jaxprune.files import sealed, write_json
 from jaxprune.hf import Model
-from jaxprune.ledger import MODEL_DIGEST, difference, read_score_origin
+from jaxprune.ledger import (
+    MODEL_DIGEST,
+    difference,
+    pruned_digest,
+    read_report,
+    read_score_origin,
+)
 
 
 def clear_folders(
@@ -31,12 +37,18 @@ def clear_folders(
       InputError: a folder has the scores of another model or of other questions (names the difference), or files
         that this package did not write.
     """
+    report, digest = read_report(workdir) or {}, model.source.fingerprint.digest
+    if report and digest not in (report.get("models", {}).get("hf"), pruned_digest(report)):
+        raise InputError(
+            f"--workdir: {workdir} is the workdir of another model; allowed: {workdir / 'hf'} as the model, or another "
+            "folder"
+        )
     others = []
     for name, identity in wanted.items():
         sealed.check_replaceable(workdir / name, overwrite=True, where="--workdir: ")
         file = workdir / name / METRICS
         written = _read(file, overwrite)
-        is_model = written.get(MODEL_DIGEST) in (None, model.source.fingerprint.digest)
+        is_model = written.get(MODEL_DIGEST) in (None, digest)
         differs = identity is None or difference(written.get(IDENTITY, {}), identity)
         if is_model and not differs:
             continue

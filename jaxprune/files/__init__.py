@@ -4,6 +4,7 @@ from jaxprune.files import sealed as sealed
 from jaxprune.files.arrays import BROKEN_ZIP as BROKEN_ZIP
 from jaxprune.files.arrays import read_npz as read_npz
 from jaxprune.files.arrays import write_npz as write_npz
+from jaxprune.files.json_text import json_of_file as json_of_file
 from jaxprune.files.json_text import parse_json as parse_json
 from jaxprune.files.objects import pointer_at as pointer_at
 from jaxprune.files.objects import with_bytes as with_bytes

@@ -2,9 +2,11 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any, NoReturn
 
 from jaxprune.errors import InputError, shown
+from jaxprune.files.regular import read_text
 
 
 def parse_json(
@@ -43,3 +45,11 @@ def parse_json(
     except (ValueError, RecursionError) as error:  # JSON and UTF-8 errors are ValueErrors
         raise InputError(f"{where}: {broken.format(str(error)[:200])}") from error
     return value
+
+
+def json_of_file(name: str, field: str) -> Any:
+    """The value of a .json file that a field names; InputError if it is missing or broken."""
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise InputError(f"{field}: no file {name!r}")
+    return parse_json(read_text(path), name)

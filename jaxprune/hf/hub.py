@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 from jaxprune.files import local_path
 from jaxprune.nano import MODELS
 
@@ -40,6 +40,8 @@ def config_folder(model: str, revision: str | None = None) -> Path:
 
 def _local(model: str) -> Path | None:
     path = local_path(MODELS.get(model, model), in_parts="*.safetensors", beside=BESIDE)
+    if model.startswith("nano/") and not path.exists():
+        raise refusal("model", model, ", ".join(MODELS))
     if path.exists() and not path.is_dir():
         raise InputError(f"{model}: is a file; expected a Hugging Face folder or a hub id")
     return path if path.is_dir() else None

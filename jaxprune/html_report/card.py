@@ -11,7 +11,6 @@ from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import sealed
 from jaxprune.html_report import verdicts
 from jaxprune.html_report.accuracy import cells_without_prior
-from jaxprune.html_report.facts import measured_speed
 from jaxprune.html_report.files import RunFiles
 from jaxprune.html_report.plain import ABOUT_CONTINUATIONS, continued_rows
 from jaxprune.ledger import MODEL_DIGEST, has_card
@@ -88,8 +87,6 @@ def _measured(
     }
     if note := overlap_note(run.metrics.get(PERPLEXITY, {})):
         lines += [note, ""]
-    if dense and (speed := measured_speed(dense, run)):
-        lines += ["## Speed", "", f"{capitalized(speed)}.", ""]
     lines += _continuations(run, dense)
     return Measured(lines, accuracy)
 

@@ -2,8 +2,8 @@
 
 import shlex
 
+from jaxprune.calibration import KINDS
 from jaxprune.evaluation.config import EvaluateConfig
-from jaxprune.evaluation.metrics_json import MetricsFile
 from jaxprune.evaluation.overlap import overlap_note
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import short_names
@@ -50,7 +50,6 @@ def _facts(run: RunFiles, before: RunFiles | None) -> dict[str, object]:
         facts |= {name: f"{old} before, {new} after" for name, old, new in sizes(report)}
         facts["recovered on"] = _calibration(report, config.get("calibration", {}))
         facts["recovered"] = mean_loss(report)
-        facts["speed"] = before and measured_speed(before, run)
     elif report:
         how = config.get("pruning", {})
         spread = how.get("allocation", UNIFORM.name)
@@ -63,7 +62,7 @@ def _facts(run: RunFiles, before: RunFiles | None) -> dict[str, object]:
         )
         facts["recovered"] = mean_loss(report)
         facts["files of the weights"] = file_sizes(report)
-        facts["speed"] = _speed(run, before)
+        facts["speed"] = _speed(run)
     return facts
 
 
@@ -84,36 +83,16 @@ def _calibration(report: Report, settings: CalibrationSettings) -> str | None:
     if settings.get("stats"):
         codes = {code: None for by_code in report.get("languages", {}).values() for code in by_code}
         return f"saved statistics{''.join(f', {code}' for code in codes)}; {tokens}"
-    known = {"source", "target"} <= settings.keys()
-    return f"{settings['source']} → {settings['target']}; {tokens}" if known else tokens
+    if not {"kind", "source", "target"} <= settings.keys() or settings["kind"] not in KINDS:
+        return tokens
+    target = f" → {settings['target']}" if KINDS[settings["kind"]].has_target else ""
+    return f"{settings['source']}{target}; {tokens}"
 
 
-def _speed(run: RunFiles, before: RunFiles | None) -> str:
+def _speed(run: RunFiles) -> str:
     pattern = run.config.get("pruning", {}).get("pattern", UNSTRUCTURED)
     kernels = "" if pattern == UNSTRUCTURED else f" without kernels for the pattern {pattern}"
-    text = f"unchanged{kernels}: zeros are stored and multiplied like other numbers"
-    measured = before and measured_speed(before, run)
-    return f"{text}; {measured}" if measured else text
-
-
-def measured_speed(before: RunFiles, after: RunFiles) -> str | None:
-    """Tokens a second of both runs in the evaluation of perplexity; None if they ran on other devices or versions."""
-    sides = [run.metrics.get(PERPLEXITY, {}) for run in (before, after)]
-    rates = [rate for rate in map(_rate, sides) if rate]
-    environments = [side.get("environment") for side in sides]
-    if len(rates) < 2 or None in environments or environments[0] != environments[1]:
-        return None
-    shown = " and ".join(f"{rate:,.0f}" for rate in rates)
-    return (
-        f"{shown} tokens/s before and after in the evaluation of perplexity, which includes compilation and depends on "
-        "the load of the machine"
-    )
-
-
-def _rate(metrics: MetricsFile) -> float | None:
-    tokens = sum(one.get("tokens", 0) for one in metrics.get("languages", {}).values())
-    seconds = metrics.get("seconds")
-    return tokens / seconds if seconds else None
+    return f"unchanged{kernels}: zeros are stored and multiplied like other numbers"
 
 
 def _commands(run: RunFiles, before: RunFiles | None) -> Markup:

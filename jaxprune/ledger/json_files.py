@@ -165,6 +165,7 @@ class PruningSettings(TypedDict, total=False):
 class CalibrationSettings(TypedDict, total=False):
     """The keys of the group `calibration` of config.json that readers use."""
 
+    kind: str
     source: str
     target: str
     stats: str | None

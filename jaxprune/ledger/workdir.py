@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from flax.traverse_util import flatten_dict
+
 from jaxprune.errors import InputError
-from jaxprune.files import read_as, sealed
+from jaxprune.files import read_as, read_json, sealed
 from jaxprune.hf import combined
 from jaxprune.ledger.identity import difference
 from jaxprune.ledger.json_files import (
@@ -48,8 +50,13 @@ def read_score_origin(folder: Path) -> ScoreOrigin:
     return read_as(ScoreOrigin, folder / "metrics.json") or {}
 
 
-def complete_run(workdir: Path, identity: Mapping[str, Any]) -> Report | None:
+def complete_run(
+    workdir: Path, identity: Mapping[str, Any], config: Mapping[str, Any]
+) -> Report | None:
     """The report of the complete run of this identity; None without a complete run.
+
+    Args:
+      config: the content of config.json, whose fields explain another model or calibration set.
 
     Raises:
       InputError: the complete run has another identity; its report was changed; a file is missing or has another size.
@@ -58,6 +65,10 @@ def complete_run(workdir: Path, identity: Mapping[str, Any]) -> Report | None:
     if report is None:
         return None
     if differs := difference(report.get("identity", {}), identity):
+        if differs.startswith(("calibration ", "file ")):  # digests
+            group = "model" if differs.startswith("file ") else "calibration."
+            fields = (_fields(one, group) for one in (read_json(workdir / CONFIG), config))
+            differs = difference(*fields) or differs
         raise InputError(
             f"--workdir: {workdir} contains a complete run with {differs}; "
             "allowed: --overwrite (replaces it), or another folder"
@@ -65,6 +76,11 @@ def complete_run(workdir: Path, identity: Mapping[str, Any]) -> Report | None:
     if wrong := next(file_faults(workdir, report, by_size=True), None):
         raise InputError(f"--workdir: {workdir}: {wrong}; allowed: --overwrite (replaces the run)")
     return report
+
+
+def _fields(config: Mapping[str, Any], start: str) -> dict[str, Any]:
+    flat = flatten_dict(dict(config), sep=".")
+    return {path: value for path, value in flat.items() if path.startswith(start)}
 
 
 def is_complete(workdir: Path) -> bool:

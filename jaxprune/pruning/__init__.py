@@ -21,6 +21,7 @@ from jaxprune.pruning.digests import hash_weights as hash_weights
 from jaxprune.pruning.drop import BLOCK as BLOCK
 from jaxprune.pruning.drop import ROW as ROW
 from jaxprune.pruning.drop import UNSTRUCTURED as UNSTRUCTURED
+from jaxprune.pruning.drop import check_pattern as check_pattern
 from jaxprune.pruning.finished import FinishedLayer as FinishedLayer
 from jaxprune.pruning.finished import PrunedBlock as PrunedBlock
 from jaxprune.pruning.inverse_factor import inverse_factor as inverse_factor

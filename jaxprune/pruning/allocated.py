@@ -121,7 +121,12 @@ def ignored_kernels(config: ModelConfig, patterns: Sequence[str]) -> list[str]:
     ]
     for pattern in patterns:
         if not fnmatch.filter(names, pattern):
-            raise refusal("ignore", pattern, f"patterns that match a kernel, such as {names[-1]}")
+            kernels = ", ".join(path.removesuffix(_KERNEL) for path in kernel_shapes(config))
+            raise refusal(
+                "ignore",
+                pattern,
+                f"patterns that match a kernel, such as {names[-1]}; a block has {kernels}",
+            )
     found = [name for name in names if any(fnmatch.fnmatchcase(name, one) for one in patterns)]
     if len(found) == len(names):
         raise InputError(f"ignore: {', '.join(patterns)} match all kernels; allowed: some")
@@ -167,7 +172,9 @@ def kernel_shares(
         s[name] * n for s, of in zip(shares, sizes, strict=True) for name, n in of.items()
     )
     if not math.isclose(overall := dropped / sum(totals), sparsity, abs_tol=_NEAR):
-        raise InputError(f"{where}: drops {overall:.6g} of all weights; allowed: {sparsity:g}")
+        raise InputError(
+            f"{where}: drops {overall:.6g} of all weights; allowed: {sparsity:g}, the sparsity"
+        )
     return [
         {f"{name}{_KERNEL}": float(s[name]) for name in of}
         for s, of in zip(shares, sizes, strict=True)

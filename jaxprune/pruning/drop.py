@@ -24,6 +24,14 @@ def group_sizes(pattern: str) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
+def check_pattern(pattern: str, name: str, shape: tuple[int, ...]) -> None:
+    """InputError if the M of a pattern N:M does not divide the inputs of a kernel [in, out]; names the kernel."""
+    if (groups := group_sizes(pattern)) and shape[0] % groups[1]:
+        raise InputError(
+            f"pattern: {name} has {shape[0]} inputs; allowed: a multiple of {groups[1]}, as the pattern is {pattern}"
+        )
+
+
 PATTERN = rule(
     "unstructured, or N:M such as 2:4 or 4:8 (keep N of every M)",
     lambda value: (
@@ -117,11 +125,7 @@ class Drop:
           InputError: the M of a pattern N:M does not divide the inputs; names the kernel.
         """
         inputs, outputs = shape
-        if (groups := group_sizes(how.pattern)) and inputs % groups[1]:
-            raise InputError(
-                f"pattern: {name} has {inputs} inputs; allowed: a multiple of {groups[1]}, as the pattern is "
-                f"{how.pattern}"
-            )
+        check_pattern(how.pattern, name, shape)
         share = (how.sparsity or 0.0) if share is None else share
         count = int(inputs * (outputs if how.group == KERNEL else 1) * share)
         sizes = (min(BLOCK, inputs - start) * outputs for start in range(0, inputs, BLOCK))

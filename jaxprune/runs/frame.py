@@ -7,10 +7,13 @@ from typing import Any
 
 from jaxprune import ledger
 from jaxprune.devices import compiling, hosts
+from jaxprune.errors import InputError
 from jaxprune.files import sealed
 from jaxprune.hf import Model, exported_digest
 from jaxprune.runs.machine import peak_memory
 from jaxprune.runs.outputs import OUTPUTS
+
+SWEEP = "sweep.json"  # the record of a sweep, in its workdir
 
 # The choices of a run, as in `ledger.unfinished_run`.
 Chosen = Mapping[str, Any]
@@ -45,7 +48,9 @@ def write_run(
       The content of report.json.
     """
     ledger.agree(identity)
-    if not overwrite and (complete := ledger.complete_run(workdir, identity)):
+    if (workdir / SWEEP).exists():
+        raise InputError(f"--workdir: {workdir} contains a sweep; allowed: another folder")
+    if not overwrite and (complete := ledger.complete_run(workdir, identity, config)):
         if hosts.is_first():
             print(f"{workdir} is complete; --overwrite repeats the run")
         return dict(complete)
@@ -55,7 +60,7 @@ def write_run(
         compiling() as compilation,
     ):
         if not overwrite:  # another run may have ended meanwhile
-            ledger.complete_run(workdir, identity)
+            ledger.complete_run(workdir, identity, config)
         report = fill(folder, chosen)
         for model in models:
             model.source.fingerprint.check_unchanged()

@@ -99,9 +99,10 @@ def _fill_checkpoint(model: Model, config: PruneConfig, folder: Path) -> Filling
 
 
 def _checkpointed_blocks(folder: Path) -> Callable[[int], Params] | None:
-    if not (whole(folder) / "params").is_dir():
+    item = whole(folder) / "params"
+    if not item.is_dir():
         return None
-    params = restore_tree(folder / "params", None)
+    params = restore_tree(item, None)
     return lambda layer: jax.tree.map(lambda leaf: leaf[layer], params["blocks"])
 
 

@@ -127,8 +127,8 @@ def recover(
 
     Args:
       model: the dense model; remains unchanged.
-      pruned: the result of `prune`; the workdir of a finished run of pruning; or, with `how="distil"`, the smaller
-        model that `shrink` returns.
+      pruned: the result of `prune`; the workdir of a finished run; or the smaller model that `shrink` returns. Smaller
+        models need `how="distil"`.
       batches: samples; their number may differ from that of pruning.
       how: "block" (the default) or "distil".
       epochs: passes over the samples at most; 4 by default.

@@ -12,12 +12,13 @@ from jaxprune.config import FIELDS, Config, config_of
 from jaxprune.errors import InputError
 from jaxprune.files import Hexadecimal, Scalar, read_as, write_json
 from jaxprune.html_report import write_page
+from jaxprune.runs import SWEEP
 from jaxprune.sweeps.page import document
 from jaxprune.sweeps.tables import sweep_tables
 from jaxprune.sweeps.tables_json import SweepTables
 from jaxprune.sweeps.write import write_tables
 
-CONFIG = "sweep.json"
+CONFIG = SWEEP  # its name
 # Names of locks: of the start of a worker, and of all workers.
 _START, WORKERS = "start.lock", "workers.lock"
 # Fields that may change between starts, as they only add variants or change devices. Complete variants stay.

@@ -49,9 +49,11 @@ def test_files_are_taken_as_they_are(tmp_path, monkeypatch):
         ("", "--config: got ''; allowed: FILE.py"),
         ("configs/nano.py", r"--config: no file 'configs/nano\.py' \(did you mean nano\?\)"),
         ("elsewhere.py", r"--config: no file 'elsewhere\.py'$"),
+        ("config.json", r"--config: config\.json: not a Python file; allowed: FILE\.py, apertus"),
     ],
 )
 def test_refuses_what_is_neither_with_the_closest_name(given, says, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.json").touch()
     with pytest.raises(InputError, match=says):
         config_file(given)

@@ -162,6 +162,14 @@ def test_fields_that_are_unknown_missing_or_unset():
             "calibration.data: no file '/nothing/there.npz'",
         ),
         (
+            {"pruning__allocation": "none.json", "pruning__sparsity": 0.5},
+            "pruning.allocation: no file 'none.json'",
+        ),
+        (
+            {"calibration__combine": "weights", "calibration__weights": "none.json"},
+            "calibration.weights: no file 'none.json'",
+        ),
+        (
             {"calibration__kind": "tokens", "calibration__draw": "1/2"},
             "calibration.draw: got '1/2'; allowed: none, with tokens",
         ),

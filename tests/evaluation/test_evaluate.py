@@ -19,7 +19,8 @@ from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.files import sealed, to_json
-from jaxprune.runs import OUTPUTS
+from jaxprune.runs import OUTPUTS, prune_from_config
+from jaxprune.sweeps import sweep_from_config
 from nano import corpus
 
 TASKS = files("jaxprune").joinpath("evaluation", "tasks")
@@ -282,6 +283,25 @@ def test_the_same_evaluation_is_made_again_and_stays_until_then(tmp_path, monkey
     assert len(read(tmp_path / "nano_nli")["en"].labels) == 2 < len(after["en"].labels)
 
 
+def test_another_model_than_that_of_a_run_is_not_evaluated_into_it(tmp_path):
+    config = base_config()
+    config.model, config.pruning.criterion = str(NANO / "bloom"), "magnitude"
+    prune_from_config(validate(config), tmp_path)
+    with pytest.raises(
+        InputError, match=rf"the workdir of another model; allowed: {tmp_path}/hf as"
+    ):
+        evaluate_from_config(job(), tmp_path)
+    with pytest.raises(
+        InputError, match=rf"the workdir of a run; allowed: its model, {tmp_path}/hf"
+    ):
+        evaluate_from_config(job(tmp_path), tmp_path)
+    with pytest.raises(InputError, match="contains a run; allowed: another folder"):
+        sweep_from_config(job(), tmp_path)
+    (tmp_path / "sweep.json").write_text("{}")
+    with pytest.raises(InputError, match="contains a sweep; allowed: another folder"):
+        prune_from_config(validate(config), tmp_path)
+
+
 def test_a_folder_with_other_files_is_not_replaced(tmp_path):
     (tmp_path / "nano_nli").mkdir()
     (tmp_path / "nano_nli" / "model.safetensors").touch()
@@ -359,7 +379,7 @@ def test_calibration_needs_to_make_sense_only_where_something_is_pruned():
     config.model = "m"
     config.calibration.kind = "tokens"
     config.calibration.data = "/no/such.npz"
-    with pytest.raises(InputError, match=r"calibration\.data: '/no/such"):
+    with pytest.raises(InputError, match=r"calibration\.data: no file '/no/such"):
         validate(config)
     validate(config, prunes=False)
 

@@ -116,6 +116,11 @@ def test_a_hub_that_refuses(error, message, monkeypatch):
     assert "\n" not in str(caught.value)
 
 
+def test_a_bundled_model_that_is_not_there():
+    with pytest.raises(jp.InputError, match="model: got 'nano/blom'; allowed: nano, nano/xglm, "):
+        jp.load("nano/blom")
+
+
 def test_a_proxy_that_refuses(monkeypatch):
     def fail(*_, **__):
         raise type("ProxyError", (Exception,), {"__module__": "httpx"})("403 Forbidden")

@@ -316,24 +316,6 @@ def test_continuations_stand_side_by_side_and_folded(tmp_path):
     assert alone == (["beginning", "continuation"], {one: row[1:] for one, row in rows.items()})
 
 
-def test_measured_rates_are_shown_for_equal_environments(tmp_path):
-    for name, seconds in (("a", 2.0), ("b", 4.0)):
-        figures = {
-            "languages": {
-                "fr": {"perplexity": 9.0, "tokens": 5000, "windows": 1, "by_window": [-2.2]}
-            },
-            "seconds": seconds,
-        }
-        figures["environment"] = {"devices": "2 x cpu"}
-        write_json(tmp_path / name / "perplexity" / "metrics.json", figures)
-    prune(tmp_path / "b")
-    root = made(tmp_path / "b", against=tmp_path / "a")
-    assert "; 2,500 and 1,250 tokens/s before and after" in verdicts_of(root)["speed"]
-    figures["environment"] = {"devices": "1 x gpu"}
-    write_json(tmp_path / "b" / "perplexity" / "metrics.json", figures)
-    assert "tokens/s" not in verdicts_of(made(tmp_path / "b", against=tmp_path / "a"))["speed"]
-
-
 def test_chance_is_drawn_where_accuracy_is(pages):
     for name, task in (("run", "accuracy"), ("compare", "before")):
         told = titles(parsed(pages[name]), "Accuracy")

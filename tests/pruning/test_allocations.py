@@ -279,7 +279,7 @@ def test_settings_that_contradict_are_refused(fields, message):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"ignore": "9/*"}, "ignore: got '9/.'; allowed: patterns that match a kernel, such as 3/mlp/out"),
+        ({"ignore": "9/*"}, "ignore: got '9/.'; allowed: patterns that match a kernel, such as 3/mlp/out; a block has"),
         ({"ignore": "*"}, "ignore: . match all kernels"),
         ({"allocation": "owl"}, "batches: allocation owl needs one set, got none"),
         ({"allocation": "arithmetic", "slope": 0.9, "sparsity": 0.2}, "allowed: 4 shares s with 0 <= s < 1"),

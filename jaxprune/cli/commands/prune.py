@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxprune.cli.configured import define_processes, join_processes, run_configured
+from jaxprune.cli.configured import check_chip, define_processes, join_processes, run_configured
 from jaxprune.config import Config
 from jaxprune.runs import prune_from_config
 from jaxprune.runs.planning import CHIPS, plan_from_config, print_plan
@@ -46,5 +46,6 @@ def prune(config: Config, workdir: Path) -> None:
         processes = given.processes or 1
         print_plan(config, plan_from_config(config, chip=given.chip, processes=processes))
         return
+    check_chip(given.chip)
     join_processes()
     prune_from_config(config, workdir, overwrite=given.overwrite)

@@ -15,7 +15,7 @@ from pathlib import Path
 from absl import flags
 
 from jaxprune.cli.arguments import Arguments, output, path
-from jaxprune.cli.configured import run_configured
+from jaxprune.cli.configured import check_chip, run_configured
 from jaxprune.config import Config
 from jaxprune.runs.planning import CHIPS
 from jaxprune.sweeps import (
@@ -63,7 +63,9 @@ def sweep(config: Config, workdir: Path) -> None:
     given = flags.FLAGS
     if given.plan:
         print_sweep_plan(config, plan_sweep(config, workdir, given.chip), given.chip)
-    elif given.shard:
+        return
+    check_chip(given.chip)
+    if given.shard:
         make_shard(config, workdir, given.shard)
         print(
             f"share {given.shard} is finished; jaxprune sweep --merge joins the workdirs of all shares"

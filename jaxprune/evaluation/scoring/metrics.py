@@ -222,9 +222,10 @@ def _within_groups(scored: Scored) -> dict[str, Any]:
         return {}
     values = cluster_values([(scored.clusters[known], found.preferred[known])])
     drawn = paired_bootstrap(values)
+    low, high = np.clip(drawn.interval, 0, 1)  # of few groups it may be wider than a share can be
     return {
         "discrimination": drawn.difference,
-        "discrimination_interval": drawn.interval,
+        "discrimination_interval": (float(low), float(high)),
         "contrast": float(np.nanmean(found.contrast)),
     }
 

@@ -3,10 +3,9 @@
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from jaxprune.errors import InputError, listed, refusal
-from jaxprune.files import parse_json, read_text
+from jaxprune.files import json_of_file, parse_json
 from jaxprune.pruning.allocations.allocation import Allocation, Blocks
 from jaxprune.schema import is_number
 
@@ -56,8 +55,8 @@ def listed_allocation(value: str | Mapping | Sequence) -> Allocation:
     """
     found: object = value
     if isinstance(value, str):
-        text = read_text(Path(value).expanduser()) if value.endswith(".json") else value
-        found = parse_json(text, value)
+        is_file = value.endswith(".json")
+        found = json_of_file(value, "allocation") if is_file else parse_json(value, value)
     if isinstance(found, Sequence) and not isinstance(found, str):
         found = {str(layer): shares for layer, shares in enumerate(found)}
     if not isinstance(found, Mapping):

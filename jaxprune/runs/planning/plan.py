@@ -14,9 +14,16 @@ from jaxprune.errors import InputError, refusal
 from jaxprune.files import read_json
 from jaxprune.hf import STORED, hub, load
 from jaxprune.ledger import Begun
-from jaxprune.models import ModelConfig, attention_path, load_config, published, site_widths
+from jaxprune.models import (
+    ModelConfig,
+    attention_path,
+    kernel_shapes,
+    load_config,
+    published,
+    site_widths,
+)
 from jaxprune.passes import SAMPLES_PER_DEVICE
-from jaxprune.pruning import Method, kernel_shares, layer_shares
+from jaxprune.pruning import Method, check_pattern, ignored_kernels, kernel_shares, layer_shares
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.config import PruneConfig
 from jaxprune.runs.planning.costs import CHIPS, Chip, Machines, Work
@@ -190,6 +197,11 @@ def _work(
     dtype: str,
 ) -> Work:
     settings = run.settings
+    ignored = {*ignored_kernels(config, settings.ignored)}
+    for path, shape in kernel_shapes(config).items():
+        names = {f"{layer}/{path.removesuffix('/kernel')}" for layer in range(config.n_layers)}
+        if not names <= ignored:
+            check_pattern(settings.pattern, path, shape)
     reads = settings.spread.reads_norms
     return Work(
         config=config,

@@ -71,6 +71,15 @@ def test_within_groups_by_hand():
     assert np.isnan(within_groups(scored(scores, [0, 1, 2])).preferred).all()
 
 
+def test_the_interval_of_few_groups_has_only_shares():
+    rng, labels = np.random.default_rng(5), np.tile([0, 1, 2], 4)
+    scores = np.eye(3)[labels] * 0.3 + rng.normal(size=(12, 3)) * 0.4
+    groups = np.repeat(np.arange(3, dtype=np.int32), [7, 3, 2])
+    found = metrics.language_metrics(scored(scores, labels, groups), "fr")
+    low, high = found.discrimination_interval
+    assert 0 < low < found.discrimination < high == 1
+
+
 def test_scores_that_tell_nothing_apart_are_at_chance_whatever_the_prior():
     rng, rows = np.random.default_rng(0), 6000
     labels, groups = np.tile([0, 1, 2], rows // 3), np.arange(rows) // 3 * 3

@@ -381,6 +381,23 @@ def test_the_script_prints_a_plan_and_writes_nothing(tmp_path, monkeypatch, capf
     assert not (tmp_path / "run").exists()
 
 
+def test_a_chip_without_a_plan_and_a_pattern_that_does_not_fit(
+    tokens, tmp_path, monkeypatch, capfd
+):
+    done = run_here(
+        monkeypatch, capfd, "prune", "--chip=v5e", "--config=nano", f"--workdir={tmp_path / 'run'}"
+    )
+    assert done.returncode == 2
+    assert "--chip: got 'v5e'; allowed: with --plan" in done.stderr
+    config = job(BLOOM, tokens, pruning__pattern="3:5", pruning__sparsity=None)
+    message = "pattern: attention/qkv/kernel has 128 inputs; allowed: a multiple of 5"
+    with pytest.raises(jp.InputError, match=message):
+        plan.plan_from_config(config)
+    with pytest.raises(jp.InputError, match=message):
+        prune_from_config(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_unknown_chip_is_refused(tokens):
     message = f"--chip: got 'h900'; allowed: {', '.join(CHIPS)}"
     with pytest.raises(jp.InputError, match=re.escape(message)):
