@@ -187,6 +187,21 @@ def perplexity_languages(config: Config) -> list[str]:
     return _evaluated_of(text_languages(text), config, text) if text else []
 
 
+def not_evaluated(config: Config) -> list[str]:
+    """A line for each task or text that lacks languages of the evaluation."""
+    wanted, found = evaluation_languages(config), task_languages(config)
+    if config.evaluation.perplexity:
+        found |= {PERPLEXITY: perplexity_languages(config)}
+    lacking = {
+        name: [code for code in wanted if code not in codes] for name, codes in found.items()
+    }
+    return [
+        f"{name}: not in {', '.join(codes)}, as its data lacks them"
+        for name, codes in lacking.items()
+        if codes
+    ]
+
+
 def _evaluated_of(available: Sequence[str], config: Config, where: str) -> list[str]:
     """The evaluated languages that are available `where`; rejects an empty list."""
     wanted = evaluation_languages(config)
@@ -279,7 +294,14 @@ def check_sweep(config: Config) -> None:
             "any other, as a sweep makes demonstrations from sentences in calibration.data",
         )
     task_languages(config)
-    for variant in variants(config):
+    planned = variants(config)
+    if len(planned) == 1 and config.sweep.calibrations != DENSE:
+        raise refusal(
+            "sweep.languages",
+            config.sweep.languages,
+            f"others than {config.calibration.target}, the target",
+        )
+    for variant in planned:
         settings = variant_config(config, variant).settings
         settings.mixture.check(variant.languages)
         if variant.sparsity and not variant.language and settings.needs_statistics:

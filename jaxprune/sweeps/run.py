@@ -120,6 +120,8 @@ def _worker(config: Config, workdir: Path) -> Iterator["Runner"]:
     plan.check_sweep(config)
     if Variant(LRP2) in plan.variants(config):
         check_steering(config)
+    for line in plan.not_evaluated(config):
+        say(f"sweep: {line}")
     if ledger.read_report(workdir):
         raise InputError(f"--workdir: {workdir} contains a run; allowed: another folder")
     # a hub id is not a folder and passes

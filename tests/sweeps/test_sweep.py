@@ -471,6 +471,10 @@ def test_more_sparsities_calibrations_and_languages_join(tmp_path):
         ({"sweep.calibrations": "translation_vs_code"}, "calibration.code: not set"),
         ({"evaluation.tasks": "nano_nli,nano_nli"}, "'nano_nli' is there twice"),
         ({"evaluation.languages": "zh"}, "none of zh in task nano_nli"),
+        (
+            {"sweep.calibrations": "translation", "sweep.languages": "en"},
+            "sweep.languages: got 'en'; allowed: others than en, the target",
+        ),
         ({"evaluation.perplexity": "nowhere"}, "evaluation.perplexity: got 'nowhere'"),
         (
             {"sweep.evaluate": "own", "evaluation.languages": "de"},
@@ -811,6 +815,14 @@ def test_a_plan_has_every_variant_dense_first():
         "monolingual-en-0.5", "monolingual-fr-0.3", "monolingual-fr-0.5", "translation-fr-0.3",
         "translation-fr-0.5", "lrp2",
     ]  # fmt: skip
+
+
+def test_languages_that_data_lacks_are_named():
+    config = job(**{"evaluation.languages": "fr,zh", "evaluation.perplexity": "nano"})
+    names = ("nano_nli", "nano_reviews", "perplexity")
+    assert plan.not_evaluated(config) == [
+        f"{one}: not in zh, as its data lacks them" for one in names
+    ]
 
 
 def test_mixtures_come_after_languages_and_not_with_the_target_where_it_is_translated_into():
