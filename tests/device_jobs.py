@@ -276,6 +276,8 @@ def one_of_two(plan):
         runpy.run_path(str(ROOT / "scripts" / "evaluate.py"), run_name="__main__")
     assert not end.value.code
     restored_by_two(plan["saved"])
+    wide = np.array([[1 / 3 + jax.process_index()]])  # of 64 bits, which JAX would round
+    np.testing.assert_array_equal(hosts.gather(wide, [1, 1]), [[1 / 3], [1 / 3 + 1]])
     for arguments in plan["read"]:
         read_half(*arguments)
     analyzed(*plan["analyze"])

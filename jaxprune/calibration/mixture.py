@@ -72,7 +72,7 @@ class Mixture:
         self, keys: Sequence[SetKey], tokens: Mapping[SetKey, int]
     ) -> Float[np.ndarray, " sets"]:
         """The factor of each set in the combined sum; the combination is linear."""
-        return np.ones(1) if len(keys) == 1 else self.combine(keys, [*np.eye(len(keys))], tokens)
+        return self.combine(keys, [*np.eye(len(keys))], tokens)
 
 
 def weights_of(value: object) -> tuple[tuple[str, float], ...]:

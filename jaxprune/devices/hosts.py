@@ -75,10 +75,12 @@ def gather(rows: Shaped[np.ndarray, "n ..."], counts: list[int]) -> Shaped[np.nd
     """
     if jax.process_count() == 1:
         return rows
-    filled = np.zeros((max(counts), *rows.shape[1:]), rows.dtype)
-    filled[: len(rows)] = rows
-    gathered = multihost_utils.process_allgather(filled)
-    return np.concatenate([part[:count] for part, count in zip(gathered, counts, strict=True)])
+    filled = np.zeros((max(counts), *rows.shape[1:], 1), rows.dtype)
+    filled[: len(rows), ..., 0] = rows
+    narrow = np.uint32 if rows.dtype.itemsize == 8 else rows.dtype  # JAX would round 64 bits to 32
+    gathered = np.asarray(multihost_utils.process_allgather(filled.view(narrow)))
+    parts = [part[:count] for part, count in zip(gathered, counts, strict=True)]
+    return np.concatenate(parts).view(rows.dtype)[..., 0]
 
 
 def gather_json(value: Any) -> list[Any]:

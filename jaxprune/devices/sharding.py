@@ -57,7 +57,7 @@ def given_mesh(mesh: Mesh | None) -> Mesh:
         return device_mesh()
     if not isinstance(mesh, Mesh) or {*mesh.axis_names} != {DATA, MODEL}:
         raise refusal("mesh", mesh, f"a jax.sharding.Mesh of the axes {DATA!r} and {MODEL!r}")
-    return mesh
+    return Mesh(mesh.devices, mesh.axis_names)  # jax.make_mesh makes axes of another type
 
 
 def one_cpu_device_per_core() -> None:

@@ -4,6 +4,7 @@ import dataclasses
 
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from jaxprune.devices import product_dtype
 
@@ -80,11 +81,15 @@ class ModelConfig:
         A family may round its scale of embeddings to `dtype`. Inputs of products are rounded if bfloat16 is
         multiplied as float32. All processes must call it, see `devices.product_dtype`.
         """
-        scale = self.embed_scale
-        if self.embed_scale_rounded:
-            scale = float(np.asarray(scale, jnp.dtype(dtype)))
         rounded = product_dtype(dtype) != dtype
-        return dataclasses.replace(self, embed_scale=scale, rounded_inputs=rounded)
+        return dataclasses.replace(self.with_scale(dtype), rounded_inputs=rounded)
+
+    def with_scale(self, dtype: DTypeLike) -> "ModelConfig":
+        """The config with the scale of embeddings in the dtype of the weights, if the family rounds it."""
+        if not self.embed_scale_rounded:
+            return self
+        scale = float(np.asarray(self.embed_scale, jnp.dtype(dtype)))
+        return dataclasses.replace(self, embed_scale=scale)
 
     def kind(self, layer: int) -> LayerKind:
         """The kind of this layer."""

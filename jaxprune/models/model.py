@@ -178,6 +178,7 @@ def forward(
     """
     _check_tokens(config, tokens)
     params = jax.tree.map(jnp.asarray, params)
+    config = config.with_scale(params["embed"]["tokens"].dtype)
     order, tokens = None, jnp.asarray(tokens)
     if valid is not None:  # left-justify, so that the causal mask alone hides pads from real tokens
         order = jnp.argsort(~valid, axis=1, stable=True)

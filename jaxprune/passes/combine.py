@@ -79,8 +79,8 @@ def combine(
     found = {}
     for role in stats.roles:
         keys = [key for key in flat if key.kind == role]
-        if len(keys) > 1:
-            mixture.check([key.language for key in keys])
+        if codes := [key.language for key in keys if key.language]:  # code has none
+            mixture.check(codes)
         found[SetKey(role)] = unflatten_dict(
             {
                 path: mixture.combine(keys, [flat[key][path] for key in keys], stats.tokens)

@@ -180,7 +180,8 @@ def _segment(
         u, values[site] = _by_tokens(u), {}
         valid = jnp.asarray(context.valid)
         for one in statistics:
-            if one.reduction == RUNNING and context.place is not None:
+            if one.reduction == RUNNING:
+                assert context.place is not None  # of states with running sums
                 running[site][one.name] = add_rows(
                     one, running[site][one.name], u, valid, *map(jnp.asarray, context.place)
                 )

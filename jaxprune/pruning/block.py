@@ -18,7 +18,7 @@ from jaxprune.models import BlockParams, ModelConfig, family_of
 from jaxprune.passes import SQUARES, Sums, combined, converted
 from jaxprune.pruning import masks as mask_algebra
 from jaxprune.pruning.criterion import CODE, Inputs, key_of_seed
-from jaxprune.pruning.drop import Drop
+from jaxprune.pruning.drop import VARIANT, Drop
 from jaxprune.pruning.method import DAMPING, Method
 from jaxprune.pruning.programs import prune_compiled, prune_whole
 from jaxprune.pruning.settings import Settings
@@ -90,11 +90,14 @@ def prune_kernels(
                 f"layer {layer}, site {site}: the Gram matrix of the features has no Cholesky factor, even with "
                 f"damping; allowed for {method.name}: more calibration samples, or another criterion"
             )
+    wrong, allowed = "NaN or infinity", "finite scores"
+    if settings.threshold == VARIANT:
+        wrong, allowed = "NaN, infinity or a negative score", "finite scores of at least 0"
     for path, columns in finite.items():
         if not columns.all():
             raise InputError(
-                f"layer {layer}, criterion {method.name}: {path}: got NaN or infinity in "
-                f"{np.sum(~columns)} of {columns.size} columns; allowed: finite scores"
+                f"layer {layer}, criterion {method.name}: {path}: got {wrong} in "
+                f"{np.sum(~columns)} of {columns.size} columns; allowed: {allowed}"
             )
     masks = ignored | {path: one.keep for path, one in pruned.items()}
     keep = {path: masks[path] for path in of_sites}  # in their order

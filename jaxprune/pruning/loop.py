@@ -186,7 +186,7 @@ def prune_blocks(
 
     Args:
       stats: the result of `probe` for these batches. It replaces the pass, with propagate="dense" only; the masks
-        have the same bits.
+        have the same bits, but agree within rounding if a method reads Gram matrices of several languages.
       measured: the result of `measure_blocks` for these arguments; by default it is called.
       finished: the result of an earlier run for a layer, or None. A finished layer is not pruned again, and only the
         passes that later layers need are repeated.
@@ -269,7 +269,8 @@ def _check_stats(stats: ActivationStats, settings: Settings, n_layers: int) -> N
     if settings.propagate != "dense":
         raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
     for key, sites in stats.sums.items():
-        for site, by_name in sites.items():
+        for site in dict.fromkeys(site for _, site in stats.sites):
+            by_name = sites[site]
             for one in settings.statistics:
                 if one.name not in by_name:
                     got, name = f"{', '.join(by_name)} of {site}", settings.method.name

@@ -17,7 +17,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array
 
 from jaxprune.devices import compiled
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 from jaxprune.models import MaskTree, Params, ScoreTree, named_leaves, path_name
 from jaxprune.pruning.drop import Drop, Selection
 from jaxprune.pruning.mask_trees import check_same, cut_by_xla, masks_of, named_masks, placed
@@ -49,8 +49,8 @@ def keep(
         sparsity: share to drop, 0 <= sparsity < 1: exactly int(in * sparsity) in every column; 0
             keeps all. An N:M pattern implies it: omit it, or pass 1 - N/M.
         pattern: `unstructured`, or `N:M` such as `2:4`: keep N of every M along axis -2.
-        threshold: `row`, or `variant` for Wanda's cumulative threshold, which meets the sparsity
-            of a matrix only within 0.001 (see `selection.keep_variant`).
+        threshold: `row`, or `variant` for Wanda's cumulative threshold of non-negative scores, which
+            meets the sparsity of a matrix only within 0.001 (see `selection.keep_variant`).
         drop: `lowest`, or `highest` for the ablation.
         group: scores compete within an output column (`row`) or within the whole kernel (`kernel`),
             of which exactly int(in * out * sparsity) weights are dropped.
@@ -273,8 +273,10 @@ def unpack(packed: PackedMasks) -> MaskTree:
     """The masks {"blocks": …}, as host arrays, from the result of `pack`.
 
     Raises:
-      InputError: bits do not fit their shape.
+      InputError: not the result of `pack`, or bits do not fit their shape.
     """
+    if not isinstance(packed, PackedMasks):
+        raise refusal("packed", packed, "PackedMasks, as pack returns")
     return {"blocks": unflatten_dict(packed.unpack(), sep="/")}
 
 

@@ -12,7 +12,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxprune.devices import EVERY, WHOLE, compiled
 from jaxprune.errors import InputError
 from jaxprune.pruning.criterion import Criterion, Inputs, kernel_scores
-from jaxprune.pruning.drop import Drop
+from jaxprune.pruning.drop import VARIANT, Drop
 from jaxprune.pruning.method import Method, Prepared, Pruned
 
 # Columns of a kernel that a method prunes at a time if its columns are independent.
@@ -34,7 +34,7 @@ def prune_compiled(
       kernels: [in, out] by path, like `inputs` and `drops`.
 
     Returns:
-      By path: the pruned kernels; bool [1, out], True at columns with finite scores, if the criterion requires them.
+      By path: the pruned kernels; bool [1, out], True at columns with allowed scores, if the criterion requires them.
     """
     if isinstance(method, Method):
         pruned = {
@@ -48,7 +48,11 @@ def prune_compiled(
 
     def rank(scores: Mapping[str, Any], drops: Mapping[str, Drop]) -> tuple[Any, Any]:
         pruned = {path: Pruned(drops[path].keep(one)) for path, one in scores.items()}
-        finite = {p: jnp.isfinite(one).all(axis=0, keepdims=True) for p, one in scores.items()}
+        allowed = {p: jnp.isfinite(one) for p, one in scores.items()}
+        for path, one in scores.items():
+            if drops[path].threshold == VARIANT:  # cumulative sums
+                allowed[path] &= one >= 0
+        finite = {path: one.all(axis=0, keepdims=True) for path, one in allowed.items()}
         return pruned, finite if method.finite else {}
 
     if not method.by_column:  # sums over columns need all of them

@@ -86,6 +86,8 @@ def tree_scores(
     if chosen.measures:
         if stats is None:
             raise InputError(f"stats: not set; criterion {chosen.name} needs what probe returns")
+        if not isinstance(stats, ActivationStats):
+            raise refusal("stats", stats, "ActivationStats, as jaxprune.probe returns")
         kernels = _kernels_read(kernels, stats)
         of = {CODE: CODE}
         if DEMONSTRATIONS in chosen.measures:

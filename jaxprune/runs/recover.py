@@ -117,7 +117,8 @@ def recover(
 
     With `how="block"` the outputs of each block are fitted to those of the same block in the dense model, by AdamW on
     the mean squared error over real tokens. Its inputs come from the recovered blocks below, so it also corrects their
-    errors. Only one block is on the devices at a time. The loss of a block on the held-out samples never increases.
+    errors. Only one block is on the devices at a time. The loss of a block on the held-out samples never increases,
+    before its weights are rounded to their stored dtype.
 
     With `how="distil"` all blocks are fitted together to the dense model's predictions of the next token, by AdamW on
     the mean KL divergence over real tokens. The whole model, its gradients and moments are on the devices.
@@ -181,7 +182,7 @@ def recover(
         teacher, model = teacher_of(model, start), start
     blocks = list(
         recover_blocks(
-            model, batches, _layers(start), fields, teacher=teacher, dtype=dtype, seed=seed,
+            model, batches, _layers(model, start), fields, teacher=teacher, dtype=dtype, seed=seed,
             mesh=mesh, samples_per_device=samples_per_device, progress=progress,
         )
     )  # fmt: skip
@@ -205,7 +206,7 @@ def _read_run(model: Model, run: Path) -> Model | Callable[[int], FinishedLayer]
     return load(run / "hf") if "shrunk" in report else pruned_layers(run)
 
 
-def _layers(pruned: object) -> Callable[[int], FinishedLayer]:
+def _layers(model: Model, pruned: object) -> Callable[[int], FinishedLayer]:
     if isinstance(pruned, Model):
         return whole_layers(pruned.config)
     if callable(pruned):
@@ -214,6 +215,7 @@ def _layers(pruned: object) -> Callable[[int], FinishedLayer]:
         raise refusal(
             "pruned", pruned, "the result of jaxprune.prune, a smaller model, or a workdir"
         )
+    model.replace(pruned.params)  # rejects those of another model
     keep, params = (
         flatten_dict(dict(tree["blocks"]), sep="/") for tree in (pruned.masks, pruned.params)
     )

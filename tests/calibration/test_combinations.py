@@ -123,6 +123,11 @@ def test_weights_of_other_languages_are_refused(nano):
     model, batches = nano
     with pytest.raises(jp.InputError, match="weights: got fr,ru; allowed: fr,sw, the languages of"):
         jp.prune(model, batches, combine="weights", weights={"fr": 1, "ru": 2}, progress=False)
+    french = jp.probe(model, jp.demonstrations(model.tokenizer, "nano", samples=2), progress=False)
+    with pytest.raises(
+        jp.InputError, match="weights: got sw; allowed: fr, the languages of the samp"
+    ):
+        jp.combine(french, "weights", {"sw": 1})
 
 
 def test_a_config_contains_the_weights_of_its_file(tmp_path):

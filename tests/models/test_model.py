@@ -99,6 +99,15 @@ BAD = {
 
 
 @pytest.mark.wrong_types
+def test_bfloat16_weights_have_the_scale_of_embeddings_that_torch_gives_them(tiny_folder):
+    """The embedding alone, as products of bfloat16 differ between CPUs."""
+    config = load_config(tiny_folder("gemma3"))
+    assert config.embed_scale != config.with_scale("bfloat16").embed_scale
+    assert config.with_scale("float32").embed_scale == np.float32(config.embed_scale)
+    scale = tiny_torch("gemma3").model.embed_tokens.embed_scale.to(torch.bfloat16)
+    assert config.with_scale("bfloat16").embed_scale == float(scale)
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_tokens_that_a_gather_would_take_for_others_are_refused(case, tiny_folder):
     """By shape inside jit too, where values cannot be seen."""

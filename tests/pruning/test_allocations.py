@@ -163,6 +163,8 @@ def test_arithmetic_rises_evenly(model):
     assert found[-1] - found[0] == pytest.approx(-0.3)
     np.testing.assert_allclose(np.diff(found), -0.1)
     assert np.mean(found) == pytest.approx(0.5)
+    listed = jp.Settings(allocation=[np.float32(0.25), 0.5, 0.75, 0.5], sparsity=0.5)
+    assert layer_shares(model.config, kernel_shares(model.config, listed)) == [0.25, 0.5, 0.75, 0.5]
     steep = dataclasses.replace(
         settings, slope=-0.9, ignore="0/*"
     )  # block 0 would have a share below 0

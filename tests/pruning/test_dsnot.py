@@ -78,7 +78,7 @@ def test_mean_errors_decrease(tiny_folder):
 
 
 def test_sparsegpts_mask_of_a_kernel_in_bfloat16_is_that_of_its_values():
-    """As a device has it that multiplies bfloat16, so with its instructions only."""
+    """As a device has it that multiplies bfloat16."""
     rng = np.random.default_rng(0)
     method = jp.Settings(criterion="sparsegpt").method
     kernel = jnp.asarray(rng.normal(size=(40, 24)), jnp.bfloat16)
@@ -95,6 +95,19 @@ def test_sparsegpts_mask_of_a_kernel_in_bfloat16_is_that_of_its_values():
         prune(values, inputs, drop).keep for values in (kernel, kernel.astype(jnp.float32))
     )
     np.testing.assert_array_equal(one, other)
+
+
+def test_a_random_start_is_one_pattern_for_all_columns():
+    """As the criterion alone; not the same one in each stripe of 128 columns."""
+    model = jp.load("nano/bloom")
+    samples = jp.demonstrations(model.tokenizer, "nano", samples=4)
+    found = [
+        jp.prune(model, samples, sparsity=0.5, seed=3, progress=False, **fields).masks
+        for fields in ({"criterion": "dsnot", "start": "random"}, {"criterion": "random"})
+    ]
+    assert jp.masks.overlap(*found).overall > 0.5  # of independent masks 1/3
+    (keep,) = (one["blocks"]["mlp"]["up"]["kernel"][0] for one in found[:1])
+    assert (keep[:, :128] == keep[:, 128:256]).mean() < 0.6
 
 
 def test_one_program_serves_each_start():

@@ -373,6 +373,21 @@ def test_numbers_of_numpy_will_do(model):
     jax.tree.map(np.testing.assert_array_equal, plain.masks, numpy.masks)
 
 
+def test_a_mesh_of_make_mesh_and_statistics_with_neurons_will_do(model):
+    xglm, batches = model("xglm"), [one_shape(sequences())]
+    plain = jp.prune(xglm, batches, propagate="dense", sparsity=0.5, progress=False)
+    mesh = jax.make_mesh((jax.device_count(), 1), ("data", "model"))
+    made = jp.prune(xglm, batches, propagate="dense", sparsity=0.5, mesh=mesh, progress=False)
+    jax.tree.map(np.testing.assert_array_equal, plain.masks, made.masks)
+    stats = jp.probe(xglm, batches, neurons=True, progress=False)
+    settings = Settings(sparsity=0.5, propagate="dense")
+    blocks = list(jp.prune_blocks(xglm, [], settings, stats=stats, progress=False))
+    for layer, block in enumerate(blocks):
+        for path, keep in block.keep.items():
+            want = flatten_dict(plain.masks["blocks"], sep="/")[path][layer]
+            np.testing.assert_array_equal(keep, want)
+
+
 @pytest.mark.parametrize("layers", [1, 4])
 def test_statistics_of_another_depth_are_refused(layers, model):
     xglm, batches = model("xglm"), [one_shape(sequences())]

@@ -254,6 +254,9 @@ def test_a_recovered_model_is_recovered_again(runs, tokens, tmp_path):
     assert (
         jp.masks.overlap(again.masks, jp.checkpoint.restore(done / "checkpoint").masks).overall == 1
     )
+    pruned_nano = jp.prune(jp.load("nano/gpt2"), criterion="magnitude", progress=False)
+    with pytest.raises(jp.InputError, match=r"params: .*; allowed: floats of shape"):
+        jp.recover(dense, pruned_nano, jp.token_batches(str(tokens)))
     with pytest.raises(jp.InputError, match="another model than the dense one of"):
         jp.recover(jp.load("nano/bloom"), done, jp.token_batches(str(tokens)))
 

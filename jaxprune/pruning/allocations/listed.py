@@ -68,7 +68,7 @@ def listed_allocation(value: str | Mapping | Sequence) -> Allocation:
                 where = f"allocation: layer {layer} {kernel}".rstrip()
                 raise refusal(where, share, "a number s with 0 <= s < 1")
     meaning = "as listed for each block"
-    return Allocation(NAME, meaning, ListedShares(json.dumps(found, sort_keys=True)))
+    return Allocation(NAME, meaning, ListedShares(json.dumps(found, sort_keys=True, default=float)))
 
 
 def text_of(allocation: Allocation) -> str | None:

@@ -95,7 +95,7 @@ def on(start: Method | Criterion) -> Method:
         "a mask whose dropped and kept weights are exchanged until mean errors are small",
         prune,
         needs=tuple(dict.fromkeys((*_NEEDS, *start.needs))),
-        by_column=start.by_column,
+        by_column=start.by_column and "seed" not in start.options,  # which draws for whole kernels
         selects=isinstance(start, Method) and start.selects,
         prepare=before and prepare,
         on=on,
