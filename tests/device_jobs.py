@@ -266,9 +266,10 @@ def one_of_two(plan):
 
     Args:
       plan: JSON file with the arguments of scripts/evaluate.py but for those that join, the folder of a checkpoint
-        that a process alone saved, the arguments of `read_half`, the fields and the workdir of an analysis, and the
+        that a process alone saved, the arguments of `read_half`, the fields and the workdir of an analysis, the
         arguments of `prune_where_memory_is`, of which the memory is that of process 1: process 0 has all that there is,
-        the ways in which its run is recovered, and the fields of a recovery and its workdir.
+        the ways in which its run is recovered, the fields of a recovery and its workdir, and the arguments of
+        `prune_as_configured`.
     """
     plan = json.loads(Path(plan).read_text())
     sys.argv[1:] = [*plan["evaluate"], *sys.argv[3:]]
@@ -289,6 +290,7 @@ def one_of_two(plan):
     for how in plan["recover"]:
         recover_run(workdir, f"{workdir}-{how}", how, *job)
     recovered_run(*plan["smaller"])
+    prune_as_configured(*plan["sparsegpt"])
 
 
 def recover_run(run, workdir, how, model, changed):

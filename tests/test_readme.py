@@ -104,13 +104,11 @@ def test_the_programs_run(program, tmp_path, monkeypatch, capsys):
     exec(compile(program, "README.md", "exec"), names)
     folder = next(tmp_path.glob("runs/*/hf"))
     reread, model = jp.load(folder), names["model"]
-    stats = names.get("stats") or names["result"].stats
-    for path, site in stats.sites:
+    for path, site in names["stats"].sites:
         part, kernel, _ = path.split("/")
         old, new = (m.block(0)[part][kernel]["kernel"] for m in (model, reread))
         dropped = int(old.shape[0] * 0.3)
         assert ((new == 0) & (old != 0)).sum(axis=0).tolist() == [dropped] * old.shape[1], site
-    if printed := capsys.readouterr().out:
-        density, overlap = map(float, printed.split())
-        assert 0.4 < density < 0.7
-        assert 0.4 < overlap < 1
+    density, overlap = map(float, capsys.readouterr().out.split())
+    assert 0.4 < density < 0.7
+    assert 0.4 < overlap < 1

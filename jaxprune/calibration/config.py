@@ -11,7 +11,7 @@ from jaxprune.calibration.kinds import KINDS, CalibrationKind
 from jaxprune.calibration.languages import LANGUAGES, code_hint, joined, language
 from jaxprune.calibration.line_range import line_range
 from jaxprune.errors import InputError, listed, refusal
-from jaxprune.files import BROKEN_ZIP, open_regular
+from jaxprune.files import BROKEN_ZIP, is_address, open_regular
 from jaxprune.schema import are_names, check, choice, config_record, fields_of, integer, rule, text
 
 # JAX makes a key of the last 32 bits, so a larger seed would give the masks of a smaller one.
@@ -182,6 +182,8 @@ def check_calibration(
 
 
 def _npz_names(path: str, kind: str) -> set[str]:
+    if is_address(path):
+        raise refusal("calibration.data", path, f"a file of this machine, with kind {kind}")
     try:
         with open_regular(Path(path).expanduser()) as file, zipfile.ZipFile(file) as archive:
             return {name.removesuffix(".npy") for name in archive.namelist()}

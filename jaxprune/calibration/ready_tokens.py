@@ -8,7 +8,7 @@ from jaxprune.calibration.batches import Batch, all_real
 from jaxprune.calibration.config import COMPAT
 from jaxprune.calibration.grouping import from_arrays, token_ids
 from jaxprune.errors import InputError, listed
-from jaxprune.files import local_path, read_npz
+from jaxprune.files import read_npz
 from jaxprune.schema import PATH, check
 
 
@@ -39,7 +39,7 @@ def token_batches(
     """
     check("path", path, PATH)
     check("compat", compat, COMPAT)
-    arrays = _read_npz(local_path(path))
+    arrays = _read_npz(Path(path).expanduser())
     sets = {"tokens": "input_ids", "code": "code_ids"}
     batches: list[Batch] = []
     try:

@@ -76,17 +76,13 @@ def test_help_of_a_command_is_for_who_types_it(monkeypatch, capsys):
     assert "\npython scripts/compare.py runs/dense runs/pruned" in out
 
 
-def test_prunes_and_verifies_from_another_folder(tmp_path):
-    def command(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "jaxprune", *arguments], cwd=tmp_path, text=True, check=False,
-            capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
-
-    pruned = command(
-        "prune", "--config", "nano:bloom", "--workdir", "run", "--config.calibration.samples=2"
-    )
+def test_prunes_and_verifies_from_another_folder(tmp_path, monkeypatch, capsys):
+    arguments = ("--config", "nano:bloom", "--workdir", "run", "--config.calibration.samples=2")
+    pruned = subprocess.run(
+        [sys.executable, "-m", "jaxprune", "prune", *arguments], cwd=tmp_path, text=True,
+        check=False, capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
     assert pruned.returncode == 0, pruned.stderr
     assert CHECKPOINTS["bloom"] in pruned.stdout
-    verified = command("verify", "run", "--debug")
-    assert (verified.returncode, verified.stdout) == (0, "run: OK\n"), verified.stderr
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, capsys, "verify", "run", "--debug")[:2] == (0, "run: OK\n")

@@ -20,7 +20,7 @@ def ready(**fields):
     return config
 
 
-def test_base_config_has_every_field_of_the_contract():
+def test_defaults_of_the_first_fields():
     expected = {
         "model": None,
         "revision": None,

@@ -25,7 +25,6 @@ from jaxprune.config.validate import base_config, validate
 from jaxprune.devices import hosts
 from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.runs import shrink_from_config
-from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.planning import plan_from_config
 from jaxprune.runs.planning.costs import Machines
 from jaxprune.runs.verify import verify
@@ -93,6 +92,7 @@ def tokens(tmp_path_factory):
 FOUND = ("nano_nli", "perplexity", "translation")
 PRUNED = "bloom"  # where process 1 has little memory
 HOW = {"pruning.criterion": "refined", "pruning.propagate": "site"}
+SPARSEGPT = {"pruning.criterion": "sparsegpt", "pruning.sparsity": 0.5}
 READ = ("xglm", "gpt2")  # whose kernels are stored turned, and not
 
 
@@ -167,6 +167,7 @@ def pair(tiny_folder, tokens, tmp_path_factory):
             scarce(tiny_folder(PRUNED), fields(tokens, **HOW), processes=2, devices=2),
             str(folder / "pruned"), str(tiny_folder(PRUNED)), fields(tokens, **HOW),
         ],
+        "sparsegpt": [str(folder / "sparsegpt"), str(tiny_folder("bloom")), fields(tokens, **SPARSEGPT)],
     }  # fmt: skip
     (folder / "plan.json").write_text(json.dumps(plan))
     job = [sys.executable, device_jobs.__file__, "one_of_two", str(folder / "plan.json")]
@@ -187,19 +188,15 @@ def test_two_processes_make_the_bits_of_one(pair, tiny_folder, tokens, tmp_path)
     assert report["environment"]["processes"] == 2
 
 
-def test_two_processes_change_weights_as_one_within_rounding(tiny_folder, tokens, tmp_path):
+def test_two_processes_change_weights_as_one_within_rounding(pair, tiny_folder, tokens, tmp_path):
     """They add Gram matrices in another order, which is part of the identity of a run."""
-    more = {"pruning.criterion": "sparsegpt", "pruning.sparsity": "0.5"}
-    finish(start(tiny_folder("bloom"), tokens, tmp_path / "two", **more))
-    config = base_config()
-    config.model, config.pruning.sparsity = str(tiny_folder("bloom")), 0.5
-    config.update_from_flattened_dict(fields(tokens, **{"pruning.criterion": "sparsegpt"}))
-    alone = prune_from_config(validate(config), tmp_path / "one")
-    assert verify(tmp_path / "two", progress=False) == []
-    both = json.loads((tmp_path / "two" / "report.json").read_text())
-    orders = [report["identity"]["running sums"] for report in (alone, both)]
+    device_jobs.prune_as_configured(tmp_path, tiny_folder("bloom"), fields(tokens, **SPARSEGPT))
+    runs = tmp_path, pair[0] / "sparsegpt"
+    assert verify(runs[1], progress=False) == []
+    reports = (json.loads((run / "report.json").read_text()) for run in runs)
+    orders = [report["identity"]["running sums"] for report in reports]
     assert orders == ["8 lanes, 1 processes", "8 lanes, 2 processes"]
-    blocks = [jp.load(tmp_path / run / "hf").params["blocks"] for run in ("one", "two")]
+    blocks = [jp.load(run / "hf").params["blocks"] for run in runs]
     for one, two in zip(*map(jax.tree.leaves, blocks), strict=True):
         agree = (one == 0) == (two == 0)
         assert agree.mean() > 0.999

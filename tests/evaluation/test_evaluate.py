@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from run_scripts import run_alone, run_here
+from run_scripts import run_alone
 from transformers import AutoModelForCausalLM
 
 from jaxprune.config.validate import base_config, validate
@@ -394,13 +394,3 @@ def test_the_command_of_the_contract(tmp_path):
     assert sorted(read(tmp_path / "nano_nli")) == ["en", "sw"]
     assert "nano_reviews, protocol paper" in done.stdout
     assert "2/2" in done.stderr  # languages, on the progress bar
-
-
-def test_the_command_ends_in_one_line(tmp_path, monkeypatch, capfd):
-    done = run_here(
-        monkeypatch, capfd, "evaluate", "--config=configs/nano.py", f"--workdir={tmp_path}",
-        "--config.evaluation.tasks=xnil",
-    )  # fmt: skip
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: task: got 'xnil'; allowed: ")
-    assert done.stderr.count("\n") == 1

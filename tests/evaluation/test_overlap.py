@@ -77,7 +77,7 @@ def test_the_overlap_is_named_in_output_metrics_page_and_card(place, capsys):
     assert found.perplexity.about["calibration_overlap"] == expected
 
 
-def test_a_variant_of_a_sweep_has_the_overlap_of_its_own_run(place):
+def test_the_overlap_of_an_overlaid_model_in_lines_and_in_rows(place):
     plain, expected = calibrated(place)
     rows = place / "rows"  # the same lines, as rows
     rows.mkdir()

@@ -20,7 +20,7 @@ ROWS = {
         lambda p: p.evaluate("evaluation.tasks=nano_nli,nano_nli"), r"'nano_nli' is there twice"
     ),
     "task of no TOML": Fault(
-        lambda p: p.evaluate(f"evaluation.tasks={p.file(b'name =', 'bad.toml')}"), r"bad\.toml: "
+        lambda p: p.evaluate(f"evaluation.tasks={p.file(b'name =', 'bad.toml')}"), r"bad\.toml: not TOML"
     ),
     "broken row": rows(r"en\.jsonl:2: .*JSON object", GOOD_ROW, "{\n"),
     "row that is no object": rows(r"en\.jsonl:1: .*JSON object", "[1]\n"),

@@ -182,7 +182,6 @@ ROWS = {
         r"config\.json: dtype: got \{'a': 1\}; allowed: float32, float16, bfloat16",
     ),
     "tokenizer.json: deep": broken("tokenizer.json", DEEP, r"model: no usable tokenizer"),
-    "safetensors header: deep": broken(WEIGHTS, in_header(DEEP), r"header: .*invalid type: sequence"),
     "index.json: deep": Fault(
         lambda p: p.prune(
             model=both(

@@ -39,7 +39,7 @@ ROWS = {
         lambda p: npz_in_run(p, p.npz_attack().read_bytes()), r"b/xnli/en\.npz: damaged"
     ),
     "compare: npz that claims 2 TiB": Fault(
-        lambda p: npz_in_run(p, zipped("scores.npy", npy(BILLIONS, "<f4"))), r"b/xnli/en\.npz: "
+        lambda p: npz_in_run(p, zipped("scores.npy", npy(BILLIONS, "<f4"))), r"b/xnli/en\.npz: damaged"
     ),
     "compare: metrics no JSON": Fault(
         lambda p: both(

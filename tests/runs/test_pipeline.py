@@ -163,7 +163,7 @@ def test_config_is_written_resolved_and_goes_into_the_checkpoint(run, model):
     assert metadata["environment"] == report["environment"]
 
 
-def test_a_second_run_is_the_same_and_another_seed_another(model, tmp_path):
+def test_another_seed_has_other_masks(model, tmp_path):
     def digests(seed):
         config = job(
             model, pruning__criterion="random", seed=seed,
@@ -171,8 +171,7 @@ def test_a_second_run_is_the_same_and_another_seed_another(model, tmp_path):
         )  # fmt: skip
         return prune_from_config(config, tmp_path, overwrite=True)["digests"]
 
-    first, again, other = digests(1), digests(1), digests(2)
-    assert first == again
+    first, other = digests(1), digests(2)
     assert first["masks"] != other["masks"]
     assert first["weights"] != other["weights"]
     assert first["calibration"] == other["calibration"]  # of no text

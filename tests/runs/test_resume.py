@@ -175,14 +175,22 @@ def test_a_damaged_measure_is_refused(tiny_folder, tokens, tmp_path, monkeypatch
 # Another job in the same folder.
 
 
+@pytest.fixture(scope="module")
+def crashed(tiny_folder, tokens, tmp_path_factory):
+    """A folder with a model, tokens and a run that crashed after a layer; a run has no paths in its files."""
+    folder = tmp_path_factory.mktemp("crashed")
+    shutil.copytree(tiny_folder("bloom"), folder / "model")
+    shutil.copyfile(tokens, folder / "tokens.npz")
+    config = with_params(folder / "model", folder / "tokens.npz")
+    crash(pytest.MonkeyPatch, config, folder / "run", 1)
+    return folder
+
+
 @pytest.fixture
-def unfinished(tiny_folder, tokens, tmp_path, monkeypatch):
-    """(model, tokens, workdir) of a run that crashed after a layer; the files may be changed."""
-    model, text = tmp_path / "model", tmp_path / "tokens.npz"
-    shutil.copytree(tiny_folder("bloom"), model)
-    shutil.copyfile(tokens, text)
-    crash(monkeypatch, with_params(model, text), tmp_path / "run", 1)
-    return model, text, tmp_path / "run"
+def unfinished(crashed, tmp_path):
+    """(model, tokens, workdir) of a copy, whose files may be changed."""
+    shutil.copytree(crashed, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "model", tmp_path / "tokens.npz", tmp_path / "run"
 
 
 def change_model(model, tokens):

@@ -852,7 +852,7 @@ def test_settings_that_a_variant_cannot_use_are_not_its_own():
 
 
 @pytest.mark.parametrize(("model", "count"), [("a-model", 27), ("Some-Coder", 37)])
-def test_the_config_of_the_study_is_a_valid_sweep(model, count, tmp_path):
+def test_sweep_real_is_a_valid_sweep(model, count, tmp_path):
     codes = ("en", "fr", "ru", "sw", "zh")
     for folder, ending in (("flores", "txt"), ("xnli", "jsonl")):
         (tmp_path / folder).mkdir()

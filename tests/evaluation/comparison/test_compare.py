@@ -676,17 +676,3 @@ def test_the_script_prints_and_writes(runs, monkeypatch, capfd):
     again = run_here(monkeypatch, capfd, "compare", *runs, "--out", runs[0] / "here")
     assert again.returncode == 0
     assert read_record(Comparison, runs[0] / "here" / "compare.json") == found
-
-
-def test_the_script_ends_in_one_line(runs, tmp_path, monkeypatch, capfd):
-    (tmp_path / "file").touch()
-    for arguments, message in [
-        ((runs[0],), "arguments are required: RUN_B; usage: compare.py RUN_A RUN_B"),
-        ((tmp_path / "none", runs[1]), "none: no such folder"),
-        ((*runs, "--out", tmp_path / "file"), "file is a file; allowed: a folder"),
-    ]:
-        done = run_here(monkeypatch, capfd, "compare", *arguments)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.startswith("error: ")
-        assert message in done.stderr
-        assert done.stderr.count("\n") == 1
