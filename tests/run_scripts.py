@@ -1,7 +1,5 @@
 """Scripts run as their users run them, or in this process: without a start of Python and its packages, which takes
-more than most of what a script is asked for here.
-
-Every script of scripts/ is a process somewhere in the tests; what depends on the start of a process is one too.
+more than most of what a script is asked for here. What depends on the start of a process is a process of its own.
 """
 
 import os

@@ -72,7 +72,7 @@ def _change(
         return ""
     numbers = np.array([values.mean(), *interval_of(values, CONFIDENCE)[0]])
     if measure is LOG_PERPLEXITY:
-        mean, low, high = (f"{one:.3g}" for one in np.exp(numbers))
+        mean, low, high = (f"{one:#.3g}".rstrip(".") for one in np.exp(numbers))
     else:
         mean, low, high = (f"{100 * one:+.1f}".replace("-", "−") for one in numbers)
     return f"{mean} [{low}, {high}]"

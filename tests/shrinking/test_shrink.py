@@ -12,6 +12,7 @@ import torch
 import transformers
 from conftest import TINY, random_torch
 from jobs import job
+from run_scripts import run_here
 from small_tokenizers import KINDS, LINES, save
 
 import jaxprune as jp
@@ -276,14 +277,18 @@ def test_frequent_words_are_kept_too(folder, texts, tmp_path, monkeypatch, capsy
         shrink_from_config(config, tmp_path / "other")
 
 
-def test_all_cuts_in_one_run(texts, tmp_path):
+def test_all_cuts_in_one_run(texts, tmp_path, monkeypatch, capfd):
     """On a bundled model, measured on its calibration texts; the page has a picture for layers and one for neurons."""
-    config = job(
-        "nano/xglm", shrink__vocabulary="nano", shrink__languages="fr", shrink__layers=3, shrink__mlp=0.5,
-        calibration__data="nano", calibration__kind="monolingual", calibration__source="fr,sw",
-        calibration__samples=4,
-    )  # fmt: skip
-    found = shrink_from_config(config, tmp_path / "run")["shrunk"]
+    fields = {
+        "shrink__vocabulary": "nano", "shrink__languages": "fr", "shrink__layers": 3, "shrink__mlp": 0.5,
+        "calibration__data": "nano", "calibration__kind": "monolingual", "calibration__source": "fr,sw",
+        "calibration__samples": 4,
+    }  # fmt: skip
+    found = shrink_from_config(job("nano/xglm", **fields), tmp_path / "run")["shrunk"]
+    given = (f"--config.{path.replace('__', '.')}={value}" for path, value in fields.items())
+    workdir = f"--workdir={tmp_path / 'run'}"
+    done = run_here(monkeypatch, capfd, "shrink", "--config=base:nano/xglm", workdir, *given)
+    assert "is complete" in done.stdout, done.stderr
     assert found["layers"] == {"before": 4, "after": 3}
     assert found["tokens"]["after"] < found["tokens"]["before"]
     assert found["depth"]["influence"].keys() == {"fr", "sw"}

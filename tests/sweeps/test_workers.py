@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from faults.place import flip
+from run_scripts import run_here
 
 import jaxprune as jp
 from jaxprune import ledger
@@ -173,24 +174,29 @@ def shares(tmp_path_factory):
     return folder
 
 
-def test_merged_shares_give_the_tables_of_one(alone, shares, tmp_path):
+def test_merged_shares_give_the_tables_of_one(alone, shares, tmp_path, monkeypatch, capfd):
     parts = [shares / "0", shares / "1"]
     assert [sorted(p.parent.name for p in part.glob("*/perplexity")) for part in parts] == [
         sorted(NAMES[0::2]), sorted(NAMES[1::2]),
     ]  # fmt: skip
-    merge(parts, tmp_path / "all")
-    assert contents(tmp_path / "all") == contents(alone[0])
+    merged = tmp_path / "all"
+    done = run_here(monkeypatch, capfd, "sweep", "--merge", *parts, "--workdir", merged)
+    assert done.returncode == 0, done.stderr
+    assert contents(merged) == contents(alone[0])
     other = tmp_path / "1"  # of a machine with weights on disk, and one that chose layers
     shutil.copytree(parts[1], other)
     file = other / sweep_json.CONFIG
-    file.write_text(
-        file.read_text().replace('"evaluation.weights": "auto"', '"evaluation.weights": "streamed"')
+    text = file.read_text().replace(
+        '"evaluation.weights": "auto"', '"evaluation.weights": "streamed"'
     )
-    (other / "lrp2/nano_nli").mkdir(parents=True)
-    (other / "lrp2/layers.json").write_text("{}")
-    merge([parts[0], other], tmp_path / "all")
-    sweep_from_config(job(), tmp_path / "all")  # finds nothing to make
-    assert contents(tmp_path / "all") == contents(alone[0])
+    file.write_text(text)
+    shutil.copytree(other / NAMES[1] / "nano_nli", other / "lrp2/nano_nli")
+    (other / "lrp2/layers.json").write_text('{"fr": 1}')
+    merge([parts[0], other], merged)
+    assert json.loads((merged / "lrp2/layers.json").read_text()) == {"fr": 1}
+    shutil.rmtree(merged / "lrp2")
+    sweep_from_config(job(), merged)  # finds nothing to make
+    assert contents(merged) == contents(alone[0])
 
 
 def test_parts_that_differ_are_not_merged(shares, tmp_path):
