@@ -1,5 +1,6 @@
 """The folders of an evaluation: those of another one are rejected or removed; each appears when it is complete."""
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from jaxprune.files import sealed, write_json
 from jaxprune.hf import Model
 from jaxprune.ledger import (
     MODEL_DIGEST,
+    Report,
     difference,
     pruned_digest,
     read_report,
@@ -37,7 +39,9 @@ def clear_folders(
       InputError: a folder has the scores of another model or of other questions (names the difference), or files
         that this package did not write.
     """
-    report, digest = read_report(workdir) or {}, model.source.fingerprint.digest
+    digest, report = model.source.fingerprint.digest, Report()
+    with contextlib.suppress(InputError):  # another program's report.json
+        report = read_report(workdir) or report
     if report and digest not in (report.get("models", {}).get("hf"), pruned_digest(report)):
         raise InputError(
             f"--workdir: {workdir} is the workdir of another model; allowed: {workdir / 'hf'} as the model, or another "

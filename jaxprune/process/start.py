@@ -65,7 +65,9 @@ def check_system() -> None:
     Raises:
       OSError: names the limit.
     """
-    cores = len(os.sched_getaffinity(0))
+    # those that the process may use; macOS does not tell
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    cores = own or os.cpu_count() or 1
     least = _ADDRESSES + cores * _ADDRESSES_PER_CORE
     for name, limit, needed in (
         ("memory: RLIMIT_AS (ulimit -v) in bytes", resource.RLIMIT_AS, least),

@@ -295,6 +295,9 @@ def test_another_model_than_that_of_a_run_is_not_evaluated_into_it(tmp_path):
         InputError, match=rf"the workdir of a run; allowed: its model, {tmp_path}/hf"
     ):
         evaluate_from_config(job(tmp_path), tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/report.json").write_text("[]")  # of another program
+    assert evaluate_from_config(job(rows=2), tmp_path / "elsewhere")
     with pytest.raises(InputError, match="contains a run; allowed: another folder"):
         sweep_from_config(job(), tmp_path)
     (tmp_path / "sweep.json").write_text("{}")
