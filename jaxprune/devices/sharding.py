@@ -11,6 +11,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxprune.devices.compiled import compiled
 from jaxprune.errors import InputError, refusal
+from jaxprune.process import cores
 from jaxprune.schema import config_record, is_int, rule
 
 # More host devices gain nothing: micro-batches already fill a core.
@@ -68,8 +69,7 @@ def one_cpu_device_per_core() -> None:
     forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if forced or "JAX_NUM_CPU_DEVICES" in os.environ:
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    jax.config.update("jax_num_cpu_devices", min(cores or 1, _MAX_CPU_DEVICES))
+    jax.config.update("jax_num_cpu_devices", min(cores(), _MAX_CPU_DEVICES))
 
 
 def device_mesh(data: int = -1, model: int = 1) -> Mesh:

@@ -29,9 +29,11 @@ def identities(workload: Workload, model: Model, dtype: str, beams: int = 1) -> 
     found: dict[str, Identity] = {}
     settings: Identity = {"dtype": dtype, "tokenizer": model.tokenizer_digest}
 
-    def by_language(unit: str, contents: Mapping[str, Sequence[Any]]) -> Identity:
-        """The settings, the languages, and the size and SHA-256 of the content of each."""
-        sizes = {f"{unit} {code}": len(content) for code, content in contents.items()}
+    def by_language(
+        unit: str, contents: Mapping[str, Sequence[Any]], units: Mapping[str, Sequence[Any]]
+    ) -> Identity:
+        """The settings, the languages, the number of units of each, and the SHA-256 of its content."""
+        sizes = {f"{unit} {code}": len(one) for code, one in units.items()}
         languages = ",".join(sorted(contents))
         return {**settings, "languages": languages, **sizes, **language_digests(_CONTENT, contents)}
 
@@ -40,12 +42,10 @@ def identities(workload: Workload, model: Model, dtype: str, beams: int = 1) -> 
             code: [[one.row, one.label, *map(_option, one.options)] for one in questions]
             for code, questions in task.languages.items()
         }
-        found[task.task.name] = {"protocol": task.protocol, **by_language("rows", rows)}
+        found[task.task.name] = {"protocol": task.protocol, **by_language("rows", rows, rows)}
     if workload.texts:
         parts = {code: [text, text.starts] for code, text in workload.texts.items()}
-        found[PERPLEXITY] = {
-            **by_language("characters", workload.texts), **language_digests(_CONTENT, parts)
-        }  # fmt: skip
+        found[PERPLEXITY] = by_language("characters", parts, workload.texts)
     if sentences := workload.sentences:
         pairs = {code: [*one.pairs, *one.demonstrations] for code, one in sentences.items()}
         first = next(iter(sentences.values()))
@@ -56,7 +56,7 @@ def identities(workload: Workload, model: Model, dtype: str, beams: int = 1) -> 
             **language_digests(
                 "demonstrations ", {c: one.demonstrations for c, one in sentences.items()}
             ),
-            **by_language("sentences", pairs),
+            **by_language("sentences", pairs, pairs),
         }
     return found
 

@@ -7,4 +7,5 @@ from jaxprune.process.ending import DEBUG as DEBUG
 from jaxprune.process.ending import ending as ending
 from jaxprune.process.ending import errors_in_one_line as errors_in_one_line
 from jaxprune.process.ending import show_traceback as show_traceback
+from jaxprune.process.start import cores as cores
 from jaxprune.process.start import starting as starting

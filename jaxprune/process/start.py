@@ -59,16 +59,20 @@ def _open_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
+def cores() -> int:
+    """Those that this process may use; all of the machine where the system, as macOS, does not tell."""
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return own or 1
+
+
 def check_system() -> None:
     """Rejects a process whose limits are too low for any command.
 
     Raises:
       OSError: names the limit.
     """
-    # those that the process may use; macOS does not tell
-    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    cores = own or os.cpu_count() or 1
-    least = _ADDRESSES + cores * _ADDRESSES_PER_CORE
+    count = cores()
+    least = _ADDRESSES + count * _ADDRESSES_PER_CORE
     for name, limit, needed in (
         ("memory: RLIMIT_AS (ulimit -v) in bytes", resource.RLIMIT_AS, least),
         ("files: RLIMIT_NOFILE (ulimit -n)", resource.RLIMIT_NOFILE, _FILES),
@@ -76,7 +80,7 @@ def check_system() -> None:
         granted, _ = resource.getrlimit(limit)
         if granted != resource.RLIM_INFINITY and granted < needed:
             raise OSError(f"{name} is {granted}; expected at least {needed}")
-    _check_threads(_THREADS + cores * _THREADS_PER_CORE)
+    _check_threads(_THREADS + count * _THREADS_PER_CORE)
 
 
 def _check_threads(count: int) -> None:

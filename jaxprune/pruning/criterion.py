@@ -103,6 +103,7 @@ class Criterion(Measures):
     by_column: bool = False
     finite: bool = True
     updates_weights: ClassVar[bool] = False
+    selects: ClassVar[bool] = False
 
     @property
     def needs(self) -> tuple[tuple[str, str], ...]:  # type: ignore[override]

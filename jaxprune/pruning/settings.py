@@ -128,7 +128,7 @@ class Settings(Selection):
             object.__setattr__(self, "sparsity", DEFAULT_SPARSITY)  # the record is frozen
         super().__post_init__()
         object.__setattr__(self, "method", method_of(self.criterion, self.start))
-        if isinstance(self.method, Method) and self.method.selects:
+        if self.method.selects:
             for name, only in (("threshold", ROW), ("drop", LOWEST), ("group", ROW)):
                 if (got := getattr(self, name)) != only:
                     raise InputError(

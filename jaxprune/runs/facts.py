@@ -16,7 +16,6 @@ from jaxprune.pruning import (
     ROW,
     UNIFORM,
     UNSTRUCTURED,
-    Method,
     allocation_of,
 )
 from jaxprune.runs.planning import PruneConfig, RecoverConfig, ShrinkConfig
@@ -132,8 +131,7 @@ def pruning_facts(
         yield "started with", f"the mask of {as_code(fields['pruning.start'])}"
     if fields["pruning.pattern"] == UNSTRUCTURED:
         by_row = fields["pruning.group"] == fields["pruning.threshold"] == ROW
-        first = METHODS[fields["pruning.start"] or criterion.name]
-        selects = isinstance(first, Method) and first.selects
+        selects = METHODS[fields["pruning.start"] or criterion.name].selects
         uniform = fields["pruning.allocation"] == UNIFORM.name
         is_same = by_row and uniform and not selects
         of_each = "of the inputs of each output" if is_same else "of the weights"

@@ -96,7 +96,7 @@ def on(start: Method | Criterion) -> Method:
         prune,
         needs=tuple(dict.fromkeys((*_NEEDS, *start.needs))),
         by_column=start.by_column and "seed" not in start.options,  # which draws for whole kernels
-        selects=isinstance(start, Method) and start.selects,
+        selects=start.selects,
         prepare=before and prepare,
         on=on,
     )

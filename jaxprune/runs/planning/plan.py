@@ -23,7 +23,7 @@ from jaxprune.models import (
     site_widths,
 )
 from jaxprune.passes import SAMPLES_PER_DEVICE
-from jaxprune.pruning import Method, check_pattern, ignored_kernels, kernel_shares, layer_shares
+from jaxprune.pruning import check_pattern, ignored_kernels, kernel_shares, layer_shares
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.config import PruneConfig
 from jaxprune.runs.planning.costs import CHIPS, Chip, Machines, Work
@@ -214,7 +214,7 @@ def _work(
         hf=run.output.hf,
         params=run.output.params,
         samples=run.calibration.samples if groups and KINDS[run.calibration.kind].reads_text else 0,
-        updates=isinstance(settings.method, Method) and settings.method.updates_weights,
+        updates=settings.method.updates_weights,
         gram="gram" in {one.name for one in run.settings.method.statistics},
     )
 
