@@ -18,7 +18,7 @@ from jaxprune.files.whole import write_json
 
 TABLE = "files.json"
 CARD = "README.md"
-UNFINISHED = ".jaxprune-unfinished"
+UNFINISHED = ".jaxprune-unfinished"  # ends the name of a folder in which another one is filled
 _LONGEST_NAME, _LONGEST_PATH = 255, 2000  # bytes
 _MOST = 12  # lines about files that are not from this package
 DAMAGED = "damaged, its bytes are not those that were written"
@@ -171,16 +171,13 @@ def unfinished(folder: Path) -> Path:
 
 
 def unfinished_name(folder: Path) -> Path:
-    """One level below complete folders, so that it cannot be taken for one, in a folder with a unique name."""
-    return folder.parent / UNFINISHED / folder.name
+    """One level below complete folders, so that it cannot be taken for one, in a folder that no other one uses."""
+    return folder.parent / f"{folder.name}{UNFINISHED}" / folder.name
 
 
 def discard(folder: Path) -> None:
     """Removes an unfinished folder, and its temporary copies by Orbax."""
-    place = unfinished_name(folder)
-    for left in (place, *place.parent.glob(f"{place.name}.orbax-checkpoint-tmp*")):
-        shutil.rmtree(left, ignore_errors=True)
-    _remove_if_empty(folder.parent / UNFINISHED)
+    shutil.rmtree(unfinished_name(folder).parent, ignore_errors=True)
 
 
 def finish(folder: Path) -> None:
@@ -189,7 +186,7 @@ def finish(folder: Path) -> None:
     seal(filled)
     remove(folder)
     filled.rename(folder)
-    _remove_if_empty(filled.parent)
+    discard(folder)
 
 
 def replace_card(folder: Path, text: str) -> bool:

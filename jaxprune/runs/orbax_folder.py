@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]
 # Bytes of a checkpoint besides its arrays: indices, metadata, blocks of the file system.
 _BESIDE = 8 << 20
 METADATA = "metadata/metadata"
+# Saves of one process take turns: Orbax has one number for all of them at a time, by which they wait for their folders.
+_SAVING = threading.Lock()
 
 
 class DamagedError(InputError):
@@ -48,8 +51,8 @@ def save_trees(
 
     items: dict[str, Any] = {"metadata": ocp.args.JsonSave(metadata)}
     items |= {name: ocp.args.PyTreeSave(hosts.spread(tree)) for name, tree in trees.items()}
-    with _writing(folder), ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
-        checkpointer.save(unfinished, args=ocp.args.Composite(**items))
+    with _SAVING, _writing(folder), ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as writer:
+        writer.save(unfinished, args=ocp.args.Composite(**items))
     if hosts.is_first():
         sealed.finish(folder)
     hosts.wait(f"end {folder.name}")

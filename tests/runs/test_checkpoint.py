@@ -1,6 +1,7 @@
 """Orbax checkpoints: what goes in comes out, on any number of devices, or not at all."""
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +56,16 @@ def test_round_trip(tmp_path):
     assert_bits(restored.masks, masks())
     assert restored.metadata == METADATA
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
+
+
+def test_threads_save_at_the_same_time(tmp_path):
+    def save(i):
+        checkpoint.save(tmp_path / str(i), params={"a": np.full(9, i)})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(save, range(20)))
+    for i in range(20):
+        assert_bits(checkpoint.restore(tmp_path / str(i)).params, {"a": np.full(9, i)})
 
 
 def test_home_is_expanded_in_both_directions(tmp_path, monkeypatch):
