@@ -18,7 +18,7 @@ from jaxprune.passes.micro_batches import Context, MicroBatches
 from jaxprune.passes.running import has_running, lanes_of, sum_lanes, zero_buffers
 from jaxprune.passes.statistics import POSITIVE, SAMPLES, Statistic
 from jaxprune.passes.stats import Sums, check_sums, not_finite, sum_samples
-from jaxprune.passes.walk import NEURONS, Segment, embed, overflows, run_segment
+from jaxprune.passes.walk import INPUT, NEURONS, Segment, embed, overflows, run_segment
 
 # Suffixes of the kinds of half sets: of the samples 0, 2, …, and of 1, 3, ….
 HALVES = ("/even", "/odd")
@@ -200,7 +200,7 @@ def run_and_measure(
 
     def step(state: Any, context: Context) -> tuple[Any, Any]:
         nonlocal buffers
-        is_input = SITES[0] in segment.measures
+        is_input = segment.start == INPUT and bool(segment.measures)
         too_large = overflows(state, context.valid, mesh=mesh) if is_input else False
         state, (values, buffers) = run_segment(
             (params, kind), state, context, buffers,

@@ -4,6 +4,7 @@ The influence of a block is 1 - mean cos(input, output) over tokens (ShortGPT, a
 important as in the language that it influences most.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from jaxtyping import Array, Float
 
 from jaxprune.calibration import Batch
 from jaxprune.devices import compiled, device_mesh
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 from jaxprune.hf import Model, subset
 from jaxprune.passes import (
     SAMPLES_PER_DEVICE,
@@ -94,16 +95,21 @@ def block_influence(
                 run_and_measure(params, samples, WHOLE_BLOCK, (), config, layer)
                 pairs = zip(before, samples.states, samples.contexts, strict=True)
                 cosines = [np.asarray(cosine(a, b))[np.asarray(one.valid)] for a, b, one in pairs]
-                influence[code].append(1.0 - float(np.concatenate(cosines).mean(dtype=np.float64)))
+                mean = float(np.concatenate(cosines).mean(dtype=np.float64))
+                if not math.isfinite(mean):
+                    raise refusal(
+                        f"layer {layer}: cosine of input and output", mean, "finite numbers"
+                    )
+                influence[code].append(1.0 - mean)
             bar.update()
     return {code: np.array(values) for code, values in influence.items()}
 
 
 @compiled
 def cosine(a: Float[Array, "B T D"], b: Float[Array, "B T D"]) -> Float[Array, "B T"]:
-    """The cosine of each pair of states."""
+    """The cosine of each pair of states; 0 if one of them is, as the state of a pad without an embedding."""
     norms = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)
-    return jnp.sum(a * b, axis=-1) / norms
+    return jnp.sum(a * b, axis=-1) / jnp.maximum(norms, jnp.finfo(norms.dtype).tiny)
 
 
 def _by_language(batches: Sequence[Batch]) -> dict[str, list[Batch]]:

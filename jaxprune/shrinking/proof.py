@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxprune.calibration import from_arrays
+from jaxprune.calibration import group_by_length
 from jaxprune.devices import device_mesh
 from jaxprune.hf import Model
 from jaxprune.ledger import Differences, Splits
-from jaxprune.models import head_inputs
+from jaxprune.models import head_inputs, logits_of
 from jaxprune.passes import (
     SAMPLES_PER_DEVICE,
     WHOLE_BLOCK,
@@ -73,11 +73,7 @@ def compare_numbers(
 def _last_states(model: Model, texts: Sequence[np.ndarray]) -> np.ndarray:
     """[N, D] the last block's outputs at all tokens."""
     mesh, config = device_mesh(), model.config.in_dtype("float32")
-    ids = np.zeros((len(texts), max(map(len, texts))), np.int32)
-    mask = np.zeros_like(ids)
-    for row, text in enumerate(texts):
-        ids[row, : len(text)], mask[row, : len(text)] = text, 1
-    batches = from_arrays(ids, mask, role="tokens")
+    batches = group_by_length([text.astype(np.int32) for text in texts], "tokens")
     samples = calibration_states(model, batches, mesh, SAMPLES_PER_DEVICE, "float32")
     for layer, (_, params) in enumerate(blocks(model, "float32", mesh)):
         run_and_measure(params, samples, WHOLE_BLOCK, (), config, layer)
@@ -92,4 +88,4 @@ def _head_inputs(model: Model, states: np.ndarray) -> Array:
 
 def _logits(model: Model, inputs: Array, tokens: np.ndarray) -> np.ndarray:
     table = jnp.asarray(model.source.head_rows(tokens), jnp.float32)
-    return np.asarray(jnp.matmul(inputs, table.T) * model.config.logit_scale)
+    return np.asarray(logits_of(model.config, jnp.matmul(inputs, table.T)))

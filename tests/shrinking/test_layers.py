@@ -9,6 +9,7 @@ from conftest import TINY, tiny_torch
 from small_samples import TOKENS, layers_of, samples
 
 import jaxprune as jp
+from jaxprune.calibration import Batch
 from jaxprune.errors import InputError
 from jaxprune.hf import subset
 from jaxprune.shrinking.layers import block_influence, chosen_layers
@@ -64,6 +65,31 @@ def test_influence_is_that_of_torchs_hidden_states(name, tiny_folder):
     for code, parts in by_language.items():
         want = 1 - torch.cat(parts, dim=1).mean(dim=1)
         np.testing.assert_allclose(found[code], want, atol=1e-5)
+
+
+def test_the_influence_of_left_pads_whose_states_stay_zero(tmp_path):
+    whole, pad, tokens = tiny_torch("llama"), 7, TOKENS.copy()
+    tokens[:, :3] = pad
+    with torch.no_grad():
+        whole.get_input_embeddings().weight[pad] = 0
+        states = whole(torch.from_numpy(tokens), output_hidden_states=True).hidden_states
+    whole.save_pretrained(tmp_path)
+    batch = Batch(tokens.astype(np.int32), np.ones(tokens.shape, bool), "tokens", np.arange(4, dtype=np.int32))
+    found = block_influence(jp.load(tmp_path), [batch], progress=False)["tokens"]
+    last = len(found) - 1  # torch's last states are those after the final norm
+    cosines = [torch.cosine_similarity(states[i], states[i + 1], dim=-1) for i in range(last)]
+    assert not cosines[0][:, :3].any()
+    np.testing.assert_allclose(found[:last], [1 - one.mean() for one in cosines], atol=1e-5)
+
+
+def test_an_influence_that_is_not_finite_is_refused(tmp_path):
+    whole = tiny_torch("llama")
+    with torch.no_grad():
+        layers_of(whole)[0].mlp.up_proj.weight.mul_(1e11)
+        layers_of(whole)[0].mlp.down_proj.weight.mul_(1e11)
+    whole.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="layer 1: cosine of input and output: got nan; "):
+        jp.shrink(jp.load(tmp_path), tmp_path / "small", batches=samples(), layers=2)
 
 
 def test_the_least_of_the_largest_influences_is_dropped(monkeypatch, tiny_folder):

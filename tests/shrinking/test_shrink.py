@@ -217,6 +217,13 @@ def test_a_vocabulary_that_is_kept_as_a_whole_is_refused(tmp_path):
         jp.shrink(jp.load("nano/bloom"), tmp_path / "all", texts={"fr": ["un chat"]}, tokens=10**6)
 
 
+@pytest.mark.parametrize("wrong", ["texts", "heldout"])
+def test_a_text_in_place_of_a_list_is_refused(wrong, tmp_path):
+    given = {"texts": {"fr": ["le chat"]}, "heldout": {"fr": ["dort"]}} | {wrong: {"fr": "le chat"}}
+    with pytest.raises(InputError, match="texts: fr: got 'le chat'; allowed: a list of texts"):
+        jp.shrink(jp.load("nano/bloom"), tmp_path / "small", **given)
+
+
 def test_compared_with_the_dense_model_by_bits_per_byte(texts, tmp_path):
     """The bundled model and its smaller one, which reads the text as before."""
     runs = [tmp_path / "dense", tmp_path / "run"]
