@@ -35,6 +35,8 @@ from jaxprune.calibration.line_range import line_range as line_range
 from jaxprune.calibration.line_range import lines_of as lines_of
 from jaxprune.calibration.mixture import Mixture as Mixture
 from jaxprune.calibration.mixture import weights_of as weights_of
+from jaxprune.calibration.nano import NANO as NANO
+from jaxprune.calibration.nano import NANO_LANGUAGES as NANO_LANGUAGES
 from jaxprune.calibration.nano import text_place as text_place
 from jaxprune.calibration.ready_tokens import token_batches as token_batches
 from jaxprune.calibration.texts import aligned as aligned

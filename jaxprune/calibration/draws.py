@@ -1,5 +1,6 @@
 """Draws: disjoint parts of the calibration text, for intervals over texts."""
 
+import operator
 import re
 from collections.abc import Hashable, Sequence
 from typing import Any
@@ -16,16 +17,15 @@ def draw_field(meaning: str = "") -> Any:
     """A field for one of n draws, as 2/5."""
     return rule(
         "one of several draws, as 2/5 for the second of five",
-        lambda value: isinstance(value, str) and _number(value) is not None,
+        lambda value: isinstance(value, str) and operator.lt(*numbers(value)),
         meaning=meaning,
     )
 
 
 def numbers(draw: str) -> tuple[int, int]:
-    """(draw from 0, number of draws) of a valid value."""
-    found = _number(draw)
-    assert found is not None
-    return found
+    """(draw from 0, number of draws); (0, 0) if the text has another form."""
+    found = _SHAPE.fullmatch(draw)
+    return (int(found[1]) - 1, int(found[2])) if found else (0, 0)
 
 
 def lines_of_draw(documents: Sequence[Hashable], draw: str) -> Int[np.ndarray, " lines"]:
@@ -46,9 +46,3 @@ def lines_of_draw(documents: Sequence[Hashable], draw: str) -> Int[np.ndarray, "
     for lines in by_document.values():
         min(draws, key=len).extend(lines)
     return np.sort(np.array(draws[own], dtype=int))
-
-
-def _number(draw: str) -> tuple[int, int] | None:
-    found = _SHAPE.fullmatch(draw)
-    own, count = map(int, found.groups()) if found else (1, 0)
-    return (own - 1, count) if own <= count else None

@@ -165,10 +165,12 @@ def from_arrays(
         and 1, or a row without real tokens or with pads between them.
     """
     ids = token_ids(input_ids, "input_ids")
-    mask = np.ones(ids.shape, dtype=bool)
-    if attention_mask is not None:
-        mask = _mask(attention_mask, ids.shape)
-    return group_by_length(_left_justify(ids, mask), role)
+    mask = np.asarray(np.ones(ids.shape) if attention_mask is None else attention_mask)
+    if mask.shape != ids.shape:
+        raise InputError(f"attention_mask: shape {mask.shape}; input_ids has {ids.shape}")
+    if not np.isin(mask, (0, 1)).all():
+        raise InputError("attention_mask: has values other than 0 and 1")
+    return group_by_length(_left_justify(ids, mask.astype(bool)), role)
 
 
 def token_ids(array: np.ndarray, name: str) -> Int32[np.ndarray, "N T"]:
@@ -189,15 +191,6 @@ def token_ids(array: np.ndarray, name: str) -> Int32[np.ndarray, "N T"]:
             "allowed: ids from 0 to 2**31 - 1 (mark pads in attention_mask)"
         )
     return array.astype(np.int32)
-
-
-def _mask(attention_mask: np.ndarray, shape: tuple[int, ...]) -> Bool[np.ndarray, "N T"]:
-    mask = np.asarray(attention_mask)
-    if mask.shape != shape:
-        raise InputError(f"attention_mask: shape {mask.shape}; input_ids has {shape}")
-    if not np.isin(mask, (0, 1)).all():
-        raise InputError("attention_mask: has values other than 0 and 1")
-    return mask.astype(bool)
 
 
 def _left_justify(

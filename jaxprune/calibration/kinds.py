@@ -15,6 +15,7 @@ class CalibrationKind:
 
     Attributes:
       name: value of `calibration.kind`.
+      meaning: description of the samples.
       role: of its batches; see `Batch`.
       arrange: the lines of each sample → its sentences.
       reads_text: whether samples are made of sentences, with a tokenizer; otherwise they are token ids.
@@ -24,6 +25,7 @@ class CalibrationKind:
     """
 
     name: str
+    meaning: str
     role: str
     arrange: Callable[[Int[np.ndarray, "samples shots"]], Arranged] = alone
     reads_text: bool = True
@@ -33,14 +35,43 @@ class CalibrationKind:
 
 
 _ALL = (
-    CalibrationKind("translation", "translation", paired, has_target=True),
-    CalibrationKind("shuffled", "shuffled", shuffled, has_target=True, least=2),
-    CalibrationKind("unpaired", "unpaired", apart, has_target=True, least=2),
-    CalibrationKind("monolingual", "monolingual"),
     CalibrationKind(
-        "translation_vs_code", "translation", paired, has_target=True, may_hold_code=True
+        "translation", "sentences and their translations", "translation", paired, has_target=True
     ),
-    CalibrationKind("monolingual_vs_code", "monolingual", may_hold_code=True),
-    CalibrationKind("tokens", "tokens", reads_text=False, may_hold_code=True),
+    CalibrationKind(
+        "shuffled",
+        "sentences, each followed by the translation of another",
+        "shuffled",
+        shuffled,
+        has_target=True,
+        least=2,
+    ),
+    CalibrationKind(
+        "unpaired",
+        "sentences and their translations, in separate samples",
+        "unpaired",
+        apart,
+        has_target=True,
+        least=2,
+    ),
+    CalibrationKind("monolingual", "sentences of one language", "monolingual", alone),
+    CalibrationKind(
+        "translation_vs_code",
+        "translations, and Python files to compare them with",
+        "translation",
+        paired,
+        has_target=True,
+        may_hold_code=True,
+    ),
+    CalibrationKind(
+        "monolingual_vs_code",
+        "sentences of one language, and Python files to compare them with",
+        "monolingual",
+        alone,
+        may_hold_code=True,
+    ),
+    CalibrationKind(
+        "tokens", "ready token ids from an .npz", "tokens", reads_text=False, may_hold_code=True
+    ),
 )
 KINDS: Mapping[str, CalibrationKind] = {kind.name: kind for kind in _ALL}

@@ -13,7 +13,7 @@ import numpy as np
 from jaxprune.calibration.draws import draw_field, lines_of_draw, numbers
 from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.calibration.line_range import lines_of
-from jaxprune.calibration.nano import text_place
+from jaxprune.calibration.nano import NANO, NANO_LANGUAGES, text_place
 from jaxprune.errors import InputError, listed
 from jaxprune.files import local_path, read_text
 from jaxprune.schema import check
@@ -37,9 +37,8 @@ def chosen_languages(codes: str | None, data: str | Path, target: str) -> list[s
     """
     if codes is not None:
         return codes.split(",")
-    place = text_place(data, "calibration")
-    files = sorted(path.stem for path in local_path(place.data).glob("*.txt"))
-    there = place.languages or files or PAPER_LANGUAGES
+    files = sorted(path.stem for path in local_path(text_place(data, "calibration")).glob("*.txt"))
+    there = NANO_LANGUAGES if str(data) == NANO else files or PAPER_LANGUAGES
     return list(dict.fromkeys([target, *(code for code in there if code in LANGUAGES)]))
 
 
@@ -65,7 +64,7 @@ def aligned(
     chosen = np.array(lines_of(range(len(texts[0])), lines, "calibration.lines", data), dtype=int)
     check("calibration.draw", draw, draw_field())
     if draw is not None:
-        there = documents(local_path(text_place(data, "calibration").data), len(texts[0]))
+        there = documents(local_path(text_place(data, "calibration")), len(texts[0]))
         chosen = chosen[lines_of_draw([there[line] for line in chosen], draw)]
     return [[of_code[line] for line in chosen] for of_code in texts]
 
@@ -117,7 +116,7 @@ def line_digests(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _all_sentences(data: str | Path, code: str) -> list[str]:
-    data = text_place(data, "calibration").data
+    data = text_place(data, "calibration")
     folder = local_path(data)
     if not folder.is_dir():
         return _hub_sentences(hub_id(data, "calibration.data"), code)

@@ -118,10 +118,6 @@ class Compilation:
     programs: int = 0
     kept: int = 0
 
-    def rounded(self) -> dict[str, float | int]:
-        """The counts for reports, seconds rounded to milliseconds."""
-        return {"seconds": round(self.seconds, 3), "programs": self.programs, "kept": self.kept}
-
 
 @contextlib.contextmanager
 def compiling() -> Iterator[Compilation]:

@@ -20,6 +20,7 @@ from jaxprune.models.model import layer_kind as layer_kind
 from jaxprune.models.model import layer_kinds as layer_kinds
 from jaxprune.models.model import load_config as load_config
 from jaxprune.models.model import modules as modules
+from jaxprune.models.model import parsed as parsed
 from jaxprune.models.model import site_widths as site_widths
 from jaxprune.models.positions import Kind as Kind
 from jaxprune.models.positions import Positions as Positions

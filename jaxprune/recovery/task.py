@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from jaxprune.calibration import Batch
 from jaxprune.hf import Model, aligned_cast
 from jaxprune.models import BlockParams, ModelConfig, kernel_shapes
-from jaxprune.passes import CalibrationStates, calibration_states
+from jaxprune.passes import SAMPLES_PER_DEVICE, CalibrationStates, calibration_states
 from jaxprune.pruning import FinishedLayer
 from jaxprune.recovery.config import RecoveryFields
 from jaxprune.recovery.fit import Fit, Saved
@@ -25,9 +25,9 @@ class Task:
       teacher: the dense model, with the tokens of `model`.
       batches: samples, of which `fields.held_out` are not fitted.
       pruned: the result of pruning a layer.
+      mesh, dtype, seed, samples_per_device, progress: see `recover`.
       finished: the result of an earlier recovery for a layer, or None.
       saved: where the state between epochs is kept, if anywhere.
-      dtype, seed, mesh, samples_per_device, progress: see `recover`.
     """
 
     model: Model
@@ -35,13 +35,13 @@ class Task:
     batches: Sequence[Batch]
     pruned: Callable[[int], FinishedLayer]
     fields: RecoveryFields
-    dtype: str
-    seed: int
     mesh: Mesh
-    samples_per_device: int
-    progress: bool
-    finished: Callable[[int], FinishedLayer | None]
-    saved: Saved | None
+    dtype: str = "float32"
+    seed: int = 0
+    samples_per_device: int = SAMPLES_PER_DEVICE
+    progress: bool = True
+    finished: Callable[[int], FinishedLayer | None] = lambda layer: None
+    saved: Saved | None = None
 
     @property
     def config(self) -> ModelConfig:

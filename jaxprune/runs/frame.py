@@ -59,14 +59,15 @@ def write_run(
         ledger.unfinished_run(workdir, identity, chosen, OUTPUTS, overwrite) as folder,
         compiling() as compilation,
     ):
-        if not overwrite:  # another run may have ended meanwhile
-            ledger.complete_run(workdir, identity, config)
+        # another run may have ended meanwhile
+        if not overwrite and (complete := ledger.complete_run(workdir, identity, config)):
+            return dict(complete)
         report = fill(folder, chosen)
         for model in models:
             model.source.fingerprint.check_unchanged()
         hosts.wait("unchanged")
         report["seconds"]["total"] = round(time.perf_counter() - began, 3)
-        report["compilation"] = compilation.rounded()
+        report["compilation"] = {**vars(compilation), "seconds": round(compilation.seconds, 3)}
         report["peak_memory_bytes"] = peak_memory()
         report["identity"] = identity
         report |= _about_files(models[0], folder / "hf")

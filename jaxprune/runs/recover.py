@@ -14,20 +14,19 @@ from jax.sharding import Mesh
 
 from jaxprune import ledger
 from jaxprune.calibration import ALL, SEED, Batch, sampled_lines, set_tokens
-from jaxprune.devices import device_mesh, hosts
+from jaxprune.devices import device_mesh, given_mesh, hosts
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import local_path, read_json
 from jaxprune.hf import Model, check_model, load
 from jaxprune.ledger import CONFIG, Report
 from jaxprune.passes import DTYPE, SAMPLES_PER_DEVICE
 from jaxprune.pruning import FinishedLayer, PruneResult, PruningFields, result_of
-from jaxprune.recovery import RecoveryFields, recover_blocks, whole_layers
+from jaxprune.recovery import RecoveryFields, Task, recover_blocks, whole_layers
 from jaxprune.runs.job import Job, write_blocks
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import RecoverConfig
 from jaxprune.runs.pruned_model import pruned_layers
-from jaxprune.runs.recover_smaller import recover_smaller
-from jaxprune.runs.saved_fit import saved_fit
+from jaxprune.runs.recover_smaller import recover_smaller, saved_fit
 from jaxprune.runs.summary import print_summary
 from jaxprune.schema import check, fields_of
 from jaxprune.shrinking import teacher_of
@@ -85,8 +84,11 @@ def recover_from_config(
         lines=lambda: sorted({*sampled_lines(*how), *report["calibration_lines"]}),
         choose=lambda begun: {"samples_per_device": SAMPLES_PER_DEVICE},
         blocks=lambda folder, finished, chosen: recover_blocks(
-            model, batches, pruned_layers(run), fields, dtype=config.dtype, seed=config.seed,
-            mesh=mesh, finished=finished, progress=hosts.is_first(), saved=saved_fit(folder), **chosen,
+            Task(
+                model=model, teacher=model, batches=batches, pruned=pruned_layers(run), fields=fields,
+                mesh=mesh, dtype=config.dtype, seed=config.seed, finished=finished,
+                progress=hosts.is_first(), saved=saved_fit(folder), **chosen,
+            )
         ),
         about=lambda: {"pruned": of_run},
         by_block=fields.how == "block",
@@ -177,15 +179,15 @@ def recover(
     start: object = pruned
     if isinstance(start, str | Path):
         start = _read_run(model, local_path(start))
-    teacher = None
+    teacher = model
     if isinstance(start, Model):
         teacher, model = teacher_of(model, start), start
-    blocks = list(
-        recover_blocks(
-            model, batches, _layers(model, start), fields, teacher=teacher, dtype=dtype, seed=seed,
-            mesh=mesh, samples_per_device=samples_per_device, progress=progress,
-        )
+    task = Task(
+        model=model, teacher=teacher, batches=batches, pruned=_layers(model, start), fields=fields,
+        mesh=given_mesh(mesh), dtype=dtype, seed=seed, samples_per_device=samples_per_device,
+        progress=progress,
     )  # fmt: skip
+    blocks = list(recover_blocks(task))
     result = result_of(model, blocks, batches)
     losses = [block.finished.loss for block in blocks]
     result.report["losses"] = [loss for loss in losses if loss is not None]

@@ -4,21 +4,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxprune import ledger
 from jaxprune.calibration import by_kind, by_language, sampled_lines, set_tokens
 from jaxprune.devices import device_mesh, hosts
-from jaxprune.errors import refusal
-from jaxprune.files import read_json
+from jaxprune.errors import InputError, refusal
+from jaxprune.files import read_json, read_npz, write_npz
 from jaxprune.hf import HfWriter, Model, load, origin_of
-from jaxprune.ledger import CONFIG, Report
+from jaxprune.ledger import CONFIG, FIT, Report
 from jaxprune.progress import Clock
-from jaxprune.recovery import recover_blocks, whole_layers
+from jaxprune.recovery import Saved, Task, recover_blocks, whole_layers
 from jaxprune.runs.frame import Chosen, write_run
 from jaxprune.runs.machine import environment
 from jaxprune.runs.outputs import OUTPUTS
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import OutputFields, RecoverConfig
-from jaxprune.runs.saved_fit import saved_fit
 from jaxprune.runs.shrink import print_smaller
 from jaxprune.runs.smaller_card import smaller_card
 from jaxprune.schema import fields_of
@@ -61,7 +62,7 @@ def recover_smaller(
             raise refusal(f"output.{name}", value, f"{field.default}, of a smaller model")
     smaller = load(run / "hf")
     ledger.check_workdir(workdir, model.folder, OUTPUTS)
-    batches, fields = calibration_batches(config, smaller), config.recovery
+    batches = calibration_batches(config, smaller)
     every = config.json()
     read = {name: every[name] for name in _READ}
     # of `output` only hf/ is written, and always
@@ -76,10 +77,12 @@ def recover_smaller(
         if writer:
             writer.copy_unpruned()
         clock.lap("prepare")
-        for block in recover_blocks(
-            smaller, batches, whole_layers(smaller.config), fields, teacher=teacher_of(model, smaller),
-            dtype=config.dtype, seed=config.seed, mesh=mesh, progress=hosts.is_first(), saved=saved_fit(folder),
-        ):  # fmt: skip
+        task = Task(
+            model=smaller, teacher=teacher_of(model, smaller), batches=batches,
+            pruned=whole_layers(smaller.config), fields=config.recovery, mesh=mesh, dtype=config.dtype,
+            seed=config.seed, progress=hosts.is_first(), saved=saved_fit(folder),
+        )  # fmt: skip
+        for block in recover_blocks(task):
             if writer:
                 writer.write_block(block.params, block.layer)
             losses += [block.finished.loss] if block.finished.loss else []
@@ -102,6 +105,23 @@ def recover_smaller(
     if hosts.is_first():
         print_smaller(report, workdir)
     return report
+
+
+def saved_fit(folder: Path) -> Saved:
+    """A fit's state in the folder of an unfinished run; reading a damaged file is an InputError."""
+    file = folder / FIT
+
+    def read() -> Mapping[str, np.ndarray] | None:
+        try:
+            return read_npz(file) if file.is_file() else None
+        except InputError as error:
+            raise InputError(f"{error}; allowed: --overwrite, which starts over") from None
+
+    def write(state: Mapping[str, np.ndarray]) -> None:
+        if hosts.is_first():  # all processes have the same
+            write_npz(file, state)
+
+    return Saved(read, write)
 
 
 def _about(config: RecoverConfig, model: Model, run: Path, before: Report) -> dict[str, Any]:

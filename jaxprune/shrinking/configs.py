@@ -1,14 +1,12 @@
 """The configs of a smaller model: config.json and generation_config.json with its sizes, layers and ids."""
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from jaxprune.errors import InputError
-from jaxprune.files import read_json, write_json
+from jaxprune.files import read_json
 from jaxprune.hf import Model
-from jaxprune.models import ModelConfig, family_of, load_config
+from jaxprune.models import ModelConfig, family_of, parsed
 from jaxprune.shrinking import token_ids
 
 _NEURONS = ("intermediate_size", "ffn_dim", "n_inner")
@@ -65,9 +63,7 @@ def check_read_back(smaller: ModelConfig, raw: Mapping[str, Any]) -> None:
         kinds = [config.kind(layer) for layer in range(config.n_layers)]
         return {**vars(config), "kinds": kinds, "pattern": None}
 
-    with tempfile.TemporaryDirectory() as folder:
-        write_json(Path(folder) / "config.json", raw)
-        read = described(load_config(Path(folder)))
+    read = described(parsed(raw, "config.json"))
     differs = [name for name, value in described(smaller).items() if read[name] != value]
     if differs:
         raise InputError(

@@ -49,7 +49,7 @@ def _cut(place: str) -> tuple[str, str | None]:
 
 
 def _folder(field: str, name: str) -> Path:
-    folder = local_path(text_place(name, "calibration").data)
+    folder = local_path(text_place(name, "calibration"))
     if not folder.is_dir():
         raise InputError(f"{field}: no folder {name!r}")
     return folder

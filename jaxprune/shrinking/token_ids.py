@@ -52,18 +52,3 @@ def with_new_ids(name: str, raw: Mapping[str, Any], new: Mapping[int, int]) -> d
         return value
 
     return {key: renumbered(key, value) for key, value in raw.items()}
-
-
-def tokenizer_config(raw: Mapping[str, Any], new: Mapping[int, int]) -> dict[str, Any]:
-    """tokenizer_config.json with the new ids of added tokens."""
-    config = dict(raw)
-    if (decoder := raw.get("added_tokens_decoder")) is not None:
-        config["added_tokens_decoder"] = {
-            str(new[int(i)]): token for i, token in decoder.items() if int(i) in new
-        }
-    return config
-
-
-def added_tokens(raw: Mapping[str, int], new: Mapping[int, int]) -> dict[str, int]:
-    """added_tokens.json, token → id."""
-    return {token: new[i] for token, i in raw.items() if i in new}

@@ -117,9 +117,13 @@ def tokenizer_files(
     files: dict[str, dict[str, Any] | None] = {file.name: None for file in old_files}
     files[tokenizer_rules.FILE] = tokenizer_rules.trimmed(rules, kept)
     if raw := read_json(model.folder / token_ids.TOKENIZER_CONFIG):
-        files[token_ids.TOKENIZER_CONFIG] = token_ids.tokenizer_config(raw, new)
+        if decoder := raw.get("added_tokens_decoder"):
+            raw["added_tokens_decoder"] = {
+                str(new[int(i)]): token for i, token in decoder.items() if int(i) in new
+            }
+        files[token_ids.TOKENIZER_CONFIG] = raw
     if raw := read_json(model.folder / token_ids.ADDED):
-        files[token_ids.ADDED] = token_ids.added_tokens(raw, new)
+        files[token_ids.ADDED] = {token: new[i] for token, i in raw.items() if i in new}
     return files
 
 

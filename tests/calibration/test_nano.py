@@ -6,7 +6,7 @@ import pytest
 
 import jaxprune
 from jaxprune.calibration import chosen_languages
-from jaxprune.calibration.nano import text_place
+from jaxprune.calibration.nano import NANO_LANGUAGES, text_place
 
 BUNDLED = Path(jaxprune.__file__).parent / "nano"
 
@@ -15,14 +15,14 @@ BUNDLED = Path(jaxprune.__file__).parent / "nano"
 def test_nano_is_a_folder_with_a_file_for_each_language(use):
     for name in ("nano", Path("nano")):
         place = text_place(name, use)
-        assert place.data == BUNDLED / use
-        assert {file.stem for file in place.data.iterdir()} == set(place.languages)
+        assert place == BUNDLED / use
+        assert {file.stem for file in place.iterdir()} == set(NANO_LANGUAGES)
 
 
 def test_anything_else_is_itself(tmp_path):
     (tmp_path / "nano").mkdir()
     for data in (tmp_path / "nano", "owner/nano", "xnli"):
-        assert text_place(data, "calibration") == (data, ())
+        assert text_place(data, "calibration") == data
 
 
 def test_languages_of_nano_have_an_order_of_their_own():

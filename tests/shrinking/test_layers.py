@@ -74,7 +74,9 @@ def test_the_influence_of_left_pads_whose_states_stay_zero(tmp_path):
         whole.get_input_embeddings().weight[pad] = 0
         states = whole(torch.from_numpy(tokens), output_hidden_states=True).hidden_states
     whole.save_pretrained(tmp_path)
-    batch = Batch(tokens.astype(np.int32), np.ones(tokens.shape, bool), "tokens", np.arange(4, dtype=np.int32))
+    batch = Batch(
+        tokens.astype(np.int32), np.ones(tokens.shape, bool), "tokens", np.arange(4, dtype=np.int32)
+    )
     found = block_influence(jp.load(tmp_path), [batch], progress=False)["tokens"]
     last = len(found) - 1  # torch's last states are those after the final norm
     cosines = [torch.cosine_similarity(states[i], states[i + 1], dim=-1) for i in range(last)]

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from msgspec import Meta
 
-from jaxprune.calibration import documents, lines_of, text_place
+from jaxprune.calibration import NANO, NANO_LANGUAGES, documents, lines_of, text_place
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks import Source
@@ -205,17 +205,18 @@ def text_languages(data: str) -> list[str]:
       InputError: no such folder.
     """
     folder = _folder(data)
+    if data == NANO:
+        return [*NANO_LANGUAGES]
     codes = [file.stem for file in folder.glob("*.txt")] or Source(str(folder)).languages()
     if not codes:
         raise refusal(
             "evaluation.perplexity", data, "a folder of <language>.txt or .jsonl, or nano"
         )
-    in_order = sorted(codes, key=lambda code: (code != "en", code))
-    return list(text_place(data, "perplexity").languages) or in_order
+    return sorted(codes, key=lambda code: (code != "en", code))
 
 
 def _folder(data: str) -> Path:
-    return local_path(text_place(data, "perplexity").data)
+    return local_path(text_place(data, "perplexity"))
 
 
 def _parts(folder: Path, code: str) -> tuple[list[str], str]:

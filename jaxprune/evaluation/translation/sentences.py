@@ -100,7 +100,7 @@ def _lines(data: str | Path, source: str, target: str, lines: str | None = None)
 
 
 def _pairs(data: str | Path, source: str, target: str) -> list[Pair]:
-    data = text_place(data, "translation").data
+    data = text_place(data, "translation")
     nli = _nli_source(data)
     if nli is None:
         return _lines(data, source, target)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxprune.pruning.allocations.allocation import Allocation, Blocks, Norms
-from jaxprune.pruning.allocations.fitted import fitted, from_zero_to_one
+from jaxprune.pruning.allocations.fitted import fitted
 
 _RANGE = 0.3  # ε: shares before rescaling are between 1 − ε and 1 + ε
 _BINS = 100
@@ -64,11 +64,7 @@ def shares(blocks: Blocks) -> list[float]:
 
     They are clipped, as the official code's may exceed 1; the same everywhere if all α are equal.
     """
-    place = from_zero_to_one(blocks)
-    if place is None:
-        return [blocks.sparsity] * len(blocks.sizes)
-    ratios = 1 - _RANGE + 2 * _RANGE * place
-    return fitted(lambda factor: factor * ratios, blocks)
+    return fitted(lambda factor, place: factor * (1 - _RANGE + 2 * _RANGE * place), blocks)
 
 
 ALLOCATION = Allocation(

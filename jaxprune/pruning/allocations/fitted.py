@@ -14,26 +14,27 @@ _MOST = 0.99
 _HALVINGS = 100
 
 
-def from_zero_to_one(blocks: Blocks) -> Float[np.ndarray, " L"] | None:
-    """(D − min D) / (max D − min D) of the measures of blocks that lose weights; None if all are equal."""
-    measured = np.asarray(blocks.measured)
-    used = measured[np.asarray(blocks.sizes) > 0]
-    least, most = used.min(), used.max()
-    return None if least == most else (measured - least) / (most - least)
+def fitted(
+    of: Callable[[float, Float[np.ndarray, " L"]], Float[np.ndarray, " L"]], blocks: Blocks
+) -> list[float]:
+    """The shares `of(number, place)`, clipped to [0, 0.99], with the number that gives the overall sparsity.
 
-
-def fitted(of: Callable[[float], Float[np.ndarray, " L"]], blocks: Blocks) -> list[float]:
-    """The shares `of(number)`, clipped to [0, 0.99], with the number that gives the overall sparsity.
+    `place` is (D − min D) / (max D − min D) of the measures; if those are all equal, so are the shares.
 
     Args:
       of: grows with its number; its shares are 0 or less at -2 and 1 or more at 2.
-      blocks: of the model.
+      blocks: of the model; those that lose no weights do not count.
     """
+    measured = np.asarray(blocks.measured)
+    used = measured[np.asarray(blocks.sizes) > 0]
+    if used.min() == used.max():
+        return [blocks.sparsity] * len(blocks.sizes)
+    place = (measured - used.min()) / (used.max() - used.min())
     most = max(_MOST, blocks.sparsity)
     low, high = -2.0, 2.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        found = np.clip(of(middle), 0, most)
+        found = np.clip(of(middle, place), 0, most)
         too_low = np.average(found, weights=blocks.sizes) < blocks.sparsity
         low, high = (middle, high) if too_low else (low, middle)
     return [float(share) for share in found]
@@ -45,7 +46,4 @@ def kept_by_measure(blocks: Blocks) -> list[float]:
     1 − share is 2 λ (D − min D) / (max D − min D) plus the constant that gives the overall sparsity; the same share
     everywhere if all D are equal, where the official code divides by 0.
     """
-    density = from_zero_to_one(blocks)
-    if density is None:
-        return [blocks.sparsity] * len(blocks.sizes)
-    return fitted(lambda constant: constant - 2 * SPREAD * density, blocks)
+    return fitted(lambda constant, place: constant - 2 * SPREAD * place, blocks)
