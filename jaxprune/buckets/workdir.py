@@ -62,7 +62,7 @@ def _repeated(pause: float, act: Callable[[], None]) -> Iterator[None]:
         while not stop.wait(pause):
             try:
                 act()
-            except OSError as error:
+            except (OSError, InputError) as error:
                 if (text := one_line(str(error))) not in told:
                     told.add(text)
                     say(f"workdir: {text}; tries again")

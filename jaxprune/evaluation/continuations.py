@@ -1,26 +1,18 @@
 """First lines of a text → how a model continues them, to be read beside the continuations of another model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from jaxprune.devices import room
 from jaxprune.evaluation.generation import Generator
+from jaxprune.evaluation.metrics_json import ContinuedLine
 from jaxprune.evaluation.scoring import PlainText, Scorer, weights_size
 
 LINES, BEGINNING, NEW_TOKENS = 3, 12, 24  # lines of a language; tokens of each
 
 
-@dataclass(frozen=True)
-class Continuation:
-    """The beginning of a line, and the text that a model writes after it."""
-
-    beginning: str
-    text: str
-
-
 def continue_lines(
     scorer: Scorer, by_language: Mapping[str, PlainText]
-) -> dict[str, list[Continuation]]:
+) -> dict[str, list[ContinuedLine]]:
     """Continues the beginnings of the first LINES lines of each language greedily.
 
     A beginning is the first BEGINNING tokens of a line, at most half of its tokens. All beginnings are one batch.
@@ -55,12 +47,13 @@ def continue_lines(
             prompts.append(tokens[: min(BEGINNING, -(-len(tokens) // 2))])
     batch = max(1, len(prompts))
     generated = generator(prompts, max_new_tokens=NEW_TOKENS, batch=batch, name="continuations")
-    continued: dict[str, list[Continuation]] = {code: [] for code in by_language}
+    continued: dict[str, list[ContinuedLine]] = {code: [] for code in by_language}
     for code, prompt, tokens in zip(codes, prompts, generated, strict=True):
         eos = tokenizer.eos_token_id
         ended = tokens[: tokens.index(eos)] if eos in tokens else tokens
         beginning, both = (
             str(tokenizer.decode(ids, skip_special_tokens=True)) for ids in (prompt, prompt + ended)
         )
-        continued[code].append(Continuation(beginning, both[len(beginning) :]))
+        beginning = beginning.rstrip("\N{REPLACEMENT CHARACTER}")  # a part of a character
+        continued[code].append({"beginning": beginning, "text": both[len(beginning) :]})
     return continued

@@ -12,10 +12,10 @@ from jaxprune.devices import hosts
 from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation.comparison import (
     Comparison,
-    Evaluated,
     EvaluatedRun,
     Sides,
     comparison_of,
+    evaluated,
     open_run,
 )
 from jaxprune.evaluation.config import EvaluateConfig, EvaluationFields
@@ -25,7 +25,7 @@ from jaxprune.evaluation.results import PerplexityResult, TaskResult
 from jaxprune.evaluation.scoring import PERPLEXITY, Scorer
 from jaxprune.evaluation.summary import Result, perplexity_table, task_tables
 from jaxprune.evaluation.workload import read_workload
-from jaxprune.files import local_path, to_json
+from jaxprune.files import local_path
 from jaxprune.hf import Model, check_model
 from jaxprune.passes import DTYPE
 from jaxprune.schema import PATH, check, fields_of
@@ -201,18 +201,7 @@ def _run(side: str, given: Evaluation | str | Path) -> EvaluatedRun:
     return EvaluatedRun(
         name=given.model,
         identities={name: one.about.get(IDENTITY, {}) for name, one in results.items() if one},
-        tasks={name: _evaluated(result) for name, result in given.tasks.items()},
+        tasks={name: evaluated(one.scored, one.json()) for name, one in given.tasks.items()},
         perplexity={} if given.perplexity is None else given.perplexity.languages,
         folder=None,
-    )
-
-
-def _evaluated(result: TaskResult) -> Evaluated:
-    """The same record as from the task's folder."""
-    figures = result.metrics.languages.values()
-    return Evaluated(
-        result.scored,
-        protocol=result.protocol,
-        labels=to_json(result.labels),
-        parallel=any(figure.rankc is not None for figure in figures),
     )

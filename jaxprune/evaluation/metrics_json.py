@@ -63,7 +63,7 @@ class TranslationAbout(TypedDict):
 
 
 class ContinuedLine(TypedDict):
-    """A `Continuation`."""
+    """The beginning of a line, and the text that a model writes after it."""
 
     beginning: str
     text: str

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jaxprune.evaluation.continuations import Continuation
+from jaxprune.evaluation.metrics_json import ContinuedLine
 from jaxprune.evaluation.scoring import Perplexity, Scored, TaskMetrics
 from jaxprune.files import to_json
 
@@ -33,15 +33,10 @@ class TaskResult:
 
     def json(self) -> dict[str, Any]:
         """The object of metrics.json."""
-        return {
-            "task": self.task,
-            "protocol": self.protocol,
-            "labels": to_json(self.labels),
-            "data": self.data,
-            **to_json(self.metrics),
-            **self.about,
-            "seconds": self.seconds,
+        own = {
+            name: to_json(getattr(self, name)) for name in ("task", "protocol", "labels", "data")
         }
+        return {**own, **to_json(self.metrics), **self.about, "seconds": self.seconds}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +50,7 @@ class PerplexityResult:
     languages: Mapping[str, Perplexity]
     about: Mapping[str, Any]
     seconds: float
-    continuations: Mapping[str, Sequence[Continuation]] = field(default_factory=dict)
+    continuations: Mapping[str, Sequence[ContinuedLine]] = field(default_factory=dict)
 
     def json(self) -> dict[str, Any]:
         """The object of metrics.json."""

@@ -85,12 +85,7 @@ def _lines(table: TextTable) -> list[str]:
 def perplexity_table(result: PerplexityResult) -> TextTable:
     """Perplexity by language."""
     rows = [
-        [
-            code,
-            count(figure.tokens),
-            f"{figure.perplexity:.2f}",
-            fraction(figure.bits_per_byte),
-        ]
+        [code, count(figure.tokens), f"{figure.perplexity:.2f}", fraction(figure.bits_per_byte)]
         for code, figure in result.languages.items()
     ]
     title = f"{PERPLEXITY}, {seconds(result.seconds)} seconds"

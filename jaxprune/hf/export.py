@@ -53,8 +53,8 @@ class HfWriter:
         """Copies embedding and head from the model's source."""
         self._model.source.copy_unpruned(self._shards)
 
-    def close(self, card: str | None = None) -> None:
-        """Writes config, tokenizer and optionally the card in place of the model's README; renames the folder."""
+    def close(self, *, card: bool = False) -> None:
+        """Writes config, tokenizer and optionally an empty card in place of the model's README; renames the folder."""
         self._shards.close()
         for file in _beside(self._model.folder, BESIDE):
             if file.name not in self._files:
@@ -66,8 +66,8 @@ class HfWriter:
         raw = json.loads(config.read_bytes())
         if (exported := family_of(self._model.config).exported(raw)) != raw:
             write_json(config, exported)
-        if card is not None:
-            write_text(self._unfinished / sealed.CARD, sealed.signed(card))
+        if card:  # its text has the sizes of the finished files
+            write_text(self._unfinished / sealed.CARD, sealed.signed(""))
         sealed.finish(self._folder)
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -105,23 +105,20 @@ class Subset:
         small = {f"embed/{path}": leaf for path, leaf in flatten_dict(embed, sep="/").items()}
         head = self._source.joined("head/norm", self._source.share("head/norm"))
         small |= {f"head/norm/{path}": leaf for path, leaf in head.items()}
-        tables = {_TOKENS: self._embedded} | ({} if self._config.tied_head else {_HEAD: self._head})
+        tables = {_TOKENS: self._embedded} | (
+            {} if self._config.tied_head else {_HEAD: self._source.head_rows}
+        )
         for path in small.keys() - tables.keys():
             name = exported_name(self._config, path)
             shards.write({name: np.asarray(small[path])})
         for path, rows in tables.items():
             name = exported_name(self._config, path)
-            shards.write_chunks(name, *specs[name], rows())
+            shards.write_chunks(name, *specs[name], self._chunks(rows))
 
-    def _parts(self) -> Iterator[np.ndarray]:
+    def _embedded(self, tokens: np.ndarray) -> np.ndarray:
+        embed, indices = self._source.embed_rows(tokens)
+        return embed["tokens"][indices]
+
+    def _chunks(self, rows: Callable[[np.ndarray], np.ndarray]) -> Iterator[np.ndarray]:
         for start in range(0, len(self._tokens), _ROWS):
-            yield self._tokens[start : start + _ROWS]
-
-    def _embedded(self) -> Iterator[np.ndarray]:
-        for tokens in self._parts():
-            embed, indices = self._source.embed_rows(tokens)
-            yield np.ascontiguousarray(embed["tokens"][indices]).reshape(-1)
-
-    def _head(self) -> Iterator[np.ndarray]:
-        for tokens in self._parts():
-            yield np.ascontiguousarray(self._source.head_rows(tokens)).reshape(-1)
+            yield np.ascontiguousarray(rows(self._tokens[start : start + _ROWS])).reshape(-1)

@@ -142,11 +142,7 @@ def _task(
         yield ""
 
 
-def _compared_row(
-    name: str,
-    figure: comparison.LanguageComparison | comparison.MeanComparison,
-    options: int | None,
-) -> list[str]:
+def _compared_row(name: str, figure: comparison.Figures, options: int | None) -> list[str]:
     dense, pruned, change, bounds, _ = comparison.change_cells(figure)
     if isinstance(figure, comparison.MeanComparison):
         return [name, "", dense, "", pruned, "", change, bounds, ""]

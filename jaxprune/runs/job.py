@@ -14,6 +14,7 @@ from jaxprune.errors import InputError, TerminatedError
 from jaxprune.hf import Model, origin_of
 from jaxprune.progress import Clock
 from jaxprune.pruning import FinishedLayer, PrunedBlock, summarise
+from jaxprune.runs.card import model_card
 from jaxprune.runs.frame import Chosen, write_run
 from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer
 from jaxprune.runs.machine import environment
@@ -93,6 +94,7 @@ def write_blocks(job: Job, workdir: Path, *, began: float, overwrite: bool) -> d
     return write_run(
         workdir, [model], identity, config.json(), fill,
         choose=job.choose, began=began, overwrite=overwrite,
+        card=model_card if config.output.hf and config.output.card else None,
     )  # fmt: skip
 
 

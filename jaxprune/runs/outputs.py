@@ -27,7 +27,6 @@ from jaxprune.pruning import (
     hash_weights,
 )
 from jaxprune.runs import checkpoint, figures
-from jaxprune.runs.card import model_card
 from jaxprune.runs.layer_file import LAYERS, layer_file, write_layer
 from jaxprune.runs.orbax_folder import restore_tree, whole
 from jaxprune.runs.planning import PruneConfig
@@ -121,9 +120,9 @@ def _fill_hf(model: Model, config: PruneConfig, folder: Path) -> Filling | None:
         return None
     writer = HfWriter(model, folder)
 
-    def close(pruned: PrunedLayers) -> None:
+    def close(_: PrunedLayers) -> None:
         writer.copy_unpruned()
-        writer.close(model_card(pruned.config, pruned.report) if config.output.card else None)
+        writer.close(card=config.output.card)
 
     return Filling(close, lambda block: writer.write_block(block.params, block.layer))
 

@@ -52,7 +52,7 @@ def recover_from_config(
     """
     began = time.perf_counter()
     run = _run_of(config)
-    report = _finished_report(run)
+    report = _finished_report(run, "recovery.run")
     model = load(config.model, config.revision)
     _check_dense(model, config.model, run, report)
     if run.resolve() == workdir.resolve():
@@ -203,7 +203,7 @@ def _check_dense(model: Model, name: str, run: Path, report: Report) -> None:
 
 def _read_run(model: Model, run: Path) -> Model | Callable[[int], FinishedLayer]:
     """The smaller model of a finished run, or the layers of the pruned one."""
-    report = _finished_report(run)
+    report = _finished_report(run, "pruned")
     _check_dense(model, str(model.folder), run, report)
     return load(run / "hf") if "shrunk" in report else pruned_layers(run)
 
@@ -239,15 +239,15 @@ def _run_of(config: RecoverConfig) -> Path:
     return local_path(config.recovery.run)
 
 
-def _finished_report(run: Path) -> Report:
+def _finished_report(run: Path, where: str) -> Report:
     report = ledger.read_report(run) or {}
     if "shrunk" not in report and not {"digests", "models", "tokens"} <= report.keys():
         raise InputError(
-            f"recovery.run: {run} is not a finished run; allowed: a workdir with report.json, which jaxprune prune "
+            f"{where}: {run} is not a finished run; allowed: a workdir with report.json, which jaxprune prune "
             "and shrink write last"
         )
     if wrong := next(ledger.file_faults(run, report, by_size=True), None):
-        raise InputError(f"recovery.run: {run}: {wrong}; allowed: an unchanged run")
+        raise InputError(f"{where}: {run}: {wrong}; allowed: an unchanged run")
     return report
 
 

@@ -87,7 +87,7 @@ def recover_smaller(
                 writer.write_block(block.params, block.layer)
             losses += [block.finished.loss] if block.finished.loss else []
         if writer:
-            writer.close("")
+            writer.close(card=True)
         clock.lap("recover")
         return {
             **_about(config, model, run, before),

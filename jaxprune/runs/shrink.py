@@ -125,7 +125,7 @@ def _written(
     clock = Clock()
     kept = choose(model, config.shrink, texts.chosen, samples, texts.words)
     clock.lap("choose")
-    smaller, narrow = write_smaller(model, kept, samples, folder, card="")
+    smaller, narrow = write_smaller(model, kept, samples, folder, card=True)
     clock.lap("write")
     shrunk = report_on(model, smaller, kept, narrow, texts.chosen, texts.heldout)
     clock.lap("compare")

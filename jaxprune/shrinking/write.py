@@ -20,7 +20,7 @@ def write_smaller(
     samples: Samples,
     folder: Path,
     *,
-    card: str | None = None,
+    card: bool = False,
     overwrite: bool = False,
     progress: bool = True,
 ) -> tuple[Model, list[Narrow]]:
@@ -56,7 +56,7 @@ def write_smaller(
         for layer, one in enumerate(blocks):
             writer.write_block(one.params, layer)
             narrow.append(one._replace(params={}))
-    writer.close(card)
+    writer.close(card=card)
     return load(folder), narrow
 
 

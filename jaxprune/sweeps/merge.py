@@ -57,7 +57,7 @@ def _merge_one(part: Path, workdir: Path) -> None:
     for folder in sorted((part / STATS).glob("*")):
         _copy(folder, workdir / STATS / folder.name)
     if not (workdir / CONFIG).is_file():
-        shutil.copy2(part / CONFIG, workdir / CONFIG)
+        write_json(workdir / CONFIG, read_json(part / CONFIG))
 
 
 def _copy_variant(source: Path, target: Path) -> None:
@@ -80,7 +80,7 @@ def _copy_variant(source: Path, target: Path) -> None:
             shutil.copy2(path, target)
         elif path.is_dir() and not (path / "metrics.json").is_file():
             _copy(path, target / path.name)
-    shutil.copy2(source / ledger.REPORT, target / ledger.REPORT)
+    write_json(target / ledger.REPORT, report)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -88,8 +88,7 @@ def _copy(source: Path, target: Path) -> None:
     if target.exists():
         return
     sealed.check_whole(source)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f"{target.name}{sealed.UNFINISHED}")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished = sealed.unfinished(target)
     shutil.copytree(source, unfinished)
     unfinished.rename(target)
+    sealed.discard(target)

@@ -185,9 +185,7 @@ def _mean(mean: comparison.MeanComparison | None) -> tables_json.Mean | None:
     )
 
 
-def _measures(
-    figure: comparison.LanguageComparison | comparison.MeanComparison,
-) -> dict[str, tables_json.MeasureCell]:
+def _measures(figure: comparison.Figures) -> dict[str, tables_json.MeasureCell]:
     """The known measures besides accuracy."""
     return {
         measure.name: tables_json.MeasureCell(**{**vars(one), "mean": one.mean.b})

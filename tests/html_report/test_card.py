@@ -71,8 +71,9 @@ def table(text, title):
 
 def test_the_card_has_the_figures_of_the_comparison(runs, monkeypatch, capfd):
     dense, pruned = runs
-    done = run_here(monkeypatch, capfd, "report", pruned, "--against", dense)
     file = pruned / "hf" / "README.md"
+    assert "Files of the weights: " in file.read_text()  # as the run wrote it
+    done = run_here(monkeypatch, capfd, "report", pruned, "--against", dense)
     assert done.stdout == f"written: {pruned / 'report.html'}\nwritten: {file}\n"
     page = (pruned / "report.html").read_text()
     for text in (page, file.read_text()):  # neither names a folder of this machine

@@ -1,6 +1,8 @@
 """Several workers of one sweep: what each makes, what is refused, and shares that are merged."""
 
+import contextlib
 import html
+import itertools
 import json
 import shutil
 import signal
@@ -196,6 +198,28 @@ def test_merged_shares_give_the_tables_of_one(alone, shares, tmp_path, monkeypat
     assert json.loads((merged / "lrp2/layers.json").read_text()) == {"fr": 1}
     shutil.rmtree(merged / "lrp2")
     sweep_from_config(job(), merged)  # finds nothing to make
+    assert contents(merged) == contents(alone[0])
+
+
+def test_a_killed_merge_leaves_nothing_that_passes_for_scores(alone, shares, tmp_path, monkeypatch):
+    parts, merged, real = [shares / "0", shares / "1"], tmp_path / "all", shutil.copytree
+    whole = {str(file.relative_to(alone[0])) for file in alone[0].glob("*/*/metrics.json")}
+    for last in itertools.count():
+        steps = iter(range(last))
+
+        def copy(*given, steps=steps):
+            real(*given)
+            if next(steps, None) is None:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+            patch.setattr(shutil, "copytree", copy)
+            merge(parts, merged)
+            break
+        assert whole.issuperset(
+            str(file.relative_to(merged)) for file in merged.glob("*/*/metrics.json")
+        )
+    assert last > 4
     assert contents(merged) == contents(alone[0])
 
 

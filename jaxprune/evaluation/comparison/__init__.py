@@ -20,7 +20,9 @@ from jaxprune.evaluation.comparison.compare_json import (
 from jaxprune.evaluation.comparison.compare_json import TranslationLanguage as TranslationLanguage
 from jaxprune.evaluation.comparison.reading import Evaluated as Evaluated
 from jaxprune.evaluation.comparison.reading import EvaluatedRun as EvaluatedRun
+from jaxprune.evaluation.comparison.reading import evaluated as evaluated
 from jaxprune.evaluation.comparison.reading import open_run as open_run
+from jaxprune.evaluation.comparison.table import Figures as Figures
 from jaxprune.evaluation.comparison.table import change_cells as change_cells
 from jaxprune.evaluation.comparison.table import evaluation_notes as evaluation_notes
 from jaxprune.evaluation.comparison.table import left_out_notes as left_out_notes

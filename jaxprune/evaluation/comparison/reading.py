@@ -10,6 +10,7 @@ from jaxprune.evaluation.metrics_json import METRICS, PerplexityFile, read_metri
 from jaxprune.evaluation.scoring import PERPLEXITY, Perplexity, Scored, check_scores
 from jaxprune.files import Scalar, from_json, read_json, read_npz
 from jaxprune.ledger import check_scored_model, read_report, read_score_origin
+from jaxprune.runs import OUTPUTS
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,15 @@ def open_run(folder: Path) -> EvaluatedRun:
     check_scored_model(folder)
     tasks: dict[str, dict[str, Scored]] = {}
     for file in sorted(folder.glob("*/*.npz")):
-        scored = _read_scores(file)
-        if scored is not None:
+        if file.parent.name not in OUTPUTS and (scored := _read_scores(file)):
             tasks.setdefault(file.parent.name, {})[file.stem] = scored
     folders = [file.parent for file in folder.glob(f"*/{METRICS}")]
     return EvaluatedRun(
         name=str(folder),
         identities={one.name: read_score_origin(one).get("identity", {}) for one in folders},
-        tasks={task: _evaluated(folder / task, languages) for task, languages in tasks.items()},
+        tasks={
+            task: evaluated(of_task, read_metrics(folder / task)) for task, of_task in tasks.items()
+        },
         perplexity=perplexities(folder),
         folder=folder,
         is_smaller="shrunk" in (read_report(folder) or {}),
@@ -94,9 +96,8 @@ def _read_scores(file: Path) -> Scored | None:
     return scored
 
 
-def _evaluated(folder: Path, languages: Mapping[str, Scored]) -> Evaluated:
-    """Scores, and the settings in metrics.json, each of which may be missing."""
-    metrics = read_metrics(folder)
+def evaluated(languages: Mapping[str, Scored], metrics: Mapping[str, Any]) -> Evaluated:
+    """Scores by language, and the settings in metrics.json, each of which may be missing."""
     figures = metrics.get("languages", {})
     return Evaluated(
         languages,

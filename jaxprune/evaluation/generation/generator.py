@@ -24,8 +24,6 @@ from jaxprune.schema import check, integer
 
 # Sequences generated at once, over all devices.
 BATCH = 64
-# Fills the rest of a row when processes exchange sequences.
-PADDING = -1
 
 
 class Generator:
@@ -97,11 +95,10 @@ class Generator:
         shared = prefill_shared(self._steps, prompts, limit)
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         parts = np.array_split(order, -(-len(order) // max(1, batch // beams)))
-        shares = [[parts[i] for i in s] for s in hosts.shares(np.array([len(p) for p in parts]))]
-        counts = [sum(map(len, each)) for each in shares]
+        shares = hosts.shares(np.array([len(p) for p in parts]))
+        share = [parts[i] for i in shares[jax.process_index()]]
         sequences: dict[int, list[int]] = {}
-        share = shares[jax.process_index()]
-        local = [i for members in share for i in members]
+        local = [int(i) for members in share for i in members]
         with tqdm(total=len(local), desc=name, unit="prompt", disable=not self.progress) as bar:
             for members in share:
                 own = [prompts[i] for i in members]
@@ -111,11 +108,9 @@ class Generator:
                 for i, sequence in _sequences(prompt_batch, strategy, name):
                     sequences[int(members[i])] = sequence
                     bar.update()
-        padded = np.full((len(local), max_new_tokens), PADDING, np.int32)
-        for row, i in zip(padded, local, strict=True):
-            row[: len(sequences[i])] = sequences[i]
-        rows = hosts.gather(padded, counts)[np.argsort(order)]
-        return [row[row != PADDING].tolist() for row in rows]
+        for theirs in hosts.gather_json([(i, sequences[i]) for i in local]):
+            sequences |= dict(theirs)
+        return [sequences[i] for i in range(len(prompts))]
 
 
 def _sequences(

@@ -6,6 +6,7 @@ each pass, so models of any size can be scored (`parts.py`).
 """
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -109,8 +110,11 @@ class Scorer:
                     results[s] = TokenScores(*(array[row, path[start:]] for array in scores))
         for _ in range(max(map(len, by_process)) - len(passes)):
             self._parts.read_along()
-        counts = [len(tokens) - start for tokens, start in zip(sequences, starts, strict=True)]
-        return _gathered(results, counts, by_process)
+        if len(by_process) > 1:
+            own = [(s, *map(np.ndarray.tolist, one)) for s, one in enumerate(results) if one]
+            for s, scores, best in itertools.chain(*hosts.gather_json(own)):
+                results[s] = TokenScores(np.array(scores, np.float32), np.array(best, bool))
+        return results
 
     def _passes_by_process(self, forests: Iterator[Forest]) -> list[list[Forest]]:
         """The rows that each process scores."""
@@ -202,25 +206,6 @@ def rows_per_device(rows: int, usual: int) -> int:
         return usual
     sizes = range(usual + usual // 4, (usual - 1) // 2, -1)
     return min(sizes, key=lambda size: -(-rows // (2 * size)) * size)
-
-
-def _gathered(
-    results: list[Any], counts: Sequence[int], passes: Sequence[Sequence[Forest]]
-) -> list[TokenScores]:
-    """The scores of all processes; `results` has those of this one, `counts` the number of scores of each sequence."""
-    by_process = [[leaf.sequence for one in share for leaf in one.leaves] for share in passes]
-    if len(by_process) == 1:
-        return results
-    local = [results[s] for s in by_process[jax.process_index()]]
-    totals = [sum(counts[s] for s in sequences) for sequences in by_process]
-    own = [np.zeros((0, 2), np.float32), *(np.stack(scores, axis=1) for scores in local)]
-    gathered = hosts.gather(np.concatenate(own), totals)
-    order = [s for sequences in by_process for s in sequences]
-    ends = np.cumsum([counts[s] for s in order])
-    for s, end in zip(order, ends, strict=True):
-        log_probabilities, is_argmax = gathered[end - counts[s] : end].T
-        results[s] = TokenScores(log_probabilities, is_argmax.astype(bool))
-    return results
 
 
 def check_sequences(

@@ -368,6 +368,8 @@ def test_other_files_are_passed_over(runs):
     (runs[0] / "analysis").mkdir()
     np.savez(runs[0] / "analysis" / "fr.npz", magnitudes=np.ones(3))
     (runs[0] / "report.json").write_text("{}")
+    (runs[0] / "layers").mkdir()
+    (runs[0] / "layers" / "layer_00000.npz").write_bytes(b"not read")
     assert compare_runs(*runs) == plain
 
 
