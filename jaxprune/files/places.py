@@ -5,12 +5,14 @@ import fcntl
 import fnmatch
 import functools
 import hashlib
-import json
+import shutil
 from pathlib import Path
 
+from jaxprune.errors import InputError
 from jaxprune.files import sealed
 from jaxprune.files.objects import BUCKETS, Pointer, pointer_at
 from jaxprune.files.store import Store, is_address
+from jaxprune.files.typed_json import from_json, read_json
 from jaxprune.files.whole import user_cache, write_json
 
 _OBJECTS = ".objects.json"  # the size and the tag of each object that was downloaded
@@ -58,8 +60,12 @@ def _downloaded(address: str, in_parts: str | None, beside: tuple[str, ...]) -> 
     with (base / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         record = base / _OBJECTS
-        before = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
-        old = {name: tuple(facts) for name, facts in before.items()}
+        try:
+            old = from_json(dict[str, tuple[int, str]], read_json(record), str(record))
+        except InputError:  # the machine lost power while the record was written
+            old = {}
+            shutil.rmtree(folder)
+            folder.mkdir()
         kept = {
             name: facts
             for name, facts in found.items()

@@ -14,6 +14,7 @@ from jaxprune.html_report.plain import shown_value
 from jaxprune.ledger import CalibrationSettings, Report
 from jaxprune.pruning import UNIFORM, UNSTRUCTURED, allocation_of
 from jaxprune.runs.facts import (
+    PRUNE_FIELDS,
     RECOVER_FIELDS,
     SHRINK_FIELDS,
     command_line,
@@ -21,12 +22,10 @@ from jaxprune.runs.facts import (
     mean_loss,
     share_of_all,
 )
-from jaxprune.runs.planning import PruneConfig
 from jaxprune.runs.smaller_card import sizes
 from jaxprune.schema import fields_of
 from jaxprune.tables import count, percent
 
-_PRUNE = fields_of(PruneConfig)
 _EVALUATE = {
     path: field
     for path, field in fields_of(EvaluateConfig).items()
@@ -108,7 +107,9 @@ def _commands(run: RunFiles, before: RunFiles | None) -> Markup:
     elif run.report and run.config:
         recovered = run.report.get("pruned")
         how = recovered["config"] if recovered else run.config
-        lines["Pruned by"] = command_line("prune", how, _PRUNE, "PRUNED" if recovered else here)
+        lines["Pruned by"] = command_line(
+            "prune", how, PRUNE_FIELDS, "PRUNED" if recovered else here
+        )
         if recovered:
             lines["Recovered by"] = command_line("recover", run.config, RECOVER_FIELDS, here)
     if before:

@@ -46,14 +46,6 @@ from jaxprune.pruning.methods import method_of
 from jaxprune.schema import check
 
 
-def _criterion_of(chosen: str | Criterion | Function) -> Criterion:
-    """The criterion; InputError for a method without scores."""
-    found = method_of(chosen)
-    if not isinstance(found, Criterion):
-        raise refusal("criterion", found.name, ", ".join(CRITERIA) + ", which have scores")
-    return found
-
-
 def tree_scores(
     criterion: str | Criterion | Function,
     params: Params,
@@ -79,7 +71,9 @@ def tree_scores(
     Raises:
       InputError: an unknown criterion, role or kernel, or a norm that does not fit its kernel.
     """
-    chosen = _criterion_of(criterion)
+    chosen = method_of(criterion)
+    if not isinstance(chosen, Criterion):
+        raise refusal("criterion", chosen.name, ", ".join(CRITERIA) + ", which have scores")
     check("compat", compat, COMPAT)
     check("seed", seed, SEED)
     kernels, norms = _kernels(params), dict[str, dict[str, Array]]()
@@ -88,7 +82,12 @@ def tree_scores(
             raise InputError(f"stats: not set; criterion {chosen.name} needs what probe returns")
         if not isinstance(stats, ActivationStats):
             raise refusal("stats", stats, "ActivationStats, as jaxprune.probe returns")
-        kernels = _kernels_read(kernels, stats)
+        for path, site in stats.sites:
+            if path not in kernels:
+                raise InputError(
+                    f"blocks/{path}: missing in params; allowed: all kernels of stats, this one of {site}"
+                )
+        kernels = {path: kernels[path] for path, _ in stats.sites}
         of = {CODE: CODE}
         if DEMONSTRATIONS in chosen.measures:
             of[DEMONSTRATIONS] = role or _demonstrations(stats, CODE in chosen.measures)
@@ -153,16 +152,6 @@ def _kernels(params: Params) -> dict[str, Array]:
         )
     leaves = traverse_util.flatten_dict(params["blocks"], sep="/")
     return {path: jnp.asarray(leaf) for path, leaf in leaves.items() if path.endswith("/kernel")}
-
-
-def _kernels_read(kernels: Mapping[str, Array], stats: ActivationStats) -> dict[str, Array]:
-    """The kernels whose inputs `stats` contains."""
-    for path, site in stats.sites:
-        if path not in kernels:
-            raise InputError(
-                f"blocks/{path}: missing in params; allowed: all kernels of stats, this one of {site}"
-            )
-    return {path: kernels[path] for path, _ in stats.sites}
 
 
 def _demonstrations(stats: ActivationStats, beside_code: bool) -> str:

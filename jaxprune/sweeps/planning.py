@@ -72,7 +72,7 @@ def plan_sweep(config: Config, workdir: Path, chip: str | None = None) -> SweepP
     model = load(config.model, config.revision)
     runner = Runner(config, model, workdir)
     works = [
-        dataclasses.replace(run.work, groups=costs.groups_of(runner.batches(one)))
+        dataclasses.replace(run.work, groups=costs.groups_of(runner.sets.batches(one)))
         for one, run in runs.items()
     ]
     tokens = _tokens(runner)

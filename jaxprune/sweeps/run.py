@@ -8,7 +8,6 @@ from typing import Any
 from flax.traverse_util import flatten_dict
 
 from jaxprune import evaluation, ledger
-from jaxprune.calibration import Batch
 from jaxprune.config import FIELDS, Config, check_read, config_of
 from jaxprune.errors import InputError
 from jaxprune.evaluation.metrics_json import read_metrics
@@ -142,7 +141,7 @@ class Runner:
       workdir: of the sweep.
 
     Attributes:
-      model, workload: the dense model, and all that is evaluated.
+      model, workload, sets: the dense model, all that is evaluated, and the samples of variants.
       digests: SHA-256 of the inputs: model, tokenizer, sets of samples, and the content of each task in each language.
     """
 
@@ -156,14 +155,14 @@ class Runner:
         self.workload = evaluation.read_workload(
             config, evaluation.named_tasks(config), languages.get
         )
-        self._sets = CalibrationSets(config, model, workdir)
+        self.sets = CalibrationSets(config, model, workdir)
         steered = Variant(LRP2) in plan.variants(config)
         self._steering = SteeringData.read(config, self.workload.tasks) if steered else None
         known = evaluation.identities(self.workload, model, config.dtype)
         self.digests = {
             "model": model.source.fingerprint.digest,
             "tokenizer": model.tokenizer_digest,
-            **self._sets.digests(),
+            **self.sets.digests(),
             **(self._steering.digests() if self._steering else {}),
             **{
                 f"{name} {code}": digest
@@ -171,10 +170,6 @@ class Runner:
                 for code, digest in evaluation.content_digests(identity).items()
             },
         }
-
-    def batches(self, variant: Variant) -> list[Batch]:
-        """The samples of a variant."""
-        return self._sets.batches(variant)
 
     def is_whole(self, variant: Variant) -> bool:
         """Whether a variant is pruned and evaluated, and all its files are as they were written.
@@ -189,8 +184,8 @@ class Runner:
         config, model, folder = self._config, self.model, self._workdir / variant.name
         if not self._is_pruned(variant):
             prune_to_workdir(
-                model, self.batches(variant), plan.variant_config(config, variant), folder,
-                stats=self._sets.stats(variant),
+                model, self.sets.batches(variant), plan.variant_config(config, variant), folder,
+                stats=self.sets.stats(variant),
                 overwrite=(folder / ledger.REPORT).is_file(),  # it is damaged
             )  # fmt: skip
         if not (missing := self._missing(variant)):
@@ -219,7 +214,7 @@ class Runner:
         except InputError:
             return False
         fields = plan.variant_config(self._config, variant).json()
-        identity = ledger.run_identity(self.model, fields, self.batches(variant))
+        identity = ledger.run_identity(self.model, fields, self.sets.batches(variant))
         before = (ledger.read_report(folder) or {}).get("identity", {})
         if differs := ledger.job_difference(before, identity):
             raise InputError(

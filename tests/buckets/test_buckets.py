@@ -481,6 +481,16 @@ def test_files_of_a_download_that_stopped_are_removed_with_their_objects(
     assert contents(local_path("memory://bucket/texts")) == {"sw.txt": b"sw.txt"}
 
 
+def test_a_download_whose_record_is_damaged_is_repeated(cache, memory):
+    memory.pipe_file("bucket/texts/fr.txt", b"un")
+    folder = local_path("memory://bucket/texts")
+    for name, wrong in (("fr.txt", "half"), ("of an object that is gone", "x")):
+        (folder / name).write_text(wrong)
+    (folder.parent / places._OBJECTS).write_text("")
+    places._downloaded.cache_clear()
+    assert contents(local_path("memory://bucket/texts")) == {"fr.txt": b"un"}
+
+
 def test_an_address_with_nothing_is_named(cache):
     with pytest.raises(FileNotFoundError, match=f"{ADDRESS}: no such folder in the bucket"):
         local_path(ADDRESS)

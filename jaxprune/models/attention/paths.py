@@ -34,20 +34,6 @@ class Path:
     branches: bool = True
     scores: Callable[[int], int] = lambda heads: 0
 
-    def can(
-        self, platform: str, dtype: str, features: int, scoring: Scoring, branches: bool
-    ) -> bool:
-        """True if this path supports such attention; arguments as in `path_for`."""
-        if scoring.slopes is not None:
-            features += ALIBI_FEATURES
-        return (
-            (self.platforms is None or platform in self.platforms)
-            and (self.dtypes is None or dtype in self.dtypes)
-            and features <= self.features
-            and (self.softcap or scoring.softcap is None)
-            and (self.branches or not branches)
-        )
-
 
 CPU, CUDNN, SPLASH, KEYS = (
     "chunks of queries, head by head", "cuDNN flash attention", "splash attention", "chunks of keys"
@@ -80,4 +66,14 @@ def path_for(
       features: of a head.
       branches: whether rows are trees or follow a prefix.
     """
-    return next(path for path in PATHS if path.can(platform, dtype, features, scoring, branches))
+    if scoring.slopes is not None:
+        features += ALIBI_FEATURES
+    return next(
+        path
+        for path in PATHS
+        if (path.platforms is None or platform in path.platforms)
+        and (path.dtypes is None or dtype in path.dtypes)
+        and features <= path.features
+        and (path.softcap or scoring.softcap is None)
+        and (path.branches or not branches)
+    )
