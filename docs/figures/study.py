@@ -162,12 +162,11 @@ def numbers(parts: Mapping[str, Scores]) -> dict[str, str]:
         name = f"{one.test.hypothesis} {one.test.name} {one.test.measure.name}"
         made[name] = shown(one.mean, one.interval, one.test.measure)
         if one.test.measure in (hypotheses.LOG_PERPLEXITY, hypotheses.WORST):
-            mean, low, high = (
-                f"{100 * np.expm1(x):+.0f}".replace("-", "−") for x in (one.mean, *one.interval)
-            )
+            values = 100 * np.expm1([one.mean, *one.interval])
+            digits = 0 if abs(values[0]) >= 10 else 1
+            mean, low, high = (f"{x:+.{digits}f}".replace("-", "−") for x in values)
             made[f"{name} percent"] = f"{mean}% [{low}, {high}]"
-            lower = (f"{-100 * np.expm1(x):.0f}" for x in (one.mean, *one.interval[::-1]))
-            made[f"{name} lower"] = "{}% [{}, {}]".format(*lower)
+            made[f"{name} lower"] = "{:.0f}% [{:.0f}, {:.0f}]".format(*-values[[0, 2, 1]])
     made |= study_costs.prose(parts)
     if repeated := hypotheses.sparsegpt(parts):
         made["H7 verdict"] = verdict_of(repeated)

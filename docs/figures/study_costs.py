@@ -80,15 +80,33 @@ def _change(
 
 def prose(parts: Mapping[str, Scores]) -> dict[str, str]:
     """Numbers of the page's text by name."""
-    own = {code: perplexity_ratio(parts, code, code) for code in LANGUAGES}
+    own = {code: perplexity_ratio(parts["languages"], 0.5, code, code) for code in LANGUAGES}
     made = {f"perplexity {code} in {code}": f"{ratio:.2f}" for code, ratio in own.items()}
-    ends = (min(own, key=own.__getitem__), max(own, key=own.__getitem__))
-    made["perplexity in own"] = " to ".join(f"{own[code]:.2f} ({NAMES[code]})" for code in ends)
+    at_30 = {code: perplexity_ratio(parts["translation"], 0.3, code, code) for code in FOREIGN}
+    for name, ratios in {"in own": own, "in own at 30%": at_30}.items():
+        ends = (min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__))
+        made[f"perplexity {name}"] = " to ".join(f"{ratios[c]:.2f} ({NAMES[c]})" for c in ends)
+    made |= _pruned_twice(parts)
     for name, models in {"dense": ["dense"], "en": _draws("en")}.items():
         made[f"sentiment {name} in en"] = f"{np.mean(_accuracies(parts, models, 'en')):.1f}%"
     for name, figures in _highest(parts).items():
         made |= {f"{name} in {code}": figure for code, figure in zip(FOREIGN, figures, strict=True)}
     return made
+
+
+def _pruned_twice(parts: Mapping[str, Scores]) -> dict[str, str]:
+    """Perplexities of the models that two parts have in common."""
+    names = [(one, code) for code in FOREIGN for one in _draws(code)]
+    pairs = [
+        [parts[part].log_perplexity(*name) for part in ("languages", "translation")]
+        for name in names
+    ]
+    same = sum(np.array_equal(one, other) for one, other in pairs)
+    change = max(abs(np.expm1(other.mean() - one.mean())) for one, other in pairs)
+    return {
+        "pruned twice, same": f"{same} of {len(pairs)}",
+        "pruned twice, change": f"{change:.1%}",
+    }
 
 
 def highest_table(parts: Mapping[str, Scores]) -> str:
@@ -108,12 +126,9 @@ def _highest(parts: Mapping[str, Scores]) -> dict[str, list[str]]:
 
     made = {}
     for sparsity in (0.001, 0.01):
-        rises = [
-            mean("log_perplexity", sparsity, code) - scores.log_perplexity("dense", code).mean()
-            for code in FOREIGN
-        ]
+        ratios = [perplexity_ratio(scores, sparsity, code, code) for code in FOREIGN]
         made[f"perplexity, {sparsity:.1%} dropped"] = [
-            f"{float(f'{np.exp(rise):.3g}'):,.0f}" for rise in rises
+            f"{float(f'{ratio:.3g}'):,.0f}" for ratio in ratios
         ]
     for name, shown in {"chrf": "chrF", "bleu": "BLEU"}.items():
         dense = [getattr(scores, name)("dense", code) for code in FOREIGN]
@@ -124,17 +139,20 @@ def _highest(parts: Mapping[str, Scores]) -> dict[str, list[str]]:
     return made
 
 
-def perplexity_ratio(parts: Mapping[str, Scores], source: str, code: str) -> float:
-    """Perplexity of a language over the dense model's after calibration on another one, 50%; mean over draws."""
-    scores = parts["languages"]
+def perplexity_ratio(scores: Scores, sparsity: float, source: str, code: str) -> float:
+    """Perplexity of a language over the dense model's after calibration on text; geometric mean over draws.
+
+    Args:
+      source: the language of that text, or the mixture.
+    """
     dense = scores.log_perplexity("dense", code).mean()
-    each = [scores.log_perplexity(one, code).mean() for one in _draws(source)]
+    each = [scores.log_perplexity(one, code).mean() for one in _draws(source, sparsity)]
     return float(np.exp(np.mean(each) - dense))
 
 
-def _draws(source: str) -> list[str]:
-    """The models of the sweep over languages that are calibrated on one of them, or on the mixture."""
-    return [model("monolingual", 0.5, source).format(draw=draw) for draw in range(1, 5)]
+def _draws(source: str, sparsity: float = 0.5) -> list[str]:
+    """The models that are calibrated on text of a language, or on the mixture."""
+    return [model("monolingual", sparsity, source).format(draw=draw) for draw in range(1, 5)]
 
 
 def sentiment_table(parts: Mapping[str, Scores]) -> str:

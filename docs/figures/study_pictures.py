@@ -99,9 +99,10 @@ def _chosen(scores: Scores, names: list[str], code: str) -> np.ndarray:
 
 def cross_matrix(parts: Mapping[str, Scores]) -> Chart:
     """Perplexity over the dense model's, by language of the calibration and of the text."""
-    sources = [*LANGUAGES, MIXTURE]
+    sources, scores = [*LANGUAGES, MIXTURE], parts["languages"]
+    rows = [[perplexity_ratio(scores, 0.5, one, code) for code in LANGUAGES] for one in sources]
     return heatmap(
-        np.array([[perplexity_ratio(parts, one, code) for code in LANGUAGES] for one in sources]),
+        np.array(rows),
         [NAMES.get(source, "all five") for source in sources],
         [NAMES[code] for code in LANGUAGES],
         title="Perplexity over the dense model's, 50% dropped, mean over 4 draws\n(colours on a log scale)",
