@@ -128,7 +128,7 @@ def hypothesis_table(parts: Mapping[str, Scores]) -> str:
         row[0] += f", {measure.name}; by Wanda {signed(one.wanda, measure)}"
         interval = shown(one.mean, one.interval, measure)
         rows.append([*row, f"{hypotheses.DRAWS['sparsegpt']}", interval, "", verdict_of(repeated)])
-    header = ("comparison, measure", "draws", "change [95%]", "p, Holm", "")
+    header = ("comparison, measure", "draws", "change [95%]", "p, Holm", "verdict")
     return "\n".join(pipes(header, rows))
 
 

@@ -10,6 +10,7 @@ from study_hypotheses import (
     LOG_PERPLEXITY,
     MIXTURE,
     NAMES,
+    mask_shares,
     model,
     over_draws,
 )
@@ -34,7 +35,7 @@ def cost_tables(parts: Mapping[str, Scores]) -> str:
     """Perplexity over the dense model's, and changes of discrimination, of each calibration in its own language."""
     header = ("", *FOREIGN, "mean")
     titles = {
-        LOG_PERPLEXITY: "Perplexity, over the dense model's:",
+        LOG_PERPLEXITY: "Perplexity relative to the dense model's:",
         DISCRIMINATION: "Discrimination, change from the dense model in points:",
     }
     tables = []
@@ -86,6 +87,13 @@ def prose(parts: Mapping[str, Scores]) -> dict[str, str]:
     for name, ratios in {"in own": own, "in own at 30%": at_30}.items():
         ends = (min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__))
         made[f"perplexity {name}"] = " to ".join(f"{ratios[c]:.2f} ({NAMES[c]})" for c in ends)
+    worst = max(perplexity_ratio(parts["languages"], 0.5, MIXTURE, code) for code in LANGUAGES)
+    made["worst after the mixture"] = f"{worst:.2f}"
+    shares = mask_shares(parts)
+    for name, share in zip(("draws", "languages"), shares, strict=True):
+        made[f"shared by {name}"] = f"{share.mean():.1%}"
+    dense = [parts["translation"].discrimination("dense", code).mean() for code in FOREIGN]
+    made["discrimination, dense"] = f"{np.mean(dense):.1%}"
     made |= _pruned_twice(parts)
     for name, models in {"dense": ["dense"], "en": _draws("en")}.items():
         made[f"sentiment {name} in en"] = f"{np.mean(_accuracies(parts, models, 'en')):.1f}%"

@@ -105,7 +105,7 @@ def cross_matrix(parts: Mapping[str, Scores]) -> Chart:
         np.array(rows),
         [NAMES.get(source, "all five") for source in sources],
         [NAMES[code] for code in LANGUAGES],
-        title="Perplexity over the dense model's, 50% dropped, mean over 4 draws\n(colours on a log scale)",
+        title="Perplexity relative to the dense model's, 50% dropped, mean over 4 draws\n(colours on a log scale)",
         x_title="evaluation text", y_title="calibration text",
         unit="times the dense model's", log=True, show=lambda ratio: f"{ratio:.2f}",
     )  # fmt: skip
