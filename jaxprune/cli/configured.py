@@ -19,6 +19,7 @@ from jaxprune.config import FIELDS, READ_BY, Config, as_text, check_read, config
 from jaxprune.devices import failure, hosts, keep_compiled, one_cpu_device_per_core
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import check_address, is_address
+from jaxprune.process import Stream
 from jaxprune.schema import Field
 
 _PARSERS: dict[type, Any] = {
@@ -92,9 +93,21 @@ def _workdir(place: str) -> Iterator[Path]:
         raise refusal("--workdir", place, "a folder that all processes share")
     with buckets.staged(place) as workdir:
         try:
-            yield workdir
+            with contextlib.redirect_stdout(_Addressed(sys.stdout, str(workdir), place)):
+                yield workdir
         except InputError as error:
             raise InputError(str(error).replace(str(workdir), place)) from error
+
+
+class _Addressed(Stream):
+    """stdout, with the address of a workdir in place of its local copy, which is removed at the end."""
+
+    def __init__(self, stream: Any, copy: str, address: str) -> None:
+        super().__init__(stream)
+        self._names = copy, address
+
+    def write(self, text: str) -> int:
+        return super().write(text.replace(*self._names))
 
 
 def leave_torch_alone() -> None:

@@ -663,6 +663,8 @@ def test_an_interrupted_run_goes_on_from_a_server_with_the_same_bits(
     assert "report.json" not in left
     done = run_here(monkeypatch, capfd, "prune", *settings, "--workdir", address)
     assert done.returncode == 0, done.stderr
+    assert f"{address}/hf" in done.stdout
+    assert "/tmp" not in done.stdout
     assert run_here(monkeypatch, capfd, "verify", address).stdout.endswith("/nano: OK\n")
     Mirror(Store(address, "--workdir"), tmp_path / "copy")
     assert not verify(tmp_path / "copy")
