@@ -27,7 +27,7 @@ _GAP = "  "  # between columns
 
 def percent(share: float | None, digits: int = 1) -> str:
     """A share as percent, without the sign %: 71.4."""
-    return NONE if share is None else _with_minus(f"{100 * share:.{digits}f}")
+    return NONE if share is None else _with_minus(f"{100 * share:z.{digits}f}")
 
 
 def option_shares(shares: Sequence[float] | None) -> str:
@@ -65,12 +65,12 @@ def p_value(p: float | None) -> str:
 
 def fraction(value: float | None) -> str:
     """Three decimals: RankC, intersection over union, the ratio of two perplexities."""
-    return NONE if value is None else _with_minus(f"{value:.3f}")
+    return NONE if value is None else _with_minus(f"{value:z.3f}")
 
 
 def tenths(value: float | None) -> str:
     """One decimal and no sign: BLEU, chrF."""
-    return NONE if value is None else _with_minus(f"{value:.1f}")
+    return NONE if value is None else _with_minus(f"{value:z.1f}")
 
 
 def times(value: float) -> str:
@@ -88,7 +88,7 @@ def seconds(value: float) -> str:
 def count(value: float) -> str:
     """No decimals, with thousands separators: 62, 1,250."""
     # an integer from a file may be too large for a float
-    return _with_minus(f"{value:,}" if isinstance(value, int) else f"{value:,.0f}")
+    return _with_minus(f"{value:,}" if isinstance(value, int) else f"{value:z,.0f}")
 
 
 def count_range(wholes: Iterable[int]) -> str:

@@ -1,6 +1,5 @@
 """Headless Chromium by its DevTools over a pipe: no driver, no port, no package."""
 
-import base64
 import contextlib
 import fcntl
 import json
@@ -112,13 +111,6 @@ class Browser:
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"]["exception"]["description"])
         return answer["result"].get("value")
-
-    def screenshot(self, path):
-        """Writes the whole page as a PNG."""
-        size = self.send("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        shot = self.send("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
-        path.write_bytes(base64.b64decode(shot["data"]))
 
 
 # What a page must be like.

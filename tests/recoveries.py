@@ -18,19 +18,3 @@ def recovered(folder, tokens, **how):
 def job(model, tokens, **fields):
     given = {"pruning__sparsity": 0.5, "recovery__learning_rate": RATE, **fields}
     return on_tokens(model, tokens, **given)
-
-
-class CrashError(Exception):
-    """Stands for whatever ends a process."""
-
-
-def after(count, function):
-    """A function that can be called so many times, then crashes."""
-    calls = iter(range(count))
-
-    def limited(*arguments):
-        if next(calls, None) is None:
-            raise CrashError
-        return function(*arguments)
-
-    return limited

@@ -5,8 +5,6 @@ All of it is made of the scores in studies/study:
 python docs/figures/study.py
 """
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +23,7 @@ from jaxprune.charts import write_png
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.scoring.priors import right_without_prior
 from jaxprune.evaluation.translation import TRANSLATION
-from jaxprune.tables import pipes
+from jaxprune.tables import csv_text, p_value, pipes
 
 FIGURES = Path(__file__).parent
 PAGE = FIGURES.parent / "study.md"
@@ -96,12 +94,7 @@ def figures(scores: Scores, model: str) -> Iterator[tuple[str, str, str, float]]
 
 def cells_csv(parts: Mapping[str, Scores]) -> str:
     """The text of cells.csv."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Cell._fields)
-    for one in cells(parts):
-        writer.writerow(one._replace(value=f"{one.value:.6g}"))
-    return text.getvalue()
+    return csv_text(Cell._fields, (one._replace(value=f"{one.value:.6g}") for one in cells(parts)))
 
 
 def hypothesis_table(parts: Mapping[str, Scores]) -> str:
@@ -147,11 +140,6 @@ def signed(value: float, measure: statistics.Measure) -> str:
     """A change in the units of its measure."""
     digits = 1 if measure.shown == 100 else 3
     return f"{measure.shown * value:+.{digits}f}{measure.unit}".replace("-", "−")
-
-
-def p_value(p: float) -> str:
-    """As the table has it."""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def numbers(parts: Mapping[str, Scores]) -> dict[str, str]:

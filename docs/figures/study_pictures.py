@@ -25,17 +25,11 @@ OPTIONS = ("Yes", "Also", "No")
 
 
 def pictures(parts: Mapping[str, Scores]) -> dict[str, Chart]:
-    """By name, those whose scores are there."""
-    made = {}
+    """By name."""
     makers = {
         "plain": against_plain, "options": options, "languages": cross_matrix, "masks": masks,
     }  # fmt: skip
-    for name, make in makers.items():
-        try:
-            made[name] = make(parts)
-        except KeyError:  # a model is missing
-            continue
-    return made
+    return {name: make(parts) for name, make in makers.items()}
 
 
 def against_plain(parts: Mapping[str, Scores]) -> Chart:
@@ -65,8 +59,7 @@ def _changes(
     for name, codes in {**{NAMES[code]: [code] for code in FOREIGN}, MEAN: FOREIGN}.items():
         pair = model("monolingual", sparsity), model(kind, sparsity)
         values = over_draws(parts, "translation", *pair, measure, codes)
-        if values is None:
-            raise KeyError(kind)
+        assert values is not None, "a model is missing"
         (low, high), _ = interval_of(values, CONFIDENCE)
         estimate = (values.mean(), low, high)
         made[name] = Estimate(*(measure.shown * float(one) for one in estimate))

@@ -86,11 +86,12 @@ def _push_at_last(mirror: Mirror, ownership: Ownership, workdir: Path) -> None:
     for pause in (1, 2, 4, 8, None):
         try:
             ownership.renew()
-            if ownership.is_lost:
-                raise InputError(f"--workdir: another run has {ownership.address}; {kept}")
-            mirror.close()
+            if not ownership.is_lost:
+                mirror.close()
             break
-        except OSError as error:
+        except (OSError, InputError) as error:
             if pause is None:
                 raise InputError(f"--workdir: {ownership.address}: {error}; {kept}") from error
             time.sleep(pause)
+    if ownership.is_lost:
+        raise InputError(f"--workdir: another run has {ownership.address}; {kept}")

@@ -91,12 +91,13 @@ def _workdir(place: str) -> Iterator[Path]:
         return
     if "distributed" in given and (given.distributed or given.coordinator):
         raise refusal("--workdir", place, "a folder that all processes share")
+    address = place.rstrip("/")
     with buckets.staged(place) as workdir:
         try:
-            with contextlib.redirect_stdout(_Addressed(sys.stdout, str(workdir), place)):
+            with contextlib.redirect_stdout(_Addressed(sys.stdout, str(workdir), address)):
                 yield workdir
         except InputError as error:
-            raise InputError(str(error).replace(str(workdir), place)) from error
+            raise InputError(str(error).replace(str(workdir), address)) from error
 
 
 class _Addressed(Stream):

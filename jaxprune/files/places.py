@@ -5,7 +5,6 @@ import fcntl
 import fnmatch
 import functools
 import hashlib
-import shutil
 from pathlib import Path
 
 from jaxprune.errors import InputError
@@ -63,9 +62,8 @@ def _downloaded(address: str, in_parts: str | None, beside: tuple[str, ...]) -> 
         try:
             old = from_json(dict[str, tuple[int, str]], read_json(record), str(record))
         except InputError:  # the machine lost power while the record was written
-            old = {}
-            shutil.rmtree(folder)
-            folder.mkdir()
+            files = (file for file in folder.rglob("*") if file.is_file())
+            old = {file.relative_to(folder).as_posix(): (-1, "") for file in files}
         kept = {
             name: facts
             for name, facts in found.items()

@@ -166,18 +166,22 @@ def remove(folder: Path) -> None:
 def unfinished(folder: Path) -> Path:
     """The path at which a folder is filled until it is complete; removes leftovers of a killed process."""
     discard(folder)
-    unfinished_name(folder).parent.mkdir(parents=True, exist_ok=True)
+    _around(folder).mkdir(parents=True, exist_ok=True)
     return unfinished_name(folder)
 
 
 def unfinished_name(folder: Path) -> Path:
     """One level below complete folders, so that it cannot be taken for one, in a folder that no other one uses."""
-    return folder.parent / f"{folder.name}{UNFINISHED}" / folder.name
+    return _around(folder) / folder.name
 
 
 def discard(folder: Path) -> None:
     """Removes an unfinished folder, and its temporary copies by Orbax."""
-    shutil.rmtree(unfinished_name(folder).parent, ignore_errors=True)
+    shutil.rmtree(_around(folder), ignore_errors=True)
+
+
+def _around(folder: Path) -> Path:
+    return folder.parent / f"{folder.name}{UNFINISHED}"
 
 
 def finish(folder: Path) -> None:

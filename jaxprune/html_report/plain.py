@@ -11,7 +11,7 @@ from jaxprune.evaluation.metrics_json import MetricsFile
 from jaxprune.html_report import verdicts
 from jaxprune.html_report.markup import Markup, escape, folded, join, note, tag
 from jaxprune.html_report.page import Section
-from jaxprune.html_report.tables import table
+from jaxprune.html_report.tables import cell, table
 from jaxprune.runs.facts import last_part
 from jaxprune.tables import number
 
@@ -149,7 +149,7 @@ def settings_table(sides: Mapping[str, Mapping[str, Any]], caption: str) -> Mark
 def _setting(key: str, values: Sequence[object]) -> list[object]:
     differ = len(set(map(str, values))) > 1
     name = Markup(f".{tag('wbr')}".join(map(escape, key.split("."))))
-    return [name, *(tag("strong", v) if differ and v is not None else v for v in values)]
+    return [name, *(tag("strong", cell(v)) if differ and v is not None else v for v in values)]
 
 
 def flatten(values: Mapping[str, Any]) -> dict[str, object]:

@@ -31,7 +31,7 @@ def table(
     shown = [
         i for i in range(len(header)) if not i or any(row[i] not in (None, NONE) for row in rows)
     ]
-    texts = [[_cell(row[i]) for i in shown] for row in rows]
+    texts = [[cell(row[i]) for i in shown] for row in rows]
     columns = zip(*texts, strict=True) if texts else [()] * len(shown)
     classes = ["number" if not wrap and _is_number(column) else None for column in columns]
     titles = [
@@ -65,7 +65,8 @@ def _is_number(column: Sequence[str]) -> bool:
     return _NUMBER.match(_TAG.sub("", first)) is not None
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """The text of a cell: numbers with thousands separators and a true minus, an en dash for None."""
     if value is None:
         return NONE
     if isinstance(value, bool | str):

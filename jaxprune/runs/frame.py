@@ -42,7 +42,7 @@ def write_run(
       began: `time.perf_counter()` at the start.
       overwrite: repeat a complete run.
       choose: choices that depend on memory, from those of an interrupted run.
-      card: config, the whole report → the model card of `hf/`; by default `fill` writes it.
+      card: config, the whole report → the model card of `hf/`; by default it has none.
 
     Returns:
       The content of report.json.
@@ -59,9 +59,8 @@ def write_run(
         ledger.unfinished_run(workdir, identity, chosen, OUTPUTS, overwrite) as folder,
         compiling() as compilation,
     ):
-        # another run may have ended meanwhile
-        if not overwrite and (complete := ledger.complete_run(workdir, identity, config)):
-            return dict(complete)
+        if not overwrite:  # another run may have ended meanwhile
+            ledger.complete_run(workdir, identity, config)
         report = fill(folder, chosen)
         for model in models:
             model.source.fingerprint.check_unchanged()

@@ -107,9 +107,13 @@ def block_influence(
 
 @compiled
 def cosine(a: Float[Array, "B T D"], b: Float[Array, "B T D"]) -> Float[Array, "B T"]:
-    """The cosine of each pair of states; 0 if one of them is, as the state of a pad without an embedding."""
+    """The cosine of each pair of states; 0 if one of them is, as the state of a pad without an embedding.
+
+    NaN if squares overflow.
+    """
     norms = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)
-    return jnp.sum(a * b, axis=-1) / jnp.maximum(norms, jnp.finfo(norms.dtype).tiny)
+    cosines = jnp.sum(a * b, axis=-1) / jnp.maximum(norms, jnp.finfo(norms.dtype).tiny)
+    return jnp.where(jnp.isfinite(norms), cosines, jnp.nan)
 
 
 def _by_language(batches: Sequence[Batch]) -> dict[str, list[Batch]]:

@@ -99,9 +99,10 @@ def shrink(
     )  # fmt: skip
     for name in ("coverage", "tokens", "multiple", "layers", "drop_layers", "one_by_one", "mlp"):
         check(name, getattr(fields, name), fields_of(ShrinkFields)[name])
-    for code, of_code in (*(texts or {}).items(), *(heldout or {}).items()):
-        if isinstance(of_code, str) or not all(isinstance(text, str) for text in of_code):
-            raise refusal(f"texts: {code}", of_code, "a list of texts")
+    for name, given in (("texts", texts or {}), ("heldout", heldout or {})):
+        for code, of_code in given.items():
+            if isinstance(of_code, str) or not all(isinstance(text, str) for text in of_code):
+                raise refusal(f"{name}: {code}", of_code, "a list of texts")
     if not texts and layers is drop_layers is mlp is None:
         raise InputError("shrink: nothing to shrink; allowed: texts, layers, drop_layers or mlp")
     samples = Samples(batches)

@@ -84,11 +84,12 @@ def _copy_variant(source: Path, target: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copies a folder that is not there yet; it appears when it is complete."""
-    if target.exists():
+    """Copies a finished folder that is not there yet; it appears when it is complete."""
+    if source.name.endswith(sealed.UNFINISHED):
         return
-    sealed.check_whole(source)
-    unfinished = sealed.unfinished(target)
-    shutil.copytree(source, unfinished)
-    unfinished.rename(target)
+    if not target.exists():
+        sealed.check_whole(source)
+        unfinished = sealed.unfinished(target)
+        shutil.copytree(source, unfinished)
+        unfinished.rename(target)
     sealed.discard(target)

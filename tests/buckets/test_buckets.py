@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 from http.server import HTTPServer
 from pathlib import Path
@@ -664,7 +665,7 @@ def test_an_interrupted_run_goes_on_from_a_server_with_the_same_bits(
     done = run_here(monkeypatch, capfd, "prune", *settings, "--workdir", address)
     assert done.returncode == 0, done.stderr
     assert f"{address}/hf" in done.stdout
-    assert "/tmp" not in done.stdout
+    assert tempfile.gettempdir() not in done.stdout
     assert run_here(monkeypatch, capfd, "verify", address).stdout.endswith("/nano: OK\n")
     Mirror(Store(address, "--workdir"), tmp_path / "copy")
     assert not verify(tmp_path / "copy")

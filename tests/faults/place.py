@@ -98,18 +98,6 @@ class Place:
         os.truncate(folder / WEIGHTS, bytes_left)
         return folder
 
-    def with_entry(self, **change):
-        """A model whose first tensor is described otherwise."""
-        folder = self.model()
-        content = (folder / WEIGHTS).read_bytes()
-        (length,) = struct.unpack("<Q", content[:8])
-        header = json.loads(content[8 : 8 + length])
-        first = next(name for name in header if name != "__metadata__")
-        header[first] |= change
-        text = json.dumps(header).encode()
-        (folder / WEIGHTS).write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])
-        return folder
-
     def with_values(self, value):
         """A model with this number all over a kernel of layer 2."""
         return self.with_tensors(r"h\.2\.mlp\.dense_h_to_4h\.weight", lambda tensor: value)

@@ -399,6 +399,7 @@ def test_settings_with_their_defaults_are_folded_away(tmp_path):
     for name, seed in (("a", 0), ("b", 1)):
         evaluate(tmp_path / name, 0)
         config = {"seed": seed, "mesh": {"data": -1}, "dtype": "float32", "model": "m"}
+        config |= {"rows": seed - 1000, "cached": bool(seed)}
         write_json(tmp_path / name / "config.json", config)
     defaults = {"seed": 0, "mesh.data": -1, "dtype": "bfloat16"}
     out = tmp_path / "page.html"
@@ -406,6 +407,7 @@ def test_settings_with_their_defaults_are_folded_away(tmp_path):
     root = parsed(out.read_text(encoding="utf-8"))
     shown = tables(root)
     rows = {"seed": ["0", "1"], "dtype": ["float32"] * 2, "model": ["m"] * 2}
+    rows |= {"rows": ["−1,000", "−999"], "cached": ["false", "true"]}
     assert shown["Pruning"] == (["field", "before", "after"], rows)
     assert shown["Pruning, defaults"][1] == {"mesh.data": [f"{MINUS}1"] * 2}
     [summary] = [s for s in root.iter("summary") if "defaults" in s.text]

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import jaxprune
-from jaxprune.calibration.nano import LANGUAGES
+from jaxprune.calibration.nano import NANO_LANGUAGES
 from nano import files, grammar
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def test_files_are_small_and_of_as_many_lines_as_said() -> None:
 
 
 def test_languages_stand_in_the_order_of_the_grammars() -> None:
-    assert list(grammar.LANGUAGES) == list(LANGUAGES)
+    assert list(grammar.LANGUAGES) == list(NANO_LANGUAGES)
 
 
 def test_the_wheel_takes_all_files() -> None:

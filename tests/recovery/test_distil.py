@@ -10,7 +10,8 @@ import pytest
 import torch
 import transformers
 from flax import nnx
-from recoveries import CrashError, after, job, recovered
+from kills import Killed, killed_after
+from recoveries import job, recovered
 
 import jaxprune as jp
 from jaxprune.calibration import Batch
@@ -170,8 +171,8 @@ def test_it_resumes_with_the_same_bits(
 
     with monkeypatch.context() as patch:
         patch.setattr(distil, "fit", fit_or_end)
-        patch.setattr(module, name, after(count, getattr(module, name)))
-        with pytest.raises(CrashError):
+        patch.setattr(module, name, killed_after(iter(range(count)), getattr(module, name)))
+        with pytest.raises(Killed):
             recover_from_config(config, tmp_path)
     assert handlers == handlers[:1] * 2  # a signal ends it, as its state is saved
     steps, step = [], fit.step

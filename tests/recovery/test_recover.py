@@ -10,7 +10,8 @@ import torch
 import transformers
 from device_jobs import environment, in_a_process, optimised
 from flax.traverse_util import flatten_dict
-from recoveries import EPOCHS, RATE, CrashError, job, recovered
+from kills import Killed, killed_after
+from recoveries import EPOCHS, RATE, job, recovered
 from run_scripts import run_alone
 
 import jaxprune as jp
@@ -207,16 +208,10 @@ def test_the_script(runs, tokens, tmp_path):
 def test_a_recovery_that_crashed_goes_on_with_the_same_bits(runs, tokens, tmp_path, monkeypatch):
     model, pruned, done = runs
     config = job(model, tokens, recovery__run=str(pruned))
-    whole, count = by_block.fit, iter(range(10**6))
-
-    def fit(*arguments):
-        if next(count) == 2:
-            raise CrashError
-        return whole(*arguments)
-
+    whole = by_block.fit
     with monkeypatch.context() as patch:
-        patch.setattr(by_block, "fit", fit)
-        with pytest.raises(CrashError):
+        patch.setattr(by_block, "fit", killed_after(iter(range(2)), whole))
+        with pytest.raises(Killed):
             recover_from_config(config, tmp_path / "run")
     calls = []
     monkeypatch.setattr(by_block, "fit", lambda *arguments: calls.append(0) or whole(*arguments))
@@ -259,6 +254,8 @@ def test_a_recovered_model_is_recovered_again(runs, tokens, tmp_path):
         jp.recover(dense, pruned_nano, jp.token_batches(str(tokens)))
     with pytest.raises(jp.InputError, match="another model than the dense one of"):
         jp.recover(jp.load("nano/bloom"), done, jp.token_batches(str(tokens)))
+    with pytest.raises(jp.InputError, match=f"^pruned: {tokens.parent} is not a finished run"):
+        jp.recover(dense, tokens.parent, jp.token_batches(str(tokens)))
 
 
 def test_what_is_no_finished_run_of_the_model_is_refused(runs, tokens, tiny_folder, tmp_path):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from recoveries import CrashError, after, job
+from kills import Killed, killed_after
+from recoveries import job
 
 import jaxprune as jp
 from jaxprune.calibration import Batch
@@ -103,8 +104,8 @@ def test_a_recovered_model_is_recovered_again(recovered, tmp_path):
 def test_it_resumes_with_the_same_bits(recovered, tmp_path, monkeypatch, capsys):
     config, _, report = recovered
     with monkeypatch.context() as patch:
-        patch.setattr(fit, "mean_loss", after(3, fit.mean_loss))
-        with pytest.raises(CrashError):
+        patch.setattr(fit, "mean_loss", killed_after(iter(range(3)), fit.mean_loss))
+        with pytest.raises(Killed):
             recover_from_config(config, tmp_path / "run")
     assert not (tmp_path / "run/hf").exists()
     steps, step = [], fit.step

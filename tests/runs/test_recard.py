@@ -86,7 +86,7 @@ def test_a_process_killed_at_any_line_leaves_the_old_card_or_the_new_one(
         shutil.copytree(run, work)
         with monkeypatch.context() as patch, contextlib.suppress(Killed):
             for owner, name in (
-                (Path, "mkdir"), (Path, "replace"), (Path, "rmdir"), (Path, "write_text"), (os, "replace"),
+                (Path, "mkdir"), (Path, "replace"), (shutil, "rmtree"), (Path, "write_text"), (os, "replace"),
             ):  # fmt: skip
                 patch.setattr(owner, name, killed_after(steps, getattr(owner, name)))
             recard(work, "second\n")

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from jobs import on_tokens
+from kills import Killed, killed_after
 
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
@@ -53,22 +54,12 @@ def outcome(workdir):
     return report["digests"], report["sparsity"], sums, shards
 
 
-class CrashError(Exception):
-    """Stands for whatever ends a process."""
-
-
 def crash(monkeypatch, config, workdir, after):
     """Runs and crashes after so many selections."""
-    whole, count = loop.prune_kernels, iter(range(10**6))
-
-    def select(*arguments, **named):
-        if next(count) == after:
-            raise CrashError
-        return whole(*arguments, **named)
-
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "prune_kernels", select)
-        with pytest.raises(CrashError):
+        limited = killed_after(iter(range(after)), loop.prune_kernels)
+        patch.setattr(loop, "prune_kernels", limited)
+        with pytest.raises(Killed):
             prune_from_config(config, workdir)
 
 

@@ -14,7 +14,7 @@ from kills import Killed, killed_after
 
 import jaxprune as jp
 from jaxprune import ledger
-from jaxprune.files import read_json
+from jaxprune.files import read_json, sealed
 from jaxprune.ledger import check_workdir, file_faults, publish
 from jaxprune.pruning import loop
 from jaxprune.runs import OUTPUTS
@@ -265,3 +265,11 @@ def test_every_damage_is_found_and_named(place):
             assert any(file.name in fault for fault in faults), (name, faults)
             file.write_bytes(content)
     assert verify(run, progress=False) == []
+
+
+@pytest.mark.parametrize("folder", ["/", "/out", "/out/hf"])
+def test_only_the_unfinished_folder_is_discarded(folder, monkeypatch):
+    removed = []
+    monkeypatch.setattr(sealed.shutil, "rmtree", lambda path, **_: removed.append(str(path)))
+    sealed.discard(Path(folder))
+    assert removed == [f"{folder}.jaxprune-unfinished"]

@@ -220,7 +220,7 @@ def test_a_vocabulary_that_is_kept_as_a_whole_is_refused(tmp_path):
 @pytest.mark.parametrize("wrong", ["texts", "heldout"])
 def test_a_text_in_place_of_a_list_is_refused(wrong, tmp_path):
     given = {"texts": {"fr": ["le chat"]}, "heldout": {"fr": ["dort"]}} | {wrong: {"fr": "le chat"}}
-    with pytest.raises(InputError, match="texts: fr: got 'le chat'; allowed: a list of texts"):
+    with pytest.raises(InputError, match=f"{wrong}: fr: got 'le chat'; allowed: a list of texts"):
         jp.shrink(jp.load("nano/bloom"), tmp_path / "small", **given)
 
 
