@@ -235,7 +235,7 @@ def _curves(roles: Sequence[str], overlaps: Mapping[str, Overlap], share: float)
     for end, which in (("bottom", "smallest"), ("top", "largest")):
         lines = {site: _lines(overlap, end, kinds) for site, overlap in overlaps.items()}
         _, high = limits([value for of in lines.values() for one in of for value in one.values])
-        draw = partial(line_chart, x_title="layer", limits=(0, high), width=_CURVE)
+        draw = partial(line_chart, limits=(0, high), width=_CURVE)
         y_title = f"% among the {which}"
         panels += [draw(of, title=site, y_title=y_title) for site, of in lines.items()]
     title = (
@@ -267,7 +267,7 @@ def _neurons(found: LanguageNeurons) -> Chart:
     counts, errors = found.counts, found.counts_error
     highest = counts if errors is None else counts + errors
     _, high = limits(highest[:-1, :-1].ravel().tolist())
-    draw = partial(line_chart, x_title="layer", y_title="neurons", limits=(0, high), width=_CURVE)
+    draw = partial(line_chart, y_title="neurons", limits=(0, high), width=_CURVE)
     title = "Language neurons by layer: neurons that a language excites and most others do not\n"
     title += "above each panel: all layers"
     if errors is not None:

@@ -39,18 +39,16 @@ def line_chart(
     lines: Sequence[Line],
     *,
     title: str,
-    x_title: str,
     y_title: str,
     log: bool = False,
     limits: tuple[float, float] | None = None,
     width: int = theme.WIDTH,
 ) -> Chart:
-    """Lines over 0, 1, … (layers).
+    """Lines over layers 0, 1, …
 
     Args:
       lines: of equal length.
       title: of the chart.
-      x_title: of the horizontal axis.
       y_title: of the vertical axis, with its unit.
       log: whether the vertical axis is logarithmic; values of 0 or less are not drawn.
       limits: of the vertical axis; by default, the range of the values with a margin.
@@ -58,7 +56,7 @@ def line_chart(
     """
     ends = limits or scales.limits((v for one in lines for v in one.values), log=log)
     last = max((len(one.values) for one in lines), default=1) - 1
-    at = {"x": _x(last, x_title), "y": theme.number_axis("value", ends, title=y_title, log=log)}
+    at = {"x": _x(last), "y": theme.number_axis("value", ends, title=y_title, log=log)}
     names = [one.name for one in lines]
     colours = [theme.colour(one.colour) for one in lines]
     legend = theme.legend(names, width, symbolType="stroke", symbolSize=300)
@@ -81,10 +79,10 @@ def line_chart(
     return Chart(title, {"width": width, "height": _HEIGHT, "layer": layers}, width)
 
 
-def _x(last: int, title: str) -> dict[str, Any]:
-    """The horizontal axis from 0 to the last place, with a label at up to eight of them."""
+def _x(last: int) -> dict[str, Any]:
+    """The horizontal axis from 0 to the last layer, with a label at up to eight of them."""
     labels = range(0, last + 1, math.ceil((last + 1) / 8) or 1)
-    axis = {"title": title, "labelFlush": False, **theme.labelled(labels, str)}
+    axis = {"title": "layer", "labelFlush": False, **theme.labelled(labels, str)}
     return theme.quantitative("place", (0, max(last, 1)), axis, padding=8)
 
 

@@ -30,7 +30,7 @@ def sparsity_section(report: Report) -> Section:
         name.removesuffix("/kernel"): 100 * share for name, share in sparsity["kernels"].items()
     }
     line, title = Line("dropped", layers), "Dropped by layer, %"
-    by_layer = line_chart([line], title=title, x_title="layer", y_title="dropped, %", limits=_ALL)
+    by_layer = line_chart([line], title=title, y_title="dropped, %", limits=_ALL)
     by_kernel = bar_chart(kernels.items(), title="Dropped by kernel, %", most=100)
     parts = {"layer": (layers, by_layer), "kernel": (kernels.values(), by_kernel)}
     texts = [
@@ -50,7 +50,7 @@ def sparsity_section(report: Report) -> Section:
         text += f" {len(ignored)} of the kernels were left as they are."
     if measured := allocated.get("measured"):
         line, title = Line("measured", measured), "Measured for the allocation"
-        charts.append(line_chart([line], title=title, x_title="layer", y_title="measured"))
+        charts.append(line_chart([line], title=title, y_title="measured"))
     if share is not None:
         same = "embeddings" if "pruned" in report else "embeddings, norms, biases"
         text += (
@@ -70,7 +70,7 @@ def mask_section(masks: MaskComparison) -> Section:
     kernels = [(name, 100 * share) for name, share in masks.by_kernel.items()]
     line = Line("IoU", [100 * share for share in masks.layers])
     charts = charts_row(
-        line_chart([line], title="IoU by layer, %", x_title="layer", y_title="IoU, %"),
+        line_chart([line], title="IoU by layer, %", y_title="IoU, %"),
         bar_chart(kernels, title="IoU by kernel, %", most=100),
     )
     return Section("masks", "Masks before and after", join(tag("p", text), charts))
@@ -85,7 +85,7 @@ def magnitude_section(stats: ActivationStats | None, analysis: Analysis) -> Sect
             "calibration set: the largest feature and the median one."
         )
         charts = [
-            line_chart(lines, title=f"{site}, RMS", x_title="layer", y_title="RMS", log=True)
+            line_chart(lines, title=f"{site}, RMS", y_title="RMS", log=True)
             for site, lines in magnitude_lines(stats).items()
         ]
         parts += [tag("p", text), charts_row(*charts)]

@@ -19,12 +19,12 @@ def smaller_section(shrunk: Shrunk) -> Section:
     if "depth" in shrunk and (influence := shrunk["depth"]["influence"]):
         lines = [Line(code, values, i) for i, (code, values) in enumerate(influence.items())]
         y_title = "1 \N{MINUS SIGN} cos(input, output)"
-        charts.append(line_chart(lines, title="Influence", x_title="layer", y_title=y_title))
+        charts.append(line_chart(lines, title="Influence", y_title=y_title))
     if "width" in shrunk:
         shares = shrunk["width"]["shares"].items()
         lines = [Line(code, values, i) for i, (code, values) in enumerate(shares)]
         y_title = "share of the influence"
-        charts.append(line_chart(lines, title="Kept neurons", x_title="layer", y_title=y_title))
+        charts.append(line_chart(lines, title="Kept neurons", y_title=y_title))
     caption = "Texts by language; growth in % of the tokens"
     body = join(
         *(tag("p", remark) for remark in remarks(shrunk)),

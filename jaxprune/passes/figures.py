@@ -1,5 +1,6 @@
 """Statistics of the features → the picture of their magnitudes."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,18 +18,8 @@ def magnitude_chart(stats: "ActivationStats") -> Chart:
     by_site = magnitude_lines(stats)
     values = [value for lines in by_site.values() for line in lines for value in line.values]
     ends = limits(values, log=True)
-    panels = [
-        line_chart(
-            lines,
-            title=site,
-            x_title="layer",
-            y_title="RMS over tokens",
-            log=True,
-            limits=ends,
-            width=_PANEL,
-        )
-        for site, lines in by_site.items()
-    ]
+    draw = partial(line_chart, y_title="RMS over tokens", log=True, limits=ends, width=_PANEL)
+    panels = [draw(lines, title=site) for site, lines in by_site.items()]
     title = "features of each site, root mean square over tokens"
     return grid(panels, title=title, columns=len(panels))
 

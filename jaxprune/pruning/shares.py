@@ -23,9 +23,7 @@ class Shares(Shown):
     def plot(self) -> Chart:
         """The share of each layer, in percent."""
         layers = Line("share", [100 * share for share in self.layers])
-        return line_chart(
-            [layers], title="share of the weights by layer", x_title="layer", y_title="%"
-        )
+        return line_chart([layers], title="share of the weights by layer", y_title="%")
 
     def _shown(self) -> tuple[str, list[TextTable]]:
         rows = [[path, percent(share)] for path, share in self.leaves.items()]

@@ -113,7 +113,7 @@ def test_changes_are_coloured_by_what_they_mean():
 
 def test_lines_leave_out_what_a_log_axis_has_not():
     lines = [Line("a", [1.0, 10.0, 100.0]), Line("b", [0.0, 5.0, NAN, 50.0], 1, "dashed")]
-    svg = page_svg(line_chart(lines, title="t", x_title="layer", y_title="RMS", log=True))
+    svg = page_svg(line_chart(lines, title="t", y_title="RMS", log=True))
     points = {point.find("title").text: (x, y) for point, x, y in drawn(svg, "points")}
     assert list(points) == ["a, 0: 1", "a, 1: 10", "a, 2: 100", "b, 1: 5", "b, 3: 50"]
     values = (1, 10, 100, 5, 50)
@@ -131,7 +131,7 @@ def test_lines_leave_out_what_a_log_axis_has_not():
 @pytest.mark.parametrize("dash", ["solid", "dashed"])
 def test_lines_that_coincide_are_both_seen(dash):
     lines = [Line(name, [1.0, 1.0], colour, dash) for colour, name in enumerate("ab")]
-    svg = page_svg(line_chart(lines, title="t", x_title="x", y_title="y"))
+    svg = page_svg(line_chart(lines, title="t", y_title="y"))
     shown = []
     for path, _, _ in drawn(svg, "curves"):
         on, off = map(int, (path.get("stroke-dasharray") or "1,0").split(","))
@@ -142,7 +142,7 @@ def test_lines_that_coincide_are_both_seen(dash):
 
 def test_a_log_axis_over_two_decades_has_ticks_in_both():
     lines, limits = [Line("a", [2.0, 50.0])], (1.1, 90)
-    chart = line_chart(lines, title="t", x_title="x", y_title="y", log=True, limits=limits)
+    chart = line_chart(lines, title="t", y_title="y", log=True, limits=limits)
     svg = page_svg(chart)
     assert sorted(axis(svg, sideways=False)) == [2, 5, 10, 20, 50]
 
@@ -152,7 +152,7 @@ def test_little_data_gives_a_chart_all_the_same(values):
     charts = []
     names = [str(i) for i in range(len(values))]
     for log in (False, True):
-        charts.append(line_chart([Line("a", values)], title="t", x_title="x", y_title="y", log=log))
+        charts.append(line_chart([Line("a", values)], title="t", y_title="y", log=log))
         charts.append(heatmap(np.array([values]).reshape(1, -1), ["r"], names, title="t", log=log))
     one = {str(i): Estimate(value) for i, value in enumerate(values)}
     charts += [

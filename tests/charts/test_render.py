@@ -27,7 +27,7 @@ def charts():
     one = {HOSTILE: Estimate(1.0, 0.0, 2.0), "sw": Estimate(2.0)}
     return [
         interval_chart({HOSTILE: one, "b": one}, title=HOSTILE, unit=HOSTILE),
-        line_chart([Line(HOSTILE, [1, 2])], title=HOSTILE, x_title=HOSTILE, y_title=HOSTILE),
+        line_chart([Line(HOSTILE, [1, 2])], title=HOSTILE, y_title=HOSTILE),
         bar_chart([(HOSTILE, 1.0)], title=HOSTILE, most=2),
         heatmap(np.eye(2), [HOSTILE, "b"], [HOSTILE, "b"], title=HOSTILE, x_title=HOSTILE),
     ]

@@ -48,7 +48,7 @@ def large_page():
     charts = charts_row(
         interval_chart(series, title="Accuracy of every system in every language", unit="%"),
         change_chart(changes, title="Change", unit="points"),
-        line_chart(lines, title="t", x_title="layer", y_title="RMS", log=True),
+        line_chart(lines, title="t", y_title="RMS", log=True),
         heatmap(rng.random((32, 48)) * 10**4, codes, layers, title="By layer", x_title="layer"),
         heatmap(rng.random((12, 12)) * 100, codes[:12], codes[:12], title="Pairs"),
         heatmap(rng.random((2, 3)) * 1e6, ["a", "b"], ["a" * 60, "y", "z"], title="Few"),
