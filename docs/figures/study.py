@@ -147,18 +147,29 @@ def numbers(parts: Mapping[str, Scores]) -> dict[str, str]:
     made = {}
     found = statistics.results(hypotheses.all_tests(parts))
     for one in found:
-        name = f"{one.test.hypothesis} {one.test.name} {one.test.measure.name}"
-        made[name] = shown(one.mean, one.interval, one.test.measure)
-        if one.test.measure in (hypotheses.LOG_PERPLEXITY, hypotheses.WORST):
-            values = 100 * np.expm1([one.mean, *one.interval])
-            digits = 0 if abs(values[0]) >= 10 else 1
-            mean, low, high = (f"{x:+.{digits}f}".replace("-", "−") for x in values)
-            made[f"{name} percent"] = f"{mean}% [{low}, {high}]"
-            made[f"{name} lower"] = "{:.0f}% [{:.0f}, {:.0f}]".format(*-values[[0, 2, 1]])
-    made |= study_costs.prose(parts)
+        name = f"{one.test.hypothesis} {one.test.name}"
+        made |= _texts(name, one.mean, one.interval, one.test.measure)
     if repeated := hypotheses.sparsegpt(parts):
+        for one in repeated:
+            made |= _texts("H7", one.mean, one.interval, one.measure)
         made["H7 verdict"] = verdict_of(repeated)
+    made |= study_costs.prose(parts)
     return made | {f"{name} verdict": text for name, text in statistics.verdicts(found).items()}
+
+
+def _texts(
+    name: str, mean: float, interval: tuple[float, float], measure: statistics.Measure
+) -> dict[str, str]:
+    """A change with its interval; one of log-perplexity also as a change or a fall of perplexity in percent."""
+    name = f"{name} {measure.name}"
+    made = {name: shown(mean, interval, measure)}
+    if measure in (hypotheses.LOG_PERPLEXITY, hypotheses.WORST):
+        values = 100 * np.expm1([mean, *interval])
+        digits = 0 if abs(values[0]) >= 10 else 1
+        texts = (f"{x:+.{digits}f}".replace("-", "−") for x in values)
+        made[f"{name} percent"] = "{}% [{}, {}]".format(*texts)
+        made[f"{name} lower"] = "{:.0f}% [{:.0f}, {:.0f}]".format(*-values[[0, 2, 1]])
+    return made
 
 
 def written(pages: Mapping[Path, str], parts: Mapping[str, Scores]) -> dict[Path, str]:

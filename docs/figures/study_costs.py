@@ -94,6 +94,13 @@ def prose(parts: Mapping[str, Scores]) -> dict[str, str]:
         made[f"shared by {name}"] = f"{share.mean():.1%}"
     dense = [parts["translation"].discrimination("dense", code).mean() for code in FOREIGN]
     made["discrimination, dense"] = f"{np.mean(dense):.1%}"
+    for name, part in {"Wanda": "translation", "SparseGPT": "sparsegpt"}.items():
+        for measure, what in {
+            LOG_PERPLEXITY: "perplexity",
+            DISCRIMINATION: "discrimination",
+        }.items():
+            change = _change(parts, part, "monolingual", 0.5, measure, FOREIGN)
+            made[f"{what} by {name}"] = change
     made |= _pruned_twice(parts)
     for name, models in {"dense": ["dense"], "en": _draws("en")}.items():
         made[f"sentiment {name} in en"] = f"{np.mean(_accuracies(parts, models, 'en')):.1f}%"
