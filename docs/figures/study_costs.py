@@ -1,6 +1,7 @@
 """Tables of docs/study.md without tests: what pruning costs in each language, and sentiment."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 from study_hypotheses import (
@@ -95,12 +96,9 @@ def prose(parts: Mapping[str, Scores]) -> dict[str, str]:
     dense = [parts["translation"].discrimination("dense", code).mean() for code in FOREIGN]
     made["discrimination, dense"] = f"{np.mean(dense):.1%}"
     for name, part in {"Wanda": "translation", "SparseGPT": "sparsegpt"}.items():
-        for measure, what in {
-            LOG_PERPLEXITY: "perplexity",
-            DISCRIMINATION: "discrimination",
-        }.items():
-            change = _change(parts, part, "monolingual", 0.5, measure, FOREIGN)
-            made[f"{what} by {name}"] = change
+        plain = partial(_change, parts, part, "monolingual", 0.5)
+        made[f"perplexity by {name}"] = plain(LOG_PERPLEXITY, FOREIGN)
+        made[f"discrimination by {name}"] = plain(DISCRIMINATION, FOREIGN)
     made |= _pruned_twice(parts)
     for name, models in {"dense": ["dense"], "en": _draws("en")}.items():
         made[f"sentiment {name} in en"] = f"{np.mean(_accuracies(parts, models, 'en')):.1f}%"

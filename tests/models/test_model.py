@@ -98,7 +98,6 @@ BAD = {
 }
 
 
-@pytest.mark.wrong_types
 def test_bfloat16_weights_have_the_scale_of_embeddings_that_torch_gives_them(tiny_folder):
     """The embedding alone, as products of bfloat16 differ between CPUs."""
     config = load_config(tiny_folder("gemma3"))
@@ -108,6 +107,7 @@ def test_bfloat16_weights_have_the_scale_of_embeddings_that_torch_gives_them(tin
     assert config.with_scale("bfloat16").embed_scale == float(scale)
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize("case", BAD)
 def test_tokens_that_a_gather_would_take_for_others_are_refused(case, tiny_folder):
     """By shape inside jit too, where values cannot be seen."""
