@@ -24,6 +24,8 @@ from jaxprune.pruning.mask_trees import check_same, cut_by_xla, masks_of, named_
 from jaxprune.pruning.packed import PackedMasks
 from jaxprune.pruning.shares import Shares
 
+_IN_TREE = "blocks/"  # before the paths of packed masks
+
 
 def __dir__() -> list[str]:
     algebra = ["intersect", "union", "difference", "invert"]
@@ -129,24 +131,34 @@ def invert(masks: MaskTree) -> MaskTree:
     return jax.tree.map(jnp.logical_not, masks)
 
 
-def density(masks: MaskTree) -> Shares:
+def density(masks: MaskTree | PackedMasks) -> Shares:
     """Share of kept weights, 1 - sparsity; 1 for a leaf without weights.
+
+    Args:
+        masks: a bool tree, True = keep, or the result of `pack`.
 
     Examples:
         >>> import jaxprune as jp, numpy as np
         >>> jp.masks.density({"kernel": np.array([[True, False, False, False]])}).overall
         0.25
     """
-    sizes = {path: math.prod(mask.shape[-2:]) for path, mask in named_masks(masks).items()}
+    if isinstance(masks, PackedMasks):
+        shapes = {_IN_TREE + path: shape for path, shape in masks.shapes.items()}
+    else:
+        shapes = {path: mask.shape for path, mask in named_masks(masks).items()}
     kept = _kept(masks)
-    return _shares(kept, {path: np.full_like(kept[path], sizes[path]) for path in kept})
+    return _shares(kept, {p: np.full_like(kept[p], math.prod(shapes[p][-2:])) for p in kept})
 
 
-def overlap(masks: MaskTree, other: MaskTree) -> Shares:
+def overlap(masks: MaskTree | PackedMasks, other: MaskTree | PackedMasks) -> Shares:
     """Intersection over union of the kept weights; 1 if neither tree keeps any.
 
+    Args:
+        masks: a bool tree, True = keep, or the result of `pack`.
+        other: the same.
+
     Raises:
-        InputError: the trees differ in a path or shape.
+        InputError: the masks differ in a path or shape, or one is a tree and the other is packed.
 
     Examples:
         >>> import jaxprune as jp, numpy as np
@@ -154,7 +166,13 @@ def overlap(masks: MaskTree, other: MaskTree) -> Shares:
         >>> round(jp.masks.overlap(a, b).overall, 3)
         0.333
     """
-    return _shares(_kept(intersect(masks, other)), _kept(union(masks, other)))
+    packed = [given for given in (masks, other) if isinstance(given, PackedMasks)]
+    trees = [given for given in (masks, other) if not isinstance(given, PackedMasks)]
+    if packed and trees:
+        raise InputError("masks: one is packed, the other is not; allowed: both or neither")
+    both = _kept(packed[0].intersect(packed[1]) if packed else intersect(trees[0], trees[1]))
+    ours, theirs = _kept(masks), _kept(other)
+    return _shares(both, {path: ours[path] + theirs[path] - both[path] for path in both})
 
 
 def apply(params: Params, masks: MaskTree) -> Params:
@@ -273,15 +291,17 @@ def unpack(packed: PackedMasks) -> MaskTree:
     """The masks {"blocks": …}, as host arrays, from the result of `pack`.
 
     Raises:
-      InputError: not the result of `pack`, or bits do not fit their shape.
+      InputError: not the result of `pack`.
     """
     if not isinstance(packed, PackedMasks):
         raise refusal("packed", packed, "PackedMasks, as pack returns")
     return {"blocks": unflatten_dict(packed.unpack(), sep="/")}
 
 
-def _kept(masks: MaskTree) -> dict[str, np.ndarray]:
+def _kept(masks: MaskTree | PackedMasks) -> dict[str, np.ndarray]:
     """Number of kept weights of every leaf by layer, int64 [L]; L = 1 for `[in, out]`."""
+    if isinstance(masks, PackedMasks):
+        return {_IN_TREE + path: count for path, count in masks.kept().items()}
     counts = {
         path: np.asarray(jnp.sum(mask, axis=(-2, -1), dtype=jnp.int32), np.int64).reshape(-1)
         for path, mask in named_masks(masks).items()

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Int, UInt8
 
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, check_equal
 
 BITS, SHAPE = "bits", "shape"  # of each mask in a file
 
@@ -59,12 +59,26 @@ class PackedMasks:
         )
 
     def unpack(self) -> dict[str, Bool[np.ndarray, "*layers in out"]]:
-        """The masks by kernel path.
+        """The masks by kernel path."""
+        masks = {}
+        for path, bits in self.bits.items():
+            shape = self.shapes[path]
+            flat = np.unpackbits(bits, axis=-1, count=math.prod(shape[-2:]))
+            masks[path] = flat.astype(bool).reshape(shape)
+        return masks
+
+    def intersect(self, other: "PackedMasks") -> "PackedMasks":
+        """The weights that both keep.
 
         Raises:
-          InputError: bits do not fit their shape.
+          InputError: masks of different kernels or shapes.
         """
-        return {path: _unpacked(path, self.bits[path], self.shapes[path]) for path in self.bits}
+        check_equal("masks", self.shapes, other.shapes, "masks of the same model")
+        return PackedMasks({p: bits & other.bits[p] for p, bits in self.bits.items()}, self.shapes)
+
+    def kept(self) -> dict[str, Int[np.ndarray, "*layers"]]:
+        """The number of kept weights by kernel path."""
+        return {p: np.bitwise_count(bits).sum(-1, dtype=np.int64) for p, bits in self.bits.items()}
 
     # Conversions for files.
 
@@ -81,11 +95,18 @@ class PackedMasks:
 
         Raises:
           KeyError: a record lacks a part.
+          InputError: bits do not fit their shape.
         """
-        return cls(
-            {path: np.asarray(record[BITS]) for path, record in records.items()},
-            {path: tuple(int(n) for n in record[SHAPE]) for path, record in records.items()},
-        )
+        all_bits = {path: np.asarray(record[BITS]) for path, record in records.items()}
+        shapes = {path: tuple(map(int, record[SHAPE])) for path, record in records.items()}
+        for path, bits in all_bits.items():
+            *layers, size_in, size_out = shapes[path]
+            if bits.dtype != np.uint8 or bits.shape != (*layers, -(-size_in * size_out // 8)):
+                raise InputError(
+                    f"masks: {path} has {bits.dtype} bits of shape {bits.shape}, which do not fit a mask of "
+                    f"shape {shapes[path]}"
+                )
+        return cls(all_bits, shapes)
 
     def to_tree(self) -> dict[str, Any]:
         """The records as a nested dict {"blocks": …}, for a checkpoint."""
@@ -96,13 +117,3 @@ class PackedMasks:
         """The inverse of `to_tree`."""
         is_record = lambda _, node: BITS in node  # noqa: E731
         return cls.from_records(flatten_dict(tree["blocks"], is_leaf=is_record, sep="/"))
-
-
-def _unpacked(path: str, bits: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    weights = math.prod(shape[-2:])
-    if bits.dtype != np.uint8 or bits.shape != (*shape[:-2], -(-weights // 8)):
-        raise InputError(
-            f"masks: {path} has {bits.dtype} bits of shape {bits.shape}, which do not fit a mask of "
-            f"shape {shape}"
-        )
-    return np.unpackbits(bits, axis=-1, count=weights).astype(bool).reshape(shape)

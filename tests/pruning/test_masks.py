@@ -181,6 +181,8 @@ def test_density_and_overlap_count(a, b):
         flat = np.concatenate([leaf[layer].ravel() for leaf in kept])
         assert density.layers[layer] == int(flat.sum()) / flat.size
         assert overlap.layers[layer] == iou([(x[layer], y[layer]) for x, y in pairs])
+    packed = masks.pack(a), masks.pack(b)
+    assert (masks.density(packed[0]), masks.overlap(*packed)) == (density, overlap)
 
 
 def test_shares_of_one_block_of_nothing_and_of_unequal_depths():
@@ -206,6 +208,16 @@ def test_masks_of_different_models_are_refused_by_path(combine):
         combine(a, fewer)
     with pytest.raises(InputError, match=r"is missing in the first and \(3, 7, 2\) in the second"):
         combine(fewer, a)
+
+
+def test_overlap_refuses_packed_masks_of_another_model_and_packed_beside_unpacked():
+    ones = functools.partial(np.ones, dtype=bool)
+    a, b = (tree_of(ones((layers, 4, 5)), ones((3, 7, 2))) for layers in (3, 2))
+    with pytest.raises(InputError, match=r"mlp/up/kernel is \(3, 4, 5\) in the first and \(2, 4"):
+        masks.overlap(masks.pack(a), masks.pack(b))
+    for one, other in ((masks.pack(a), a), (a, masks.pack(a))):
+        with pytest.raises(InputError, match="one is packed, the other is not"):
+            masks.overlap(one, other)
 
 
 # On parameters.
@@ -301,14 +313,14 @@ def test_unpack_undoes_pack(keep):
     same(masks.unpack(PackedMasks.from_tree(packed.to_tree())), keep)
 
 
-def test_pack_takes_device_arrays_and_unpack_refuses_what_does_not_fit():
+def test_pack_takes_device_arrays_and_records_that_do_not_fit_are_refused():
     keep = {"blocks": {"a": {"kernel": jnp.ones((3, 5), bool)}}}
     packed = masks.pack(keep)
     same(masks.unpack(packed), keep)
     records = packed.to_records()
     records["a/kernel"]["shape"] = np.array([3, 9])
     with pytest.raises(InputError, match=r"masks: a/kernel has uint8 bits of shape \(2,\)"):
-        PackedMasks.from_records(records).unpack()
+        PackedMasks.from_records(records)
 
 
 def test_a_kernel_as_one_group_drops_its_lowest_scores():

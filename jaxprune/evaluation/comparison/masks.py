@@ -19,13 +19,13 @@ def compare_masks(run_a: Path, run_b: Path) -> tuple[MaskComparison | None, str 
         return None, NO_MASKS[has_masks]
     try:
         folders = (run / "checkpoint" for run in (run_a, run_b))
-        trees = [masks.unpack(checkpoint.restore_packed_masks(folder)) for folder in folders]
-        iou = masks.overlap(*trees)
+        packed = [checkpoint.restore_packed_masks(folder) for folder in folders]
+        iou = masks.overlap(*packed)
     except checkpoint.DamagedError:
         raise
     except InputError as error:
         return None, str(error)
-    a, b = (masks.density(tree).overall for tree in trees)
+    a, b = (masks.density(run).overall for run in packed)
     return MaskComparison(
         overall=iou.overall,
         independent=a * b / (a + b - a * b) if a + b else 1.0,
