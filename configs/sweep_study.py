@@ -45,7 +45,7 @@ def get_config(argument: str | None = None) -> ConfigDict:
     part, model, data = (one or default for one, default in zip_longest(given, defaults))
     config = base_config()
     config.model, config.output.hf = model, False
-    # draws of 492 lines and more; no sample is cut
+    # draws of 492 lines and more; no sample of text is cut
     config.calibration.data, config.calibration.code = f"{data}/ntrex", f"{data}/code"
     config.calibration.samples, config.calibration.max_length = 96, 1024
     config.evaluation.tasks, config.evaluation.perplexity = f"{data}/xnli.toml", f"{data}/text"

@@ -171,9 +171,9 @@ def test_masks_of_draws_and_of_languages(read):
 
 def test_sparsegpt_agrees_if_its_intervals_contain_wandas_changes(read):
     parts = read("translation", gain=0.3) | read("sparsegpt", gain=0.3)
-    assert [one.agrees for one in hypotheses.sparsegpt(parts)] == [True, True]
+    assert [one.verdict for one in hypotheses.sparsegpt(parts)] == [SUPPORTED] * 2
     parts = read("translation", log_perplexity=0.5) | read("sparsegpt")
-    assert [one.agrees for one in hypotheses.sparsegpt(parts)] == [True, False]
+    assert [one.verdict for one in hypotheses.sparsegpt(parts)] == [SUPPORTED, OPEN]
     assert study.verdict_of(hypotheses.sparsegpt(parts)) == OPEN
 
 
@@ -191,6 +191,19 @@ def test_costs_are_means_over_draws(read):
     assert mean == pytest.approx(np.exp(np.mean(rises)), rel=5e-3)
     assert low < mean < high
     assert "| translation, 50%, SparseGPT |  |  |  |  |  |" in tables
+
+
+def test_changes_of_the_code_model_are_shares_of_the_dense_contrast(read):
+    parts = read("code", gain=0.3)
+    dense = parts["code"].contrast("dense", "fr").mean()
+    plain = [
+        parts["code"].contrast(f"monolingual-fr-0.5-draw{draw}", "fr").mean() for draw in (1, 2, 3)
+    ]
+    table, *_ = study_costs.code_tables(parts).split("\n\nDiscrimination")
+    row = next(line for line in table.splitlines() if line.startswith("| monolingual |"))
+    shown = float(row.split("|")[2].split()[0].replace("−", "-"))
+    assert shown == pytest.approx(100 * (np.mean(plain) / dense - 1), abs=0.06)
+    assert f"{dense:.3f} nats" in table
 
 
 def test_cells_csv_has_every_figure_once(tmp_path):

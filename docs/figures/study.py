@@ -21,6 +21,7 @@ from study_scores import MODELS, PARTS, STUDY, Scores
 
 from jaxprune.charts import write_png
 from jaxprune.evaluation.scoring import PERPLEXITY
+from jaxprune.evaluation.scoring.crossed import crossed_bootstrap
 from jaxprune.evaluation.scoring.priors import right_without_prior
 from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.tables import csv_text, p_value, pipes
@@ -103,37 +104,48 @@ def hypothesis_table(parts: Mapping[str, Scores]) -> str:
     found = {one.test: one for one in statistics.results(tests)}
     rows = []
     for test in tests:
-        one, values = found.get(test), test.values
-        measure = test.measure
-        row = [f"{test.hypothesis}: {test.name}, {measure.name}"]
-        if one is None:
-            rows.append([*row, *[""] * 3, MISSING])
+        name, values = f"{test.hypothesis}: {test.name}, {test.measure.name}", test.values
+        if values is None or test not in found:
+            rows.append([name, *[""] * 4, MISSING])
             continue
-        interval = shown(one.mean, one.interval, measure)
-        rows.append([*row, f"{len(values)}", interval, p_value(one.holm), f"{one.verdict}"])
-    repeated = hypotheses.sparsegpt(parts)
-    for one in repeated or [None]:
-        row = ["H7: translation − monolingual, 50%, SparseGPT"]
-        if one is None:
-            rows.append([*row, *[""] * 3, MISSING])
-            continue
-        measure = one.measure
-        row[0] += f", {measure.name}; by Wanda {signed(one.wanda, measure)}"
-        interval = shown(one.mean, one.interval, measure)
-        rows.append([*row, f"{hypotheses.DRAWS['sparsegpt']}", interval, "", verdict_of(repeated)])
-    header = ("comparison, measure", "draws", "change [95%]", "p, Holm", "verdict")
+        one = found[test]
+        change = changes(values, one.interval, test.measure)
+        rows.append([name, *change, p_value(one.holm), one.verdict])
+    for repeated in hypotheses.sparsegpt(parts):
+        measure = repeated.measure
+        name = f"H7: translation − monolingual, 50%, SparseGPT, {measure.name}"
+        by_wanda = f"; by Wanda {signed(repeated.wanda, measure)}"
+        change = changes(repeated.values, repeated.interval, measure)
+        rows.append([name + by_wanda, *change, "", repeated.verdict])
+    header = (
+        "comparison, measure", "draws", "change [95%]", "bootstrap [95%]", "p, Holm", "verdict",
+    )  # fmt: skip
     return "\n".join(pipes(header, rows))
+
+
+def changes(
+    values: statistics.Values, interval: tuple[float, float], measure: statistics.Measure
+) -> list[str]:
+    """The number of draws, the mean with its interval, and the bootstrap's interval where rows have values."""
+    mean = shown(float(values.mean()), interval, measure)
+    bootstrap = bounds(crossed_bootstrap(values), measure) if values.ndim == 2 else ""
+    return [f"{len(values)}", mean, bootstrap]
 
 
 def verdict_of(repeated: Sequence[hypotheses.Repeated]) -> str:
     """The verdict of H7."""
-    return statistics.SUPPORTED if all(one.agrees for one in repeated) else statistics.OPEN
+    each = {one.verdict for one in repeated}
+    return statistics.SUPPORTED if each == {statistics.SUPPORTED} else statistics.OPEN
 
 
 def shown(mean: float, interval: tuple[float, float], measure: statistics.Measure) -> str:
     """A change with its interval, in the units of the measure."""
-    low, high = (signed(one, measure._replace(unit="")) for one in interval)
-    return f"{signed(mean, measure)} [{low}, {high}]"
+    return f"{signed(mean, measure)} {bounds(interval, measure)}"
+
+
+def bounds(interval: tuple[float, float], measure: statistics.Measure) -> str:
+    """An interval without its unit."""
+    return "[{}, {}]".format(*(signed(one, measure._replace(unit="")) for one in interval))
 
 
 def signed(value: float, measure: statistics.Measure) -> str:
@@ -151,7 +163,11 @@ def numbers(parts: Mapping[str, Scores]) -> dict[str, str]:
         made |= _texts(name, one.mean, one.interval, one.test.measure)
     if repeated := hypotheses.sparsegpt(parts):
         for one in repeated:
-            made |= _texts("H7", one.mean, one.interval, one.measure)
+            mean = float(one.values.mean())
+            made |= _texts("H7", mean, one.interval, one.measure)
+            student, _ = statistics.interval_of(one.values.mean(axis=1), statistics.CONFIDENCE)
+            made[f"H7 {one.measure.name} over draws"] = bounds(student, one.measure)
+            made[f"H7 {one.measure.name} by Wanda"] = signed(one.wanda, one.measure)
         made["H7 verdict"] = verdict_of(repeated)
     made |= study_costs.prose(parts)
     return made | {f"{name} verdict": text for name, text in statistics.verdicts(found).items()}
@@ -177,6 +193,7 @@ def written(pages: Mapping[Path, str], parts: Mapping[str, Scores]) -> dict[Path
     tables = {
         "hypotheses": hypothesis_table(parts),
         "costs": study_costs.cost_tables(parts),
+        "code": study_costs.code_tables(parts),
         "sentiment": study_costs.sentiment_table(parts),
         "highest": study_costs.highest_table(parts),
     }

@@ -1,10 +1,12 @@
 """Tables of docs/study.md without tests: what pruning costs in each language, and sentiment."""
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from study_hypotheses import (
+    CODERS,
+    CONTRAST,
     DISCRIMINATION,
     FOREIGN,
     LANGUAGES,
@@ -21,55 +23,79 @@ from study_statistics import CONFIDENCE, Measure, interval_of
 from jaxprune.evaluation.scoring.priors import right_without_prior
 from jaxprune.tables import pipes
 
-# Part, calibration, sparsity.
-ROWS = (
+
+class Row(NamedTuple):
+    """A row of a table: a change from one model to another, with {language} and {draw} in their names."""
+
+    name: str
+    part: str
+    old: str
+    new: str
+
+
+COSTS = (
     *(
-        ("translation", kind, sparsity)
+        Row(f"{kind}, {sparsity:.0%}", "translation", "dense", model(kind, sparsity))
         for sparsity in (0.3, 0.5)
         for kind in ("monolingual", "translation", "unpaired")
     ),
-    *(("sparsegpt", kind, 0.5) for kind in ("monolingual", "translation")),
+    *(
+        Row(f"{kind}, 50%, SparseGPT", "sparsegpt", "dense", model(kind, 0.5))
+        for kind in ("monolingual", "translation")
+    ),
 )
+PLAIN, OVER_CODE = model("monolingual", 0.5), model("monolingual_vs_code", 0.5)
+CODE = (
+    Row("monolingual", "code", "dense", PLAIN),
+    Row("translation over code", "code", "dense", model("translation_vs_code", 0.5)),
+    Row("monolingual over code", "code", "dense", OVER_CODE),
+    Row("monolingual over code − monolingual", "code", PLAIN, OVER_CODE),
+)
+TITLES = {
+    LOG_PERPLEXITY: "Perplexity relative to the dense model's:",
+    DISCRIMINATION: "Discrimination, change from the dense model in points:",
+    CONTRAST: "Contrast, change from the dense model in percent of its contrast:",
+}
 
 
 def cost_tables(parts: Mapping[str, Scores]) -> str:
-    """Perplexity over the dense model's, and changes of discrimination, of each calibration in its own language."""
-    header = ("", *FOREIGN, "mean")
-    titles = {
-        LOG_PERPLEXITY: "Perplexity relative to the dense model's:",
-        DISCRIMINATION: "Discrimination, change from the dense model in points:",
-    }
+    """Perplexity and discrimination of each calibration in its own language, against the dense model's."""
+    return _tables(parts, COSTS, FOREIGN, (LOG_PERPLEXITY, DISCRIMINATION))
+
+
+def code_tables(parts: Mapping[str, Scores]) -> str:
+    """The same of the code model, with contrast."""
+    return _tables(parts, CODE, CODERS, (CONTRAST, DISCRIMINATION, LOG_PERPLEXITY))
+
+
+def _tables(
+    parts: Mapping[str, Scores],
+    rows: Sequence[Row],
+    languages: Sequence[str],
+    measures: Sequence[Measure],
+) -> str:
+    header, dense = ("", *languages, "mean"), parts[rows[0].part]
     tables = []
-    for measure, title in titles.items():
-        rows = [["dense", *(_dense(parts, measure, code) for code in FOREIGN), ""]]
-        for part, kind, sparsity in ROWS:
-            name = f"{kind}, {sparsity:.0%}" + (", SparseGPT" if part == "sparsegpt" else "")
-            each = [
-                _change(parts, part, kind, sparsity, measure, codes)
-                for codes in (*([code] for code in FOREIGN), FOREIGN)
-            ]
-            rows.append([name, *each])
-        tables.append("\n".join([title, "", *pipes(header, rows)]))
+    for measure in measures:
+        lines = [["dense", *(_dense(dense, measure, code) for code in languages), ""]]
+        for row in rows:
+            each = (*([code] for code in languages), languages)
+            lines.append([row.name, *(_change(parts, row, measure, codes) for codes in each)])
+        tables.append("\n".join([TITLES[measure], "", *pipes(header, lines)]))
     return "\n\n".join(tables)
 
 
-def _dense(parts: Mapping[str, Scores], measure: Measure, code: str) -> str:
-    scores = parts["translation"]
+def _dense(scores: Scores, measure: Measure, code: str) -> str:
     if measure is LOG_PERPLEXITY:
         return f"{np.exp(scores.log_perplexity('dense', code).mean()):.2f}"
+    if measure is CONTRAST:
+        return f"{scores.contrast('dense', code).mean():.3f} nats"
     return f"{100 * scores.discrimination('dense', code).mean():.1f}%"
 
 
-def _change(
-    parts: Mapping[str, Scores],
-    part: str,
-    kind: str,
-    sparsity: float,
-    measure: Measure,
-    codes: tuple[str, ...] | list[str],
-) -> str:
-    """A change from the dense model with its interval; empty if a model is missing."""
-    values = over_draws(parts, part, "dense", model(kind, sparsity), measure, codes)
+def _change(parts: Mapping[str, Scores], row: Row, measure: Measure, codes: Sequence[str]) -> str:
+    """A change with its interval; empty if a model is missing."""
+    values = over_draws(parts, row.part, row.old, row.new, measure, codes)
     if values is None:
         return ""
     numbers = np.array([values.mean(), *interval_of(values, CONFIDENCE)[0]])
@@ -96,9 +122,9 @@ def prose(parts: Mapping[str, Scores]) -> dict[str, str]:
     dense = [parts["translation"].discrimination("dense", code).mean() for code in FOREIGN]
     made["discrimination, dense"] = f"{np.mean(dense):.1%}"
     for name, part in {"Wanda": "translation", "SparseGPT": "sparsegpt"}.items():
-        plain = partial(_change, parts, part, "monolingual", 0.5)
-        made[f"perplexity by {name}"] = plain(LOG_PERPLEXITY, FOREIGN)
-        made[f"discrimination by {name}"] = plain(DISCRIMINATION, FOREIGN)
+        plain = Row(name, part, "dense", PLAIN)
+        made[f"perplexity by {name}"] = _change(parts, plain, LOG_PERPLEXITY, FOREIGN)
+        made[f"discrimination by {name}"] = _change(parts, plain, DISCRIMINATION, FOREIGN)
     made |= _pruned_twice(parts)
     for name, models in {"dense": ["dense"], "en": _draws("en")}.items():
         made[f"sentiment {name} in en"] = f"{np.mean(_accuracies(parts, models, 'en')):.1f}%"

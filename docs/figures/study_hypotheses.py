@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from study_scores import Scores
-from study_statistics import CONFIDENCE, Measure, Test, Values, interval_of
+from study_statistics import CONFIDENCE, OPEN, SUPPORTED, Measure, Test, Values, interval_of
 
 from jaxprune.evaluation.scoring.metrics import cluster_values
 
@@ -203,19 +203,24 @@ def kept_of_dense(parts: Mapping[str, Scores], sparsity: float) -> list[tuple[fl
     ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Repeated:
-    """H7: a change of H2a by SparseGPT with its 95% interval, and Wanda's mean."""
+    """H7: a change of H2a by SparseGPT, [draws, groups], and Wanda's mean."""
 
     measure: Measure
-    mean: float
-    interval: tuple[float, float]
+    values: Values
     wanda: float
 
     @property
-    def agrees(self) -> bool:
-        """Whether the interval contains Wanda's mean."""
-        return self.interval[0] <= self.wanda <= self.interval[1]
+    def interval(self) -> tuple[float, float]:
+        """95%, of the mixed model."""
+        return interval_of(self.values, CONFIDENCE)[0]
+
+    @property
+    def verdict(self) -> str:
+        """By the rule of H7, which is never refuted."""
+        low, high = self.interval
+        return SUPPORTED if low <= self.wanda <= high else OPEN
 
 
 def sparsegpt(parts: Mapping[str, Scores]) -> list[Repeated]:
@@ -230,6 +235,5 @@ def sparsegpt(parts: Mapping[str, Scores]) -> list[Repeated]:
         if any(values is None for values in by_part):
             return []
         ours, wanda = by_part
-        interval, _ = interval_of(ours, CONFIDENCE)
-        made.append(Repeated(measure, float(ours.mean()), interval, float(wanda.mean())))
+        made.append(Repeated(measure, ours, float(wanda.mean())))
     return made
