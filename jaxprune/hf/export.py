@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from jaxprune.errors import InputError
 from jaxprune.files import read_json, sealed, write_json, write_text
@@ -71,6 +72,11 @@ class HfWriter:
         sealed.finish(self._folder)
 
 
+def in_dtype(config: Mapping[str, Any], dtype: str) -> dict[str, Any]:
+    """A config.json for weights of this dtype."""
+    return {**config, **{name: dtype for name in ("dtype", "torch_dtype") if name in config}}
+
+
 def exported_beside(model: Model) -> Mapping[str, str]:
     """SHA-256, by name, of the files that an export copies and that a tokenizer may depend on."""
     return Fingerprint.of(_beside(model.folder, CONFIG_FILES)).digests
@@ -109,9 +115,7 @@ def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bo
     check("folder", folder, PATH)
     written = model.replace(params)
     folder = Path(folder).expanduser().absolute()
-    raw = read_json(model.folder / "config.json")
-    if written.dtype != model.dtype:
-        raw |= {name: written.dtype for name in ("dtype", "torch_dtype") if name in raw}
+    raw = in_dtype(read_json(model.folder / "config.json"), written.dtype)
     writer = HfWriter(written, folder, overwrite, {"config.json": json.dumps(raw, indent=2) + "\n"})
     try:
         writer.copy_unpruned()

@@ -181,6 +181,11 @@ def recover(
         start = _read_run(model, local_path(start))
     teacher = model
     if isinstance(start, Model):
+        if start.config == model.config:  # without masks, its dropped weights would be fitted too
+            raise InputError(
+                f"pruned: {start.folder} has the tokens, layers and neurons of the dense model; allowed: a smaller "
+                "model, or of a pruned one the result of jaxprune.prune or its workdir"
+            )
         teacher, model = teacher_of(model, start), start
     task = Task(
         model=model, teacher=teacher, batches=batches, pruned=_layers(model, start), fields=fields,

@@ -89,8 +89,12 @@ def recover_smaller(
         if writer:
             writer.close(card=True)
         clock.lap("recover")
+        lines = sampled_lines(config.calibration, config.seed, config.compat)
         return {
-            **_about(config, model, run, before),
+            # a recovered model that is recovered again keeps the config that made it smaller
+            "shrunk": {"config": read_json(run / CONFIG), **before["shrunk"]},
+            "calibration_lines": sorted({*lines, *before["calibration_lines"]}),
+            "origin": origin_of(model, config.model),
             "losses": losses,
             "tokens": by_kind(tokens),
             "languages": by_language(tokens),
@@ -122,14 +126,3 @@ def saved_fit(folder: Path) -> Saved:
             write_npz(file, state)
 
     return Saved(read, write)
-
-
-def _about(config: RecoverConfig, model: Model, run: Path, before: Report) -> dict[str, Any]:
-    """The parts of a report on models and texts."""
-    lines = sampled_lines(config.calibration, config.seed, config.compat)
-    return {
-        # a recovered model that is recovered again keeps the config that made it smaller
-        "shrunk": {"config": read_json(run / CONFIG), **before["shrunk"]},
-        "calibration_lines": sorted({*lines, *before["calibration_lines"]}),
-        "origin": origin_of(model, config.model),
-    }

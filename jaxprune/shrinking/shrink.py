@@ -92,6 +92,8 @@ def shrink(
     check_model(model)
     check("folder", folder, PATH)
     check_batches(batches)
+    if isinstance(drop_layers, str) or not isinstance(drop_layers, Sequence | None):
+        raise refusal("drop_layers", drop_layers, "a list of layers")
     named = None if drop_layers is None else ",".join(map(str, drop_layers))
     fields = ShrinkFields(
         coverage=coverage, tokens=tokens, multiple=multiple, layers=layers, drop_layers=named,
@@ -103,6 +105,8 @@ def shrink(
         for code, of_code in given.items():
             if isinstance(of_code, str) or not all(isinstance(text, str) for text in of_code):
                 raise refusal(f"{name}: {code}", of_code, "a list of texts")
+            if not any(map(str.strip, of_code)):
+                raise InputError(f"{name}: {code}: no text; allowed: one or more")
     if not texts and layers is drop_layers is mlp is None:
         raise InputError("shrink: nothing to shrink; allowed: texts, layers, drop_layers or mlp")
     samples = Samples(batches)

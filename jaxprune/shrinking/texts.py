@@ -13,7 +13,7 @@ _SUFFIXES = (".txt", ".jsonl")
 def texts_by_language(
     field: str, places: str, languages: Sequence[str] | None
 ) -> dict[str, list[str]]:
-    """The lines of .txt files, and all texts in the rows of .jsonl files.
+    """The lines of .txt files, and all texts in the rows of .jsonl files; blank ones are left out.
 
     Args:
       field: name of the config field, for messages.
@@ -22,7 +22,8 @@ def texts_by_language(
       languages: by default the known ones of the first folder.
 
     Raises:
-      InputError: no such folder, lines or language; a file that is not UTF-8 or a row that is no JSON object.
+      InputError: no such folder, lines or language; two files of a language in a folder; a file that is not UTF-8 or a
+        row that is no JSON object.
     """
     cut = [_cut(place) for place in places.split(",")]
     folders = [(_folder(field, folder), lines) for folder, lines in cut]
@@ -35,7 +36,7 @@ def texts_by_language(
         for folder, lines in folders:
             if (file := _files(folder).get(code)) is not None:
                 chosen = lines_of(_rows(file), lines, field, file)
-                texts[code] += [text for row in chosen for text in row]
+                texts[code] += [text for row in chosen for text in row if text.strip()]
         if not texts[code]:
             there = sorted({found for folder, _ in folders for found in _files(folder)})
             raise InputError(f"{field}: no texts of {code!r}; there are {listed(there, ' ')}")
@@ -56,7 +57,15 @@ def _folder(field: str, name: str) -> Path:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    return {file.stem: file for file in sorted(folder.iterdir()) if file.suffix in _SUFFIXES}
+    files: dict[str, Path] = {}
+    for file in sorted(folder.iterdir()):
+        if file.suffix in _SUFFIXES:
+            if other := files.get(file.stem):
+                raise InputError(
+                    f"{folder}: contains {other.name} and {file.name}; allowed: one of them"
+                )
+            files[file.stem] = file
+    return files
 
 
 def _rows(file: Path) -> list[list[str]]:

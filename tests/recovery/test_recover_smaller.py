@@ -142,4 +142,9 @@ def test_a_model_of_others_is_refused(smaller, tiny_folder, tmp_path):
     params["embed"]["tokens"] = params["embed"]["tokens"] + 1
     with pytest.raises(InputError, match=r"not a smaller model of .*; its tokens have other"):
         teacher_of(jp.load("nano/bloom"), small.replace(params))
+    model = jp.load("nano/bloom")
+    pruned = model.replace(jp.prune(model, criterion="magnitude", progress=False).params)
+    batches = jp.demonstrations(model.tokenizer, "nano", samples=4)
+    with pytest.raises(InputError, match=r"pruned: .*bloom has the tokens, layers and neurons of"):
+        jp.recover(model, pruned, batches, how="distil")
     assert not any((tmp_path / "run").iterdir())

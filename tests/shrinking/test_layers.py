@@ -44,6 +44,12 @@ def test_logits_are_those_of_torch_without_the_layer(name, tiny_folder, tmp_path
     assert report["depth"] == {"dropped": [dropped], "influence": {}}
 
 
+@pytest.mark.parametrize("wrong", ["12", 3])
+def test_layers_that_are_no_list_are_refused(wrong, tmp_path):
+    with pytest.raises(InputError, match=f"drop_layers: got {wrong!r}; allowed: a list of layers"):
+        jp.shrink(jp.load("nano/bloom"), tmp_path / "small", drop_layers=wrong)
+
+
 @pytest.mark.parametrize("name", ["bloom", "gemma3"])
 def test_influence_is_that_of_torchs_hidden_states(name, tiny_folder):
     found = block_influence(jp.load(tiny_folder(name)), samples(), progress=False)

@@ -6,6 +6,8 @@ import shutil
 import sys
 import types
 
+import jax
+import ml_dtypes
 import numpy as np
 import pytest
 import torch
@@ -222,6 +224,26 @@ def test_a_text_in_place_of_a_list_is_refused(wrong, tmp_path):
     given = {"texts": {"fr": ["le chat"]}, "heldout": {"fr": ["dort"]}} | {wrong: {"fr": "le chat"}}
     with pytest.raises(InputError, match=f"{wrong}: fr: got 'le chat'; allowed: a list of texts"):
         jp.shrink(jp.load("nano/bloom"), tmp_path / "small", **given)
+
+
+def test_blank_texts_count_as_none_and_two_files_of_a_language_are_refused(folder, tmp_path):
+    with pytest.raises(InputError, match="texts: fr: no text; allowed: one or more"):
+        jp.shrink(jp.load("nano/bloom"), tmp_path / "small", texts={"fr": [" "]})
+    (tmp_path / "fr.txt").write_text("\n \n")
+    config = job(folder("xglm"), shrink__vocabulary=str(tmp_path), shrink__languages="fr")
+    with pytest.raises(InputError, match=r"shrink.vocabulary: no texts of 'fr'"):
+        shrink_from_config(config, tmp_path / "run")
+    (tmp_path / "fr.jsonl").write_text('{"text": "le chat"}\n')
+    with pytest.raises(InputError, match=r"contains fr.jsonl and fr.txt; allowed: one of them"):
+        shrink_from_config(config, tmp_path / "run")
+
+
+def test_config_json_names_the_dtype_of_the_weights(tmp_path):
+    model = jp.load("nano/bloom")
+    halved = model.replace(jax.tree.map(lambda x: x.astype(ml_dtypes.bfloat16), model.params))
+    small, _ = jp.shrink(halved, tmp_path / "small", texts={"fr": ["le chat"]}, progress=False)
+    assert small.dtype == "bfloat16"
+    assert transformers.AutoConfig.from_pretrained(tmp_path / "small").dtype == torch.bfloat16
 
 
 def test_compared_with_the_dense_model_by_bits_per_byte(texts, tmp_path):

@@ -7,6 +7,7 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # a submodule is imported when it is used first: scipy.stats takes a second
 from jaxtyping import Float, UInt16
 
 from jaxprune.evaluation.scoring.metrics import CONFIDENCE, RESAMPLES
@@ -77,11 +78,9 @@ def mixed_model(
     error = (terms.sum() / values.size) ** 0.5
     if error == 0:
         return (float(mean), float(mean)), float(mean == 0)
-    from scipy.special import stdtr, stdtrit
-
     effective = terms.sum() ** 2 / (terms**2 / freedom).sum()
-    reach = stdtrit(effective, (1 + confidence) / 2) * error
-    p = 2 * stdtr(effective, -abs(mean) / error)
+    reach = scipy.special.stdtrit(effective, (1 + confidence) / 2) * error
+    p = 2 * scipy.special.stdtr(effective, -abs(mean) / error)
     return (float(mean - reach), float(mean + reach)), float(p)
 
 

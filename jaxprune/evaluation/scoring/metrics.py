@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import scipy  # a submodule is imported when it is used first: scipy.stats takes a second
 from jaxtyping import Bool, Float, Int
 
 from jaxprune.evaluation.scoring.priors import right_without_prior, within_groups
@@ -81,16 +82,8 @@ def wilson_interval(right: int, rows: int) -> tuple[float, float]:
     It needs no resampling and no seed, stays within [0, 1], and has a positive width at accuracies of 0 and 1, where
     bootstrap percentiles have none (Brown, Cai and DasGupta 2001).
     """
-    interval = _binomial(right, rows).proportion_ci(CONFIDENCE, method="wilson")
+    interval = scipy.stats.binomtest(right, rows).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
-
-
-def _binomial(successes: int, trials: int) -> Any:
-    """Scipy's exact two-sided binomial test against 1/2; trials > 0."""
-    # this import takes a second, and only figures need it
-    from scipy.stats import binomtest
-
-    return binomtest(successes, trials)
 
 
 def paired_bootstrap(differences: Float[np.ndarray, " R"], *, seed: int = 0) -> Difference:
@@ -163,9 +156,9 @@ def ratio_interval(
     differences = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     if len(differences) < 2:
         return None
-    from scipy.special import stdtrit
-
-    reach = stdtrit(len(differences) - 1, (1 + CONFIDENCE) / 2) * differences.std(ddof=1)
+    reach = scipy.special.stdtrit(len(differences) - 1, (1 + CONFIDENCE) / 2) * differences.std(
+        ddof=1
+    )
     reach /= len(differences) ** 0.5
     low, high = np.exp(np.clip(differences.mean() + np.array([-reach, reach]), -700, 700))
     return float(low), float(high)
@@ -177,7 +170,8 @@ def mcnemar(a: Bool[np.ndarray, " R"], b: Bool[np.ndarray, " R"]) -> float:
     Among the rows that only one of them has right, the number of a's is binomial with 1/2.
     """
     only_a, only_b = int(np.sum(a & ~b)), int(np.sum(~a & b))
-    return float(_binomial(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+    rows = only_a + only_b
+    return float(scipy.stats.binomtest(only_a, rows).pvalue) if rows else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -164,7 +164,9 @@ def _label_rule(path: Path, table: Mapping[str, Any], labels: Sequence[str | int
     if "values" not in table:
         by_number = {str(index): index for index in range(len(labels))}
         by_label = {str(label): index for index, label in enumerate(labels)}
-        return LabelRule(table["field"], by_number | by_label, dropped)
+        # a label that is a number would be mistaken for the number of another one
+        indices = by_label if by_number.keys() & by_label.keys() else by_number | by_label
+        return LabelRule(table["field"], indices, dropped)
     indices = {}
     for value, label in table["values"].items():
         known = type(label) in (str, int) and label in labels  # True equals 1

@@ -751,6 +751,19 @@ def test_what_a_task_file_may_not_say_is_refused_by_file_and_key(old, new, messa
     assert "\n" not in str(raised.value)
 
 
+def test_labels_that_are_numbers_are_names_alone(sentiment, tmp_path):
+    text = SENTIMENT.replace('["negative", "positive"]', '["1", "2"]')
+    values = next(line for line in text.splitlines(True) if line.startswith("values"))
+    sentiment.write_text(text.replace(values, "").replace("drop = [3]\n", ""))
+    rows = [{"review": str(stars), "stars": stars} for stars in (2, 1, 0)]
+    folder, task = tmp_path / "rows" / "test", load_task(str(sentiment))
+    write(folder, "sw", rows[:2])
+    assert [question.label for question in questions(task, "sw")] == [1, 0]
+    write(folder, "sw", rows)
+    with pytest.raises(InputError, match=r"label stars is 0; allowed: 1, 2$"):
+        questions(task, "sw")
+
+
 def test_a_task_file_without_a_protocol_or_utf8_is_refused(sentiment):
     sentiment.write_text(SENTIMENT[: SENTIMENT.index("[paper]")])
     with pytest.raises(InputError, match="paper: missing; allowed: paper or lm_eval"):
