@@ -133,6 +133,13 @@ def check_chip(chip: str | None) -> None:
         raise InputError(f"--chip: got {chip!r}; allowed: with --plan")
 
 
+def define_overwrite(
+    meaning: str = "start over if the workdir contains an unfinished run, and replace a complete one",
+) -> None:
+    """Defines the flag for a job whose workdir has the results of another."""
+    flags.DEFINE_boolean("overwrite", False, meaning)
+
+
 def define_processes() -> None:
     """Defines the flags for a job on several hosts, each of which runs the same command."""
     flags.DEFINE_boolean(

@@ -49,7 +49,16 @@ def run(name: str, program: str, arguments: list[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else arguments
     with starting():
         command = importlib.import_module(f"jaxprune.cli.commands.{name}")
-        command.main(program, [argument for argument in given if argument != DEBUG])
+        rest = [argument for argument in given if argument != DEBUG]
+        if hasattr(command, "main"):
+            command.main(program, rest)
+            return
+        from jaxprune.cli.configured import run_configured  # imports JAX
+
+        run_configured(
+            getattr(command, name), program, rest,
+            about=command.__doc__, define=command.define, command=name,
+        )  # fmt: skip
 
 
 def overview() -> str:

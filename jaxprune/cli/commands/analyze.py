@@ -6,19 +6,13 @@ jaxprune analyze --config nano --workdir runs/nano --config.analysis.languages=f
 On several hosts, run the same command on each, with --distributed and a shared workdir.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from jaxprune.analysis import analyze_from_config
-from jaxprune.cli.configured import define_processes, join_processes, run_configured
+from jaxprune.cli.configured import define_processes, join_processes
 from jaxprune.config import Config
 
-
-def main(program: str, arguments: Sequence[str]) -> None:
-    """`jaxprune analyze`."""
-    run_configured(
-        analyze, program, arguments, about=__doc__, define=define_processes, command="analyze"
-    )
+define = define_processes
 
 
 def analyze(config: Config, workdir: Path) -> None:

@@ -7,29 +7,19 @@ resumes when the command is repeated. On several hosts, run the same command on 
 shared workdir.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
-from jaxprune.cli.configured import check_chip, define_processes, join_processes, run_configured
+from jaxprune.cli.configured import check_chip, define_overwrite, define_processes, join_processes
 from jaxprune.config import Config
 from jaxprune.runs import prune_from_config
 from jaxprune.runs.planning import CHIPS, plan_from_config, print_plan
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
-    """`jaxprune prune`."""
-    run_configured(prune, program, arguments, about=__doc__, define=define)
-
-
 def define() -> None:
     """Defines the command's own flags."""
-    flags.DEFINE_boolean(
-        "overwrite",
-        False,
-        "start over if the workdir contains an unfinished run, and replace a complete one",
-    )
+    define_overwrite()
     flags.DEFINE_boolean(
         "plan",
         False,

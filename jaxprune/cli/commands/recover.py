@@ -7,28 +7,18 @@ run resumes when the command is repeated. On several hosts, run the same command
 shared workdir.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
-from jaxprune.cli.configured import define_processes, join_processes, run_configured
+from jaxprune.cli.configured import define_overwrite, define_processes, join_processes
 from jaxprune.config import Config
 from jaxprune.runs import recover_from_config
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
-    """`jaxprune recover`."""
-    run_configured(recover, program, arguments, about=__doc__, define=define, command="recover")
-
-
 def define() -> None:
     """Defines the command's own flags."""
-    flags.DEFINE_boolean(
-        "overwrite",
-        False,
-        "start over if the workdir contains an unfinished run, and replace a complete one",
-    )
+    define_overwrite()
     define_processes()
 
 

@@ -6,24 +6,18 @@ jaxprune shrink --config base:google/gemma-3-270m --config.shrink.vocabulary=tex
 them as before.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
-from jaxprune.cli.configured import run_configured
+from jaxprune.cli.configured import define_overwrite
 from jaxprune.config import Config
 from jaxprune.runs import shrink_from_config
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
-    """`jaxprune shrink`."""
-    run_configured(shrink, program, arguments, about=__doc__, define=define, command="shrink")
-
-
 def define() -> None:
     """Defines the command's own flags."""
-    flags.DEFINE_boolean("overwrite", False, "replace a complete run in the workdir")
+    define_overwrite("replace a complete run in the workdir")
 
 
 def shrink(config: Config, workdir: Path) -> None:
