@@ -219,7 +219,7 @@ def neuron_lines(found: Mapping[str, Any]) -> list[str]:
         ]
         for code, one in found["languages"].items()
     ]
-    table = columns(["", "neurons", "standard error", "% in both halves"], rows)
+    table = columns(["", "neurons", "standard error", "agreement of halves, %"], rows)
     total, chance = found["languages"]["any"]["neurons"], found["by_chance"]
     end = "" if chance is None else f"; by chance, in sets of equal languages: {count(chance)}"
     return [f"language neurons: {count(total)} of {count(found['of'])}{end}", "", *table, ""]

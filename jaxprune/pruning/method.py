@@ -28,7 +28,7 @@ class Pruned(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """Quantities of a site that all kernels share which read it.
+    """Quantities of a site, shared by all kernels that read it.
 
     Attributes:
       stats: set → name → array, in place of the statistics in `Inputs.stats`.

@@ -193,8 +193,8 @@ class PerplexityComparison:
     """Perplexities of the same text, and their ratio B/A. If the tokenizers differ, B's is also per token of A.
 
     Attributes:
-      interval: of the ratio, 95%, by paired differences of documents or runs of ten lines, for tokenizers without
-        character offsets of windows (`scoring.ratio_interval`); None with fewer than two.
+      interval: of the ratio, 95%, by paired differences of documents or runs of ten lines, or of windows for tokenizers
+        without character offsets (`scoring.ratio_interval`); None with fewer than two.
       bits_per_byte: None if a run has none.
     """
 
