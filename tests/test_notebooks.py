@@ -177,7 +177,7 @@ def test_dir_lists_what_the_reference_lists(room):
 def test_a_sweep_from_python(tmp_path):
     asked = {
         "calibration": {"data": "nano", "samples": 2},
-        "evaluation": {"tasks": "nano_nli", "languages": ["en", "fr"], "rows": 4},
+        "evaluation": {"tasks": "nano_nli", "languages": ["en", "fr"], "rows": np.int64(4)},
         "sweep": {"sparsities": [0.3, 0.6], "calibrations": ["dense", "magnitude"]},
     }
     found = jp.sweep("nano", tmp_path, **asked)

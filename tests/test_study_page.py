@@ -206,7 +206,7 @@ def test_changes_of_the_code_model_are_shares_of_the_dense_contrast(read):
     assert f"{dense:.3f} nats" in table
 
 
-def test_cells_csv_has_every_figure_once(tmp_path):
+def test_cells_csv_has_every_figure_once():
     rows = list(csv.DictReader(study.cells_csv(PARTS).splitlines()))
     keys = [tuple(row.values())[:9] for row in rows]
     assert len(keys) == len({*keys})

@@ -5,6 +5,7 @@ import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.calibration import check_calibration
@@ -93,6 +94,8 @@ def validate(config: "ConfigDict", *, prunes: bool = True) -> Config:
 
 def config_of(given: Mapping[str, object], *, prunes: bool) -> Config:
     """`validate` for values by path, such as `calibration.kind`."""
+    # as JSON has no numbers of numpy
+    given = {path: v.item() if isinstance(v, np.generic) else v for path, v in given.items()}
     for path in given:
         if path not in FIELDS:
             raise unknown_field(path)

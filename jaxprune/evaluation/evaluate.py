@@ -1,5 +1,6 @@
 """A config and a model → `<workdir>/<task>`: scores of every language, their figures, a table on the terminal."""
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +33,7 @@ from jaxprune.evaluation.tasks import Question, TaskQuestions
 from jaxprune.evaluation.translation import NEW_TOKENS, TRANSLATION, evaluate_translation
 from jaxprune.evaluation.workload import Workload, named_tasks, read_workload
 from jaxprune.hf import Model, load
-from jaxprune.ledger import MODEL_DIGEST, agree
+from jaxprune.ledger import MODEL_DIGEST, agree, locked
 from jaxprune.runs import environment
 
 Scoring = Callable[[str, Sequence[Question], str, str], Float[np.ndarray, "R C"]]
@@ -71,10 +72,12 @@ def evaluate_from_config(
     known = identities(workload, model, config.dtype, fields.beams)
     about = facts(config, model)
     agree({MODEL_DIGEST: about[MODEL_DIGEST], **flatten_dict(known, sep=" ")})
-    if hosts.is_first():
-        clear_folders(workdir, known, model, overwrite)
-    lines = fields.weights != "streamed"
-    results = evaluate_all(scorer, workload, config, workdir, about, continuations=lines)
+    with contextlib.ExitStack() as stack:
+        if hosts.is_first():
+            stack.enter_context(locked(workdir))
+            clear_folders(workdir, known, model, overwrite)
+        lines = fields.weights != "streamed"
+        results = evaluate_all(scorer, workload, config, workdir, about, continuations=lines)
     if hosts.is_first():
         print_summary(results, workdir)
     return results

@@ -115,7 +115,8 @@ def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bo
     check("folder", folder, PATH)
     written = model.replace(params)
     folder = Path(folder).expanduser().absolute()
-    raw = in_dtype(read_json(model.folder / "config.json"), written.dtype)
+    exported = family_of(model.config).exported(read_json(model.folder / "config.json"))
+    raw = in_dtype(exported, written.dtype)
     writer = HfWriter(written, folder, overwrite, {"config.json": json.dumps(raw, indent=2) + "\n"})
     try:
         writer.copy_unpruned()

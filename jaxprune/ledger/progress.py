@@ -47,7 +47,7 @@ def unfinished_run(
         if hosts.is_first():
             stack.enter_context(locked(workdir))
             begun = {"identity": identity, **chosen}
-            _begin(workdir, begun, overwrite)
+            _begin(workdir, begun, outputs, overwrite)
             _clear_outputs(folder, outputs)
             stack.push(lambda error, *_: _leave(folder, outputs, is_complete=error is None))
         hosts.wait("progress")
@@ -56,12 +56,20 @@ def unfinished_run(
         yield folder
 
 
-def _begin(workdir: Path, begun: Mapping[str, Any], overwrite: bool) -> None:
+def _begin(
+    workdir: Path, begun: Mapping[str, Any], outputs: Iterable[str], overwrite: bool
+) -> None:
     """Checks that an unfinished run has this identity, or writes run.json of a new one."""
+    folder = workdir / PROGRESS
     before = None if overwrite else begun_with(workdir)
     if before is None:
-        _clear_layers(workdir / PROGRESS)
-        write_json(workdir / PROGRESS / _RUN, {**begun, "sha256": content_digest(begun)})
+        names = () if (folder / _RUN).exists() else (*outputs, REPORT, CONFIG)
+        if others := [name for name in names if (folder / name).exists()]:
+            raise InputError(
+                f"--workdir: {folder / others[0]} is not of an unfinished run; allowed: a workdir without it"
+            )
+        _clear_layers(folder)
+        write_json(folder / _RUN, {**begun, "sha256": content_digest(begun)})
     elif differs := difference(before.get("identity", {}), begun["identity"]):
         raise InputError(
             f"--workdir: {workdir} contains an unfinished run with {differs}; "
@@ -74,9 +82,9 @@ def _leave(folder: Path, outputs: Iterable[str], *, is_complete: bool) -> None:
     _clear_outputs(folder, outputs)
     if not is_complete and (any(folder.glob(_LAYERS)) or (folder / FIT).is_file()):
         return
-    _clear_layers(folder)
-    for name in (REPORT, CONFIG) if is_complete else ():
+    for name in (REPORT, CONFIG):
         (folder / name).unlink(missing_ok=True)
+    _clear_layers(folder)  # last, as run.json shows that the others are of a run
 
 
 def _clear_layers(folder: Path) -> None:

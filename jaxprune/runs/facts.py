@@ -63,7 +63,8 @@ def command_line(
         value = flat.get(path, field.default)
         implied = path == "pruning.sparsity" and flat.get("pruning.pattern") != UNSTRUCTURED
         if value != field.default and not implied:
-            is_path = isinstance(value, str) and "/" in value and not path.startswith("pruning.")
+            is_path = isinstance(value, str) and "/" in value
+            is_path &= path != "revision" and not path.startswith("pruning.")
             shown = ",".join(map(last_part, value.split(","))) if is_path else value
             parts.append(f"--config.{path}={shown}")
     return shlex.join(parts)

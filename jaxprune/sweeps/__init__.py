@@ -3,8 +3,7 @@
 `plan` lists the variants, `calibration` makes their samples, and `run` prunes and evaluates them, each in a folder like
 those of `jaxprune prune` and `jaxprune evaluate`; `workers` divides them among processes that share the workdir, and
 `merge` joins the workdirs of processes that do not. `tables` reads these folders, without a model,
-into the records of `tables_json`; `text`, `write` and `page` present them. `sweep_json` rejects another config, and
-rebuilds the tables of a sweep.
+into the records of `tables_json`; `text`, `write` and `page` present them. `sweep_json` rejects another config.
 """
 
 from jaxprune.sweeps.merge import merge as merge
@@ -13,5 +12,5 @@ from jaxprune.sweeps.planning import print_sweep_plan as print_sweep_plan
 from jaxprune.sweeps.run import make_shard as make_shard
 from jaxprune.sweeps.run import sweep_from_config as sweep_from_config
 from jaxprune.sweeps.sweep_json import is_sweep as is_sweep
-from jaxprune.sweeps.sweep_json import rebuild as rebuild
 from jaxprune.sweeps.write import print_tables as print_tables
+from jaxprune.sweeps.write import rebuild as rebuild

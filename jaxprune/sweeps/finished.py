@@ -1,6 +1,6 @@
-"""The folders of a sweep → the variants that are not finished."""
+"""The folders of a sweep → the languages in which it evaluates, and the variants that are not finished."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jaxprune.config import Config
@@ -10,26 +10,46 @@ from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.sweeps import plan
 from jaxprune.sweeps.plan import Variant
+from jaxprune.sweeps.sweep_json import begun_sweep
 
 
-def unfinished(planned: Sequence[Variant], config: Config, workdir: Path) -> list[Variant]:
-    """The variants that lack scores in a language in which the dense model, which comes first, has some."""
-    known = {one: _languages(workdir, one) for one in planned}
-    of_dense = known[planned[0]]
-    fields = config.evaluation
+def evaluated(config: Config, workdir: Path) -> dict[str, list[str]]:
+    """The languages of the config in which the dense model is evaluated, by folder of scores, from sweep.json."""
+    fields, digests = config.evaluation, begun_sweep(workdir)["digests"]
     texts = {PERPLEXITY: fields.perplexity, TRANSLATION: fields.translation}
-    for folder in (*plan.task_names(config), *(name for name, text in texts.items() if text)):
-        if folder not in of_dense:
+    return {
+        folder: [c for c in plan.evaluation_languages(config) if f"{folder} {c}" in digests]
+        for folder in (*plan.task_names(config), *(name for name, text in texts.items() if text))
+    }
+
+
+def unfinished(
+    planned: Sequence[Variant], languages: Mapping[str, Sequence[str]], workdir: Path, *, own: bool
+) -> list[Variant]:
+    """The variants that lack scores in one of their languages.
+
+    Args:
+      planned: all variants, the dense model first.
+      languages: the result of `evaluated`.
+      own: as in `plan.jobs_of`.
+
+    Raises:
+      InputError: the dense model lacks scores.
+    """
+    known = {one: _languages(workdir, one) for one in planned}
+    for folder, codes in languages.items():
+        of_dense = known[planned[0]].get(folder, [])
+        if not codes or not {*codes} <= {*of_dense}:
+            lacking = " ".join(code for code in codes if code not in of_dense)
             raise InputError(
-                f"{workdir / planned[0].name}: no scores of {folder}; expected those of every "
-                "evaluation, with which all variants are compared"
+                f"{workdir / planned[0].name}: no scores of {folder}{lacking and f' in {lacking}'}; expected those of "
+                "every evaluation, with which all variants are compared"
             )
-    own = config.sweep.evaluate == "own"
     return [
         one
         for one in planned
-        for languages in [plan.jobs_of(one, of_dense, own=own)]
-        if any({*codes} - {*known[one].get(folder, ())} for folder, codes in languages.items())
+        for wanted in [plan.jobs_of(one, languages, own=own)]
+        if any({*codes} - {*known[one].get(folder, ())} for folder, codes in wanted.items())
     ]
 
 

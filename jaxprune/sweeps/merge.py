@@ -6,11 +6,13 @@ from pathlib import Path
 
 from jaxprune import ledger
 from jaxprune.errors import InputError, check_equal
+from jaxprune.evaluation.metrics_json import read_metrics
 from jaxprune.files import read_json, sealed, write_json
 from jaxprune.sweeps.calibration import STATS
 from jaxprune.sweeps.steering import PAIRS
-from jaxprune.sweeps.sweep_json import CONFIG, PLACE, WORKERS, begun_sweep, rebuild
+from jaxprune.sweeps.sweep_json import CONFIG, PLACE, WORKERS, begun_sweep
 from jaxprune.sweeps.tables_json import SweepTables
+from jaxprune.sweeps.write import rebuild
 
 
 def merge(parts: Sequence[Path], workdir: Path) -> SweepTables:
@@ -53,7 +55,10 @@ def _merge_one(part: Path, workdir: Path) -> None:
     """Copies what a workdir lacks."""
     for folder in sorted(path.parent for path in part.glob("*/*/metrics.json")):
         _copy_variant(folder.parent, workdir / folder.parent.name)
-        _copy(folder, workdir / folder.relative_to(part))
+        target = workdir / folder.relative_to(part)
+        if _languages(target) < _languages(folder):  # made before languages were added
+            shutil.rmtree(target, ignore_errors=True)
+        _copy(folder, target)
     for folder in sorted((part / STATS).glob("*")):
         _copy(folder, workdir / STATS / folder.name)
     if not (workdir / CONFIG).is_file():
@@ -81,6 +86,11 @@ def _copy_variant(source: Path, target: Path) -> None:
         elif path.is_dir() and not (path / "metrics.json").is_file():
             _copy(path, target / path.name)
     write_json(target / ledger.REPORT, report)
+
+
+def _languages(folder: Path) -> set[str]:
+    """The languages of a folder of scores."""
+    return {*read_metrics(folder).get("languages", {})}
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -140,11 +140,16 @@ def _place(calibration: str) -> tuple[int, ...]:
     return (1, "seed" not in METHODS[calibration].options)  # random methods first
 
 
+def calibration_languages(config: Config) -> list[str]:
+    """`sweep.languages`, or the languages of the data."""
+    calibration = config.calibration
+    return chosen_languages(config.sweep.languages, calibration.data, calibration.target)
+
+
 def calibration_sources(config: Config) -> list[str]:
-    """The languages of the calibrations (`sweep.languages`, or those of the data), then mixtures as "fr+ru+sw"."""
-    calibration, sweep = config.calibration, config.sweep
-    codes = chosen_languages(sweep.languages, calibration.data, calibration.target)
-    return [*codes, *(sweep.mixtures.split(",") if sweep.mixtures else [])]
+    """The languages of the calibrations, then mixtures as "fr+ru+sw"."""
+    mixtures = config.sweep.mixtures
+    return [*calibration_languages(config), *(mixtures.split(",") if mixtures else [])]
 
 
 def evaluation_languages(config: Config) -> list[str]:

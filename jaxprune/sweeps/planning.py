@@ -17,7 +17,7 @@ from jaxprune.evaluation.scoring import (
     windows_of,
 )
 from jaxprune.hf import Model, load
-from jaxprune.runs.planning import CHIPS, costs, plan_from_config
+from jaxprune.runs.planning import chip_of, costs, plan_from_config
 from jaxprune.sweeps import plan
 from jaxprune.sweeps.run import Runner
 from jaxprune.tables import byte_size, named_values
@@ -62,6 +62,7 @@ def plan_sweep(config: Config, workdir: Path, chip: str | None = None) -> SweepP
     Raises:
       InputError: as `sweep_from_config`; an unknown chip.
     """
+    kind = chip_of(chip) if chip else None
     plan.check_sweep(config)
     variants = plan.variants(config)
     runs = {
@@ -90,7 +91,7 @@ def plan_sweep(config: Config, workdir: Path, chip: str | None = None) -> SweepP
         device=max((sum(run.device.values()) for run in runs.values()), default=0),
         host=max((sum(run.host.values()) for run in runs.values()), default=0),
         written=sum(map(costs.bytes_written, works)),
-        rate=CHIPS[chip].flops[config.dtype] if chip else measured_rate(config.dtype),
+        rate=kind.flops[config.dtype] if kind else measured_rate(config.dtype),
     )
 
 

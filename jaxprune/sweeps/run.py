@@ -22,15 +22,10 @@ from jaxprune.sweeps import plan
 from jaxprune.sweeps.calibration import STATS, CalibrationSets
 from jaxprune.sweeps.plan import LRP2, Variant
 from jaxprune.sweeps.steering import Steering, SteeringData, check_steering
-from jaxprune.sweeps.sweep_json import (
-    WORKERS,
-    check_same_sweep,
-    joined,
-    rebuild,
-    write_tables_and_page,
-)
+from jaxprune.sweeps.sweep_json import WORKERS, check_same_sweep, joined
 from jaxprune.sweeps.tables_json import SweepTables
 from jaxprune.sweeps.workers import make_all, shard_of
+from jaxprune.sweeps.write import rebuild, write_tables_and_page
 
 # The most of a translation, as many as in the authors' script.
 NEW_TOKENS = 64

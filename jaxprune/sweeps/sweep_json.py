@@ -1,4 +1,4 @@
-"""sweep.json: config and inputs of a sweep, which must not change until it is complete; rebuilding its tables."""
+"""sweep.json: config and inputs of a sweep, which must not change until it is complete."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -8,15 +8,11 @@ from typing import Any, TypedDict
 from flax.traverse_util import flatten_dict
 
 from jaxprune import ledger
-from jaxprune.config import FIELDS, Config, config_of
+from jaxprune.config import FIELDS, Config
 from jaxprune.errors import InputError
 from jaxprune.files import Hexadecimal, Scalar, read_as, write_json
-from jaxprune.html_report import write_page
 from jaxprune.runs import SWEEP
-from jaxprune.sweeps.page import document
-from jaxprune.sweeps.tables import sweep_tables
-from jaxprune.sweeps.tables_json import SweepTables
-from jaxprune.sweeps.write import write_tables
+from jaxprune.sweeps import plan
 
 CONFIG = SWEEP  # its name
 # Names of locks: of the start of a worker, and of all workers.
@@ -104,7 +100,10 @@ def write_sweep(config: Config, workdir: Path, digests: Mapping[str, str]) -> No
                 f"{name}: has changed since the sweep in {workdir} began (SHA-256 {before[name][:12]}…, "
                 f"now {digest[:12]}…); allowed: another --workdir"
             )
-    new = {"config": flatten_dict(config.json(), sep="."), "digests": {**before, **digests}}
+    fields = flatten_dict(config.json(), sep=".")
+    # without the data, these are not known
+    fields["sweep.languages"] = ",".join(plan.calibration_languages(config))
+    new = {"config": fields, "digests": {**before, **digests}}
     old = sweep and {
         **sweep,
         "config": sweep["config"] | {path: new["config"][path] for path in PLACE},
@@ -124,28 +123,6 @@ def write_sweep(config: Config, workdir: Path, digests: Mapping[str, str]) -> No
 def is_sweep(workdir: Path) -> bool:
     """Whether a folder is the workdir of a sweep."""
     return (workdir / CONFIG).is_file()
-
-
-def rebuild(workdir: Path) -> SweepTables:
-    """Rebuilds tables and page of a sweep, which may be unfinished, from its scores alone.
-
-    Args:
-      workdir: has sweep.json and the folders of scores of each variant; no model, text or masks are read.
-
-    Raises:
-      InputError: scores of the dense model are missing, or a file is damaged.
-    """
-    defaults = {path: field.default for path, field in FIELDS.items()}
-    config = config_of(defaults | begun_sweep(workdir)["config"], prunes=False)
-    return write_tables_and_page(config, workdir)
-
-
-def write_tables_and_page(config: Config, workdir: Path) -> SweepTables:
-    """Writes the tables and the page of a sweep's finished variants."""
-    sweep = sweep_tables(config, workdir)
-    write_tables(sweep, workdir)
-    write_page(document(sweep), workdir / "report.html")
-    return sweep
 
 
 def _joins(path: str, before: Mapping[str, Any]) -> bool:

@@ -1,11 +1,16 @@
-"""Records of a sweep → tables.md, tables.csv and tables.json, and the tables on the terminal."""
+"""The folders of a sweep → tables.md, tables.csv, tables.json and report.html, and the tables on the terminal."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from jaxprune.config import FIELDS, Config, config_of
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import to_json, write_json, write_text
+from jaxprune.html_report import write_page
 from jaxprune.sweeps import tables_json, text
+from jaxprune.sweeps.page import document
+from jaxprune.sweeps.sweep_json import begun_sweep
+from jaxprune.sweeps.tables import sweep_tables
 from jaxprune.tables import TextTable, columns, csv_text, pipes
 
 _CSV = (
@@ -15,6 +20,28 @@ _CSV = (
     "probability_high", "probability_p", "perplexity", "perplexity_ratio",
     "ratio_low", "ratio_high", "bits_per_byte",
 )  # fmt: skip
+
+
+def rebuild(workdir: Path) -> tables_json.SweepTables:
+    """Rebuilds tables and page of a sweep, which may be unfinished, from its scores alone.
+
+    Args:
+      workdir: has sweep.json and the folders of scores of each variant; no model, text or masks are read.
+
+    Raises:
+      InputError: scores of the dense model are missing, or a file is damaged.
+    """
+    defaults = {path: field.default for path, field in FIELDS.items()}
+    config = config_of(defaults | begun_sweep(workdir)["config"], prunes=False)
+    return write_tables_and_page(config, workdir)
+
+
+def write_tables_and_page(config: Config, workdir: Path) -> tables_json.SweepTables:
+    """Writes the tables and the page of a sweep's finished variants."""
+    sweep = sweep_tables(config, workdir)
+    write_tables(sweep, workdir)
+    write_page(document(sweep), workdir / "report.html")
+    return sweep
 
 
 def write_tables(sweep: tables_json.SweepTables, workdir: Path) -> None:

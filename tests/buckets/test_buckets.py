@@ -660,7 +660,7 @@ def test_an_interrupted_run_goes_on_from_a_server_with_the_same_bits(
         patch.setattr(loop, "progress_bar", stops)
         assert run_here(patch, capfd, "prune", *settings, "--workdir", address).returncode != 0
     left = Store(address, "--workdir").facts()
-    assert "progress/layer_00000.npz" in left or any("layer_" in name for name in left)
+    assert any("layer_" in name for name in left)
     assert "report.json" not in left
     done = run_here(monkeypatch, capfd, "prune", *settings, "--workdir", address)
     assert done.returncode == 0, done.stderr

@@ -84,6 +84,7 @@ def test_running_sums_are_combined_while_they_are_added(nano):
         **how,
     )
     for layer, block in enumerate(want):
+        assert block.changed.keys() == block.keep.keys()
         for path, kernel in block.changed.items():
             leaf = got.params["blocks"]
             for part in path.split("/"):

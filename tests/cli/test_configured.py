@@ -209,7 +209,7 @@ def test_a_bug_keeps_its_traceback(run):
         run(main)
 
 
-def test_debug_shows_the_traceback_above_the_line(run, monkeypatch, tmp_path):
+def test_debug_shows_the_traceback_above_the_line(run, monkeypatch):
     def main(config, workdir):
         raise InputError("what is wrong")
 

@@ -340,7 +340,7 @@ def test_shares_are_contiguous_and_about_equal(costs, count):
         assert sum(costs[unit] for unit in share) <= sum(costs) / count + max(costs)
 
 
-def test_too_few_samples_for_the_processes(tiny_folder, monkeypatch):
+def test_too_few_samples_for_the_processes(monkeypatch):
     from jaxprune.devices.sharding import device_mesh
     from jaxprune.passes.states import CalibrationStates
 

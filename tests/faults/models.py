@@ -31,7 +31,7 @@ ROWS = {
         r"model/config\.json: not JSON", lambda p: p.with_file("config.json", b"\xef\xbb\xbf")
     ),
     "config.json of numbers in 5,000 digits": broken(
-        r"model/config\.json: ",
+        r"model/config\.json: not JSON",
         lambda p: p.with_file("config.json", b'{"model_type": "bloom", "n_head": 1%s}' % (b"0" * 5000)),
     ),
     "a size that is null": broken(

@@ -84,7 +84,7 @@ ROWS = {
     "report: no such run": Fault(lambda p: ["report", p.workdir], r"workdir: no such folder"),
     "report: nothing in it": Fault(lambda p: ["report", p.texts()], r"texts: nothing to report"),
     "report: out is a folder": Fault(
-        lambda p: ["report", p.runs()[0], "--out", p.texts()], r"nothing to report|texts: a folder"
+        lambda p: ["report", p.whole_run(), "--out", p.texts()], r"texts: a folder"
     ),
     "report: statistics cut": Fault(
         lambda p: both(

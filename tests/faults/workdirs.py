@@ -8,7 +8,7 @@ from faults.fault import Fault, both, full_disk, limited, little_space
 from faults.place import GOOD_ROW
 
 from jaxprune.hf import shards
-from jaxprune.ledger import unfinished_run
+from jaxprune.ledger import locked, unfinished_run
 from jaxprune.runs import OUTPUTS
 
 ROWS = {
@@ -27,6 +27,10 @@ ROWS = {
     ),
     "two runs in a workdir": Fault(
         lambda p: both(p.keep(unfinished_run(p.workdir, {"a": 1}, {}, OUTPUTS)), p.prune()),
+        r"--workdir: another run is writing to .*workdir",
+    ),
+    "two evaluations in a workdir": Fault(
+        lambda p: both(p.keep(locked(p.workdir)), p.evaluate("evaluation.tasks=nano_nli")),
         r"--workdir: another run is writing to .*workdir",
     ),
     "an unfinished run of another command": Fault(

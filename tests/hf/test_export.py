@@ -94,6 +94,17 @@ def test_bfloat16_on_disk(name, tmp_path, tiny_folder):
     jax.tree.map(lambda a, b: np.testing.assert_equal(a.tobytes(), b.tobytes()), again, params)
 
 
+def test_the_dtype_of_a_text_part_is_the_weights(tmp_path, tiny_folder):
+    folder = shutil.copytree(tiny_folder("gemma3"), tmp_path / "model")
+    raw = json.loads((folder / "config.json").read_text())
+    tied = {"tie_word_embeddings": raw["tie_word_embeddings"]}
+    multimodal = {"model_type": "gemma3", "text_config": {**raw, "dtype": "bfloat16"}, **tied}
+    (folder / "config.json").write_text(json.dumps(multimodal))
+    model = jp.load(folder)
+    jp.export_hf(model, model.params, tmp_path / "hf")
+    assert transformers.AutoConfig.from_pretrained(tmp_path / "hf").dtype == torch.float32
+
+
 @pytest.mark.parametrize("name", ["bloom", "gpt2-unscaled-inner", "llama"])
 def test_block_by_block_writes_the_same_tensors(name, tmp_path, tiny_folder):
     model = jp.load(tiny_folder(name))

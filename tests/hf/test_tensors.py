@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import tracemalloc
 
 import huggingface_hub
@@ -212,7 +213,7 @@ def test_noise_as_an_index(tmp_path_factory, noise, name):
     folder = tmp_path_factory.getbasetemp() / f"noise {name}"
     folder.mkdir(exist_ok=True)
     (folder / name).write_bytes(b'{"weight_map": {' + noise)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=re.escape(str(folder / name))):
         find_tensors(folder)
 
 

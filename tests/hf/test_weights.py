@@ -211,15 +211,6 @@ def test_one_line_names_file_and_tensor(case, folder):
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_cut_off(folder):
-    target = folder("xglm", state_of("xglm"))
-    file = target / "model.safetensors"
-    with file.open("rb+") as opened:
-        opened.truncate(file.stat().st_size - 10)
-    with pytest.raises(jp.InputError, match=r"model\.safetensors"):
-        jp.load(target)
-
-
 # --- kinds of files -----------------------------------------------------------------------------
 
 
@@ -327,7 +318,7 @@ def test_replaced_parameters_take_the_place_of_the_files(reads, tiny_folder):
     other = {**params, "head": {"norm": {k: v + 1 for k, v in params["head"]["norm"].items()}}}
     reads.clear()
     replaced = model.replace(other)
-    assert_same(replaced.block(2), model.block(2) | {})
+    assert_same(replaced.block(2), model.block(2))
     reads.clear()
     assert_same(replaced.block(0), {p: leaf[0] for p, leaf in flat_blocks(replaced).items()})
     assert replaced.params is other

@@ -34,7 +34,6 @@ from jaxprune.files import to_json
 from jaxprune.html_report import write_report
 
 MINUS = "\N{MINUS SIGN}"
-NINE = {"perplexity": 9.0, "tokens": 5000, "windows": 1, "by_window": [-2.2]}
 
 
 @pytest.fixture(scope="module")

@@ -185,6 +185,7 @@ def test_weights_of_bfloat16_are_those_of_float32_rounded_once(tiny_folder):
         for params in (small, exact)
     ]
     for one, other in zip(*found, strict=True):
+        assert one.finished.changed.keys() == one.keep.keys()
         for path, leaf in one.finished.changed.items():
             assert leaf.dtype == ml_dtypes.bfloat16
             np.testing.assert_array_equal(leaf, other.finished.changed[path].astype(leaf.dtype))
@@ -259,7 +260,7 @@ def test_sites_measured_one_at_a_time_give_the_same(propagate, tiny_folder):
         for by_site in (False, True)
     )
     for one, other in zip(together, apart, strict=True):
-        assert one.keep.keys() == other.keep.keys()
+        assert one.keep.keys() == other.keep.keys() == one.finished.changed.keys()
         for path, kernel in one.finished.changed.items():
             agree = one.keep[path] == other.keep[path]
             assert agree.mean() > 0.999

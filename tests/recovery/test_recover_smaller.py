@@ -129,7 +129,7 @@ def test_a_run_in_memory_and_settings_without_effect(smaller, tmp_path):
         recover_from_config(config, tmp_path / "run")
 
 
-def test_a_model_of_others_is_refused(smaller, tiny_folder, tmp_path):
+def test_a_model_of_others_is_refused(smaller, tmp_path):
     with pytest.raises(InputError, match=r"recovery.how: got 'block'; allowed for a smaller model"):
         recover_from_config(
             nano(recovery__run=str(smaller), recovery__how="block"), tmp_path / "run"

@@ -119,7 +119,7 @@ def test_every_output_holds_what_the_python_api_gives(run, model):
     assert tokenizer("w3 : w4").input_ids == jp.load(model).tokenizer("w3 : w4").input_ids
 
 
-def test_report(run, model, tokens):
+def test_report(run, tokens):
     workdir, returned, result = run
     report = json.loads((workdir / "report.json").read_text())
     assert report == returned

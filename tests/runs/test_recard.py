@@ -10,28 +10,23 @@ import shutil
 from pathlib import Path
 
 import pytest
+from jobs import job
 from kills import Killed, killed_after
 
 import jaxprune as jp
-from jaxprune.config.validate import base_config, validate
 from jaxprune.files import read_json, sealed
 from jaxprune.ledger import read_report
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
 
-
-def job():
-    config = base_config()
-    config.model = str(CHECKPOINTS["bloom"])
-    config.pruning.criterion = "magnitude"
-    return validate(config)
+JOB = job(CHECKPOINTS["bloom"], pruning__criterion="magnitude")
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("finished") / "run"
-    prune_from_config(job(), workdir)
+    prune_from_config(JOB, workdir)
     return workdir
 
 
@@ -69,10 +64,10 @@ def test_a_run_with_another_card_is_the_same_whole_run(run, capsys):
         assert verify(run, progress=False) == []
     after = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
     assert after == files | {run / "hf" / "README.md": sealed.signed("newer\n").encode()}
-    prune_from_config(job(), run)  # nothing is made anew
+    prune_from_config(JOB, run)  # nothing is made anew
     assert "run is complete" in capsys.readouterr().out
     assert card(run) == sealed.signed("newer\n")
-    prune_from_config(job(), run, overwrite=True)
+    prune_from_config(JOB, run, overwrite=True)
     assert card(run).startswith("---\n")
     assert verify(run, progress=False) == []
 
@@ -122,7 +117,7 @@ def test_a_card_that_somebody_changed_is_not_overwritten_with_the_run(run):
     file.write_text("mine")
     before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
     with pytest.raises(jp.InputError, match=r"README\.md exists and was not written by jaxprune"):
-        prune_from_config(job(), run, overwrite=True)
+        prune_from_config(JOB, run, overwrite=True)
     assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
 
 

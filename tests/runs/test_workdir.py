@@ -218,11 +218,19 @@ def test_a_run_that_ended_while_another_prepared_is_not_replaced(place, monkeypa
     assert not (workdir / "progress").exists()
 
 
-def test_what_others_put_into_progress_stays(place, monkeypatch):
+def test_what_others_put_into_progress_stays(place):
     (place / "new" / "progress").mkdir(parents=True)
     (place / "new" / "progress" / "notes").write_text("mine")
     prune_from_config(with_figures(place), place / "new")
     assert [*(place / "new" / "progress").iterdir()] == [place / "new" / "progress" / "notes"]
+    (place / "other" / "progress" / "figures").mkdir(parents=True)
+    (place / "other" / "progress" / "figures" / "week1.png").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(
+            jp.InputError, match="progress/figures is not of an unfinished run; allowed"
+        ):
+            prune_from_config(with_figures(place), place / "other", overwrite=overwrite)
+    assert (place / "other" / "progress" / "figures" / "week1.png").read_text() == "mine"
 
 
 def test_a_model_that_changes_while_it_is_read(place, monkeypatch):

@@ -38,7 +38,7 @@ from jaxprune.sweeps.calibration import CalibrationSets
 from jaxprune.sweeps.plan import Variant
 from jaxprune.sweeps.run import sweep_from_config
 from jaxprune.sweeps.tables_json import SweepTables
-from jaxprune.sweeps.write import print_tables
+from jaxprune.sweeps.write import print_tables, rebuild
 from jaxprune.tables import points
 
 ROOT = Path(__file__).parents[2]
@@ -413,7 +413,7 @@ def test_tables_are_not_made_of_folders_that_were_swapped(pair, finished):
     swap(finished, *pair)
     message = "/metrics.json: scores of the variant {}; expected those of {}"
     with pytest.raises(InputError, match="|".join(message.format(*p) for p in (pair, pair[::-1]))):
-        sweep_json.rebuild(finished)
+        rebuild(finished)
     runner = run.Runner(job(), jp.load(NANO), finished)
     if pair[0] == "dense":
         assert not any(runner.is_whole(Variant(name)) for name in pair)
@@ -682,7 +682,7 @@ def test_variants_calibrated_on_the_text_that_is_measured_are_named(own, tmp_pat
     folder = tmp_path / "sweep" / "translation-fr-0.5" / "perplexity"
     told(folder / "metrics.json", calibration_overlap={"en": 3, "fr": 7})
     sealed.seal(folder)
-    found = sweep_json.rebuild(tmp_path / "sweep")
+    found = rebuild(tmp_path / "sweep")
     note = "Calibration sets that contain lines of this text: translation-fr-0.5 (en fr)."
     for name in ("tables.md", "report.html"):
         assert note in (tmp_path / "sweep" / name).read_text(encoding="utf-8")
@@ -724,7 +724,30 @@ def test_tables_come_again_from_the_small_files_alone(own, tmp_path, monkeypatch
     refused = run_here(monkeypatch, capfd, "report", there, "--out", tmp_path / "page.html")
     assert (refused.returncode, "is a sweep; allowed: neither" in refused.stderr) == (2, True)
     shutil.rmtree(there / "translation-fr-0.5")
-    assert sweep_json.rebuild(there).missing == ("translation-fr-0.5",)
+    assert rebuild(there).missing == ("translation-fr-0.5",)
+
+
+def test_tables_are_of_the_languages_of_the_config_alone(own, tmp_path):
+    shutil.copytree(own[0], tmp_path / "sweep")
+    fewer = job(**OWN | {"sweep.languages": "fr", "sweep.mixtures": None})
+    sweep_json.write_sweep(fewer, tmp_path / "sweep", {})
+    found = rebuild(tmp_path / "sweep")
+    assert found.missing is None
+    random = next(one for one in found.tasks["nano_nli"].variants if one.variant == "random-0.5")
+    assert [*random.languages] == ["en", "fr"]
+    assert random.mean_non_english.difference == random.languages["fr"].difference
+    more = job(**OWN | {"sweep.languages": "fr,sw,de"})
+    sweep_json.write_sweep(more, tmp_path / "sweep", {"nano_nli de": "7" * 64})
+    with pytest.raises(InputError, match="dense: no scores of nano_nli in de; expected those of"):
+        rebuild(tmp_path / "sweep")
+
+
+def test_the_languages_of_the_data_are_recorded(tmp_path):
+    config = job(**{"sweep.languages": None})
+    sweep_json.write_sweep(config, tmp_path, {})
+    fields = json.loads((tmp_path / sweep_json.CONFIG).read_text())["config"]
+    assert fields["sweep.languages"] == ",".join(plan.calibration_languages(config))
+    assert "sw" in fields["sweep.languages"]
 
 
 def test_own_languages_become_all_and_only_what_lacks_is_asked(own, monkeypatch, tmp_path):

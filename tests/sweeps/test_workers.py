@@ -201,6 +201,20 @@ def test_merged_shares_give_the_tables_of_one(alone, shares, tmp_path, monkeypat
     assert contents(merged) == contents(alone[0])
 
 
+def test_merged_scores_are_replaced_by_those_of_more_languages(alone, shares, tmp_path):
+    parts, merged = [shares / "0", tmp_path / "1"], tmp_path / "all"
+    shutil.copytree(shares / "1", parts[1])
+    folder = next(parts[1].glob("*-*/perplexity"))
+    whole = (folder / "metrics.json").read_text()
+    told = json.loads(whole)
+    told["languages"].pop("fr")
+    (folder / "metrics.json").write_text(json.dumps(told))
+    sealed.seal(folder)
+    assert merge(parts, merged).missing == (folder.parent.name,)
+    assert merge([parts[0], shares / "1"], merged).missing is None
+    assert contents(merged) == contents(alone[0])
+
+
 def test_a_killed_merge_leaves_nothing_that_passes_for_scores(alone, shares, tmp_path, monkeypatch):
     parts, merged, real = [shares / "0", shares / "1"], tmp_path / "all", shutil.copytree
     whole = {str(file.relative_to(alone[0])) for file in alone[0].glob("*/*/metrics.json")}
@@ -290,7 +304,7 @@ def test_the_tables_of_an_unfinished_sweep_name_what_is_missing(alone, tmp_path,
     assert line in capfd.readouterr().out
     assert [row.variant for row in found.perplexity.variants] == [NAMES[1], NAMES[4]]
     shutil.rmtree(workdir / "dense/perplexity")
-    with pytest.raises(InputError, match="dense: no scores of perplexity; expected those of every"):
+    with pytest.raises(InputError, match="dense: no scores of perplexity in en fr; expected those"):
         rebuild(workdir)
     assert alone[1].missing is None
 
@@ -330,6 +344,8 @@ def test_other_shares_are_refused(shard):
 
 def test_the_plan_of_a_sweep_counts_what_its_evaluations_process(alone, tmp_path, capsys):
     config = job()
+    with pytest.raises(InputError, match="--chip: got 'l5'; allowed: a100, l4"):
+        plan_sweep(config, tmp_path / "none", "l5")
     found = plan_sweep(config, tmp_path / "none", "l4")
     assert not [*tmp_path.iterdir()]
     sizes = jp.load(NANO).config

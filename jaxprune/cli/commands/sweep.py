@@ -65,7 +65,7 @@ def sweep(config: Config, workdir: Path) -> None:
         print_sweep_plan(config, plan_sweep(config, workdir, given.chip), given.chip)
         return
     check_chip(given.chip)
-    if given.shard:
+    if given.shard is not None:
         make_shard(config, workdir, given.shard)
         print(
             f"share {given.shard} is finished; jaxprune sweep --merge joins the workdirs of all shares"

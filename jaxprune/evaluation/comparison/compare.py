@@ -29,7 +29,6 @@ from jaxprune.evaluation.comparison.texts import (
     compare_perplexities,
     compare_translations,
     order,
-    translated,
 )
 from jaxprune.evaluation.scoring import (
     ALPHA,
@@ -78,7 +77,8 @@ def comparison_of(runs: Sides[EvaluatedRun], seed: int = 0) -> Comparison:
     left_out, is_other = _left_out(runs), have_other_tokenizers(runs)
     if runs.a.folder and runs.b.folder:
         overlap, note = compare_masks(runs.a.folder, runs.b.folder)
-        translation, translation_note = compare_translations(runs.a.folder, runs.b.folder)
+        codes = sorted(runs.a.translated & runs.b.translated, key=order)
+        translation, translation_note = compare_translations(runs.a.folder, runs.b.folder, codes)
     else:
         overlap, note = None, "a run is in memory only"
         translation, translation_note = None, None
@@ -136,7 +136,7 @@ def _names(run: EvaluatedRun) -> list[str]:
     by_part: dict[str, Collection[str]] = {
         **{task: run.tasks[task].languages for task in sorted(run.tasks)},
         PERPLEXITY: run.perplexity,
-        TRANSLATION: translated(run.folder) if run.folder else (),
+        TRANSLATION: run.translated,
     }
     return [
         f"{part}/{code}" for part, codes in by_part.items() for code in sorted(codes, key=order)

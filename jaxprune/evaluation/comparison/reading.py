@@ -1,16 +1,20 @@
 """A workdir → its evaluation, for comparisons; an evaluation in memory has the same records."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.metrics_json import METRICS, PerplexityFile, read_metrics
 from jaxprune.evaluation.scoring import PERPLEXITY, Perplexity, Scored, check_scores
+from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.files import Scalar, from_json, read_json, read_npz
 from jaxprune.ledger import check_scored_model, read_report, read_score_origin
 from jaxprune.runs import OUTPUTS
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class EvaluatedRun:
       identities: `identity` of each metrics.json, by folder; empty without that key.
       tasks: by name.
       perplexity: by language.
+      translated: languages of the translations.
       folder: of translations and masks; None for a run in memory, which has neither.
       is_smaller: of a model with fewer tokens, so its tokenizer may be another one than that of the other run.
     """
@@ -46,8 +51,26 @@ class EvaluatedRun:
     identities: Mapping[str, Mapping[str, Scalar]]
     tasks: Mapping[str, Evaluated]
     perplexity: Mapping[str, Perplexity]
+    translated: frozenset[str] = frozenset()
     folder: Path | None
     is_smaller: bool = False
+
+    def within(self, languages: Collection[str]) -> "EvaluatedRun":
+        """The run in these languages alone."""
+        tasks = {
+            name: dataclasses.replace(task, languages=_within(task.languages, languages))
+            for name, task in self.tasks.items()
+        }
+        return dataclasses.replace(
+            self,
+            tasks=tasks,
+            perplexity=_within(self.perplexity, languages),
+            translated=self.translated & {*languages},
+        )
+
+
+def _within(by_language: Mapping[str, Value], languages: Collection[str]) -> dict[str, Value]:
+    return {code: value for code, value in by_language.items() if code in languages}
 
 
 def open_run(folder: Path) -> EvaluatedRun:
@@ -73,6 +96,7 @@ def open_run(folder: Path) -> EvaluatedRun:
             task: evaluated(of_task, read_metrics(folder / task)) for task, of_task in tasks.items()
         },
         perplexity=perplexities(folder),
+        translated=frozenset(file.stem for file in (folder / TRANSLATION).glob("*.jsonl")),
         folder=folder,
         is_smaller="shrunk" in (read_report(folder) or {}),
     )

@@ -1,7 +1,7 @@
 """Two runs → comparisons of perplexity and translation."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -97,17 +97,16 @@ def _by_bits(code: str, a: Perplexity, b: Perplexity) -> PerplexityComparison:
 
 
 def compare_translations(
-    run_a: Path, run_b: Path
+    run_a: Path, run_b: Path, codes: Sequence[str]
 ) -> tuple[TranslationComparison | None, str | None]:
-    """BLEU and chrF of the languages that both runs translate.
+    """BLEU and chrF in languages that both runs translate.
 
     Returns:
-      (comparison, None); (None, the reason) if the limits of length differ; (None, None) without a shared language.
+      (comparison, None); (None, the reason) if the limits of length differ; (None, None) without a language.
 
     Raises:
       InputError: other sentences or another protocol in the two runs; a broken file; sacrebleu is not installed.
     """
-    codes = sorted(translated(run_a) & translated(run_b), key=order)
     if not codes:
         return None, None
     protocol, other = (_protocol(run) for run in (run_a, run_b))
@@ -137,11 +136,6 @@ def compare_translations(
 def order(code: str) -> tuple[bool, str]:
     """A key that sorts languages, English first."""
     return code != "en", code
-
-
-def translated(run: Path) -> set[str]:
-    """The languages that a run has translations of."""
-    return {file.stem for file in (run / TRANSLATION).glob("*.jsonl")}
 
 
 def _protocol(run: Path) -> TranslationAbout:

@@ -5,6 +5,7 @@ from jaxprune.runs.planning.config import PruneConfig as PruneConfig
 from jaxprune.runs.planning.config import RecoverConfig as RecoverConfig
 from jaxprune.runs.planning.config import ShrinkConfig as ShrinkConfig
 from jaxprune.runs.planning.costs import CHIPS as CHIPS
+from jaxprune.runs.planning.costs import chip_of as chip_of
 from jaxprune.runs.planning.plan import check_fits as check_fits
 from jaxprune.runs.planning.plan import plan_from_config as plan_from_config
 from jaxprune.runs.planning.plan import plan_of as plan_of

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 
 from jaxprune.calibration import Batch
+from jaxprune.errors import refusal
 from jaxprune.hf import shapes, size
 from jaxprune.models import (
     SITES,
@@ -132,6 +133,13 @@ CHIPS = {
     "v5p": _tpu(459, 95 * 2**30, 2.765e12),
     "v6e": _tpu(918, 32e9, 1.64e12),
 }
+
+
+def chip_of(name: str) -> Chip:
+    """The chip of this name in `CHIPS`; rejects another one."""
+    if name not in CHIPS:
+        raise refusal("--chip", name, ", ".join(CHIPS))
+    return CHIPS[name]
 
 
 def size_of(dtype: str) -> int:

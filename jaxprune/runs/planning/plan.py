@@ -26,7 +26,7 @@ from jaxprune.passes import SAMPLES_PER_DEVICE
 from jaxprune.pruning import check_pattern, ignored_kernels, kernel_shares, layer_shares
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.config import PruneConfig
-from jaxprune.runs.planning.costs import CHIPS, Chip, Machines, Work
+from jaxprune.runs.planning.costs import Chip, Machines, Work, chip_of
 from jaxprune.tables import by_layer, byte_size, named_values, percent, seconds
 
 
@@ -182,11 +182,10 @@ def plan_from_config(run: PruneConfig, *, chip: str | None = None, processes: in
     work = _work(config, stored, _groups(run), run, dtype)
     if chip is None:
         return _planned_here(work, device_mesh(run.mesh.data, run.mesh.model), processes)
-    if chip not in CHIPS:
-        raise refusal("--chip", chip, ", ".join(CHIPS))
+    kind = chip_of(chip)
     data, model = (max(1, number) for number in (run.mesh.data, run.mesh.model))  # -1: one
-    machines = Machines(data, model, processes, CHIPS[chip].platform)
-    return planned(work, machines, (CHIPS[chip].memory, None), CHIPS[chip])
+    machines = Machines(data, model, processes, kind.platform)
+    return planned(work, machines, (kind.memory, None), kind)
 
 
 def _work(

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from device_jobs import optimised
 from flax.traverse_util import flatten_dict
+from jobs import on_tokens as job
 from run_scripts import run_alone, run_here
 
 import jaxprune as jp
 from jaxprune.calibration import token_batches
-from jaxprune.config.validate import base_config, validate
 from jaxprune.devices import memory
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.weights import size
@@ -268,17 +268,6 @@ def test_what_processes_exchange_has_room_on_devices():
 # Runs.
 
 BLOOM = Path(CHECKPOINTS["bloom"])
-
-
-def job(model, tokens, **fields):
-    config = base_config()
-    config.model, config.calibration.kind = str(model), "tokens"
-    config.calibration.data = str(tokens)
-    with config.unlocked():
-        for path, value in fields.items():
-            group, _, name = path.rpartition("__")
-            (config[group] if group else config)[name] = value
-    return validate(config)
 
 
 @pytest.fixture
