@@ -6,13 +6,14 @@ import shutil
 import subprocess
 import tempfile
 import threading
+from email.parser import BytesParser
 from http.server import HTTPServer
 from pathlib import Path
 
 import fsspec
 import numpy as np
 import pytest
-from gcp_storage_emulator.server import create_server
+from gcp_storage_emulator import server as emulator
 from kills import Killed
 from moto.server import ThreadedMotoServer
 from ports import free_port
@@ -532,6 +533,18 @@ def s3():
     server.stop()
 
 
+class ExactParser(BytesParser):
+    """Reads an upload to the end. The server's own parser takes a \\r there for a part of the line break after it."""
+
+    def parsebytes(self, text):
+        message = super().parsebytes(text)
+        if message.get_content_subtype() == "related":
+            part = text.split(b"\n--==0==\n", 2)[2].removesuffix(b"\n--==0==--")
+            content = part.partition(b"\n\n")[2]
+            message.get_payload(1).get_payload = lambda decode: content
+        return message
+
+
 @pytest.fixture(scope="module")
 def gs():
     """As `s3`; this server ignores the conditions of writes."""
@@ -539,7 +552,8 @@ def gs():
     with pytest.MonkeyPatch.context() as patch:
         # it answers one request after the other, and many arrive at once
         patch.setattr(HTTPServer, "request_queue_size", 256)
-        server = create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket")
+        patch.setattr(emulator, "BytesParser", ExactParser)
+        server = emulator.create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket")
         server.start()
         patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
         # requests for kinds of buckets that the server does not have
@@ -563,15 +577,15 @@ def test_objects_of_a_server(runs, tmp_path):
     first = there.facts()
     assert {name: size for name, (size, _) in first.items()} == {"b": 1, "deep/a": len(content)}
     assert there.facts("deep/a") == {"deep/a": first["deep/a"]}
-    there.write("b", b"2")
-    assert there.read("b") == b"2"
+    there.write("b", b"2\r")
+    assert there.read("b") == b"2\r"
     after = there.facts()
     assert after["deep/a"] == first["deep/a"]
     assert after["b"] != first["b"]
     ranges = [(0, 10), (5 << 20, 13 << 20), (len(content) - 9, len(content))]
     assert there.read_ranges("deep/a", ranges) == [content[a:b] for a, b in ranges]
     there.download(["b", "deep/a"], tmp_path / "copy")
-    assert contents(tmp_path / "copy") == {"b": b"2", "deep/a": content}
+    assert contents(tmp_path / "copy") == {"b": b"2\r", "deep/a": content}
     there.remove(["b", "none"])
     assert [*there.facts()] == ["deep/a"]
     for request in (lambda: there.read("b"), lambda: there.read_ranges("b", [(0, 1)])):
