@@ -35,13 +35,13 @@ _EVALUATE = {
 
 def lead(run: RunFiles, before: RunFiles | None = None) -> Markup:
     """Facts, commands and notes on a run, and on the run before where the page compares them."""
-    facts = {name: value for name, value in _facts(run, before).items() if value}
+    facts = {name: value for name, value in _facts(run).items() if value}
     metrics = [one.metrics.get(PERPLEXITY, {}) for one in (before, run) if one]
     notes = map(note, filter(None, map(overlap_note, metrics)))
     return join(fact_list(facts) if facts else None, _commands(run, before), *notes)
 
 
-def _facts(run: RunFiles, before: RunFiles | None) -> dict[str, object]:
+def _facts(run: RunFiles) -> dict[str, object]:
     config, report = run.config, run.report
     models = [config.get("model"), *(metrics.get("model") for metrics in run.metrics.values())]
     facts: dict[str, object] = {"model": shown_value(next(filter(None, models), None))}

@@ -180,6 +180,8 @@ def rotate(
       ropes: of each kind of layer; all pair coordinates in the same way.
       kind: the kind of this layer.
     """
+    if not any(ropes):
+        return x
     # Constant tables by numpy: in the graph, XLA would compute the sine for every row and head.
     count = x.shape[1] if positions is None else positions.limit
     angles = [_angles(count, x.shape[-1], rope) for rope in ropes]

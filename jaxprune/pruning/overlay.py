@@ -45,11 +45,9 @@ class Overlay:
         return Fingerprint(digests, self.dense.fingerprint.states)
 
     def dtype_of(self, path: str, layer: int = 0) -> np.dtype:
-        """See `ParameterSource`."""
         return self.dense.dtype_of(path, layer)
 
     def share(self, path: str, layer: int = 0) -> Any:
-        """See `ParameterSource`."""
         return self.dense.share(path, layer)
 
     def joined(self, path: str, share: Any, layer: int = 0) -> dict[str, Any]:
@@ -62,15 +60,12 @@ class Overlay:
         return pruned_params(dense, keep, changed)
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
-        """See `ParameterSource`."""
         return self.dense.embed_rows(tokens)
 
     def head_rows(self, tokens: np.ndarray) -> np.ndarray:
-        """See `ParameterSource`."""
         return self.dense.head_rows(tokens)
 
     def copy_unpruned(self, shards: ShardWriter) -> None:
-        """See `ParameterSource`."""
         self.dense.copy_unpruned(shards)
 
 

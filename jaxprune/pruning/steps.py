@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from flax.traverse_util import unflatten_dict
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.calibration import SetKey
 from jaxprune.models import BlockParams, ModelConfig
@@ -75,12 +75,7 @@ def pass_through(
 
 def _persisted(sums: Sums) -> dict[SetKey, dict[str, Any]]:
     """The sums that are saved with a layer."""
-    kept = {
-        (key, site, name): total
-        for key, sites in sums.items()
-        for site, by_name in sites.items()
-        for name, total in by_name.items()
-        if STATISTICS[name].persisted
-    }
+    flat = flatten_dict(dict(sums))
+    kept = {path: total for path, total in flat.items() if STATISTICS[path[-1]].persisted}
     found: dict[SetKey, dict[str, Any]] = unflatten_dict(kept)
     return found

@@ -1,15 +1,17 @@
 """Parameters, masks and a loss → the parameters with the lowest loss on held-out samples."""
 
 import collections
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxprune.devices import replicated
+from jaxprune.devices import hosts, replicated
 from jaxprune.errors import InputError
+from jaxprune.files import read_npz, write_npz
 from jaxprune.models import MaskTree
 from jaxprune.recovery.config import RecoveryFields
 from jaxprune.recovery.steps import Loss, Unit, gradient_of, mean_loss, optimizer, step, tokens_of
@@ -40,18 +42,6 @@ class Fit(NamedTuple):
     epochs: int
 
 
-class Saved(NamedTuple):
-    """The place of the state between two epochs, from which an interrupted fit goes on with the same bits.
-
-    Attributes:
-      read: returns the last state, if any.
-      write: replaces it.
-    """
-
-    read: Callable[[], Mapping[str, np.ndarray] | None]
-    write: Callable[[Mapping[str, np.ndarray]], None]
-
-
 def fit(
     params: Any,
     keep: MaskTree,
@@ -62,7 +52,7 @@ def fit(
     mesh: Mesh,
     show: Callable[[str], None] = lambda text: None,
     stepped: Callable[[], None] = lambda: None,
-    saved: Saved | None = None,
+    saved: Path | None = None,
     stacked: bool = False,
 ) -> Fit:
     """Minimises a loss; the masters with the lowest one on the held-out units are the result.
@@ -76,11 +66,12 @@ def fit(
       seed: of the choice of held-out units and of the order of the others.
       show: receives a line on the loss after each epoch.
       stepped: called after each step.
-      saved: where the state is kept between epochs; None to keep none.
+      saved: file of the state between two epochs, from which an interrupted fit resumes with the same bits; None to
+        keep none.
       stacked: whether the leaves of all layers are stacked, [L, ...].
 
     Raises:
-      InputError: the loss is not finite.
+      InputError: the loss is not finite, or the file of the state is damaged.
     """
     rng = np.random.default_rng(seed)
     held_out, rest = _split(units, fields.held_out, rng)
@@ -95,8 +86,8 @@ def fit(
     if not np.isfinite(first):
         raise InputError(f"{loss.where}the loss of recovery is not finite; an activation overflows")
     best, done = Fit(jax.tree.map(np.array, masters), first, first, 0), 0
-    if saved is not None and (found := saved.read()):
-        (masters, state), best, done = _restored(found, ((masters, state), best, done))
+    if saved is not None and saved.is_file():
+        (masters, state), best, done = _restored(saved, ((masters, state), best, done))
         masters, state = jax.device_put((masters, state), everywhere)
         best, done = Fit(best.params, first, float(best.after), int(best.epochs)), int(done)
     for epoch in range(1, fields.epochs + 1):
@@ -116,8 +107,8 @@ def fit(
         show(f"loss {first:.4f} → {now:.4f}")
         if now < best.after:
             best = Fit(jax.tree.map(np.array, masters), first, now, epoch)
-        if saved is not None:
-            saved.write(_stored(((masters, state), best, epoch)))
+        if saved is not None and hosts.is_first():  # all processes have the same
+            write_npz(saved, _stored(((masters, state), best, epoch)))
     return best
 
 
@@ -158,7 +149,11 @@ def _stored(tree: Any) -> dict[str, np.ndarray]:
     return {str(number): np.asarray(leaf) for number, leaf in enumerate(jax.tree.leaves(tree))}
 
 
-def _restored(leaves: Mapping[str, np.ndarray], like: Any) -> Any:
-    """A tree like another one, from its leaves."""
+def _restored(file: Path, like: Any) -> Any:
+    """A tree like another one, from the file of its leaves."""
+    try:
+        leaves = read_npz(file)
+    except InputError as error:
+        raise InputError(f"{error}; allowed: --overwrite, which starts over") from None
     values = [leaves[str(number)] for number in range(len(leaves))]
     return jax.tree.unflatten(jax.tree.structure(like), values)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from flax.traverse_util import flatten_dict
@@ -13,7 +14,7 @@ from jaxprune.models import BlockParams, ModelConfig, kernel_shapes
 from jaxprune.passes import SAMPLES_PER_DEVICE, CalibrationStates, calibration_states
 from jaxprune.pruning import FinishedLayer
 from jaxprune.recovery.config import RecoveryFields
-from jaxprune.recovery.fit import Fit, Saved
+from jaxprune.recovery.fit import Fit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Task:
       pruned: the result of pruning a layer.
       mesh, dtype, seed, samples_per_device, progress: see `recover`.
       finished: the result of an earlier recovery for a layer, or None.
-      saved: where the state between epochs is kept, if anywhere.
+      saved: see `fit`.
     """
 
     model: Model
@@ -41,7 +42,7 @@ class Task:
     samples_per_device: int = SAMPLES_PER_DEVICE
     progress: bool = True
     finished: Callable[[int], FinishedLayer | None] = lambda layer: None
-    saved: Saved | None = None
+    saved: Path | None = None
 
     @property
     def config(self) -> ModelConfig:

@@ -18,7 +18,7 @@ from jaxprune.devices import device_mesh, given_mesh, hosts
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import local_path, read_json
 from jaxprune.hf import Model, check_model, load
-from jaxprune.ledger import CONFIG, Report
+from jaxprune.ledger import CONFIG, FIT, Report
 from jaxprune.passes import DTYPE, SAMPLES_PER_DEVICE
 from jaxprune.pruning import FinishedLayer, PruneResult, PruningFields, result_of
 from jaxprune.recovery import RecoveryFields, Task, recover_blocks, whole_layers
@@ -26,7 +26,7 @@ from jaxprune.runs.job import Job, write_blocks
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import RecoverConfig
 from jaxprune.runs.pruned_model import pruned_layers
-from jaxprune.runs.recover_smaller import recover_smaller, saved_fit
+from jaxprune.runs.recover_smaller import recover_smaller
 from jaxprune.runs.summary import print_summary
 from jaxprune.schema import check, fields_of
 from jaxprune.shrinking import teacher_of
@@ -87,7 +87,7 @@ def recover_from_config(
             Task(
                 model=model, teacher=model, batches=batches, pruned=pruned_layers(run), fields=fields,
                 mesh=mesh, dtype=config.dtype, seed=config.seed, finished=finished,
-                progress=hosts.is_first(), saved=saved_fit(folder), **chosen,
+                progress=hosts.is_first(), saved=folder / FIT, **chosen,
             )
         ),
         about=lambda: {"pruned": of_run},

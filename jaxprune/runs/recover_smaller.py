@@ -4,17 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jaxprune import ledger
 from jaxprune.calibration import by_kind, by_language, sampled_lines, set_tokens
 from jaxprune.devices import device_mesh, hosts
-from jaxprune.errors import InputError, refusal
-from jaxprune.files import read_json, read_npz, write_npz
+from jaxprune.errors import refusal
+from jaxprune.files import read_json
 from jaxprune.hf import HfWriter, Model, load, origin_of
 from jaxprune.ledger import CONFIG, FIT, Report
 from jaxprune.progress import Clock
-from jaxprune.recovery import Saved, Task, recover_blocks, whole_layers
+from jaxprune.recovery import Task, recover_blocks, whole_layers
 from jaxprune.runs.frame import Chosen, write_run
 from jaxprune.runs.machine import environment
 from jaxprune.runs.outputs import OUTPUTS
@@ -80,7 +78,7 @@ def recover_smaller(
         task = Task(
             model=smaller, teacher=teacher_of(model, smaller), batches=batches,
             pruned=whole_layers(smaller.config), fields=config.recovery, mesh=mesh, dtype=config.dtype,
-            seed=config.seed, progress=hosts.is_first(), saved=saved_fit(folder),
+            seed=config.seed, progress=hosts.is_first(), saved=folder / FIT,
         )  # fmt: skip
         for block in recover_blocks(task):
             if writer:
@@ -109,20 +107,3 @@ def recover_smaller(
     if hosts.is_first():
         print_smaller(report, workdir)
     return report
-
-
-def saved_fit(folder: Path) -> Saved:
-    """A fit's state in the folder of an unfinished run; reading a damaged file is an InputError."""
-    file = folder / FIT
-
-    def read() -> Mapping[str, np.ndarray] | None:
-        try:
-            return read_npz(file) if file.is_file() else None
-        except InputError as error:
-            raise InputError(f"{error}; allowed: --overwrite, which starts over") from None
-
-    def write(state: Mapping[str, np.ndarray]) -> None:
-        if hosts.is_first():  # all processes have the same
-            write_npz(file, state)
-
-    return Saved(read, write)

@@ -9,7 +9,7 @@ import copy
 import itertools
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxprune.errors import refusal
@@ -72,7 +72,7 @@ def always_kept(rules: Mapping[str, Any]) -> set[int]:
         is_special = token["special"] and not _is_reserved(token)
         if is_special or token["content"].isspace():
             kept.add(token["id"])
-    return kept | {i for one in _processors(rules.get("post_processor")) for i in _ids(one)}
+    return kept | {ids[i] for ids, i in _places(rules.get("post_processor"))}
 
 
 def parts_of(rules: Mapping[str, Any]) -> Parts:
@@ -137,8 +137,8 @@ def trimmed(rules: Mapping[str, Any], kept: Sequence[int]) -> dict[str, Any]:
     smaller["added_tokens"] = [
         {**token, "id": new[token["id"]]} for token in rules["added_tokens"] if token["id"] in new
     ]
-    for processor in _processors(smaller.get("post_processor")):
-        _renumber(processor, new)
+    for ids, i in _places(smaller.get("post_processor")):
+        ids[i] = new[ids[i]]
     return smaller | {"truncation": None, "padding": None}  # state of the last call
 
 
@@ -152,16 +152,10 @@ def _processors(processor: Any) -> list[dict[str, Any]]:
     return processor["processors"] if processor["type"] == "Sequence" else [processor]
 
 
-def _ids(processor: Mapping[str, Any]) -> list[int]:
-    if processor["type"] == "TemplateProcessing":
-        return [i for token in processor["special_tokens"].values() for i in token["ids"]]
-    return [processor[name][1] for name in ("sep", "cls") if name in processor]
-
-
-def _renumber(processor: dict[str, Any], new: Mapping[int, int]) -> None:
-    if processor["type"] == "TemplateProcessing":
-        for token in processor["special_tokens"].values():
-            token["ids"] = [new[i] for i in token["ids"]]
-    for name in ("sep", "cls"):
-        if name in processor:
-            processor[name] = [processor[name][0], new[processor[name][1]]]
+def _places(processor: Any) -> Iterator[tuple[list[Any], int]]:
+    """The list and the index of each id."""
+    for one in _processors(processor):
+        if one["type"] == "TemplateProcessing":
+            for token in one["special_tokens"].values():
+                yield from ((token["ids"], i) for i in range(len(token["ids"])))
+        yield from ((one[name], 1) for name in ("sep", "cls") if name in one)

@@ -38,12 +38,10 @@ def unfinished(
     """
     known = {one: _languages(workdir, one) for one in planned}
     for folder, codes in languages.items():
-        of_dense = known[planned[0]].get(folder, [])
-        if not codes or not {*codes} <= {*of_dense}:
-            lacking = " ".join(code for code in codes if code not in of_dense)
+        if lacking := [code for code in codes if code not in known[planned[0]].get(folder, ())]:
             raise InputError(
-                f"{workdir / planned[0].name}: no scores of {folder}{lacking and f' in {lacking}'}; expected those of "
-                "every evaluation, with which all variants are compared"
+                f"{workdir / planned[0].name}: no scores of {folder} in {' '.join(lacking)}; expected those of every "
+                "evaluation, with which all variants are compared"
             )
     return [
         one

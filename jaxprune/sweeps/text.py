@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from jaxprune.errors import listed
 from jaxprune.evaluation.scoring import ALPHA, MEASURES, OverDraws
@@ -212,7 +212,7 @@ def named_cells(task: tables_json.TaskTables) -> list[tuple[str, dict[str, Chang
     return [(row_name(row), _cells(row)) for row in task.rows]
 
 
-def _cells(row: tables_json.CalibrationRow | tables_json.VariantRow) -> dict[str, Changed]:
+def _cells(row: tables_json.CalibrationRow | tables_json.VariantRow | DrawnRow) -> dict[str, Any]:
     """The cells of a row by column, the mean last."""
     mean = {MEAN: row.mean_non_english} if row.mean_non_english else {}
     return {**row.languages, **mean}
@@ -263,16 +263,14 @@ def draw_tables(found: Sequence[DrawnRow]) -> list[TextTable]:
     for title, rows in by_title.items():
         codes = [*dict.fromkeys(code for row in rows for code in row.languages), MEAN]
         scale = 100 if rows[0].task else 1
-        cells = [(row_name(row), {**row.languages, MEAN: row.mean_non_english}) for row in rows]
+        cells = [(row_name(row), _cells(row)) for row in rows]
         show = functools.partial(_drawn, scale=scale)
         tables.append(_table(capitalized(title), codes, [], cells, show))
     return tables
 
 
-def _drawn(cell: OverDraws | None, scale: int) -> str:
+def _drawn(cell: OverDraws, scale: int) -> str:
     """As "+0.45 [−0.10, +1.01], bootstrap [+0.02, +0.90]"."""
-    if cell is None:
-        return NONE
 
     def show(value: float) -> str:
         return signed(scale * value, 2)

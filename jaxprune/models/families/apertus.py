@@ -24,16 +24,12 @@ ROPE: dict[str, Any] = {
     "original_max_position_embeddings": 8192,
 }
 
-DEFAULTS = {
+DEFAULTS = llama.COMMON | {
     "vocab_size": 131072,
-    "hidden_size": 4096,
     "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
     "hidden_act": "xielu",
     "max_position_embeddings": 65536,
     "rms_norm_eps": 1e-5,
-    "tie_word_embeddings": False,
     "attention_bias": False,
 }
 

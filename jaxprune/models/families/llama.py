@@ -15,37 +15,31 @@ from jaxprune.models.layers import ACTIVATIONS, Embed, GatedMLP, Linear, RMSNorm
 from jaxprune.models.positions import Kind, Positions
 from jaxprune.models.rope import parse_rope
 
-_QWEN = {
-    "vocab_size": 151936,
+# Defaults that most of Llama's relatives share.
+COMMON = {
+    "vocab_size": 32000,
     "hidden_size": 4096,
-    "intermediate_size": 22016,
+    "intermediate_size": 11008,
     "num_hidden_layers": 32,
     "num_attention_heads": 32,
-    "num_key_value_heads": 32,
     "hidden_act": "silu",
-    "max_position_embeddings": 32768,
+    "max_position_embeddings": 2048,
     "rms_norm_eps": 1e-6,
     "tie_word_embeddings": False,
+}
+_QWEN = COMMON | {
+    "vocab_size": 151936,
+    "intermediate_size": 22016,
+    "num_key_value_heads": 32,
+    "max_position_embeddings": 32768,
     "use_sliding_window": False,
     "sliding_window": 4096,
     "max_window_layers": 28,
 }
 DEFAULTS = {
-    "llama": {
-        "vocab_size": 32000,
-        "hidden_size": 4096,
-        "intermediate_size": 11008,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "hidden_act": "silu",
-        "max_position_embeddings": 2048,
-        "rms_norm_eps": 1e-6,
-        "tie_word_embeddings": False,
-        "attention_bias": False,
-        "mlp_bias": False,
-    },
+    "llama": COMMON | {"attention_bias": False, "mlp_bias": False},
     "qwen2": _QWEN,
-    "qwen3": {**_QWEN, "head_dim": 128, "attention_bias": False},
+    "qwen3": _QWEN | {"head_dim": 128, "attention_bias": False},
 }
 
 
@@ -97,7 +91,7 @@ def parse_common(
 
 
 class SelfAttention(Attention):
-    """Grouped KV heads with rotary positions; Qwen3 normalises queries and keys head by head."""
+    """Grouped KV heads, rotated if the config has rotary positions; Qwen3 norms queries and keys head by head."""
 
     def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
         self.config = config

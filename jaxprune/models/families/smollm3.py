@@ -10,16 +10,13 @@ from jaxprune.models.config import LayerKind, ModelConfig
 from jaxprune.models.families import llama
 from jaxprune.models.rope import parse_rope
 
-DEFAULTS = {
+DEFAULTS = llama.COMMON | {
     "vocab_size": 128256,
     "hidden_size": 2048,
-    "intermediate_size": 11008,
     "num_hidden_layers": 36,
     "num_attention_heads": 16,
     "num_key_value_heads": 4,
-    "hidden_act": "silu",
     "max_position_embeddings": 32768,
-    "rms_norm_eps": 1e-6,
     "tie_word_embeddings": True,
     "attention_bias": False,
     "mlp_bias": False,

@@ -2,16 +2,15 @@
 
 import math
 
-from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from jaxprune.models.attention_config import parse_full_heads
 from jaxprune.models.attributes import Attributes
-from jaxprune.models.block import Attention, project_heads
 from jaxprune.models.config import ModelConfig
+from jaxprune.models.families import llama
 from jaxprune.models.family import Family, with_biases
-from jaxprune.models.layers import ACTIVATIONS, MLP, Embed, LayerNorm, Linear, sinusoids
-from jaxprune.models.positions import Kind, Positions, at_positions
+from jaxprune.models.layers import ACTIVATIONS, MLP, Embed, LayerNorm, sinusoids
+from jaxprune.models.positions import Positions, at_positions
 
 POSITION_OFFSET = 2
 NORM_EPS = 1e-5  # torch's default: XGLM has no attribute for it
@@ -64,24 +63,6 @@ class SinusoidEmbed(Embed):
         return super().__call__(tokens) + at_positions(table[POSITION_OFFSET:], positions)
 
 
-class SelfAttention(Attention):
-    """Separate query, key and value kernels, all with biases."""
-
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        D = config.d_model
-        self.query, self.key, self.value, self.out = (Linear(D, D, True, rngs) for _ in range(4))
-        self.config = config
-
-    def heads(
-        self, x: Float[Array, "B T D"], positions: Positions | None = None, kind: Kind = None
-    ) -> tuple[Array, Array, Array]:
-        """Queries, keys and values; `positions` have no effect, as the embedding adds them."""
-        q, k, v = (
-            project_heads(w, x, self.config.head_dim) for w in (self.query, self.key, self.value)
-        )
-        return q, k, v
-
-
 TENSORS = {
     "embed/tokens": "embed_tokens.weight",
     **with_biases(
@@ -105,7 +86,7 @@ FAMILY = Family(
     defaults={"xglm": DEFAULTS},
     embed=SinusoidEmbed,
     norm=LayerNorm,
-    attention=SelfAttention,
+    attention=llama.SelfAttention,
     mlp=MLP,
     tensors=TENSORS,
     prefix="model.",
