@@ -1,14 +1,18 @@
-"""Checks of mask trees, as dicts of leaves by path; and the placement of leaves on devices."""
+"""Checks and counts of masks, as dicts of leaves by path; and the placement of leaves on devices."""
 
 from typing import Any, TypeGuard
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array
 
 from jaxprune.errors import InputError, check_equal
 from jaxprune.models import MaskTree, Params, named_leaves
+from jaxprune.pruning.packed import PackedMasks
+
+_IN_TREE = "blocks/"  # before the paths of packed masks
 
 
 def masks_of(params: Params, masks: MaskTree) -> dict[str, Any]:
@@ -66,7 +70,30 @@ def named_masks(masks: MaskTree) -> dict[str, Any]:
     return by_path
 
 
+def shapes_of(masks: MaskTree | PackedMasks) -> dict[str, tuple[int, ...]]:
+    """The shape of each mask by path."""
+    if isinstance(masks, PackedMasks):
+        return {_IN_TREE + path: shape for path, shape in masks.shapes.items()}
+    return {path: mask.shape for path, mask in named_masks(masks).items()}
+
+
+def kept_by_layer(masks: MaskTree | PackedMasks) -> dict[str, np.ndarray]:
+    """The number of kept weights of each mask by layer, int64 [L]; L = 1 for `[in, out]`."""
+    if isinstance(masks, PackedMasks):
+        return {_IN_TREE + path: count for path, count in masks.kept().items()}
+    counts = {
+        path: np.asarray(jnp.sum(mask, axis=(-2, -1), dtype=jnp.int32), np.int64).reshape(-1)
+        for path, mask in named_masks(masks).items()
+    }
+    for path, count in counts.items():
+        first = next(iter(counts))
+        if len(count) != len(counts[first]):
+            raise InputError(
+                f"masks: {path} has {len(count)} layers and {first} has {len(counts[first])}"
+            )
+    return counts
+
+
 def check_same(masks: MaskTree, other: MaskTree) -> None:
     """Rejects masks of different models; names the first path that differs."""
-    ours, theirs = ({p: m.shape for p, m in named_masks(tree).items()} for tree in (masks, other))
-    check_equal("masks", ours, theirs, "masks of the same model")
+    check_equal("masks", shapes_of(masks), shapes_of(other), "masks of the same model")

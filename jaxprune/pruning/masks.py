@@ -6,7 +6,6 @@ True always means kept.
 """
 
 import math
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -20,11 +19,17 @@ from jaxprune.devices import compiled
 from jaxprune.errors import InputError, refusal
 from jaxprune.models import MaskTree, Params, ScoreTree, named_leaves, path_name
 from jaxprune.pruning.drop import Drop, Selection
-from jaxprune.pruning.mask_trees import check_same, cut_by_xla, masks_of, named_masks, placed
+from jaxprune.pruning.mask_trees import (
+    check_same,
+    cut_by_xla,
+    kept_by_layer,
+    masks_of,
+    named_masks,
+    placed,
+    shapes_of,
+)
 from jaxprune.pruning.packed import PackedMasks
 from jaxprune.pruning.shares import Shares
-
-_IN_TREE = "blocks/"  # before the paths of packed masks
 
 
 def __dir__() -> list[str]:
@@ -142,12 +147,8 @@ def density(masks: MaskTree | PackedMasks) -> Shares:
         >>> jp.masks.density({"kernel": np.array([[True, False, False, False]])}).overall
         0.25
     """
-    if isinstance(masks, PackedMasks):
-        shapes = {_IN_TREE + path: shape for path, shape in masks.shapes.items()}
-    else:
-        shapes = {path: mask.shape for path, mask in named_masks(masks).items()}
-    kept = _kept(masks)
-    return _shares(kept, {p: np.full_like(kept[p], math.prod(shapes[p][-2:])) for p in kept})
+    kept, shapes = kept_by_layer(masks), shapes_of(masks)
+    return Shares.of(kept, {p: np.full_like(kept[p], math.prod(shapes[p][-2:])) for p in kept})
 
 
 def overlap(masks: MaskTree | PackedMasks, other: MaskTree | PackedMasks) -> Shares:
@@ -170,9 +171,11 @@ def overlap(masks: MaskTree | PackedMasks, other: MaskTree | PackedMasks) -> Sha
     trees = [given for given in (masks, other) if not isinstance(given, PackedMasks)]
     if packed and trees:
         raise InputError("masks: one is packed, the other is not; allowed: both or neither")
-    both = _kept(packed[0].intersect(packed[1]) if packed else intersect(trees[0], trees[1]))
-    ours, theirs = _kept(masks), _kept(other)
-    return _shares(both, {path: ours[path] + theirs[path] - both[path] for path in both})
+    both = kept_by_layer(
+        packed[0].intersect(packed[1]) if packed else intersect(trees[0], trees[1])
+    )
+    ours, theirs = kept_by_layer(masks), kept_by_layer(other)
+    return Shares.of(both, {path: ours[path] + theirs[path] - both[path] for path in both})
 
 
 def apply(params: Params, masks: MaskTree) -> Params:
@@ -296,34 +299,3 @@ def unpack(packed: PackedMasks) -> MaskTree:
     if not isinstance(packed, PackedMasks):
         raise refusal("packed", packed, "PackedMasks, as pack returns")
     return {"blocks": unflatten_dict(packed.unpack(), sep="/")}
-
-
-def _kept(masks: MaskTree | PackedMasks) -> dict[str, np.ndarray]:
-    """Number of kept weights of every leaf by layer, int64 [L]; L = 1 for `[in, out]`."""
-    if isinstance(masks, PackedMasks):
-        return {_IN_TREE + path: count for path, count in masks.kept().items()}
-    counts = {
-        path: np.asarray(jnp.sum(mask, axis=(-2, -1), dtype=jnp.int32), np.int64).reshape(-1)
-        for path, mask in named_masks(masks).items()
-    }
-    for path, count in counts.items():
-        first = next(iter(counts))
-        if len(count) != len(counts[first]):
-            raise InputError(
-                f"masks: {path} has {len(count)} layers and {first} has {len(counts[first])}"
-            )
-    return counts
-
-
-def _shares(part: Mapping[str, np.ndarray], whole: Mapping[str, np.ndarray]) -> Shares:
-    """Quotients of counts per leaf and layer; 1 for 0/0."""
-
-    def share(part: np.ndarray, whole: np.ndarray) -> float:
-        return float(part.sum() / whole.sum()) if whole.sum() else 1.0
-
-    parts, wholes = (np.array(list(c.values()), ndmin=2) for c in (part, whole))  # [leaves, L]
-    return Shares(
-        leaves={path: share(part[path], whole[path]) for path in part},
-        layers=tuple(share(p, w) for p, w in zip(parts.T, wholes.T, strict=True)),
-        overall=share(parts, wholes),
-    )

@@ -1,6 +1,9 @@
 """Shares of the weights of a mask tree, which `masks.density` and `masks.overlap` return."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from jaxprune.charts import Chart, Line, line_chart
 from jaxprune.tables import Shown, TextTable, percent
@@ -19,6 +22,20 @@ class Shares(Shown):
     leaves: dict[str, float]
     layers: tuple[float, ...]
     overall: float
+
+    @classmethod
+    def of(cls, part: Mapping[str, np.ndarray], whole: Mapping[str, np.ndarray]) -> "Shares":
+        """Quotients of counts by path, each [L]; 1 for 0/0."""
+
+        def share(part: np.ndarray, whole: np.ndarray) -> float:
+            return float(part.sum() / whole.sum()) if whole.sum() else 1.0
+
+        parts, wholes = (np.array(list(c.values()), ndmin=2) for c in (part, whole))  # [paths, L]
+        return cls(
+            leaves={path: share(part[path], whole[path]) for path in part},
+            layers=tuple(share(p, w) for p, w in zip(parts.T, wholes.T, strict=True)),
+            overall=share(parts, wholes),
+        )
 
     def plot(self) -> Chart:
         """The share of each layer, in percent."""
