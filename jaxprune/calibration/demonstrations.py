@@ -81,7 +81,7 @@ def demonstrations(
         `texts.code_samples`.
       lines: range of the sentences to use, as "0-299": counted from 0, the last one included; by default all.
       draw: one of n disjoint parts of these lines, as "2/5". Documents stay whole, as `index.tsv` in the folder names
-        them, otherwise runs of ten lines. Files of code are divided too. `seed` shuffles within a draw.
+        them, otherwise runs of ten lines. Files of code are divided too, by `seed`, which shuffles text within a draw.
       tokens: "all", or for kinds with two languages "source" or "target": statistics measure only the tokens of the
         sentences in this language, with its name and the end mark; all tokens are read.
 

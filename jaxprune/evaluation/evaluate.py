@@ -56,8 +56,8 @@ def evaluate_from_config(
       The results by folder.
 
     Raises:
-      InputError: config, model or data do not fit; a folder has the scores of another evaluation; processes have
-        different jobs.
+      InputError: config, model or data do not fit; another job writes to the workdir; a folder has the scores of
+        another evaluation; processes have different jobs.
     """
     fields = config.evaluation
     codes = fields.languages.split(",") if fields.languages else None

@@ -5,10 +5,9 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from jaxprune.errors import InputError
-from jaxprune.files import read_json, sealed, write_json, write_text
+from jaxprune.files import sealed, write_json, write_text
 from jaxprune.hf.fingerprint import Fingerprint, files_in
 from jaxprune.hf.hub import BESIDE, CONFIG_FILES
 from jaxprune.hf.model import Model, check_model
@@ -65,16 +64,15 @@ class HfWriter:
                 write_text(self._unfinished / name, content)
         config = self._unfinished / "config.json"
         raw = json.loads(config.read_bytes())
-        if (exported := family_of(self._model.config).exported(raw)) != raw:
+        exported = family_of(self._model.config).exported(raw)
+        # of a multimodal model's text part, or of the whole model before `Model.replace`
+        dtypes = dict.fromkeys(("dtype", "torch_dtype"), self._model.dtype)
+        exported |= {name: dtypes[name] for name in dtypes.keys() & exported.keys()}
+        if exported != raw:
             write_json(config, exported)
         if card:  # its text has the sizes of the finished files
             write_text(self._unfinished / sealed.CARD, sealed.signed(""))
         sealed.finish(self._folder)
-
-
-def in_dtype(config: Mapping[str, Any], dtype: str) -> dict[str, Any]:
-    """A config.json for weights of this dtype."""
-    return {**config, **{name: dtype for name in ("dtype", "torch_dtype") if name in config}}
 
 
 def exported_beside(model: Model) -> Mapping[str, str]:
@@ -115,9 +113,7 @@ def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bo
     check("folder", folder, PATH)
     written = model.replace(params)
     folder = Path(folder).expanduser().absolute()
-    exported = family_of(model.config).exported(read_json(model.folder / "config.json"))
-    raw = in_dtype(exported, written.dtype)
-    writer = HfWriter(written, folder, overwrite, {"config.json": json.dumps(raw, indent=2) + "\n"})
+    writer = HfWriter(written, folder, overwrite)
     try:
         writer.copy_unpruned()
         for layer in range(model.config.n_layers):

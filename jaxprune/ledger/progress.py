@@ -40,7 +40,8 @@ def unfinished_run(
       overwrite: discard an unfinished run.
 
     Raises:
-      InputError: another run writes to the folder, or an unfinished run has another identity (names the difference).
+      InputError: another run writes to the folder, an unfinished run has another identity (names the difference), or
+        a folder in `progress/` is not of a run.
     """
     folder = workdir / PROGRESS
     with contextlib.ExitStack() as stack:
@@ -63,11 +64,12 @@ def _begin(
     folder = workdir / PROGRESS
     before = None if overwrite else begun_with(workdir)
     if before is None:
-        names = () if (folder / _RUN).exists() else (*outputs, REPORT, CONFIG)
-        if others := [name for name in names if (folder / name).exists()]:
-            raise InputError(
-                f"--workdir: {folder / others[0]} is not of an unfinished run; allowed: a workdir without it"
-            )
+        for name in () if (folder / _RUN).exists() else outputs:
+            if (folder / name).exists():
+                raise InputError(
+                    f"--workdir: {folder / name} is not of an unfinished run; allowed: a workdir without it"
+                )
+        _clear_outputs(folder, outputs)
         _clear_layers(folder)
         write_json(folder / _RUN, {**begun, "sha256": content_digest(begun)})
     elif differs := difference(before.get("identity", {}), begun["identity"]):
@@ -82,15 +84,14 @@ def _leave(folder: Path, outputs: Iterable[str], *, is_complete: bool) -> None:
     _clear_outputs(folder, outputs)
     if not is_complete and (any(folder.glob(_LAYERS)) or (folder / FIT).is_file()):
         return
-    for name in (REPORT, CONFIG):
-        (folder / name).unlink(missing_ok=True)
-    _clear_layers(folder)  # last, as run.json shows that the others are of a run
+    _clear_layers(folder)
 
 
 def _clear_layers(folder: Path) -> None:
-    """Removes the record of an unfinished run and its layers."""
-    files = (folder / name for name in (_RUN, _MEASURED, FIT, "fit.new"))
-    for file in (*files, *folder.glob(_LAYERS), *folder.glob("layer_*.new")):
+    """Removes the layers of an unfinished run and, last, its record, which shows that the others are of a run."""
+    names = (_MEASURED, FIT, "fit.new", REPORT, CONFIG)
+    layers = (*folder.glob(_LAYERS), *folder.glob("layer_*.new"))
+    for file in (*layers, *(folder / name for name in (*names, _RUN))):
         file.unlink(missing_ok=True)
 
 

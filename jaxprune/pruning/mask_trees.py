@@ -80,11 +80,12 @@ def shapes_of(masks: MaskTree | PackedMasks) -> dict[str, tuple[int, ...]]:
 def kept_by_layer(masks: MaskTree | PackedMasks) -> dict[str, np.ndarray]:
     """The number of kept weights of each mask by layer, int64 [L]; L = 1 for `[in, out]`."""
     if isinstance(masks, PackedMasks):
-        return {_IN_TREE + path: count for path, count in masks.kept().items()}
-    counts = {
-        path: np.asarray(jnp.sum(mask, axis=(-2, -1), dtype=jnp.int32), np.int64).reshape(-1)
-        for path, mask in named_masks(masks).items()
-    }
+        counts = {_IN_TREE + path: count.reshape(-1) for path, count in masks.kept().items()}
+    else:
+        counts = {
+            path: np.asarray(jnp.sum(mask, axis=(-2, -1), dtype=jnp.int32), np.int64).reshape(-1)
+            for path, mask in named_masks(masks).items()
+        }
     for path, count in counts.items():
         first = next(iter(counts))
         if len(count) != len(counts[first]):

@@ -78,7 +78,8 @@ class PackedMasks:
 
     def kept(self) -> dict[str, Int[np.ndarray, "*layers"]]:
         """The number of kept weights by kernel path."""
-        return {p: np.bitwise_count(bits).sum(-1, dtype=np.int64) for p, bits in self.bits.items()}
+        counts = {path: np.bitwise_count(bits) for path, bits in self.bits.items()}
+        return {path: np.asarray(n.sum(-1, dtype=np.int64)) for path, n in counts.items()}
 
     # Conversions for files.
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from jaxprune.errors import InputError
 from jaxprune.files import read_json
-from jaxprune.hf import Model, in_dtype
+from jaxprune.hf import Model
 from jaxprune.models import ModelConfig, family_of, parsed
 from jaxprune.shrinking import token_ids
 
@@ -29,7 +29,7 @@ def configs_of(
     for name in token_ids.CONFIGS:
         if raw := read_json(model.folder / name):
             files[name] = token_ids.with_new_ids(name, raw, new_ids) if new_ids else raw
-    config = in_dtype(family_of(model.config).exported(files["config.json"]), model.dtype)
+    config = family_of(model.config).exported(files["config.json"])
     if new_ids:
         config = {**config, "vocab_size": smaller.vocab_size}
     if smaller.d_ff < model.config.d_ff:

@@ -27,18 +27,18 @@ def texts_by_language(
     """
     cut = [_cut(place) for place in places.split(",")]
     folders = [(_folder(field, folder), lines) for folder, lines in cut]
-    codes = languages or [code for code in _files(folders[0][0]) if code in LANGUAGES]
+    codes = languages or [code for code in _codes(folders[0][0]) if code in LANGUAGES]
     if not codes:
         raise InputError(f"{field}: {folders[0][0]} has no <language>.txt or .jsonl")
     texts: dict[str, list[str]] = {}
     for code in codes:
         texts[code] = []
         for folder, lines in folders:
-            if (file := _files(folder).get(code)) is not None:
+            if (file := _file(field, folder, code)) is not None:
                 chosen = lines_of(_rows(file), lines, field, file)
                 texts[code] += [text for row in chosen for text in row if text.strip()]
         if not texts[code]:
-            there = sorted({found for folder, _ in folders for found in _files(folder)})
+            there = sorted({found for folder, _ in folders for found in _codes(folder)})
             raise InputError(f"{field}: no texts of {code!r}; there are {listed(there, ' ')}")
     return texts
 
@@ -56,16 +56,19 @@ def _folder(field: str, name: str) -> Path:
     return folder
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    files: dict[str, Path] = {}
-    for file in sorted(folder.iterdir()):
-        if file.suffix in _SUFFIXES:
-            if other := files.get(file.stem):
-                raise InputError(
-                    f"{folder}: contains {other.name} and {file.name}; allowed: one of them"
-                )
-            files[file.stem] = file
-    return files
+def _codes(folder: Path) -> list[str]:
+    """The names of the files of texts."""
+    return sorted({file.stem for file in folder.iterdir() if file.suffix in _SUFFIXES})
+
+
+def _file(field: str, folder: Path, code: str) -> Path | None:
+    """The file of a language; rejects two of them."""
+    found = [file for suffix in _SUFFIXES if (file := folder / f"{code}{suffix}").exists()]
+    if len(found) > 1:
+        raise InputError(
+            f"{field}: {folder} contains {code}.txt and {code}.jsonl; allowed: one of them"
+        )
+    return found[0] if found else None
 
 
 def _rows(file: Path) -> list[list[str]]:

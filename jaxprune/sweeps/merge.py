@@ -20,7 +20,7 @@ def merge(parts: Sequence[Path], workdir: Path) -> SweepTables:
 
     Args:
       parts: workdirs of one sweep, which stay as they are.
-      workdir: of the same sweep, or a new folder. What it has is kept.
+      workdir: of the same sweep, or a new folder. What it has is kept, but scores of fewer languages than a part has.
 
     Returns:
       The contents of its tables.json.
@@ -52,12 +52,14 @@ def _check_same(one: Path, other: Path) -> None:
 
 
 def _merge_one(part: Path, workdir: Path) -> None:
-    """Copies what a workdir lacks."""
+    """Copies variants and scores that a workdir lacks, and scores of more languages than it has."""
     for folder in sorted(path.parent for path in part.glob("*/*/metrics.json")):
         _copy_variant(folder.parent, workdir / folder.parent.name)
         target = workdir / folder.relative_to(part)
         if _languages(target) < _languages(folder):  # made before languages were added
-            shutil.rmtree(target, ignore_errors=True)
+            sealed.check_whole(folder)
+            sealed.check_replaceable(target, overwrite=True)
+            sealed.remove(target)
         _copy(folder, target)
     for folder in sorted((part / STATS).glob("*")):
         _copy(folder, workdir / STATS / folder.name)

@@ -187,16 +187,17 @@ class Runner:
             return
         if variant.sparsity is not None:
             model = pruned_model(model, folder)
-        evaluation.clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
         scorer = evaluation.scorer_of(model, config)
         workload, score = self.workload.of(missing), None
         about = evaluation.facts(config, model) | {"variant": variant.name}
         if self._steering and variant.calibration == LRP2:
             steering = Steering(config, scorer, self._steering, folder)
             score, about = steering.scores, about | {"layers": steering.pairs}
-        evaluation.evaluate_all(
-            scorer, workload, config, folder, about, score=score, new_tokens=NEW_TOKENS
-        )
+        with ledger.locked(folder):
+            evaluation.clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
+            evaluation.evaluate_all(
+                scorer, workload, config, folder, about, score=score, new_tokens=NEW_TOKENS
+            )
 
     def _is_pruned(self, variant: Variant) -> bool:
         """Whether its run is complete, if it needs one. A broken report counts as none; the next run reports it."""

@@ -183,6 +183,8 @@ def test_density_and_overlap_count(a, b):
         assert overlap.layers[layer] == iou([(x[layer], y[layer]) for x, y in pairs])
     packed = masks.pack(a), masks.pack(b)
     assert (masks.density(packed[0]), masks.overlap(*packed)) == (density, overlap)
+    one = jax.tree.map(lambda leaf: leaf[0], a)
+    assert masks.density(masks.pack(one)) == masks.density(one)
 
 
 def test_shares_of_one_block_of_nothing_and_of_unequal_depths():

@@ -14,7 +14,7 @@ from kills import Killed, killed_after
 
 import jaxprune as jp
 from jaxprune import ledger
-from jaxprune.files import read_json, sealed
+from jaxprune.files import read_json, sealed, write_json
 from jaxprune.ledger import check_workdir, file_faults, publish
 from jaxprune.pruning import loop
 from jaxprune.runs import OUTPUTS
@@ -231,6 +231,22 @@ def test_what_others_put_into_progress_stays(place):
         ):
             prune_from_config(with_figures(place), place / "other", overwrite=overwrite)
     assert (place / "other" / "progress" / "figures" / "week1.png").read_text() == "mine"
+
+
+def test_an_unfinished_run_is_replaced_after_a_kill_at_any_step(tmp_path, monkeypatch):
+    real = Path.unlink
+    for last in itertools.count():
+        workdir = tmp_path / f"{last}"
+        (workdir / "progress" / "figures").mkdir(parents=True)
+        (workdir / "progress" / "layer_00000.npz").touch()
+        write_json(workdir / "progress" / "run.json", {"identity": {"a": 1}})
+        with monkeypatch.context() as patch, contextlib.suppress(Killed):
+            patch.setattr(Path, "unlink", killed_after(iter(range(last)), real))
+            with ledger.unfinished_run(workdir, {"a": 2}, {}, OUTPUTS, overwrite=True):
+                break
+        with ledger.unfinished_run(workdir, {"a": 2}, {}, OUTPUTS, overwrite=True) as progress:
+            assert {file.name for file in progress.iterdir()} <= {"run.json", "lock"}
+    assert last > 2
 
 
 def test_a_model_that_changes_while_it_is_read(place, monkeypatch):

@@ -211,6 +211,11 @@ def test_merged_scores_are_replaced_by_those_of_more_languages(alone, shares, tm
     (folder / "metrics.json").write_text(json.dumps(told))
     sealed.seal(folder)
     assert merge(parts, merged).missing == (folder.parent.name,)
+    target = merged / folder.relative_to(parts[1])
+    (target / "notes").write_text("mine")
+    with pytest.raises(InputError, match="perplexity/notes exists and was not written by jaxprune"):
+        merge([parts[0], shares / "1"], merged)
+    (target / "notes").unlink()
     assert merge([parts[0], shares / "1"], merged).missing is None
     assert contents(merged) == contents(alone[0])
 
