@@ -97,10 +97,9 @@ def compare(runs: Mapping[str, PackedMasks], sites: Mapping[str, str]) -> MaskOv
     both = np.zeros((len(runs), len(runs), layers, len(SITES)), np.int64)
     size = np.zeros((layers, len(SITES)), np.int64)
     for path, shape in shapes.items():
-        site = SITES.index(sites[path])
-        size[:, site] += np.prod(shape[1:], dtype=np.int64)
-        bits = [run.bits[path] for run in runs.values()]
-        for a, ours in enumerate(bits):
-            for b, theirs in enumerate(bits):
-                both[a, b, :, site] += np.bitwise_count(ours & theirs).sum(-1, dtype=np.int64)
+        size[:, SITES.index(sites[path])] += np.prod(shape[1:], dtype=np.int64)
+    for a, ours in enumerate(runs.values()):
+        for b, theirs in enumerate(runs.values()):
+            for path, count in ours.intersect(theirs).kept().items():
+                both[a, b, :, SITES.index(sites[path])] += count
     return MaskOverlap(tuple(runs), both, size)

@@ -66,8 +66,7 @@ class HfWriter:
         raw = json.loads(config.read_bytes())
         exported = family_of(self._model.config).exported(raw)
         # of a multimodal model's text part, or of the whole model before `Model.replace`
-        dtypes = dict.fromkeys(("dtype", "torch_dtype"), self._model.dtype)
-        exported |= {name: dtypes[name] for name in dtypes.keys() & exported.keys()}
+        exported |= {n: self._model.dtype for n in ("dtype", "torch_dtype") if n in exported}
         if exported != raw:
             write_json(config, exported)
         if card:  # its text has the sizes of the finished files

@@ -2,8 +2,8 @@
 
 The record has the content of the model's files and of the files that are copied into the Hugging Face folder, such as
 the tokenizer; the tokens of the calibration set, not the paths of its texts; the relevant fields of the config; the
-package's numerical code; the versions and settings of the libraries that compute. Devices and hosts
-are in it only if the order of sums depends on them; free memory and reports are not in it.
+package's numerical code; the versions and settings of the libraries that compute. Devices and hosts are in
+it only if the order of sums depends on them; free memory and reports are not in it.
 """
 
 import hashlib

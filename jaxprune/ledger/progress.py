@@ -49,7 +49,6 @@ def unfinished_run(
             stack.enter_context(locked(workdir))
             begun = {"identity": identity, **chosen}
             _begin(workdir, begun, outputs, overwrite)
-            _clear_outputs(folder, outputs)
             stack.push(lambda error, *_: _leave(folder, outputs, is_complete=error is None))
         hosts.wait("progress")
         if hosts.any_of(not (folder / _RUN).is_file()):
@@ -60,23 +59,23 @@ def unfinished_run(
 def _begin(
     workdir: Path, begun: Mapping[str, Any], outputs: Iterable[str], overwrite: bool
 ) -> None:
-    """Checks that an unfinished run has this identity, or writes run.json of a new one."""
+    """Checks that an unfinished run has this identity, or writes run.json of a new one; removes unfinished outputs."""
     folder = workdir / PROGRESS
     before = None if overwrite else begun_with(workdir)
-    if before is None:
-        for name in () if (folder / _RUN).exists() else outputs:
-            if (folder / name).exists():
-                raise InputError(
-                    f"--workdir: {folder / name} is not of an unfinished run; allowed: a workdir without it"
-                )
-        _clear_outputs(folder, outputs)
-        _clear_layers(folder)
-        write_json(folder / _RUN, {**begun, "sha256": content_digest(begun)})
-    elif differs := difference(before.get("identity", {}), begun["identity"]):
+    if before and (differs := difference(before.get("identity", {}), begun["identity"])):
         raise InputError(
             f"--workdir: {workdir} contains an unfinished run with {differs}; "
             "allowed: the same command, --overwrite (starts over), or another folder"
         )
+    others = [name for name in outputs if (folder / name).exists()]
+    if others and not (folder / _RUN).exists():
+        raise InputError(
+            f"--workdir: {folder / others[0]} is not of an unfinished run; allowed: a workdir without it"
+        )
+    _clear_outputs(folder, outputs)
+    if before is None:
+        _clear_layers(folder)
+        write_json(folder / _RUN, {**begun, "sha256": content_digest(begun)})
 
 
 def _leave(folder: Path, outputs: Iterable[str], *, is_complete: bool) -> None:

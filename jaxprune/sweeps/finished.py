@@ -1,6 +1,6 @@
-"""The folders of a sweep → the languages in which it evaluates, and the variants that are not finished."""
+"""The folders of a sweep → the variants that are not finished."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from jaxprune.config import Config
@@ -13,7 +13,34 @@ from jaxprune.sweeps.plan import Variant
 from jaxprune.sweeps.sweep_json import begun_sweep
 
 
-def evaluated(config: Config, workdir: Path) -> dict[str, list[str]]:
+def unfinished(planned: Sequence[Variant], config: Config, workdir: Path) -> list[Variant]:
+    """The variants that lack scores in one of their languages of the config; rejects a dense model that does.
+
+    Args:
+      planned: all variants, the dense model first.
+      config: of the sweep.
+      workdir: with sweep.json.
+    """
+    known, evaluated = (
+        {one: _languages(workdir, one) for one in planned},
+        _evaluated(config, workdir),
+    )
+    for folder, codes in evaluated.items():
+        if lacking := [code for code in codes if code not in known[planned[0]].get(folder, ())]:
+            raise InputError(
+                f"{workdir / planned[0].name}: no scores of {folder} in {' '.join(lacking)}; expected those of every "
+                "evaluation, with which all variants are compared"
+            )
+    own = config.sweep.evaluate == "own"
+    return [
+        one
+        for one in planned
+        for wanted in [plan.jobs_of(one, evaluated, own=own)]
+        if any({*codes} - {*known[one].get(folder, ())} for folder, codes in wanted.items())
+    ]
+
+
+def _evaluated(config: Config, workdir: Path) -> dict[str, list[str]]:
     """The languages of the config in which the dense model is evaluated, by folder of scores, from sweep.json."""
     fields, digests = config.evaluation, begun_sweep(workdir)["digests"]
     texts = {PERPLEXITY: fields.perplexity, TRANSLATION: fields.translation}
@@ -21,34 +48,6 @@ def evaluated(config: Config, workdir: Path) -> dict[str, list[str]]:
         folder: [c for c in plan.evaluation_languages(config) if f"{folder} {c}" in digests]
         for folder in (*plan.task_names(config), *(name for name, text in texts.items() if text))
     }
-
-
-def unfinished(
-    planned: Sequence[Variant], languages: Mapping[str, Sequence[str]], workdir: Path, *, own: bool
-) -> list[Variant]:
-    """The variants that lack scores in one of their languages.
-
-    Args:
-      planned: all variants, the dense model first.
-      languages: the result of `evaluated`.
-      own: as in `plan.jobs_of`.
-
-    Raises:
-      InputError: the dense model lacks scores.
-    """
-    known = {one: _languages(workdir, one) for one in planned}
-    for folder, codes in languages.items():
-        if lacking := [code for code in codes if code not in known[planned[0]].get(folder, ())]:
-            raise InputError(
-                f"{workdir / planned[0].name}: no scores of {folder} in {' '.join(lacking)}; expected those of every "
-                "evaluation, with which all variants are compared"
-            )
-    return [
-        one
-        for one in planned
-        for wanted in [plan.jobs_of(one, languages, own=own)]
-        if any({*codes} - {*known[one].get(folder, ())} for folder, codes in wanted.items())
-    ]
 
 
 def _languages(workdir: Path, variant: Variant) -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ from jaxprune.evaluation.scoring import ALPHA, MEASURES, PERPLEXITY, Scored, hol
 from jaxprune.evaluation.translation import TranslationResult
 from jaxprune.ledger import read_report
 from jaxprune.sweeps import plan, tables_json
-from jaxprune.sweeps.finished import evaluated, unfinished
+from jaxprune.sweeps.finished import unfinished
 from jaxprune.sweeps.over_draws import Runs, drawn_rows
 from jaxprune.sweeps.plan import DENSE, Variant
 
@@ -34,8 +34,7 @@ def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
       InputError: no scores of the dense model; as `open_run` and `comparison_of`.
     """
     planned = plan.variants(config)
-    codes, own = plan.evaluation_languages(config), config.sweep.evaluate == "own"
-    missing = unfinished(planned, evaluated(config, workdir), workdir, own=own)
+    missing, codes = unfinished(planned, config, workdir), plan.evaluation_languages(config)
     runs = {
         variant: comparison.open_run(workdir / variant.name).within(codes)
         for variant in planned

@@ -156,9 +156,8 @@ def ratio_interval(
     differences = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     if len(differences) < 2:
         return None
-    reach = scipy.special.stdtrit(len(differences) - 1, (1 + CONFIDENCE) / 2) * differences.std(
-        ddof=1
-    )
+    most = scipy.special.stdtrit(len(differences) - 1, (1 + CONFIDENCE) / 2)
+    reach = most * differences.std(ddof=1)
     reach /= len(differences) ** 0.5
     low, high = np.exp(np.clip(differences.mean() + np.array([-reach, reach]), -700, 700))
     return float(low), float(high)
