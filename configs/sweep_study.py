@@ -37,6 +37,10 @@ PARTS: dict[str, dict[str, str | int]] = {
         "sweep.calibrations": "dense,monolingual,translation",
         "sweep.draws": 2, "pruning.criterion": "sparsegpt",
     },
+    "owl": {
+        "sweep.calibrations": "dense,monolingual,translation",
+        "sweep.draws": 2, "pruning.criterion": "sparsegpt", "pruning.allocation": "owl",
+    },
 }  # fmt: skip
 
 

@@ -65,7 +65,14 @@ def test_texts_are_the_first_lines_of_both_in_runs_of_ten(data):
 
 @pytest.mark.parametrize(
     ("part", "models"),
-    [("translation", 96), ("languages", 24), ("code", 18), ("highest", 32), ("sparsegpt", 16)],
+    [
+        ("translation", 96),
+        ("languages", 24),
+        ("code", 18),
+        ("highest", 32),
+        ("sparsegpt", 16),
+        ("owl", 16),
+    ],
 )
 def test_every_part_is_a_sweep_of_as_many_models_as_planned(part, models, data):
     config = validate(STUDY["get_config"](f"{part},nano/bloom,{data}"), prunes=False)
