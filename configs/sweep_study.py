@@ -37,11 +37,8 @@ PARTS: dict[str, dict[str, str | int]] = {
         "sweep.calibrations": "dense,monolingual,translation",
         "sweep.draws": 2, "pruning.criterion": "sparsegpt",
     },
-    "owl": {
-        "sweep.calibrations": "dense,monolingual,translation",
-        "sweep.draws": 2, "pruning.criterion": "sparsegpt", "pruning.allocation": "owl",
-    },
 }  # fmt: skip
+PARTS["owl"] = PARTS["sparsegpt"] | {"pruning.allocation": "owl"}
 
 
 def get_config(argument: str | None = None) -> ConfigDict:

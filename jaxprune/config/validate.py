@@ -86,23 +86,22 @@ def validate(config: "ConfigDict", *, prunes: bool = True) -> Config:
       prunes: whether the run prunes; only then is `calibration` checked against the criterion.
 
     Raises:
-      InputError: a field that is unknown, missing or out of range, or fields that contradict each
+      InputError: a field that is unknown or out of range, or fields that contradict each
         other. One line with the field, its value and the rule.
     """
     return config_of(flatten_dict(config.to_dict(), sep="."), prunes=prunes)
 
 
 def config_of(given: Mapping[str, object], *, prunes: bool) -> Config:
-    """`validate` for values by path, such as `calibration.kind`."""
+    """`validate` for values by path, such as `calibration.kind`; the others are defaults."""
     # as JSON has no numbers of numpy
     given = {path: v.item() if isinstance(v, np.generic) else v for path, v in given.items()}
     for path in given:
         if path not in FIELDS:
             raise unknown_field(path)
-    for path in FIELDS:
-        if path not in given:
-            raise InputError(f"{path}: missing; begin with jaxprune.config.base_config()")
-        check(path, given[path], FIELDS[path])
+    given = {path: field.default for path, field in FIELDS.items()} | given
+    for path, field in FIELDS.items():
+        check(path, given[path], field)
         for name in str(given[path]).split(","):
             if why := unusable(name):
                 raise InputError(f"{path}: got {name!r}, {why}")

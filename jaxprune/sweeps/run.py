@@ -67,8 +67,7 @@ def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepTa
             check_read(path, "sweep")
         if isinstance(value, list | tuple):
             given[path] = ",".join(map(str, value))
-    defaults = {path: field.default for path, field in FIELDS.items()}
-    config = config_of(defaults | given, prunes=False)
+    config = config_of(given, prunes=False)
     folder = Path(workdir).expanduser()
     return sweep_from_config(config, folder) or rebuild(folder)
 

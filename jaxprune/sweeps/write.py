@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from jaxprune.config import FIELDS, Config, config_of
+from jaxprune.config import Config, config_of
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import to_json, write_json, write_text
 from jaxprune.html_report import write_page
@@ -31,8 +31,7 @@ def rebuild(workdir: Path) -> tables_json.SweepTables:
     Raises:
       InputError: scores of the dense model are missing, or a file is damaged.
     """
-    defaults = {path: field.default for path, field in FIELDS.items()}
-    config = config_of(defaults | begun_sweep(workdir)["config"], prunes=False)
+    config = config_of(begun_sweep(workdir)["config"], prunes=False)
     return write_tables_and_page(config, workdir)
 
 
