@@ -104,7 +104,7 @@ def test_collected_scores_give_the_figures_of_the_sweep(data, tmp_path, monkeypa
     monkeypatch.setattr(study_scores, "STUDY", tmp_path)
     monkeypatch.setattr(study_scores, "MODELS", tmp_path / "models.json")
     study_scores.collect(tmp_path)
-    scores = study_scores.Scores(tmp_path / "languages.npz")
+    scores = study_scores.Scores(study_scores.read_arrays(tmp_path / "languages.npz"))
     rest = [f"monolingual-{code}-0.5-draw{draw}" for code in ("fr", "sw") for draw in (1, 2)]
     assert scores.models == ["dense", *rest[:3]], "one model is unfinished"
     for name in scores.models:
@@ -129,5 +129,8 @@ def test_collected_scores_give_the_figures_of_the_sweep(data, tmp_path, monkeypa
     for name in rest[:2]:
         shutil.rmtree(tmp_path / "languages-1" / name)
     study_scores.collect(tmp_path)
-    assert study_scores.Scores(tmp_path / "languages.npz").models == scores.models
+    assert (
+        study_scores.Scores(study_scores.read_arrays(tmp_path / "languages.npz")).models
+        == scores.models
+    )
     assert [*json.loads(study_scores.MODELS.read_text())["languages"]] == scores.models

@@ -7,7 +7,7 @@ python docs/figures/study.py
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ import study_hypotheses as hypotheses
 import study_pictures
 import study_statistics as statistics
 from cells import with_table
-from study_scores import MODELS, PARTS, STUDY, Scores
+from study_scores import MODELS, PARTS, STUDY, Scores, read_arrays
 
 from jaxprune.charts import write_png
 from jaxprune.evaluation.scoring import PERPLEXITY
@@ -33,7 +33,6 @@ PAGES = (PAGE, FIGURES.parent / "guide" / "choose.md", FIGURES.parents[1] / "REA
 CELLS = STUDY / "cells.csv"
 # A number in the prose of a page, after a comment with its name.
 NUMBER = re.compile(r"(<!--n ([^>]+)-->).*?(?=<!--/-->)")
-MISSING = "not measured yet"
 CODER = "code"
 
 
@@ -55,8 +54,8 @@ class Cell(NamedTuple):
 
 
 def read_parts() -> dict[str, Scores]:
-    """The parts that have scores."""
-    return {part: Scores(file) for part in PARTS if (file := STUDY / f"{part}.npz").is_file()}
+    """The scores of all parts."""
+    return {part: Scores(read_arrays(STUDY / f"{part}.npz")) for part in PARTS}
 
 
 def cells(parts: Mapping[str, Scores]) -> Iterator[Cell]:
@@ -100,47 +99,39 @@ def cells_csv(parts: Mapping[str, Scores]) -> str:
 
 def hypothesis_table(parts: Mapping[str, Scores]) -> str:
     """A row for each test of the protocol."""
-    tests = hypotheses.all_tests(parts)
-    found = {one.test: one for one in statistics.results(tests)}
-    rows = []
-    for test in tests:
-        name, values = f"{test.hypothesis}: {test.name}, {test.measure.name}", test.values
-        if values is None or test not in found:
-            rows.append([name, *[""] * 4, MISSING])
-            continue
-        one = found[test]
-        change = changes(values, one.interval, test.measure)
-        rows.append([name, *change, p_value(one.holm), one.verdict])
-    for repeated in hypotheses.sparsegpt(parts):
-        measure = repeated.measure
-        name = f"H7: translation − monolingual, 50%, SparseGPT, {measure.name}"
-        by_wanda = f"; by Wanda {signed(repeated.wanda, measure)}"
-        change = changes(repeated.values, repeated.interval, measure)
-        rows.append([name + by_wanda, *change, "", repeated.verdict])
+    rows = [
+        [name_of(one.test), *changes(one), p_value(one.holm), one.verdict]
+        for one in statistics.results(hypotheses.all_tests(parts))
+    ] + [
+        [f"{name_of(one.test)}; by Wanda {by_wanda(one)}", *changes(one), "", one.verdict]
+        for one in hypotheses.repeated_tests(parts)
+    ]
     header = (
         "comparison, measure", "draws", "change [95%]", "bootstrap [95%]", "p, Holm", "verdict",
     )  # fmt: skip
     return "\n".join(pipes(header, rows))
 
 
-def changes(
-    values: statistics.Values, interval: tuple[float, float], measure: statistics.Measure
-) -> list[str]:
+def name_of(test: statistics.Test) -> str:
+    """The first cell of a test's row."""
+    return f"{test.hypothesis}: {test.name}, {test.measure.name}"
+
+
+def by_wanda(repeated: statistics.Repeated) -> str:
+    """Wanda's mean of the same change."""
+    return signed(repeated.wanda, repeated.test.measure)
+
+
+def changes(one: statistics.Tested) -> list[str]:
     """The number of draws, the mean with its interval, and the bootstrap's interval where rows have values."""
-    mean = shown(float(values.mean()), interval, measure)
+    values, measure = one.test.values, one.test.measure
     bootstrap = bounds(crossed_bootstrap(values), measure) if values.ndim == 2 else ""
-    return [f"{len(values)}", mean, bootstrap]
+    return [f"{len(values)}", shown(one), bootstrap]
 
 
-def verdict_of(repeated: Sequence[hypotheses.Repeated]) -> str:
-    """The verdict of H7."""
-    each = {one.verdict for one in repeated}
-    return statistics.SUPPORTED if each == {statistics.SUPPORTED} else statistics.OPEN
-
-
-def shown(mean: float, interval: tuple[float, float], measure: statistics.Measure) -> str:
+def shown(one: statistics.Tested) -> str:
     """A change with its interval, in the units of the measure."""
-    return f"{signed(mean, measure)} {bounds(interval, measure)}"
+    return f"{signed(one.test.mean, one.test.measure)} {bounds(one.interval, one.test.measure)}"
 
 
 def bounds(interval: tuple[float, float], measure: statistics.Measure) -> str:
@@ -157,30 +148,26 @@ def signed(value: float, measure: statistics.Measure) -> str:
 def numbers(parts: Mapping[str, Scores]) -> dict[str, str]:
     """The numbers of the prose by name."""
     made = {}
-    found = statistics.results(hypotheses.all_tests(parts))
+    repeated = hypotheses.repeated_tests(parts)
+    for again in repeated:
+        name = f"{again.test.hypothesis} {again.test.measure.name}"
+        student, _ = statistics.interval_of(again.test.values.mean(axis=1), statistics.CONFIDENCE)
+        made[f"{name} over draws"] = bounds(student, again.test.measure)
+        made[f"{name} by Wanda"] = by_wanda(again)
+    found = [*statistics.results(hypotheses.all_tests(parts)), *repeated]
     for one in found:
-        name = f"{one.test.hypothesis} {one.test.name}"
-        made |= _texts(name, one.mean, one.interval, one.test.measure)
-    if repeated := hypotheses.sparsegpt(parts):
-        for one in repeated:
-            mean = float(one.values.mean())
-            made |= _texts("H7", mean, one.interval, one.measure)
-            student, _ = statistics.interval_of(one.values.mean(axis=1), statistics.CONFIDENCE)
-            made[f"H7 {one.measure.name} over draws"] = bounds(student, one.measure)
-            made[f"H7 {one.measure.name} by Wanda"] = signed(one.wanda, one.measure)
-        made["H7 verdict"] = verdict_of(repeated)
+        made |= _texts(one)
     made |= study_costs.prose(parts)
     return made | {f"{name} verdict": text for name, text in statistics.verdicts(found).items()}
 
 
-def _texts(
-    name: str, mean: float, interval: tuple[float, float], measure: statistics.Measure
-) -> dict[str, str]:
+def _texts(one: statistics.Tested) -> dict[str, str]:
     """A change with its interval; one of log-perplexity also as a change or a fall of perplexity in percent."""
-    name = f"{name} {measure.name}"
-    made = {name: shown(mean, interval, measure)}
-    if measure in (hypotheses.LOG_PERPLEXITY, hypotheses.WORST):
-        values = 100 * np.expm1([mean, *interval])
+    test = one.test
+    name = f"{test.hypothesis} {test.name} {test.measure.name}"
+    made = {name: shown(one)}
+    if test.measure in (hypotheses.LOG_PERPLEXITY, hypotheses.WORST):
+        values = 100 * np.expm1([test.mean, *one.interval])
         digits = 0 if abs(values[0]) >= 10 else 1
         texts = (f"{x:+.{digits}f}".replace("-", "−") for x in values)
         made[f"{name} percent"] = "{}% [{}, {}]".format(*texts)

@@ -94,10 +94,8 @@ def _dense(scores: Scores, measure: Measure, code: str) -> str:
 
 
 def _change(parts: Mapping[str, Scores], row: Row, measure: Measure, codes: Sequence[str]) -> str:
-    """A change with its interval; empty if a model is missing."""
+    """A change with its interval."""
     values = over_draws(parts, row.part, row.old, row.new, measure, codes)
-    if values is None:
-        return ""
     numbers = np.array([values.mean(), *interval_of(values, CONFIDENCE)[0]])
     if measure is LOG_PERPLEXITY:
         mean, low, high = (f"{one:#.3g}".rstrip(".") for one in np.exp(numbers))
@@ -126,6 +124,9 @@ def prose(parts: Mapping[str, Scores]) -> dict[str, str]:
         made[f"perplexity by {name}"] = _change(parts, plain, LOG_PERPLEXITY, FOREIGN)
         made[f"discrimination by {name}"] = _change(parts, plain, DISCRIMINATION, FOREIGN)
     made |= _pruned_twice(parts)
+    for row in CODE:
+        for measure in (CONTRAST, LOG_PERPLEXITY):
+            made[f"code model, {row.name}, {measure.name}"] = _change(parts, row, measure, CODERS)
     for name, models in {"dense": ["dense"], "en": _draws("en")}.items():
         made[f"sentiment {name} in en"] = f"{np.mean(_accuracies(parts, models, 'en')):.1f}%"
     for name, figures in _highest(parts).items():

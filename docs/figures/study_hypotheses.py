@@ -2,11 +2,10 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from study_scores import Scores
-from study_statistics import CONFIDENCE, OPEN, SUPPORTED, Measure, Test, Values, interval_of
+from study_statistics import Measure, Repeated, Test, Values
 
 from jaxprune.evaluation.scoring.metrics import cluster_values
 
@@ -67,8 +66,8 @@ def over_draws(
     new: str,
     measure: Measure,
     codes: Sequence[str],
-) -> Values | None:
-    """The mean change over languages, [draws, groups]; None if a model is missing.
+) -> Values:
+    """The mean change over languages, [draws, groups].
 
     Args:
       old, new: names of the models, with {language} and {draw}.
@@ -85,19 +84,11 @@ def over_draws(
         # a text may lack its last run in some languages
         return cluster_values([(np.arange(len(values)), values) for values in changes])
 
-    return _known(lambda: np.stack([of_draw(draw) for draw in _draws(part)]))
+    return np.stack([of_draw(draw) for draw in _draws(part)])
 
 
 def _draws(part: str) -> range:
     return range(1, DRAWS.get(part, 4) + 1)
-
-
-def _known(make: Callable[[], Values]) -> Values | None:
-    """The values, or None if a part or a model is missing."""
-    try:
-        return make()
-    except KeyError:
-        return None
 
 
 def model(calibration: str, sparsity: float, language: str = "{language}") -> str:
@@ -135,8 +126,8 @@ def _languages(parts: Mapping[str, Scores]) -> Iterator[Test]:
         found = over_draws(parts, "languages", english, own, LOG_PERPLEXITY, [code])
         yield Test("H4a", f"text in {code} − English text, 50%, in {code}", LOG_PERPLEXITY, found)
     for code in LANGUAGES:
-        values = _known(lambda code=code: _worst(parts, MIXTURE) - _worst(parts, code))
-        yield Test("H4b", f"mixture − {code}, 50%", WORST, values)
+        found = _worst(parts, MIXTURE) - _worst(parts, code)
+        yield Test("H4b", f"mixture − {code}, 50%", WORST, found)
 
 
 def _worst(parts: Mapping[str, Scores], language: str) -> Values:
@@ -153,9 +144,9 @@ def _worst(parts: Mapping[str, Scores], language: str) -> Values:
 
 
 def _masks(parts: Mapping[str, Scores]) -> Iterator[Test]:
-    yield Test("H5", "draws of one language − languages of one draw", SHARE, _known(
-        lambda: mask_shares(parts)[0] - mask_shares(parts)[1]
-    ))  # fmt: skip
+    of_draws, of_languages = mask_shares(parts)
+    name = "draws of one language − languages of one draw"
+    yield Test("H5", name, SHARE, of_draws - of_languages)
 
 
 def mask_shares(parts: Mapping[str, Scores]) -> tuple[Values, Values]:
@@ -182,13 +173,11 @@ def mask_shares(parts: Mapping[str, Scores]) -> tuple[Values, Values]:
 
 def _highest(parts: Mapping[str, Scores]) -> Iterator[Test]:
     for sparsity in (0.001, 0.01):
-        values = _known(
-            lambda sparsity=sparsity: np.subtract(*np.transpose(kept_of_dense(parts, sparsity)))
-        )
-        yield Test("H6", f"monolingual, {sparsity:.1%} dropped", RATIO, values)
+        chrf, perplexity = kept_of_dense(parts, sparsity)
+        yield Test("H6", f"monolingual, {sparsity:.1%} dropped", RATIO, chrf - perplexity)
 
 
-def kept_of_dense(parts: Mapping[str, Scores], sparsity: float) -> list[tuple[float, float]]:
+def kept_of_dense(parts: Mapping[str, Scores], sparsity: float) -> tuple[Values, Values]:
     """By draw, means over languages: chrF over the dense model's, and its perplexity over that of the model."""
     scores, name = parts["highest"], model("monolingual", sparsity)
 
@@ -197,43 +186,21 @@ def kept_of_dense(parts: Mapping[str, Scores], sparsity: float) -> list[tuple[fl
         rise = scores.log_perplexity(now, code).mean() - scores.log_perplexity("dense", code).mean()
         return scores.chrf(now, code) / scores.chrf("dense", code), float(np.exp(-rise))
 
-    return [
-        tuple(np.mean([of_language(draw, code) for code in FOREIGN], axis=0))
-        for draw in _draws("highest")
-    ]
+    each = [[of_language(draw, code) for code in FOREIGN] for draw in _draws("highest")]
+    chrf, perplexity = np.mean(each, axis=1).T
+    return chrf, perplexity
 
 
-@dataclass(frozen=True, eq=False)
-class Repeated:
-    """H7: a change of H2a by SparseGPT, [draws, groups], and Wanda's mean."""
+def repeated_tests(parts: Mapping[str, Scores]) -> list[Repeated]:
+    """The tests of H7."""
+    pair = model("monolingual", 0.5), model("translation", 0.5)
 
-    measure: Measure
-    values: Values
-    wanda: float
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95%, of the mixed model."""
-        return interval_of(self.values, CONFIDENCE)[0]
-
-    @property
-    def verdict(self) -> str:
-        """By the rule of H7, which is never refuted."""
-        low, high = self.interval
-        return SUPPORTED if low <= self.wanda <= high else OPEN
-
-
-def sparsegpt(parts: Mapping[str, Scores]) -> list[Repeated]:
-    """H7; empty until both are measured."""
-    made = []
-    for measure in (DISCRIMINATION, LOG_PERPLEXITY):
-        pair = model("monolingual", 0.5), model("translation", 0.5)
-        by_part = [
+    def repeated(measure: Measure) -> Repeated:
+        ours, wanda = (
             over_draws(parts, part, *pair, measure, FOREIGN)
             for part in ("sparsegpt", "translation")
-        ]
-        if any(values is None for values in by_part):
-            return []
-        ours, wanda = by_part
-        made.append(Repeated(measure, ours, float(wanda.mean())))
-    return made
+        )
+        test = Test("H7", "translation − monolingual, 50%, SparseGPT", measure, ours)
+        return Repeated(test, float(wanda.mean()))
+
+    return [repeated(measure) for measure in (DISCRIMINATION, LOG_PERPLEXITY)]

@@ -133,10 +133,10 @@ def cpu() -> str:
 
 
 class Scores:
-    """The scores of a part, from its file."""
+    """The scores of a part, from the arrays of its file."""
 
-    def __init__(self, file: Path) -> None:
-        self._arrays = read_arrays(file)
+    def __init__(self, arrays: dict[str, np.ndarray]) -> None:
+        self._arrays = arrays
 
     @property
     def models(self) -> list[str]:

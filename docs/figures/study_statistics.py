@@ -34,13 +34,18 @@ class Test:
       hypothesis: its family.
       name: what is compared.
       measure: of which the change is tested.
-      values: of each draw and group of rows, or of each draw; None if they are not measured yet.
+      values: of each draw and group of rows, or of each draw.
     """
 
     hypothesis: str
     name: str
     measure: Measure
-    values: Values | None
+    values: Values
+
+    @property
+    def mean(self) -> float:
+        """Over draws and rows."""
+        return float(self.values.mean())
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,6 @@ class Result:
     """A test with its statistics; `corrected` has the confidence 1 - 0.05/n of a family of n tests."""
 
     test: Test
-    mean: float
     interval: tuple[float, float]
     corrected: tuple[float, float]
     p: float
@@ -58,27 +62,47 @@ class Result:
     def verdict(self) -> str:
         """By the rules of the protocol."""
         measure = self.test.measure
-        if self.mean * measure.sign > 0 and self.holm < 1 - CONFIDENCE:
+        if self.test.mean * measure.sign > 0 and self.holm < 1 - CONFIDENCE:
             return SUPPORTED
         most = max(bound * measure.sign for bound in self.corrected)
         return REFUTED if most < measure.least else OPEN
 
 
+@dataclass(frozen=True, eq=False)
+class Repeated:
+    """A test of H7: a change of H2a by another method, and Wanda's mean."""
+
+    test: Test
+    wanda: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95%, of the mixed model."""
+        return interval_of(self.test.values, CONFIDENCE)[0]
+
+    @property
+    def verdict(self) -> str:
+        """By the rule of H7, which is never refuted."""
+        low, high = self.interval
+        return SUPPORTED if low <= self.wanda <= high else OPEN
+
+
+Tested = Result | Repeated
+
+
 def results(tests: Sequence[Test]) -> list[Result]:
-    """The results of the families that are measured; Holm's correction needs all tests of a family."""
+    """The results in the order of the tests, which are sorted by family."""
     found = []
     for _, family in itertools.groupby(tests, key=lambda test: test.hypothesis):
         family = list(family)
-        values = [test.values for test in family]
-        known = [one for one in values if one is not None]
-        if len(known) < len(family):
-            continue
         level = 1 - (1 - CONFIDENCE) / len(family)
-        plain, corrected = ([interval_of(one, c) for one in known] for c in (CONFIDENCE, level))
-        by_test = zip(family, known, plain, corrected, holm([p for _, p in plain]), strict=True)
+        plain, corrected = (
+            [interval_of(test.values, c) for test in family] for c in (CONFIDENCE, level)
+        )
+        by_test = zip(family, plain, corrected, holm([p for _, p in plain]), strict=True)
         found += [
-            Result(test, float(one.mean()), interval, wide, p, adjusted)
-            for test, one, (interval, p), (wide, _), adjusted in by_test
+            Result(test, interval, wide, p, adjusted)
+            for test, (interval, p), (wide, _), adjusted in by_test
         ]
     return found
 
@@ -94,7 +118,7 @@ def interval_of(values: Values, confidence: float) -> tuple[tuple[float, float],
     return (float(bounds.low), float(bounds.high)), float(test.pvalue)
 
 
-def verdicts(found: Sequence[Result]) -> dict[str, str]:
+def verdicts(found: Sequence[Tested]) -> dict[str, str]:
     """By hypothesis: supported if all tests are, refuted if one is."""
     made = {}
     for name, family in itertools.groupby(found, key=lambda one: one.test.hypothesis):
