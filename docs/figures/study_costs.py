@@ -127,7 +127,7 @@ def prose(parts: Mapping[str, Scores]) -> dict[str, str]:
     for row in CODE:
         for measure in (CONTRAST, LOG_PERPLEXITY):
             made[f"code model, {row.name}, {measure.name}"] = _change(parts, row, measure, CODERS)
-    for name, models in {"dense": ["dense"], "en": _draws("en")}.items():
+    for name, models in {"dense": ["dense"], "en": _draws("en"), "zh": _draws("zh")}.items():
         made[f"sentiment {name} in en"] = f"{np.mean(_accuracies(parts, models, 'en')):.1f}%"
     for name, figures in _highest(parts).items():
         made |= {f"{name} in {code}": figure for code, figure in zip(FOREIGN, figures, strict=True)}
