@@ -80,15 +80,20 @@ def _begin(
 
 def _leave(folder: Path, outputs: Iterable[str], *, is_complete: bool) -> None:
     """Removes the files of the run, or only its outputs if it can be resumed from the others; keeps all other files."""
+    of_publish = [folder / name for name in (REPORT, CONFIG)]
+    if not is_complete and any(file.exists() for file in of_publish):
+        return  # they show that the config.json of the workdir is ours
     _clear_outputs(folder, outputs)
     if not is_complete and (any(folder.glob(_LAYERS)) or (folder / FIT).is_file()):
         return
+    for file in of_publish:
+        file.unlink(missing_ok=True)
     _clear_layers(folder)
 
 
 def _clear_layers(folder: Path) -> None:
     """Removes the layers of an unfinished run and, last, its record, which shows that the others are of a run."""
-    names = (_MEASURED, FIT, "fit.new", REPORT, CONFIG)
+    names = (_MEASURED, FIT, "fit.new")
     layers = (*folder.glob(_LAYERS), *folder.glob("layer_*.new"))
     for file in (*layers, *(folder / name for name in (*names, _RUN))):
         file.unlink(missing_ok=True)

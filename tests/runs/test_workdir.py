@@ -169,6 +169,45 @@ def test_a_run_killed_as_it_takes_an_older_ones_place_is_never_in_its_own_way(pl
     assert read_json(work / "config.json") == {"number": last}
 
 
+def test_a_run_that_fails_as_it_takes_an_older_ones_place_keeps_the_report_of_that(
+    place, monkeypatch
+):
+    def failing(steps, real):
+        def call(*arguments, **how):
+            if next(steps, None) == 0:
+                raise OSError(28, "No space left on device")
+            return real(*arguments, **how)
+
+        return call
+
+    def again(work):
+        return ledger.unfinished_run(work, {"a": 1}, {}, OUTPUTS, overwrite=True)
+
+    report = json.loads((place / "run" / "report.json").read_text())
+    for last in itertools.count():
+        work, steps = place / f"failed {last}", iter(range(last, -1, -1))
+        shutil.copytree(place / "run", work, copy_function=os.link)
+        with monkeypatch.context() as patch, contextlib.suppress(OSError), again(work) as progress:
+            for name in {*OUTPUTS} & {*os.listdir(work)}:
+                shutil.copytree(work / name, progress / name, copy_function=os.link)
+            for owner, name in (
+                (Path, "unlink"),
+                (Path, "rename"),
+                (Path, "replace"),
+                (os, "replace"),
+            ):
+                patch.setattr(owner, name, failing(steps, getattr(owner, name)))
+            publish(progress, work, OUTPUTS, {"number": last}, report)
+            break
+        for _ in range(2):
+            assert any((folder / "report.json").exists() for folder in (work, progress))
+            check_workdir(work, place / "model", OUTPUTS)
+            with contextlib.suppress(OSError), again(work):
+                raise OSError("the next run fails too")
+    assert last > 10
+    assert read_json(work / "config.json") == {"number": last}
+
+
 @pytest.mark.parametrize("where", ["hf", "stats", "figures", "checkpoint"])
 def test_files_of_others_stay(place, where):
     thesis = place / "run" / where / "thesis.tex"
