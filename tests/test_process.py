@@ -43,6 +43,8 @@ def ended(shell, start="pass", work="pass", **environment):
         ("$RUN", {"work": "assert 'jax' not in sys.modules"}, 0, ""),
         ("$RUN >/dev/full", {}, 1, "stdout: No space left on device"),
         ("$RUN >&-", {}, 1, "stdout is closed; expected a file, a terminal, a pipe or /dev/null"),
+        ('"$PYTHON" -m jaxprune >&-', {}, 1, "stdout is closed; expected"),
+        ('"$PYTHON" -m jaxprune nosuch 2>&-', {}, 2, ""),
         ("$RUN | true; exit ${PIPESTATUS[0]}", {"start": "import time; time.sleep(0.3)"}, 1, "stdout: Broken pipe"),
         ("$RUN 2>&-", {"work": "print('lost', file=sys.stderr)"}, 0, ""),
         ("$RUN 2>/dev/full", {"work": "print('lost', file=sys.stderr)"}, 0, ""),

@@ -14,10 +14,8 @@ from jaxprune.html_report.plain import shown_value
 from jaxprune.ledger import CalibrationSettings, Report
 from jaxprune.pruning import UNIFORM, UNSTRUCTURED, allocation_of
 from jaxprune.runs.facts import (
-    PRUNE_FIELDS,
-    RECOVER_FIELDS,
-    SHRINK_FIELDS,
     command_line,
+    commands,
     file_sizes,
     mean_loss,
     share_of_all,
@@ -26,6 +24,7 @@ from jaxprune.runs.smaller_card import sizes
 from jaxprune.schema import fields_of
 from jaxprune.tables import count, percent
 
+_BY = {"prune": "Pruned by", "shrink": "Made by", "recover": "Recovered by"}
 _EVALUATE = {
     path: field
     for path, field in fields_of(EvaluateConfig).items()
@@ -95,32 +94,20 @@ def _speed(run: RunFiles) -> str:
 
 
 def _commands(run: RunFiles, before: RunFiles | None) -> Markup:
-    """The command that pruned, and the next one, in the folder above the run."""
+    """The commands that made the model, and the next one, in the folder above the run."""
     here, *others = short_names([one.folder for one in (run, before) if one])
-    lines = {}
-    if "shrunk" in run.report:
-        made = run.report["shrunk"].get("config")
-        how, named = (made, "SMALLER") if made else (run.config, here)
-        lines["Made by"] = command_line("shrink", how, SHRINK_FIELDS, named)
-        if made:
-            lines["Recovered by"] = command_line("recover", run.config, RECOVER_FIELDS, here)
-    elif run.report and run.config:
-        recovered = run.report.get("pruned")
-        how = recovered["config"] if recovered else run.config
-        lines["Pruned by"] = command_line(
-            "prune", how, PRUNE_FIELDS, "PRUNED" if recovered else here
-        )
-        if recovered:
-            lines["Recovered by"] = command_line("recover", run.config, RECOVER_FIELDS, here)
+    lines = []
+    if run.report and run.config:
+        lines = [(_BY[name], line) for name, line in commands(run.config, run.report, here)]
     if before:
-        lines["Next"] = shlex.join(["jaxprune", "compare", *others, here])
+        lines += [("Next", shlex.join(["jaxprune", "compare", *others, here]))]
     elif run.metrics:
         sides = [here, "--against", "DENSE"] if run.report else ["PRUNED", "--against", here]
-        lines["Next"] = shlex.join(["jaxprune", "report", *sides])
+        lines += [("Next", shlex.join(["jaxprune", "report", *sides]))]
     elif (run.folder / "hf").is_dir():
         config = {**run.config, "model": f"{here}/hf"}
-        lines["Next"] = command_line("evaluate", config, _EVALUATE, here)
-    return join(*(_command(title, line) for title, line in lines.items()))
+        lines += [("Next", command_line("evaluate", config, _EVALUATE, here))]
+    return join(*(_command(title, line) for title, line in lines))
 
 
 def _command(title: str, line: str) -> Markup:

@@ -24,6 +24,7 @@ from jaxprune.ledger.locks import locked as locked
 from jaxprune.ledger.progress import FIT as FIT
 from jaxprune.ledger.progress import begun_with as begun_with
 from jaxprune.ledger.progress import measured_once as measured_once
+from jaxprune.ledger.progress import of_unfinished_run as of_unfinished_run
 from jaxprune.ledger.progress import unfinished_run as unfinished_run
 from jaxprune.ledger.publish import check_workdir as check_workdir
 from jaxprune.ledger.publish import publish as publish

@@ -51,7 +51,6 @@ def run_identity(
       more: values that only some jobs have, such as `passes.order_of_sums`.
       stats: `ActivationStats.digest` of saved statistics, in place of batches.
     """
-    products = product_dtype(config["dtype"])
     fields = {name: config[name] for name in _FIELDS}
     mixture = config["calibration"]
     fields["calibration"] = {name: mixture[name] for name in ("combine", "weights")}
@@ -63,11 +62,19 @@ def run_identity(
         **{f"file {name}": sha256 for name, sha256 in files.items()},
         "calibration": digest(batches) if stats is None else stats,
         "code": _code(*_NUMERIC),
+        **_arithmetic(model, config["dtype"]),
+        **more,
+    }
+
+
+def _arithmetic(model: Model, dtype: str) -> dict[str, str | int | float | bool | None]:
+    """Versions and settings of the libraries that compute."""
+    products = product_dtype(dtype)
+    return {
         **{name: importlib.metadata.version(name) for name in _VERSIONS},
         "platform": jax.default_backend(),
         "products": products,
         "attention": attention_path(model.config, products, platform()).name,
-        **more,
         **compiler_settings(),
     }
 
@@ -78,7 +85,7 @@ def shrink_identity(
     texts: str,
     batches: Sequence[Batch],
     order: str | None,
-) -> dict[str, str | int | float | None]:
+) -> dict[str, str | int | float | bool | None]:
     """The values, by name, that are equal for two runs that make the same smaller model.
 
     Args:
@@ -103,6 +110,7 @@ def shrink_identity(
         "calibration texts": texts,
         "code": _code(*_NUMERIC, "shrinking"),
         **{name: importlib.metadata.version(name) for name in ("tokenizers", "transformers")},
+        **(_arithmetic(model, config["dtype"]) if batches else {}),
     }
 
 

@@ -112,7 +112,7 @@ class NarrowBlocks(TypedDict):
 class Shrunk(TypedDict):
     """A smaller model: sizes, texts by language that were selected or held out, dropped layers and neurons.
 
-    After a recovery `config` is the config.json of the run that made it.
+    After a recovery `config` is the config.json of the run that made it, `recoveries` those of earlier recoveries.
     """
 
     tokens: Sizes
@@ -125,6 +125,7 @@ class Shrunk(TypedDict):
     neurons: NotRequired[Sizes]
     width: NotRequired[NarrowBlocks]
     config: NotRequired[dict[str, Any]]
+    recoveries: NotRequired[list[dict[str, Any]]]
 
 
 class Report(TypedDict, total=False):

@@ -115,9 +115,10 @@ def measured_once(folder: Path, measure: Callable[[], list[float]]) -> list[floa
     """
     file = folder / _MEASURED
     if file.is_file():
-        found = read_as(Measured, file) or Measured()
-        if found.get("sha256") != content_digest(found) or "measured" not in found:
-            raise InputError(f"{file}: {sealed.DAMAGED}; allowed: --overwrite, which starts over")
+        with of_unfinished_run():
+            found = read_as(Measured, file) or Measured()
+            if found.get("sha256") != content_digest(found) or "measured" not in found:
+                raise InputError(f"{file}: {sealed.DAMAGED}")
         return found["measured"]
     record = {"measured": measure()}
     if hosts.is_first() and record["measured"]:
@@ -128,10 +129,17 @@ def measured_once(folder: Path, measure: Callable[[], list[float]]) -> list[floa
 def begun_with(workdir: Path) -> Begun | None:
     """The record of an unfinished run, run.json; None if there is no file, or an empty object."""
     file = workdir / PROGRESS / _RUN
-    try:
+    with of_unfinished_run():
         begun = read_as(Begun, file) or None
         if begun and "sha256" in begun and begun["sha256"] != content_digest(begun):
             raise InputError(f"{file}: {sealed.DAMAGED}")
+    return begun
+
+
+@contextlib.contextmanager
+def of_unfinished_run() -> Iterator[None]:
+    """Adds to an InputError about one of the files of an unfinished run that the run may start over."""
+    try:
+        yield
     except InputError as error:
         raise InputError(f"{error}; allowed: --overwrite, which starts over") from None
-    return begun

@@ -5,6 +5,7 @@ Imports neither JAX nor anything that imports it, as that import may fail.
 
 import contextlib
 import errno
+import io
 import os
 import signal
 import sys
@@ -33,6 +34,8 @@ def errors_in_one_line() -> Iterator[None]:
     ends it at once. Output that cannot be written is an error too. Any other exception is a bug and keeps its
     traceback; with `--debug` every error has one.
     """
+    has_stdout = sys.stdout is not None
+    _open_streams()
     output, errors = Stream(sys.stdout), Stream(sys.stderr)
     with (
         _interruptible(),
@@ -40,6 +43,8 @@ def errors_in_one_line() -> Iterator[None]:
         contextlib.redirect_stderr(errors),
     ):
         try:
+            if not has_stdout:
+                raise OSError("stdout is closed; expected a file, a terminal, a pipe or /dev/null")
             yield
         except TerminatedError as error:
             output.lost()
@@ -63,6 +68,19 @@ def errors_in_one_line() -> Iterator[None]:
         if lost := output.lost():
             say(f"error: stdout: {lost.strerror}")
             sys.exit(ENVIRONMENT)
+
+
+def _open_streams() -> None:
+    """Opens closed streams on /dev/null, so that no later file gets their numbers; stdout escapes unencodable text."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 class Stream:

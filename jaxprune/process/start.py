@@ -5,7 +5,6 @@ flag. So this is checked first. Imports neither JAX nor anything that imports it
 """
 
 import contextlib
-import io
 import os
 import re
 import resource
@@ -33,30 +32,13 @@ def starting() -> Iterator[None]:
 
     An error ends the process, see `errors_in_one_line`.
     """
-    has_stdout = sys.stdout is not None
-    _open_streams()
     with errors_in_one_line():
-        if not has_stdout:
-            raise OSError("stdout is closed; expected a file, a terminal, a pipe or /dev/null")
         check_system()
         check_arguments(sys.argv[1:])
         check_devices(os.environ)
         check_cache(os.environ)
         check_xla_flags(os.environ)
         yield
-
-
-def _open_streams() -> None:
-    """Opens closed streams on /dev/null, so that no later file gets their numbers; stdout escapes unencodable text."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
-    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def cores() -> int:

@@ -30,4 +30,5 @@ def recover_blocks(task: Task) -> Generator[PrunedBlock, None, None]:
         raise InputError(
             f"recovery.how: got {task.fields.how!r}; allowed for a smaller model: distil"
         )
-    return _WAYS[task.fields.how](dataclasses.replace(task, samples_per_device=rows))
+    every = [dataclasses.replace(batch, counted=None) for batch in task.batches]
+    return _WAYS[task.fields.how](dataclasses.replace(task, batches=every, samples_per_device=rows))

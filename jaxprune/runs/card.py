@@ -81,7 +81,7 @@ def model_card(
     if recovered := report.get("pruned"):  # config and report are those of the recovery
         fields = fields | flatten_dict(recovered["config"], sep=".")
         pruned = {**report, **recovered}
-    repeat = _listed(details(fields, recovery, report))
+    repeat = _listed(details(config, report))
     zeros = percent(sparsity["overall"])
     kernels = sparsity["kernels"].items()
     shares = [[as_code(name.removesuffix("/kernel")), percent(share)] for name, share in kernels]

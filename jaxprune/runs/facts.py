@@ -173,21 +173,39 @@ def pruning_facts(
         yield "compat", f"{as_code(fields['compat'])}: as in the code of the paper's authors"
 
 
-def details(
-    fields: Mapping[str, Any], recovery: Mapping[str, Any], report: Mapping[str, Any]
+def commands(
+    config: Mapping[str, Any], report: Mapping[str, Any], run: str = "RUN"
 ) -> Iterator[tuple[str, str]]:
-    """Command, versions and digests, as (name, value)."""
-    name = {"model": report["origin"]["name"]}
-    recoveries: list[Mapping[str, Any]] = []
-    if before := report.get("pruned"):
-        flat = (flatten_dict(one, sep=".") for one in before.get("recoveries", []))
-        recoveries = [*({**recovery, **one} for one in flat), recovery]
-    earlier = ["PRUNED", *(f"RECOVERED{n}" for n in range(1, len(recoveries)))]
-    runs = [*earlier[: len(recoveries)], "RUN"]
-    yield "command", as_code(command_line("prune", {**fields, **name}, PRUNE_FIELDS, runs[0]))
-    for config, (run, made) in zip(recoveries, itertools.pairwise(runs), strict=True):
-        config = {**config, **name, "recovery.run": run}
-        yield "and", as_code(command_line("recover", config, RECOVER_FIELDS, made))
+    """The commands that made a model, one for each run, as (command, line).
+
+    Args:
+      config, report: the content of config.json and report.json of the last run.
+      run: its folder.
+    """
+    is_smaller = "shrunk" in report
+    before = report.get("shrunk" if is_smaller else "pruned", {})
+    configs = (
+        [before["config"], *before.get("recoveries", []), config]
+        if "config" in before
+        else [config]
+    )
+    command, fields, first = (
+        ("shrink", SHRINK_FIELDS, "SMALLER") if is_smaller else ("prune", PRUNE_FIELDS, "PRUNED")
+    )
+    earlier = [first, *(f"RECOVERED{n}" for n in range(1, len(configs) - 1))]
+    folders = [*earlier[: len(configs) - 1], run]
+    name = {"model": report["origin"]["name"]} if "origin" in report else {}
+    yield command, command_line(command, {**configs[0], **name}, fields, folders[0])
+    for one, (source, made) in zip(configs[1:], itertools.pairwise(folders), strict=True):
+        recovery = {**one["recovery"], "run": source}
+        given = {**one, **name, "recovery": recovery}
+        yield "recover", command_line("recover", given, RECOVER_FIELDS, made)
+
+
+def details(config: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Commands, versions and digests, as (name, value)."""
+    for number, (_, line) in enumerate(commands(config, report)):
+        yield "and" if number else "command", as_code(line)
     yield "versions", versions(report)
     yield "SHA-256 of the masks", as_code(report["digests"]["masks"])
     if "changed" in report["digests"]:

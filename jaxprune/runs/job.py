@@ -79,7 +79,8 @@ def write_blocks(job: Job, workdir: Path, *, began: float, overwrite: bool) -> d
             print(f"resuming at layer {finished} of {model.config.n_layers}")
 
         def read(layer: int) -> FinishedLayer | None:
-            return read_layer(layer_file(folder, layer)) if layer < finished else None
+            with ledger.of_unfinished_run():
+                return read_layer(layer_file(folder, layer)) if layer < finished else None
 
         clock = Clock(began)
         clock.lap("prepare")

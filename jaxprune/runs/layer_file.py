@@ -65,7 +65,7 @@ def read_layer(file: Path) -> FinishedLayer:
         loss = tuple(tree["loss"].tolist()) if "loss" in tree else None
         return FinishedLayer(keep, changed, _sums(tree), damping, loss)
     except (InputError, KeyError, ValueError, TypeError):
-        raise InputError(f"{file}: damaged; allowed: --overwrite, which starts over") from None
+        raise InputError(f"{file}: damaged") from None
 
 
 def _sums(tree: dict[str, Any]) -> Sums:

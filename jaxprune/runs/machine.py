@@ -39,8 +39,8 @@ def peak_memory() -> dict[str, int]:
 
 def _peak_resident() -> int:
     status = Path("/proc/self/status")
-    if status.exists():
-        # ru_maxrss would start at the size of the parent process
-        return int(re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())[0]) * 1024
+    # ru_maxrss starts at the size of the parent process; but gVisor has no VmHWM
+    if status.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
+        return int(found[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss counts KiB, on macOS bytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -13,7 +13,7 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
 from jaxprune import ledger
-from jaxprune.calibration import ALL, SEED, Batch, sampled_lines, set_tokens
+from jaxprune.calibration import ALL, SEED, SUM, Batch, sampled_lines, set_tokens
 from jaxprune.devices import device_mesh, given_mesh, hosts
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import local_path, read_json
@@ -57,7 +57,10 @@ def recover_from_config(
     _check_dense(model, config.model, run, report)
     if run.resolve() == workdir.resolve():
         raise InputError(f"--workdir: {workdir} is recovery.run itself; allowed: another folder")
-    texts = dataclasses.replace(config.calibration, tokens=ALL, stats=None)  # not for statistics
+    # no statistics are measured
+    texts = dataclasses.replace(
+        config.calibration, tokens=ALL, stats=None, combine=SUM.name, weights=None
+    )
     config = dataclasses.replace(config, calibration=texts)
     fields, is_smaller = config.recovery, "shrunk" in report
     # of a smaller model the other one is the dense model

@@ -88,9 +88,14 @@ def recover_smaller(
             writer.close(card=True)
         clock.lap("recover")
         lines = sampled_lines(config.calibration, config.seed, config.compat)
+        shrunk, of_run = before["shrunk"], read_json(run / CONFIG)
+        of_runs = (
+            {"recoveries": [*shrunk.get("recoveries", []), of_run]}
+            if "config" in shrunk
+            else {"config": of_run}
+        )
         return {
-            # a recovered model that is recovered again keeps the config that made it smaller
-            "shrunk": {"config": read_json(run / CONFIG), **before["shrunk"]},
+            "shrunk": {**shrunk, **of_runs},
             "calibration_lines": sorted({*lines, *before["calibration_lines"]}),
             "origin": origin_of(model, config.model),
             "losses": losses,

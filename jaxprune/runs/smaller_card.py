@@ -20,9 +20,7 @@ from jaxprune.runs.card import (
     terms,
 )
 from jaxprune.runs.facts import (
-    RECOVER_FIELDS,
-    SHRINK_FIELDS,
-    command_line,
+    commands,
     recovery_facts,
     versions,
 )
@@ -58,7 +56,7 @@ def smaller_card(
             "How to repeat it",
             folded(
                 "Commands and versions",
-                [*map(as_code, _commands(config, report)), "", versions(report)],
+                [*(as_code(line) for _, line in commands(config, report)), "", versions(report)],
             ),
         ),
         *section("Licence", [terms(origin)]),
@@ -80,20 +78,6 @@ def _recovery(config: Mapping[str, Any], report: Report) -> list[str]:
         return []
     facts = recovery_facts(flatten_dict(dict(config), sep="."), report)
     return section("How it was recovered", [f"- {name}: {value}" for name, value in facts])
-
-
-def _commands(config: Mapping[str, Any], report: Report) -> Iterator[str]:
-    """The commands that made the model, one for each run."""
-    name = {"model": report["origin"]["name"]}
-    made = report["shrunk"].get("config", config)
-    is_recovered = "losses" in report
-    run = "SMALLER" if is_recovered else "RUN"
-    yield command_line("shrink", {**made, **name}, SHRINK_FIELDS, run)
-    if is_recovered:
-        recovery = {**config["recovery"], "run": run}
-        yield command_line(
-            "recover", {**config, **name, "recovery": recovery}, RECOVER_FIELDS, "RUN"
-        )
 
 
 def _languages(shrunk: Shrunk) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Recovery of smaller models: torch's divergence over the tokens that are left, workdirs, resume, refusals."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -96,9 +97,17 @@ def test_a_workdir_like_any_other(recovered, smaller):
 def test_a_recovered_model_is_recovered_again(recovered, tmp_path):
     _, run, report = recovered
     again = recover_from_config(nano(recovery__run=str(run), recovery__epochs=1), tmp_path / "run")
-    assert again["shrunk"] == report["shrunk"]
+    first = json.loads((run / "config.json").read_text())
+    assert again["shrunk"] == {**report["shrunk"], "recoveries": [first]}
     assert again["losses"][0][0] <= report["losses"][0][0]
-    assert "jaxprune shrink" in (tmp_path / "run/hf/README.md").read_text()
+    card = (tmp_path / "run/hf/README.md").read_text()
+    assert "jaxprune shrink --config base --workdir SMALLER" in card
+    for source, made in (("SMALLER", "RECOVERED1"), ("RECOVERED1", "RUN")):
+        [line] = [
+            line for line in card.splitlines() if f"recover --config base --workdir {made}" in line
+        ]
+        assert f"--config.recovery.run={source}" in line
+        assert ("--config.recovery.epochs=1" in line) == (made == "RUN")
 
 
 def test_it_resumes_with_the_same_bits(recovered, tmp_path, monkeypatch, capsys):

@@ -21,7 +21,7 @@ import jaxprune as jp
 from jaxprune.calibration import demonstrations, token_batches
 from jaxprune.hf import finite
 from jaxprune.hf.shards import ShardWriter
-from jaxprune.runs import checkpoint
+from jaxprune.runs import checkpoint, machine
 from jaxprune.runs import job as runs_job
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
@@ -333,3 +333,9 @@ def test_the_script_prunes(model, tokens, run, tmp_path):
     assert report["digests"] == run[1]["digests"]
     assert "3/3 layers" in done.stderr
     assert "sparsity" in done.stdout
+
+
+def test_peak_memory_of_a_system_that_does_not_record_it(tmp_path, monkeypatch):
+    (tmp_path / "status").write_text("VmSize:\t 9 kB\nVmRSS:\t 5 kB\n")  # as gVisor's
+    monkeypatch.setattr(machine, "Path", lambda _: tmp_path / "status")
+    assert machine.peak_memory()["host"] > 50e6

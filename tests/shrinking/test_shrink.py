@@ -22,6 +22,7 @@ from jaxprune.errors import InputError
 from jaxprune.evaluation import evaluate_from_config
 from jaxprune.evaluation.comparison import evaluation_notes
 from jaxprune.html_report import write_report
+from jaxprune.ledger import shrink_identity
 from jaxprune.runs import shrink_from_config
 from jaxprune.runs.verify import verify
 
@@ -370,3 +371,10 @@ def test_samples_without_a_language(tmp_path):
     assert found["width"]["shares"].keys() == {kind}
     assert f"of least influence on texts in {kind}" in (tmp_path / "run/hf/README.md").read_text()
     write_report(tmp_path / "run", None, tmp_path / "page.html")
+
+
+def test_measured_layers_depend_on_the_version_of_jax():
+    model, config = jp.load("nano/bloom"), job("nano/bloom", shrink__layers=1).json()
+    batches = jp.demonstrations(model.tokenizer, "nano", samples=2)
+    measured, cut = (shrink_identity(model, config, "", each, None) for each in (batches, []))
+    assert {"jax", "jaxlib", "platform", "attention"} <= {*measured} - {*cut}
