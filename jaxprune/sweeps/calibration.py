@@ -53,9 +53,12 @@ class CalibrationSets:
     def stats(self, variant: Variant) -> ActivationStats | None:
         """Statistics of the dense model on the samples of a variant, probed once for each set.
 
-        None if `pruning.propagate` is not dense: statistics then depend on the pruned blocks below, so on the sparsity.
+        None if `pruning.propagate` is not dense, as statistics then depend on the pruned blocks below, so on the
+        sparsity; or if they are too large to be saved.
         """
-        if self._config.pruning.propagate != "dense" or not set_names(variant):
+        needed = variant_config(self._config, variant).settings.statistics
+        is_dense = self._config.pruning.propagate == "dense"
+        if not is_dense or not set_names(variant) or not all(one.persisted for one in needed):
             return None
         return functools.reduce(ActivationStats.merge, map(self._probed, set_names(variant)))
 
@@ -78,7 +81,15 @@ class CalibrationSets:
             if folder.is_dir():
                 return checkpoint.restore_stats(folder)
             mesh = device_mesh(self._config.mesh.data, self._config.mesh.model)
-            stats = probe(self._model, self._of(name), dtype=self._config.dtype, mesh=mesh)
+            # those of all variants: some share their sets
+            settings = (
+                variant_config(self._config, one).settings for one in variants(self._config)
+            )
+            needed = {s.name for one in settings for s in one.statistics if s.persisted}
+            stats = probe(
+                self._model, self._of(name),
+                dtype=self._config.dtype, mesh=mesh, statistics=sorted(needed),
+            )  # fmt: skip
             checkpoint.save_stats(folder, stats, self._model, dtype=self._config.dtype)
             return stats
 

@@ -780,14 +780,17 @@ def test_own_languages_become_all_and_only_what_lacks_is_asked(own, monkeypatch,
 # One probe for all sparsities and criteria.
 
 
-def test_dense_statistics_are_probed_once_and_give_the_masks_of_a_pass(tmp_path, monkeypatch):
+@pytest.mark.parametrize("criterion", ["wanda", "dsnot"])
+def test_dense_statistics_are_probed_once_and_give_the_masks_of_a_pass(
+    tmp_path, monkeypatch, criterion
+):
     (tmp_path / "code").mkdir()
     for name, text in (("a", "x = 1\n" * 9), ("b", "def f():\n    return 2\n")):
         (tmp_path / "code" / f"{name}.py").write_text(text)
     config = job(**{
         "pruning.propagate": "dense", "calibration.samples": 2, "sweep.sparsities": "0.2,0.5",
         "sweep.calibrations": "translation,translation_vs_code",
-        "calibration.code": str(tmp_path / "code"),
+        "calibration.code": str(tmp_path / "code"), "pruning.criterion": criterion,
     })  # fmt: skip
     model, probed = jp.load(NANO), []
     real = calibration.probe
@@ -817,8 +820,11 @@ def test_dense_statistics_are_probed_once_and_give_the_masks_of_a_pass(tmp_path,
         next(prune_blocks(model, [], Settings(sparsity=0.5), stats=stats))
 
 
-def test_statistics_that_depend_on_what_is_pruned_are_not_shared(tmp_path):
-    config = job(**{"calibration.samples": 2})
+@pytest.mark.parametrize(
+    "fields", [{}, {"pruning.propagate": "dense", "pruning.criterion": "sparsegpt"}]
+)
+def test_statistics_that_depend_on_what_is_pruned_or_are_large_are_not_shared(tmp_path, fields):
+    config = job(**{"calibration.samples": 2}, **fields)
     samples = CalibrationSets(config, jp.load(NANO), tmp_path)
     variant = Variant("translation", "fr", 0.5)
     assert samples.stats(variant) is None
