@@ -106,6 +106,7 @@ def _texts(fields: ShrinkFields) -> _Texts:
                 "shrink: nothing to shrink; allowed: shrink.vocabulary, shrink.layers, shrink.drop_layers or "
                 "shrink.mlp"
             )
+        fields.check_without_texts("shrink.", "shrink.vocabulary")
         return _Texts({}, {}, {})
     codes = fields.languages.split(",") if fields.languages else None
     chosen = texts_by_language("shrink.vocabulary", fields.vocabulary, codes)

@@ -3,6 +3,7 @@
 import re
 
 from jaxprune.calibration import languages_field
+from jaxprune.errors import refusal
 from jaxprune.schema import config_record, flag, integer, is_number, rule, text
 
 _PLACES = "folders of <language>.txt or .jsonl, separated by commas, each with :FIRST-LAST for some lines only"
@@ -12,6 +13,10 @@ def _are_numbers(value: object) -> bool:
     parts = value.split(",") if isinstance(value, str) else []
     numbers = [int(part) for part in parts if re.fullmatch(r"[0-9]{1,4}", part)]
     return 0 < len(parts) == len({*numbers})
+
+
+# Fields that only texts give a meaning.
+_OF_TEXTS = ("languages", "words", "heldout", "coverage", "tokens")
 
 
 @config_record
@@ -54,3 +59,14 @@ class ShrinkFields:
         meaning="share of each block's neurons to keep, the most important on the calibration set",
     )
     one_by_one: bool = flag(True, "measure the layers again after each one that is dropped")
+
+    def check_without_texts(self, prefix: str, texts: str) -> None:
+        """Rejects fields that have no effect without texts.
+
+        Args:
+          prefix: before the names of the fields, for messages.
+          texts: the name of the texts.
+        """
+        for name in _OF_TEXTS:
+            if (value := getattr(self, name)) != getattr(ShrinkFields, name):
+                raise refusal(f"{prefix}{name}", value, f"only with {texts}")

@@ -123,6 +123,13 @@ def _by_language(batches: Sequence[Batch]) -> dict[str, list[Batch]]:
         languages = np.array(batch.languages or [batch.role] * len(batch.tokens))
         for code in dict.fromkeys(languages.tolist()):
             here = languages == code
-            part = Batch(batch.tokens[here], batch.valid[here], batch.role, batch.samples[here])
+            counted = None if batch.counted is None else batch.counted[here]
+            part = Batch(
+                batch.tokens[here],
+                batch.valid[here],
+                batch.role,
+                batch.samples[here],
+                counted=counted,
+            )
             rows.setdefault(code, []).append(part)
     return rows

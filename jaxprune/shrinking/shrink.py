@@ -1,6 +1,6 @@
 """A model, texts and samples by language → a smaller model as a Hugging Face folder, and a report on it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,6 +102,8 @@ def shrink(
     for name in ("coverage", "tokens", "multiple", "layers", "drop_layers", "one_by_one", "mlp"):
         check(name, getattr(fields, name), fields_of(ShrinkFields)[name])
     for name, given in (("texts", texts or {}), ("heldout", heldout or {})):
+        if not isinstance(given, Mapping):
+            raise refusal(name, given, "lists of texts by language code")
         for code, of_code in given.items():
             if isinstance(of_code, str) or not all(isinstance(text, str) for text in of_code):
                 raise refusal(f"{name}: {code}", of_code, "a list of texts")
@@ -109,6 +111,10 @@ def shrink(
                 raise InputError(f"{name}: {code}: no text; allowed: one or more")
     if not texts and layers is drop_layers is mlp is None:
         raise InputError("shrink: nothing to shrink; allowed: texts, layers, drop_layers or mlp")
+    if not texts:
+        fields.check_without_texts("", "texts")
+        if heldout:
+            raise refusal("heldout", heldout, "only with texts")
     samples = Samples(batches)
     kept = choose(model, fields, texts or {}, samples, progress=progress)
     folder = Path(folder).expanduser().absolute()

@@ -46,7 +46,8 @@ def texts_by_language(
 def _cut(place: str) -> tuple[str, str | None]:
     """A folder and its range of lines."""
     folder, colon, lines = place.strip().rpartition(":")
-    return (folder, lines) if colon else (lines, None)
+    is_range = colon and not lines.startswith("//")  # as of s3://bucket/folder
+    return (folder, lines) if is_range else (place.strip(), None)
 
 
 def _folder(field: str, name: str) -> Path:

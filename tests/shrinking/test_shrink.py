@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 import types
+from pathlib import Path
 
 import jax
 import ml_dtypes
@@ -25,6 +26,7 @@ from jaxprune.html_report import write_report
 from jaxprune.ledger import shrink_identity
 from jaxprune.runs import shrink_from_config
 from jaxprune.runs.verify import verify
+from jaxprune.shrinking.texts import texts_by_language
 
 MODELS = {
     "xglm": "unigram",
@@ -166,6 +168,13 @@ def texts(tmp_path):
     return str(tmp_path)
 
 
+@pytest.mark.parametrize(("lines", "found"), [("", TEXTS["fr"]), (":0-0", TEXTS["fr"][:1])])
+def test_texts_in_a_bucket(lines, found, texts, monkeypatch):
+    place = "s3://bucket/texts"
+    monkeypatch.setattr("jaxprune.shrinking.texts.local_path", {place: Path(texts)}.__getitem__)
+    assert texts_by_language("shrink.vocabulary", place + lines, ["fr"]) == {"fr": found}
+
+
 def test_a_workdir_is_one_like_any_other(folder, texts, tmp_path, capsys):
     config = job(folder("gemma3"), shrink__vocabulary=texts, shrink__heldout=f"{texts}:0-0")
     report = shrink_from_config(config, tmp_path / "run")
@@ -205,14 +214,24 @@ def test_a_workdir_is_one_like_any_other(folder, texts, tmp_path, capsys):
             "got '0-9'; .* has [12] lines; allowed: up to [01]",
         ),
         ({"shrink__heldout": "{texts}/none"}, "shrink.heldout: no folder"),
+        (
+            {"shrink__layers": 1, "shrink__tokens": 40},
+            "shrink.tokens: got 40; allowed: only with shrink.vocabulary",
+        ),
     ],
 )
 def test_texts_that_are_not_there_are_refused(fields, message, folder, texts, tmp_path):
-    given = {"shrink__vocabulary": texts} if fields else {}
-    given |= {name: value.format(texts=texts) for name, value in fields.items()}
+    given = {} if not fields or "shrink__layers" in fields else {"shrink__vocabulary": texts}
+    given |= {n: v.format(texts=texts) if isinstance(v, str) else v for n, v in fields.items()}
     with pytest.raises(InputError, match=message):
         shrink_from_config(job(folder("xglm"), **given), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("given", [{"coverage": 0.5}, {"heldout": {"fr": ["dort"]}}])
+def test_settings_of_texts_without_texts_are_refused(given, tmp_path):
+    with pytest.raises(InputError, match=f"{next(iter(given))}: .*; allowed: only with texts"):
+        jp.shrink(jp.load("nano/bloom"), tmp_path / "small", drop_layers=[1], **given)
 
 
 def test_a_vocabulary_that_is_kept_as_a_whole_is_refused(tmp_path):
@@ -222,6 +241,8 @@ def test_a_vocabulary_that_is_kept_as_a_whole_is_refused(tmp_path):
 
 @pytest.mark.parametrize("wrong", ["texts", "heldout"])
 def test_a_text_in_place_of_a_list_is_refused(wrong, tmp_path):
+    with pytest.raises(InputError, match=f"{wrong}: .*; allowed: lists of texts by language code"):
+        jp.shrink(jp.load("nano/bloom"), tmp_path / "small", **{wrong: ["le chat"]})
     given = {"texts": {"fr": ["le chat"]}, "heldout": {"fr": ["dort"]}} | {wrong: {"fr": "le chat"}}
     with pytest.raises(InputError, match=f"{wrong}: fr: got 'le chat'; allowed: a list of texts"):
         jp.shrink(jp.load("nano/bloom"), tmp_path / "small", **given)
