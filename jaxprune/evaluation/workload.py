@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation.config import EvaluateConfig
 from jaxprune.evaluation.scoring import PERPLEXITY, PlainText, texts
-from jaxprune.evaluation.tasks import TaskQuestions, languages_of, load_task, questions
+from jaxprune.evaluation.tasks import (
+    TaskQuestions,
+    check_by_language,
+    languages_of,
+    load_task,
+    questions,
+)
 from jaxprune.evaluation.translation import (
     TRANSLATION,
     Sentences,
@@ -115,6 +121,8 @@ def _tasks(
     read = []
     for task in tasks:
         codes = languages_by_name(task.name) or languages_of(task, protocol=protocol, data=data)
+        if data is not None:
+            check_by_language(task, codes, protocol=protocol, data=data)
         by_language = {
             code: questions(task, code, protocol=protocol, data=data, rows=rows, seed=config.seed)
             for code in codes

@@ -1,6 +1,7 @@
 """Evaluation end to end on a bundled model: what is written, what goes, what is refused."""
 
 import json
+import re
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -26,6 +27,7 @@ from nano import corpus
 TASKS = files("jaxprune").joinpath("evaluation", "tasks")
 NANO = files("jaxprune").joinpath("nano", "checkpoints")
 ROWS = 12
+NLI = {"premise": "a", "hypothesis": "b", "label": 0}
 
 
 def job(model=NANO / "bloom", **fields):
@@ -397,3 +399,24 @@ def test_the_command_of_the_contract(tmp_path):
     assert sorted(read(tmp_path / "nano_nli")) == ["en", "sw"]
     assert "nano_reviews, protocol paper" in done.stdout
     assert "2/2" in done.stderr  # languages, on the progress bar
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"languages": "en,fr"}, "one set for 2 languages of xnli; allowed: {lang} in it, or one"),
+        ({"languages": None}, "one set for 15 languages of xnli"),
+    ],
+)
+def test_rows_are_not_those_of_several_languages(fields, message, tmp_path):
+    (tmp_path / "rows.jsonl").write_text(json.dumps(NLI) + "\n")
+    config = job(tasks="xnli", data=str(tmp_path / "rows.jsonl"), **fields)
+    with pytest.raises(InputError, match=re.escape(message)):
+        evaluate_from_config(config, tmp_path / "run")
+
+
+def test_sentences_and_translations_are_not_of_one_file(tmp_path):
+    (tmp_path / "rows.jsonl").write_text(json.dumps(NLI) + "\n")
+    config = job(tasks="", translation=str(tmp_path / "rows.jsonl"))
+    with pytest.raises(InputError, match=r"evaluation.translation: got .*; allowed: {lang} in it"):
+        evaluate_from_config(config, tmp_path / "run")

@@ -91,6 +91,14 @@ class Source:
         """Whether rows are in one file per language, not in a hub data set."""
         return self.is_pattern or self.is_folder
 
+    @property
+    def by_language(self) -> bool:
+        """Whether each language has its own rows."""
+        if self.is_pattern:
+            return "{lang}" in self.data
+        places = filter(None, (self.data, self.config, self.files))
+        return self.is_folder or any("{lang}" in text for text in places)
+
     def languages(self) -> list[str] | None:
         """The languages with files; None for a hub data set."""
         if not self.is_files:
@@ -170,8 +178,9 @@ def _languages_of(pattern: str) -> list[str]:
     parts = pattern.split("{lang}")
     files = glob.glob("*".join(map(glob.escape, parts)))
     before, *after = map(re.escape, parts)
-    matches = (re.fullmatch(before + "([^/]+)" + r"\1".join(after), file) for file in files)
-    return [match[1] for match in matches if match]
+    named = before + "(?P<lang>[^/]+)" + "(?P=lang)".join(after)
+    matches = (re.fullmatch(named, file) for file in files)
+    return [match["lang"] for match in matches if match]
 
 
 def _jsonl(path: Path, text: str) -> Iterator[Row]:

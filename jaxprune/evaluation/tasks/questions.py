@@ -140,7 +140,7 @@ def languages_of(task: Task, *, protocol: str = "paper", data: str | None = None
     """
     source, _ = _source(task, task.prompts(protocol), task.languages[0], data)
     available = source.languages()
-    if data is None or available is None:
+    if data is None or available is None or not source.by_language:
         return list(task.languages)
     shared = [code for code in task.languages if code in available]
     if not shared:
@@ -148,6 +148,16 @@ def languages_of(task: Task, *, protocol: str = "paper", data: str | None = None
             f"{data}: no language of {task.name}; there are {' '.join(sorted(available)) or 'none'}"
         )
     return shared
+
+
+def check_by_language(task: Task, languages: Sequence[str], *, protocol: str, data: str) -> None:
+    """Rejects `data` with one set of rows for several languages."""
+    source, _ = _source(task, task.prompts(protocol), languages[0], data)
+    if len(languages) > 1 and not source.by_language:
+        raise InputError(
+            f"evaluation.data: got {data!r}, one set for {len(languages)} languages of {task.name}; allowed: {{lang}} "
+            "in it, or one language in evaluation.languages"
+        )
 
 
 def _prompt(task: Task, prompts: Prompts, protocol: str, language: str, data: str | None) -> Prompt:

@@ -149,8 +149,7 @@ def _source(path: Path, table: Mapping[str, Any], names: Mapping[str, str]) -> S
     beside = path.parent / Path(source.data).expanduser()
     if source.is_pattern or beside.is_dir():
         source = dataclasses.replace(source, data=str(beside))
-    by_language = source.is_folder or any("{lang}" in text for text in places)
-    if len(names) > 1 and not by_language:
+    if len(names) > 1 and not source.by_language:
         raise InputError(
             f"{path}: data: got {source.data!r}, one set for {len(names)} languages; "
             "allowed: {lang} in data, config or files"

@@ -22,7 +22,7 @@ from jaxprune.calibration import (
     sample_lines,
     text_place,
 )
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.tasks import Source, load_task
 
@@ -123,6 +123,8 @@ def _nli_source(data: str | Path) -> Source | None:
     if str(data) in XNLI:
         return load_task("xnli").source
     source = Source(str(data))
+    if source.is_pattern and not source.by_language:
+        raise refusal("evaluation.translation", str(data), "{lang} in it, for the language")
     return source if source.is_files else None
 
 

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.tasks.questions import Option, Question, load_task, questions, ready_tasks
+from jaxprune.evaluation.tasks.questions import (
+    Option,
+    Question,
+    languages_of,
+    load_task,
+    questions,
+    ready_tasks,
+)
 from nano import corpus
 
 # Where the authors' `dataset.shuffle(seed=0)` of XNLI's 5,010 test rows begins (datasets 2.12, 5.2).
@@ -440,6 +447,9 @@ def test_a_missing_language_is_refused_with_those_there_are(tmp_path):
         questions(task, "de", data=str(tmp_path))
     with pytest.raises(InputError, match=r"no language 'de'; there are fr sw$"):
         questions(task, "de", data=f"{tmp_path}/{{lang}}.jsonl")
+    (tmp_path / "sw").mkdir()
+    write(tmp_path / "sw", "sw2", [NLI])
+    assert languages_of(task, data=f"{tmp_path}/{{lang}}/{{lang}}2.jsonl") == ["sw"]
     with pytest.raises(InputError, match="xnli: no language 'it'; there are ar bg de el en"):
         questions(task, "it")
     write(tmp_path, "it", [NLI])
