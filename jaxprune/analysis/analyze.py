@@ -170,7 +170,7 @@ def analysis_summary(
     }
     if masks is not None:
         both = masks.both.sum((-2, -1))
-        shares, unrelated = iou(both), chance(both, masks.size.sum())
+        shares, unrelated = iou(both), chance(both, masks.expected.sum((-2, -1)))
         summary["masks"] = [
             {
                 "runs": [masks.runs[a], masks.runs[b]],

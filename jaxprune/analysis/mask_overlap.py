@@ -24,11 +24,14 @@ class MaskOverlap:
     Attributes:
       runs: names of the R runs.
       both: int64 [R, R, L, site], sites in the order of `SITES`; the diagonal counts the weights that a run keeps.
+      expected: float64 [R, R, L, site], of which `both` is expected for independent masks with the densities of each
+        kernel and layer.
       size: int64 [L, site], all weights.
     """
 
     runs: tuple[str, ...]
     both: Int[np.ndarray, "R R L 4"]
+    expected: Float[np.ndarray, "R R L 4"]
     size: Int[np.ndarray, "L 4"]
 
     @property
@@ -39,20 +42,19 @@ class MaskOverlap:
 
 def iou(both: Int[np.ndarray, "R R *dims"]) -> Float[np.ndarray, "R R *dims"]:
     """Intersection over union of the kept weights, as `masks.overlap`; 1 if neither run keeps any."""
-    kept = np.einsum("rr...->r...", both)
-    return _share(both, kept[:, None] + kept - both)
+    return _share(both, both)
 
 
 def chance(
-    both: Int[np.ndarray, "R R *dims"], size: Int[np.ndarray, "*dims"] | np.integer
+    both: Int[np.ndarray, "R R *dims"], expected: Float[np.ndarray, "R R *dims"]
 ) -> Float[np.ndarray, "R R *dims"]:
-    """The expected IoU of random masks with these densities p, q: pq / (p + q - pq)."""
-    kept = np.einsum("rr...->r...", both) / size
-    product = kept[:, None] * kept
-    return _share(product, kept[:, None] + kept - product)
+    """The IoU of independent masks; see `MaskOverlap`."""
+    return _share(both, expected)
 
 
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def _share(both: np.ndarray, part: np.ndarray) -> np.ndarray:
+    kept = np.einsum("rr...->r...", both)
+    whole = kept[:, None] + kept - part
     return np.divide(part, whole, out=np.ones(whole.shape), where=whole > 0)
 
 
@@ -95,11 +97,14 @@ def compare(runs: Mapping[str, PackedMasks], sites: Mapping[str, str]) -> MaskOv
             )
     layers = next(iter(shapes.values()))[0]
     both = np.zeros((len(runs), len(runs), layers, len(SITES)), np.int64)
-    size = np.zeros((layers, len(SITES)), np.int64)
-    for path, shape in shapes.items():
-        size[:, SITES.index(sites[path])] += np.prod(shape[1:], dtype=np.int64)
+    expected, size = np.zeros(both.shape), np.zeros((layers, len(SITES)), np.int64)
+    kept = [run.kept() for run in runs.values()]
     for a, ours in enumerate(runs.values()):
         for b, theirs in enumerate(runs.values()):
             for path, count in ours.intersect(theirs).kept().items():
-                both[a, b, :, SITES.index(sites[path])] += count
-    return MaskOverlap(tuple(runs), both, size)
+                site = SITES.index(sites[path])
+                both[a, b, :, site] += count
+                expected[a, b, :, site] += kept[a][path] * kept[b][path] / np.prod(shapes[path][1:])
+    for path, shape in shapes.items():
+        size[:, SITES.index(sites[path])] += np.prod(shape[1:], dtype=np.int64)
+    return MaskOverlap(tuple(runs), both, expected, size)

@@ -289,7 +289,7 @@ def _neurons(found: LanguageNeurons) -> Chart:
 def _masks(masks: MaskOverlap) -> Named:
     first, second = np.array(masks.pairs).T
     all_sites = masks.both.sum((-2, -1))
-    unrelated = chance(all_sites, masks.size.sum())[first, second].mean()
+    unrelated = chance(all_sites, masks.expected.sum((-2, -1)))[first, second].mean()
     title = "weights that both runs keep, % of those that either keeps"
     title += f"; unrelated masks of these densities: {count(100 * unrelated)}%"
     panels = {"all sites": iou(all_sites)} | {

@@ -72,18 +72,18 @@ def write_overlaps(folder: Path, sets: Sequence[str], overlaps: Mapping[str, Ove
 def write_masks(folder: Path, masks: MaskOverlap) -> None:
     """Writes masks.npz and masks.csv: IoU of every pair of runs by layer and site, and over all of them ("all").
 
-    The npz contains `runs`, `sites`, `both` and `size`; see `MaskOverlap`. In the CSV `chance` is the expected IoU
-    of unrelated masks with these densities.
+    The npz contains `runs`, `sites`, `both` and `size`; see `MaskOverlap`. In the CSV `chance` is the IoU of
+    independent masks with the densities of each kernel and layer.
     """
     arrays: dict[str, Any] = {"runs": masks.runs, "sites": SITES, "both": masks.both}
     np.savez(folder / "masks.npz", size=masks.size, **arrays)
-    both, size = _with_totals(masks.both), _with_totals(masks.size)
-    values = np.stack([iou(both), chance(both, size)], axis=-1)
+    both, expected = _with_totals(masks.both), _with_totals(masks.expected)
+    values = np.stack([iou(both), chance(both, expected)], axis=-1)
     layers, sites = [*range(len(masks.size)), "all"], [*SITES, "all"]
     rows = [
         (masks.runs[a], masks.runs[b], layers[i], sites[j], *map(_short, values[a, b, i, j]))
         for a, b in masks.pairs
-        for i, j in np.ndindex(*size.shape)
+        for i, j in np.ndindex(*both.shape[2:])
     ]
     header = ("run_a", "run_b", "layer", "site", "iou", "chance")
     write_text(folder / "masks.csv", csv_text(header, rows))

@@ -60,9 +60,15 @@ def test_chance_is_what_random_masks_come_to():
         for seed, (name, density) in enumerate((("a", 0.7), ("b", 0.4)))
     }
     found = compare({name: masks.pack(tree) for name, tree in trees.items()}, KERNELS)
-    both, size = found.both.sum((-2, -1)), found.size.sum()
-    assert chance(both, size)[0, 1] == pytest.approx(0.28 / (0.7 + 0.4 - 0.28), abs=0.01)
-    assert iou(both)[0, 1] == pytest.approx(chance(both, size)[0, 1], abs=0.01)
+    both, expected = found.both.sum((-2, -1)), found.expected.sum((-2, -1))
+    assert chance(both, expected)[0, 1] == pytest.approx(0.28 / (0.7 + 0.4 - 0.28), abs=0.01)
+    assert iou(both)[0, 1] == pytest.approx(chance(both, expected)[0, 1], abs=0.01)
+    # kernels that a run ignores keep all weights in both
+    for tree in trees.values():
+        tree["blocks"]["mlp"]["out"]["kernel"][:] = True
+    found = compare({name: masks.pack(tree) for name, tree in trees.items()}, KERNELS)
+    both, expected = found.both.sum((-2, -1)), found.expected.sum((-2, -1))
+    assert iou(both)[0, 1] == pytest.approx(chance(both, expected)[0, 1], abs=0.01)
 
 
 def test_runs_are_read_from_their_checkpoints(tmp_path):

@@ -134,7 +134,7 @@ def test_pages_on_which_all_layers_say_the_same_are_left_out():
 
 def test_equal_masks_are_drawn():
     both = np.full((2, 2, 3, 4), 7)
-    masks = MaskOverlap(("runs/a", "other/a"), both, np.full((3, 4), 10))
+    masks = MaskOverlap(("runs/a", "other/a"), both, both / 2, np.full((3, 4), 10))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         charts = dict(pictures._masks(masks))

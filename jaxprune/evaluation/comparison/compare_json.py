@@ -245,7 +245,7 @@ class MaskComparison:
 
     Attributes:
       overall: of all weights.
-      independent: expected for independent masks of these densities.
+      independent: expected for independent masks with the densities of each kernel and layer.
       layers: of each block.
       kernels: by path.
       density: share of kept weights of a run.

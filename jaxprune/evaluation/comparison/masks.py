@@ -1,5 +1,6 @@
 """Checkpoints of two runs → the overlap of their kept weights."""
 
+import math
 from pathlib import Path
 
 from jaxprune.errors import InputError
@@ -25,11 +26,16 @@ def compare_masks(run_a: Path, run_b: Path) -> tuple[MaskComparison | None, str 
         raise
     except InputError as error:
         return None, str(error)
-    a, b = (masks.density(run).overall for run in packed)
+    a, b = (run.kept() for run in packed)
+    expected = sum(
+        float((a[path] * b[path]).sum()) / math.prod(shape[-2:])
+        for path, shape in packed[0].shapes.items()
+    )
+    union = sum(int(count.sum()) for one in (a, b) for count in one.values()) - expected
     return MaskComparison(
         overall=iou.overall,
-        independent=a * b / (a + b - a * b) if a + b else 1.0,
+        independent=expected / union if union else 1.0,
         layers=tuple(iou.layers),
         kernels=iou.leaves,
-        density=Sides(a, b),
+        density=Sides(*(masks.density(run).overall for run in packed)),
     ), None

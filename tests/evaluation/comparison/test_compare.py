@@ -511,6 +511,10 @@ def test_masks_are_compared_by_layer_and_kernel(runs):
     kept = [np.mean([mask.mean() for mask in tree.values()]) for tree in (a, b)]
     assert list(masks.density) == pytest.approx(kept)
     # drawn apart from each other, as these were
+    layers = [(a[name][layer], b[name][layer]) for name in a for layer in range(4)]
+    both = sum(x.sum() * y.sum() / x.size for x, y in layers)
+    either = sum(x.sum() + y.sum() for x, y in layers) - both
+    assert masks.independent == pytest.approx(both / either)
     assert masks.independent == pytest.approx(masks.overall, abs=0.08)
     for text in (comparison_text(found), comparison_markdown(found)):
         assert f"IoU {masks.overall:.3f} of the kept weights" in text
