@@ -105,7 +105,7 @@ _SENTENCES = [f"calibration.{name}" for name in ("target", "data", "lines", "sho
 _DEMONSTRATIONS = [f"calibration.{name}" for name in ("kind", "samples", "max_length", "draw")]
 _TEXTS = ["calibration.source", "calibration.code"]
 _MIXTURE = ["calibration.combine", "calibration.weights"]
-# Command → the fields that it reads. A sweep sets source and sparsity of each variant itself.
+# Command → the fields that it reads. A sweep sets kind, source and sparsity of each variant itself.
 READ_BY: Mapping[str, list[str]] = {
     "prune": _of("", "mesh", "calibration", "pruning", "output"),
     "recover": [*_of("", "mesh", "recovery", "output"), *_TEXTS, *_SENTENCES, *_DEMONSTRATIONS],
@@ -118,7 +118,8 @@ READ_BY: Mapping[str, list[str]] = {
         if path
         not in (
             *_of("analysis", "recovery", "shrink"),
-            *("calibration.source", "calibration.stats", "pruning.sparsity"),
+            *(f"calibration.{name}" for name in ("kind", "source", "stats")),
+            "pruning.sparsity",
         )
     ],
 }

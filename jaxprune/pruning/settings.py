@@ -80,8 +80,7 @@ class Settings(Selection):
 
     `sparsity` is 0.3 by default, as in the authors' scripts; an N:M pattern implies it (`implied_sparsity`).
     `criterion` may also be a `Criterion`, a `Method` or a function of (kernel, norm), and `allocation` an `Allocation`
-    or the content of a file. Settings are equal if they prune equally; settings with a custom criterion are equal only
-    to themselves.
+    or the content of a file. Settings with a custom criterion are equal only to themselves.
 
     Attributes:
       combine: combination of the statistics of several languages, a name in `calibration.COMBINATIONS`.

@@ -292,12 +292,8 @@ def check_sweep(config: Config) -> None:
     Raises:
       InputError: names the field.
     """
-    if not KINDS[config.calibration.kind].reads_text:
-        raise refusal(
-            "calibration.kind",
-            config.calibration.kind,
-            "any other, as a sweep makes demonstrations from sentences in calibration.data",
-        )
+    if config.calibration.draw and config.sweep.draws > 1:
+        raise refusal("calibration.draw", config.calibration.draw, "none, with sweep.draws")
     task_languages(config)
     planned = variants(config)
     if len(planned) == 1 and config.sweep.calibrations != DENSE:

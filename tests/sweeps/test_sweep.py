@@ -466,7 +466,10 @@ def test_more_sparsities_calibrations_and_languages_join(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"calibration.kind": "tokens"}, "calibration.kind: got 'tokens'"),
+        (
+            {"calibration.draw": "1/2", "sweep.draws": 2},
+            "calibration.draw: got '1/2'; allowed: none, with sweep.draws",
+        ),
         ({"pruning.pattern": "2:4", "sweep.sparsities": "0.3"}, "pruning.sparsity: got 0.3"),
         ({"sweep.calibrations": "translation_vs_code"}, "calibration.code: not set"),
         ({"evaluation.tasks": "nano_nli,nano_nli"}, "'nano_nli' is there twice"),
