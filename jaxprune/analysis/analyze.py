@@ -16,9 +16,8 @@ from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou, read_runs
 from jaxprune.analysis.neurons import LanguageNeurons, language_neurons
 from jaxprune.analysis.overlap import Overlap, by_kind, halves_by_kind, overlaps, with_halves
 from jaxprune.analysis.tables import write_magnitudes, write_masks, write_neurons, write_overlaps
-from jaxprune.calibration import KINDS, chosen_languages, digest
+from jaxprune.calibration import chosen_languages, digest
 from jaxprune.devices import device_mesh, hosts
-from jaxprune.errors import refusal
 from jaxprune.files import local_path, sealed, write_json
 from jaxprune.hf import Model, load
 from jaxprune.models import family_of
@@ -48,12 +47,6 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
     """
     began = time.perf_counter()
     options, calibration = config.analysis, config.calibration
-    if not KINDS[calibration.kind].reads_text:
-        raise refusal(
-            "calibration.kind",
-            calibration.kind,
-            "a kind that reads sentences, as the analysis makes demonstrations of calibration.data",
-        )
     folder = workdir / "analysis"
     sealed.check_replaceable(folder, overwrite=True)
     charts.check_system()

@@ -102,8 +102,8 @@ def _of(*groups: str) -> list[str]:
 
 
 _SENTENCES = [f"calibration.{name}" for name in ("target", "data", "lines", "shots")]
-_DEMONSTRATIONS = [f"calibration.{name}" for name in ("kind", "samples", "max_length", "draw")]
-_TEXTS = ["calibration.source", "calibration.code"]
+_DEMONSTRATIONS = [f"calibration.{name}" for name in ("samples", "max_length", "draw")]
+_TEXTS = [f"calibration.{name}" for name in ("kind", "source", "code")]
 _MIXTURE = ["calibration.combine", "calibration.weights"]
 # Command → the fields that it reads. A sweep sets kind, source and sparsity of each variant itself.
 READ_BY: Mapping[str, list[str]] = {

@@ -25,7 +25,7 @@ from jaxprune.ledger import PROGRESS
 from jaxprune.runs import OUTPUTS
 
 # Names in a workdir that other commands write, so no task may have them.
-TAKEN = (*OUTPUTS, PROGRESS, "analysis", "compare")
+TAKEN = (*OUTPUTS, PROGRESS, PERPLEXITY, TRANSLATION, "analysis", "compare")
 # The name of a task, PERPLEXITY or TRANSLATION → language codes; None: all available ones.
 Languages = Callable[[str], Sequence[str] | None]
 
@@ -114,10 +114,9 @@ def _tasks(
                 f"evaluation.tasks: name = {task.name!r} in a task; allowed: none of {', '.join(TAKEN)}, which "
                 "are other files of a workdir"
             )
-    names_taken = Counter([PERPLEXITY, TRANSLATION, *(task.name for task in tasks)])
-    name, count = names_taken.most_common(1)[0]
-    if count > 1:
-        raise InputError(f"evaluation.tasks: {name!r} is there twice; allowed: each name once")
+    for name, count in Counter(task.name for task in tasks).items():
+        if count > 1:
+            raise InputError(f"evaluation.tasks: {name!r} is there twice; allowed: each name once")
     read = []
     for task in tasks:
         codes = languages_by_name(task.name) or languages_of(task, protocol=protocol, data=data)

@@ -292,11 +292,11 @@ def test_bad_fields_are_named(fields, message, tmp_path):
     assert not (tmp_path / "analysis").exists()
 
 
-def test_the_script_refuses_ready_tokens_in_one_line(tmp_path, monkeypatch, capfd):
+def test_the_script_refuses_a_field_that_it_does_not_read(tmp_path, monkeypatch, capfd):
     done = run_here(
         monkeypatch, capfd, "analyze", "--config=configs/nano.py", f"--workdir={tmp_path}/w",
-        "--config.calibration.kind=tokens", "--config.calibration.data=none.npz",
+        "--config.calibration.kind=shuffled",
     )  # fmt: skip
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: calibration.kind: got 'tokens'")
+    assert line.startswith("error: calibration.kind: analyze does not read it; allowed: with ")

@@ -420,3 +420,11 @@ def test_sentences_and_translations_are_not_of_one_file(tmp_path):
     config = job(tasks="", translation=str(tmp_path / "rows.jsonl"))
     with pytest.raises(InputError, match=r"evaluation.translation: got .*; allowed: {lang} in it"):
         evaluate_from_config(config, tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["perplexity", "translation", "hf"])
+def test_tasks_are_not_named_as_other_outputs(name, tmp_path):
+    text = (TASKS / "nano_nli.toml").read_text(encoding="utf-8")
+    (tmp_path / "mine.toml").write_text(text.replace('name = "nano_nli"', f'name = "{name}"'))
+    with pytest.raises(InputError, match=f"name = '{name}' in a task; allowed: none of "):
+        evaluate_from_config(job(tasks=str(tmp_path / "mine.toml")), tmp_path / "run")

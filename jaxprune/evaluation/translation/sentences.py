@@ -88,7 +88,9 @@ def read_sentences(
         if pair.source not in shown and pair.target not in shown
     ]
     if rows is not None and len(pairs) < rows:
-        raise InputError(f"rows: got {rows}; {data} has {len(pairs)} besides the demonstrations")
+        raise InputError(
+            f"evaluation.translation_rows: got {rows}; {data} has {len(pairs)} besides the demonstrations"
+        )
     if not pairs:
         raise InputError(f"{data}: no sentences besides the demonstrations")
     return Sentences(source, target, demonstrations, pairs[:rows])

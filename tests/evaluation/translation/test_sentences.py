@@ -159,7 +159,10 @@ def test_premises_and_hypotheses_each_once(tmp_path):
     [
         ({"source": "en"}, "target: got 'en', the source; allowed: another language"),
         ({"source": "fr", "shots": 30}, "20 lines make 0 samples of 30 shots, not 1"),
-        ({"source": "fr", "shots": 18, "rows": 3}, "rows: got 3; .* has 2 besides the demonstra"),
+        (
+            {"source": "fr", "shots": 18, "rows": 3},
+            "translation_rows: got 3; .* has 2 besides the demonstra",
+        ),
         ({"source": "fr", "shots": 20}, "no sentences besides the demonstrations"),
         ({"source": "de"}, "no language 'de'; there are en fr"),
     ],
