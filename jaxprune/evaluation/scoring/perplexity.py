@@ -94,7 +94,7 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
     """Perplexity of a text that is tokenised as a unit and scored in independent windows.
 
     A window has WINDOW tokens, or as many as the model has positions if these are fewer; its first token has no
-    prediction. If the tokenizer begins the text with a BOS, each window begins with one, as models such as Gemma were
+    prediction. If the tokenizer begins a text with a special token, each window begins with it, as models such as Gemma were
     trained only on text after a BOS. An incomplete last window does not count, unless it is the only one.
 
     Args:
@@ -159,7 +159,8 @@ def windows_of(model: Model, values: Sequence[int], first: int | None = None) ->
       first: the first token, if these are other values.
     """
     width = min(WINDOW, model.config.max_positions or WINDOW)
-    front = int((values[0] if first is None else first) == model.tokenizer.bos_token_id)
+    added = model.tokenizer("", verbose=False)["input_ids"]  # BOS, or </s> of XGLM
+    front = int((values[0] if first is None else first) in added)
     begin, body, step = [*values[:front]], values[front:], width - front
     ends = range(step, len(body) + 1, step) or [len(body)]
     return [[*begin, *body[max(0, end - step) : end]] for end in ends]

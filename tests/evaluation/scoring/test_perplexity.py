@@ -85,10 +85,10 @@ class Words:
     is_fast = False
 
     def __init__(self, tokens):
-        self.tokens, self.bos_token_id = tokens, tokens[0]
+        self.tokens = tokens
 
-    def __call__(self, text, verbose, return_offsets_mapping):
-        return {"input_ids": self.tokens}
+    def __call__(self, text, verbose, return_offsets_mapping=False):
+        return {"input_ids": self.tokens if text else self.tokens[:1]}
 
 
 class Seeing(Saying):
@@ -108,6 +108,15 @@ def test_each_window_begins_with_the_bos_that_the_text_begins_with():
     assert (found.tokens, found.windows) == (1022, 2)
     assert scorer.windows == [tokens[:512], [1, *tokens[512:1023]]]
     assert (found.bits_per_byte, found.bytes) == (None, 0)
+
+
+@pytest.mark.wrong_types
+@pytest.mark.parametrize(("name", "first"), [("xglm", 2), ("bloom", None)])
+def test_windows_of_xglm_begin_as_its_texts(name, first):
+    scorer = Seeing(name, -2.5)
+    perplexity(scorer, texts("nano", ["en"], 120)["en"])
+    assert len(scorer.windows) > 1
+    assert {window[0] == first for window in scorer.windows} == {first is not None}
 
 
 def test_log_probabilities_by_part_of_the_text(scorer):
