@@ -94,8 +94,8 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
     """Perplexity of a text that is tokenised as a unit and scored in independent windows.
 
     A window has WINDOW tokens, or as many as the model has positions if these are fewer; its first token has no
-    prediction. If the tokenizer begins a text with a special token, each window begins with it, as models such as Gemma were
-    trained only on text after a BOS. An incomplete last window does not count, unless it is the only one.
+    prediction. If the tokenizer begins a text with a special token, each window begins with it, as models such as Gemma
+    were trained only on text after a BOS. An incomplete last window does not count, unless it is the only one.
 
     Args:
       name: for the progress bar and messages.
