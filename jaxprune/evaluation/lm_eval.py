@@ -28,7 +28,7 @@ from jaxprune.evaluation.lm_eval_requests import (
     cut_at,
     read_settings,
 )
-from jaxprune.evaluation.scoring import Scorer
+from jaxprune.evaluation.scoring import Scorer, prefix_token
 from jaxprune.hf import load
 from jaxprune.passes import DTYPE
 from jaxprune.schema import check, is_int
@@ -115,15 +115,8 @@ class JaxpruneLM(TemplateLM):
 
     @property
     def prefix_token_id(self) -> int:
-        """The token that replaces an empty context: BOS, or EOS if the tokenizer has no BOS.
-
-        Raises:
-          InputError: the tokenizer has neither.
-        """
-        bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
-        if bos is None and eos is None:
-            raise InputError("the tokenizer has neither BOS nor EOS to replace an empty context")
-        return eos if bos is None else bos
+        """See `prefix_token`."""
+        return prefix_token(self.tokenizer)
 
     def tok_encode(
         self, string: str, add_special_tokens: bool | None = None, **kwargs: Any

@@ -17,6 +17,7 @@ from jaxprune.evaluation.scoring.metrics import task_metrics as task_metrics
 from jaxprune.evaluation.scoring.options import Encoded as Encoded
 from jaxprune.evaluation.scoring.options import encode_questions as encode_questions
 from jaxprune.evaluation.scoring.options import option_scores as option_scores
+from jaxprune.evaluation.scoring.options import prefix_token as prefix_token
 from jaxprune.evaluation.scoring.options import question_scores as question_scores
 from jaxprune.evaluation.scoring.parts import weights_size as weights_size
 from jaxprune.evaluation.scoring.perplexity import LARGEST_LOG as LARGEST_LOG

@@ -101,9 +101,19 @@ def encode_pairs(tokenizer: "PreTrainedTokenizerBase", pairs: Sequence[tuple[str
 
 
 def _after_prefix(tokenizer: "PreTrainedTokenizerBase", tokens: list[int]) -> list[int]:
+    prefix = prefix_token(tokenizer)
+    return tokens if tokens[:1] == [prefix] else [prefix, *tokens]
+
+
+def prefix_token(tokenizer: "PreTrainedTokenizerBase") -> int:
+    """The token that replaces an empty context: BOS, or EOS if the tokenizer has no BOS.
+
+    Raises:
+      InputError: the tokenizer has neither.
+    """
     prefix = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
     if prefix is None:
         raise InputError(
             "the tokenizer has neither BOS nor EOS, which replace an empty context in lm_eval; allowed: protocol paper"
         )
-    return tokens if tokens[:1] == [prefix] else [prefix, *tokens]
+    return prefix
