@@ -250,6 +250,8 @@ def test_refusals_name_what_is_wrong(params, stats):
         scores.wanda(params, stats)
     with pytest.raises(InputError, match="role: got 'code'; allowed: translation"):
         scores.refined(params, only(stats, "translation"))
+    same = scores.refined(params, stats, role="translation")
+    jax.tree.map(np.testing.assert_array_equal, same, scores.refined(params, stats))
     del params["blocks"]["mlp"]
     with pytest.raises(
         InputError,

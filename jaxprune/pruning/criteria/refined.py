@@ -39,7 +39,7 @@ CRITERION = Criterion(
     "Wanda with translation norms over code norms",
     score,
     measures=(DEMONSTRATIONS, CODE),
-    options=("compat",),
+    options=("compat", "role"),
     by_column=True,
     finite=False,  # compat "official" divides by 0
 )
