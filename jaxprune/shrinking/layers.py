@@ -4,6 +4,7 @@ The influence of a block is 1 - mean cos(input, output) over tokens (ShortGPT, a
 important as in the language that it influences most.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -123,13 +124,8 @@ def _by_language(batches: Sequence[Batch]) -> dict[str, list[Batch]]:
         languages = np.array(batch.languages or [batch.role] * len(batch.tokens))
         for code in dict.fromkeys(languages.tolist()):
             here = languages == code
-            counted = None if batch.counted is None else batch.counted[here]
-            part = Batch(
-                batch.tokens[here],
-                batch.valid[here],
-                batch.role,
-                batch.samples[here],
-                counted=counted,
-            )
+            part = Batch(batch.tokens[here], batch.valid[here], batch.role, batch.samples[here])
+            if batch.counted is not None:
+                part = dataclasses.replace(part, counted=batch.counted[here])
             rows.setdefault(code, []).append(part)
     return rows
