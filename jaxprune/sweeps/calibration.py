@@ -75,20 +75,21 @@ class CalibrationSets:
         role = name.partition("/")[0]
         return [dataclasses.replace(batch, role=role) for batch in self._batches[name]]
 
+    @functools.cached_property
+    def _statistics(self) -> list[str]:
+        """The statistics that are saved, of all variants, as some share their sets."""
+        every = (variant_config(self._config, one).settings for one in variants(self._config))
+        return sorted({s.name for one in every for s in one.statistics if s.persisted})
+
     def _probed(self, name: str) -> ActivationStats:
         folder = self._folder / name.replace("/", "-")
         with ledger.locked(self._folder.parent, f"stats-{folder.name}.lock", wait=True):
             if folder.is_dir():
                 return checkpoint.restore_stats(folder)
             mesh = device_mesh(self._config.mesh.data, self._config.mesh.model)
-            # those of all variants: some share their sets
-            settings = (
-                variant_config(self._config, one).settings for one in variants(self._config)
-            )
-            needed = {s.name for one in settings for s in one.statistics if s.persisted}
             stats = probe(
                 self._model, self._of(name),
-                dtype=self._config.dtype, mesh=mesh, statistics=sorted(needed),
+                dtype=self._config.dtype, mesh=mesh, statistics=self._statistics,
             )  # fmt: skip
             checkpoint.save_stats(folder, stats, self._model, dtype=self._config.dtype)
             return stats

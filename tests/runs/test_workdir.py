@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from jobs import on_tokens
-from kills import Killed, killed_after
+from kills import Killed, failing_at_last, killed_after
 
 import jaxprune as jp
 from jaxprune import ledger
@@ -144,22 +144,25 @@ def test_a_run_that_stops_has_destroyed_nothing(place, monkeypatch):
     assert not (place / "run" / "progress").exists()
 
 
+def copy_outputs(run, progress):
+    for name in {*OUTPUTS} & {*os.listdir(run)}:
+        shutil.copytree(run / name, progress / name, copy_function=os.link)
+
+
+def at_each_step(patch, steps, stop):
+    """Gives every function that replaces a file to `stop`, with the steps that are left."""
+    for owner, name in ((Path, "unlink"), (Path, "rename"), (Path, "replace"), (os, "replace")):
+        patch.setattr(owner, name, stop(steps, getattr(owner, name)))
+
+
 def test_a_run_killed_as_it_takes_an_older_ones_place_is_never_in_its_own_way(place, monkeypatch):
     report = json.loads((place / "run" / "report.json").read_text())
     for last in itertools.count():
         work, steps = place / f"killed {last}", iter(range(last))
         shutil.copytree(place / "run", work, copy_function=os.link)
-        for name in {*OUTPUTS} & {*os.listdir(work)}:
-            shutil.copytree(work / name, work / "progress" / name, copy_function=os.link)
-
+        copy_outputs(work, work / "progress")
         with monkeypatch.context() as patch, contextlib.suppress(Killed):
-            for owner, name in (
-                (Path, "unlink"),
-                (Path, "rename"),
-                (Path, "replace"),
-                (os, "replace"),
-            ):
-                patch.setattr(owner, name, killed_after(steps, getattr(owner, name)))
+            at_each_step(patch, steps, killed_after)
             publish(work / "progress", work, OUTPUTS, {"number": last}, report)
             break
         check_workdir(work, place / "model", OUTPUTS)
@@ -172,14 +175,6 @@ def test_a_run_killed_as_it_takes_an_older_ones_place_is_never_in_its_own_way(pl
 def test_a_run_that_fails_as_it_takes_an_older_ones_place_keeps_the_report_of_that(
     place, monkeypatch
 ):
-    def failing(steps, real):
-        def call(*arguments, **how):
-            if next(steps, None) == 0:
-                raise OSError(28, "No space left on device")
-            return real(*arguments, **how)
-
-        return call
-
     def again(work):
         return ledger.unfinished_run(work, {"a": 1}, {}, OUTPUTS, overwrite=True)
 
@@ -188,15 +183,8 @@ def test_a_run_that_fails_as_it_takes_an_older_ones_place_keeps_the_report_of_th
         work, steps = place / f"failed {last}", iter(range(last, -1, -1))
         shutil.copytree(place / "run", work, copy_function=os.link)
         with monkeypatch.context() as patch, contextlib.suppress(OSError), again(work) as progress:
-            for name in {*OUTPUTS} & {*os.listdir(work)}:
-                shutil.copytree(work / name, progress / name, copy_function=os.link)
-            for owner, name in (
-                (Path, "unlink"),
-                (Path, "rename"),
-                (Path, "replace"),
-                (os, "replace"),
-            ):
-                patch.setattr(owner, name, failing(steps, getattr(owner, name)))
+            copy_outputs(work, progress)
+            at_each_step(patch, steps, failing_at_last)
             publish(progress, work, OUTPUTS, {"number": last}, report)
             break
         for _ in range(2):
