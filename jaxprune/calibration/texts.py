@@ -21,6 +21,7 @@ from jaxprune.schema import check
 # The column of sentences in FLORES+ and in FLORES-200.
 _SENTENCE_COLUMNS = ("text", "sentence")
 _CODE_COLUMN = "content"
+_DATA = "calibration.data"
 _HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
 # The languages of the paper's figures 1 and 3, used if the data has too many.
 PAPER_LANGUAGES = ("en", "fr", "es", "zh", "hi", "sw")
@@ -43,18 +44,20 @@ def chosen_languages(codes: str | None, data: str | Path, target: str) -> list[s
 
 
 def aligned(
-    data: str | Path, codes: Sequence[str], lines: str | None = None, draw: str | None = None
-) -> list[Sequence[str]]:
+    data: str | Path, codes: Sequence[str], lines: str | None = None, draw: str | None = None,
+    field: str = _DATA,
+) -> list[Sequence[str]]:  # fmt: skip
     """Sentences of several languages; line i has the same meaning in all of them.
 
     Args:
       data, lines: as in `sentences`.
       draw: of these lines, those of a draw, as 2/5; see `lines_of_draw`. By default all.
+      field: that `data` is the value of, for messages.
 
     Raises:
       InputError: as `sentences`, or two languages differ in their number of lines.
     """
-    texts = [_all_sentences(data, code) for code in codes]
+    texts = [_all_sentences(data, code, field) for code in codes]
     for code, of_code in zip(codes, texts, strict=True):
         if len(of_code) != len(texts[0]):
             raise InputError(
@@ -115,11 +118,11 @@ def line_digests(lines: Iterable[str]) -> Iterator[str]:
         yield hashlib.sha256(line.strip().encode(errors="surrogatepass")).hexdigest()[:16]
 
 
-def _all_sentences(data: str | Path, code: str) -> list[str]:
+def _all_sentences(data: str | Path, code: str, field: str = _DATA) -> list[str]:
     data = text_place(data, "calibration")
     folder = local_path(data)
     if not folder.is_dir():
-        return _hub_sentences(hub_id(data, "calibration.data"), code)
+        return _hub_sentences(hub_id(data, field), code)
     if any(folder.glob("*.txt")):
         return _read_lines(_pick_txt(folder, code))
     if (folder / "dev").is_dir() and any((folder / "dev").glob("*.dev")):
@@ -127,7 +130,7 @@ def _all_sentences(data: str | Path, code: str) -> list[str]:
     if any(folder.rglob("*.parquet")):
         return _hub_sentences(str(folder), code)
     raise InputError(
-        f"calibration.data: {data} contains neither <language>.txt nor dev/<FLORES code>.dev files"
+        f"{field}: {data} contains neither <language>.txt nor dev/<FLORES code>.dev files"
     )
 
 

@@ -9,6 +9,7 @@ from flax.traverse_util import flatten_dict
 
 from jaxprune import evaluation, ledger
 from jaxprune.config import FIELDS, Config, check_read, config_of
+from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
 from jaxprune.evaluation.metrics_json import read_metrics
 from jaxprune.evaluation.scoring import PERPLEXITY
@@ -17,6 +18,7 @@ from jaxprune.files import sealed
 from jaxprune.hf import Model, load
 from jaxprune.progress import say
 from jaxprune.runs import OUTPUTS, prune_to_workdir, pruned_model
+from jaxprune.runs.planning import check_fits, plan_of
 from jaxprune.schema import PATH, check
 from jaxprune.sweeps import plan
 from jaxprune.sweeps.calibration import STATS, CalibrationSets
@@ -122,6 +124,7 @@ def _worker(config: Config, workdir: Path) -> Iterator["Runner"]:
     model = load(config.model, config.revision)
     check_same_sweep(config, workdir)
     runner = Runner(config, model, workdir)
+    runner.check()
     with joined(config, workdir, runner.digests):  # after all inputs were checked
         yield runner
 
@@ -164,6 +167,20 @@ class Runner:
                 for code, digest in evaluation.content_digests(identity).items()
             },
         }
+
+    def check(self) -> None:
+        """Rejects variants that this machine or the model does not allow, before the dense model is evaluated.
+
+        Raises:
+          InputError: as `prune_from_config`.
+        """
+        mesh = device_mesh(self._config.mesh.data, self._config.mesh.model)
+        for variant in plan.variants(self._config):
+            folder = self._workdir / variant.name
+            if variant.sparsity is not None and not (folder / ledger.REPORT).is_file():
+                config = plan.variant_config(self._config, variant)
+                sizes, batches = self.model.config, self.sets.batches(variant)
+                check_fits(plan_of(sizes, self.model.dtype, batches, config, mesh))
 
     def is_whole(self, variant: Variant) -> bool:
         """Whether a variant is pruned and evaluated, and all its files are as they were written.

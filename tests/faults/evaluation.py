@@ -58,6 +58,12 @@ ROWS = {
         lambda p: p.evaluate("evaluation.tasks=", f"evaluation.perplexity={p.texts(en='')}"),
         r"perplexity en: a text of \d tokens",
     ),
+    "translation of no texts": Fault(
+        lambda p: p.evaluate(
+            "evaluation.tasks=", f"evaluation.translation={p.folder / 'nothing'}", "calibration.data=nano"
+        ),
+        r"evaluation\.translation: no folder '.*nothing'",
+    ),
     "workdir of other files": Fault(
         lambda p: both(
             (p.workdir / "toy").mkdir(parents=True),

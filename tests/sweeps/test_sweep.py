@@ -514,6 +514,8 @@ def test_what_cannot_be_swept_is_refused(tmp_path, fields, message):
         ({}, "sacrebleu is not installed"),
         ({"calibration.samples": 10_000}, "calibration.samples"),
         ({"evaluation.perplexity": "nano", "evaluation.perplexity_lines": "5000-6000"}, "perplexity_lines"),
+        ({"pruning.allocation": "arithmetic", "pruning.slope": 0.9, "sweep.sparsities": "0.6"}, "arithmetic: got"),
+        ({"pruning.ignore": "9/mlp/up"}, "9/mlp/up"),
     ],
 )  # fmt: skip
 def test_what_a_later_variant_lacks_is_told_before_the_first(

@@ -78,7 +78,7 @@ def read_sentences(
     target, shots = calibration.target, calibration.shots
     if language(source) == language(target):
         raise InputError(f"target: got {target!r}, the source; allowed: another language")
-    known = _lines(calibration.data, source, target, calibration.lines)
+    known = _lines(calibration.data, source, target, "calibration.data", calibration.lines)
     chosen = sample_lines(len(known), "translation", shots, 1, seed, "corrected")[0]
     demonstrations = [known[row] for row in chosen]
     shown = {sentence for pair in demonstrations for sentence in pair}
@@ -96,8 +96,10 @@ def read_sentences(
     return Sentences(source, target, demonstrations, pairs[:rows])
 
 
-def _lines(data: str | Path, source: str, target: str, lines: str | None = None) -> list[Pair]:
-    texts = aligned(data, [source, target], lines)
+def _lines(
+    data: str | Path, source: str, target: str, field: str, lines: str | None = None
+) -> list[Pair]:
+    texts = aligned(data, [source, target], lines, field=field)
     return [Pair(*sentences) for sentences in zip(*texts, strict=True)]
 
 
@@ -105,7 +107,7 @@ def _pairs(data: str | Path, source: str, target: str) -> list[Pair]:
     data = text_place(data, "translation")
     nli = _nli_source(data)
     if nli is None:
-        return _lines(data, source, target)
+        return _lines(data, source, target, "evaluation.translation")
     theirs, ours = (nli.read(code) for code in (source, target))
     if len(theirs) != len(ours):
         raise InputError(

@@ -201,6 +201,8 @@ def _work(
         names = {f"{layer}/{path.removesuffix('/kernel')}" for layer in range(config.n_layers)}
         if not names <= ignored:
             check_pattern(settings.pattern, path, shape)
+    if settings.spread.measure is None:
+        kernel_shares(config, settings)  # raises for shares that are not allowed
     reads = settings.spread.reads_norms
     return Work(
         config=config,
