@@ -52,8 +52,8 @@ def probe(
         the number of tokens with X_j > 0; and "gram", Σ x xᵀ, float32 [L, D, D], which is large.
       hidden: adds the site "hidden": the output of each block, [L, D]. The last one is without the model's final
         norm, unlike Hugging Face's last hidden state.
-      halves: adds the roles "<role>/even" and "<role>/odd" for each role: the statistics of samples with even and
-        with odd numbers. The statistics of the full role are unchanged.
+      halves: adds the roles "<role>/even" and "<role>/odd" for each role: the statistics of every second sample of
+        each language with several, from the first and from the second. The statistics of the full role are unchanged.
       neurons: adds the neurons of the MLPs, for `jaxprune.language_neurons`: "positive", the number of tokens on which
         each is active, int32 [L, 20, F], and "tokens", the number of all tokens; both by 20 groups of samples.
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from jaxprune.calibration import Batch, Mixture, SetKey, by_kind, check_ids, cut_pads
 from jaxprune.devices import hosts
@@ -20,7 +20,7 @@ from jaxprune.passes.statistics import POSITIVE, SAMPLES, Statistic
 from jaxprune.passes.stats import Sums, check_sums, not_finite, sum_samples
 from jaxprune.passes.walk import INPUT, NEURONS, Segment, embed, overflows, run_segment
 
-# Suffixes of the kinds of half sets: of the samples 0, 2, …, and of 1, 3, ….
+# Suffixes of the kinds of half sets: of each set's samples 0, 2, …, and of 1, 3, ….
 HALVES = ("/even", "/odd")
 
 # Each set's counts at NEURONS are in so many groups of samples, for standard errors: an even number, so that groups
@@ -108,15 +108,17 @@ class CalibrationStates(MicroBatches):
         return {key: int(self.tokens[members].sum()) for key, members in self.sets.items()}
 
     def add_halves(self) -> None:
-        """Adds sets of the samples with even and with odd numbers, for each set whose kind has both."""
-        odd = self.samples % 2 == 1
-        kinds = np.array([key.kind for key in self.keys])
+        """Adds, for each set of several samples, a set of its samples 0, 2, … and one of 1, 3, …."""
         for key, members in [*self.sets.items()]:
-            of_kind = odd[kinds == key.kind]
-            if of_kind.any() and not of_kind.all():
-                for half, part in zip(HALVES, (~odd, odd), strict=True):
-                    if (members & part).any():
-                        self.sets[SetKey(key.kind + half, key.language)] = members & part
+            if members.sum() > 1:
+                for number, half in enumerate(HALVES):
+                    part = members.copy()
+                    part[members] = self.ranks(members) % 2 == number
+                    self.sets[SetKey(key.kind + half, key.language)] = part
+
+    def ranks(self, members: Bool[np.ndarray, " N"]) -> Int[np.ndarray, " n"]:
+        """The ranks of a set's samples among them, by number."""
+        return np.argsort(np.argsort(self.samples[members]))
 
     def gather(self, results: Sequence[Shaped[np.ndarray, "b ..."]]) -> Shaped[np.ndarray, "N ..."]:
         """The results of all micro-batches, for all samples of all processes, without padding rows."""
@@ -237,7 +239,7 @@ def _by_group(
     states: CalibrationStates, members: Bool[np.ndarray, " N"], rows: Float[np.ndarray, "N F"]
 ) -> dict[str, np.ndarray]:
     """The rows of a set, and its tokens, as sums over groups: of every GROUPS-th sample of the set."""
-    group = np.argsort(np.argsort(states.samples[members])) % GROUPS
+    group = states.ranks(members) % GROUPS
     positive, tokens = np.zeros((GROUPS, rows.shape[1]), np.int32), np.zeros(GROUPS, np.int64)
     np.add.at(positive, group, rows[members].astype(np.int32))
     np.add.at(tokens, group, states.tokens[members])
