@@ -1,6 +1,7 @@
 """A pruned or smaller model → its recovered blocks, in one of the ways of `recovery.how`."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Generator, Mapping
 
 from jaxprune.errors import InputError
@@ -21,7 +22,7 @@ def recover_blocks(task: Task) -> Generator[PrunedBlock, None, None]:
     """Recovers and yields the blocks of a pruned or smaller model in order; for errors see `recover`."""
     check_model(task.model)
     check_samples(task.batches, task.samples_per_device)
-    rows = min(task.samples_per_device, task.fields.batch)
+    rows = math.gcd(task.samples_per_device, task.fields.batch)  # a step has `batch` samples
     if sum(-(-len(batch.tokens) // rows) for batch in task.batches) < 2:
         raise InputError(
             "calibration.samples: too few for recovery, which also holds out some; allowed: more"

@@ -196,7 +196,8 @@ def recover(
         progress=progress,
     )  # fmt: skip
     blocks = list(recover_blocks(task))
-    result = result_of(model, blocks, batches)
+    every = [dataclasses.replace(batch, counted=None) for batch in batches]  # all tokens are fitted
+    result = result_of(model, blocks, every)
     losses = [block.finished.loss for block in blocks]
     result.report["losses"] = [loss for loss in losses if loss is not None]
     return result

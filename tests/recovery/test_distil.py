@@ -123,6 +123,27 @@ def test_the_loss_over_some_tokens_is_torchs_over_these(tiny_folder, tmp_path, m
     np.testing.assert_allclose(result.report["losses"][0][0], expected, rtol=1e-4)
 
 
+def test_a_step_has_as_many_samples_as_the_setting_says(tiny_folder, monkeypatch):
+    """An odd number too, though two samples fit on a device; and all of their tokens count."""
+    steps, plain = [], fit.gradient_of
+
+    def gradient_of(loss, masters, batch, mesh):
+        steps.append(sum(len(unit.valid) for unit in batch))
+        return plain(loss, masters, batch, mesh)
+
+    monkeypatch.setattr(fit, "gradient_of", gradient_of)
+    model, tokens = (
+        jp.load(tiny_folder("llama")),
+        np.arange(8 * 20, dtype=np.int32).reshape(8, 20) % 131,
+    )
+    valid, source = np.ones((8, 20), bool), np.arange(20) < np.full((8, 1), 5)
+    batch = Batch(tokens, valid, "tokens", np.arange(8, dtype=np.int32), counted=source)
+    pruned = jp.prune(model, criterion="magnitude", sparsity=0.5, progress=False)
+    result = jp.recover(model, pruned, [batch], how="distil", epochs=1, batch=3, progress=False)
+    assert sorted(steps) == [1, 3, 3], "one sample is held out"
+    assert result.report["tokens"] == {"tokens": 8 * 20}
+
+
 @pytest.fixture(scope="module")
 def pruned_run(tmp_path_factory, tokens, tiny_folder):
     folder, model = tmp_path_factory.mktemp("runs"), tiny_folder("gemma3")
