@@ -21,10 +21,10 @@ def resolve(model: str, revision: str | None = None) -> Path:
       revision: branch, tag or commit, for hub ids.
 
     Raises:
-      InputError: neither a folder nor a repository of the hub.
+      InputError: neither a folder nor a repository of the hub; a revision of a folder.
       OSError: the hub cannot be reached.
     """
-    folder = _local(model)
+    folder = _local(model, revision)
     if folder is None:
         # safetensors first; .bin only if a repository has nothing else (XGLM, mGPT)
         folder = _snapshot(model, revision, [*BESIDE, "*.safetensors"])
@@ -35,15 +35,17 @@ def resolve(model: str, revision: str | None = None) -> Path:
 
 def config_folder(model: str, revision: str | None = None) -> Path:
     """As `resolve`, but downloads only config.json of a hub repository."""
-    return _local(model) or _snapshot(model, revision, ["config.json"])
+    return _local(model, revision) or _snapshot(model, revision, ["config.json"])
 
 
-def _local(model: str) -> Path | None:
+def _local(model: str, revision: str | None) -> Path | None:
     path = local_path(MODELS.get(model, model), in_parts="*.safetensors", beside=BESIDE)
     if model.startswith("nano/") and not path.exists():
         raise refusal("model", model, ", ".join(MODELS))
     if path.exists() and not path.is_dir():
         raise InputError(f"{model}: is a file; expected a Hugging Face folder or a hub id")
+    if path.is_dir() and revision is not None:
+        raise refusal("revision", revision, f"none, as {model} is a folder")
     return path if path.is_dir() else None
 
 

@@ -39,7 +39,7 @@ class Model:
 
     @functools.cached_property
     def params(self) -> Params:
-        """All parameters {"embed", "blocks" [L, …], "head"} in their stored dtypes, on the host."""
+        """All parameters {"embed", "blocks" [L, …], "head"} on the host in stored dtypes; or those of `replace`."""
         if isinstance(self.source, InMemory):
             return self.source.params
         return {

@@ -42,7 +42,7 @@ def size(config: ModelConfig) -> int:
 
 
 def entries(config: ModelConfig) -> Iterator[tuple[str, int]]:
-    """Path and layer of every parameter, in the order of the forward pass; layer 0 outside the blocks."""
+    """Path and layer of every parameter; parts and layers in order of the forward pass, layer 0 outside the blocks."""
     for part, of_part in itertools.groupby(shapes(config), lambda path: path.split("/", 1)[0]):
         paths = list(of_part)
         for layer in range(config.n_layers if part == "blocks" else 1):
@@ -262,7 +262,7 @@ def stack_layers(layers: list[Any]) -> dict[str, Any]:
     """The parameters of all blocks as leaves [L, …]; different dtypes are promoted to one that represents all values.
 
     Args:
-      layers: a nested dict per block; the list is emptied, so that no parameter is in memory twice.
+      layers: a nested dict per block; the list is emptied, so that it holds no parameter a second time.
     """
     flat = [flatten_dict(layer) for layer in layers]
     layers.clear()

@@ -155,15 +155,15 @@ def forward(
       params: {"embed", "blocks" [L, …], "head"} of JAX or numpy, such as `Model.params`; products are in
         their dtype.
       tokens: [B, T] token ids of any integer type.
-      valid: [B, T], True at real tokens; by default all are real. Pads may be on either side, positions count real
+      valid: [B, T], True or 1 at real tokens; by default all are real. Pads may be on either side, positions count real
         tokens only, and logits of pads are undefined.
 
     Returns:
       [B, T, V] float32. The logits at t predict the token at t + 1.
 
     Raises:
-      InputError: tokens are not a matrix of integers or are beyond the vocabulary (not checked inside jit), or rows
-        are longer than the model's number of positions.
+      InputError: tokens are not a matrix of integers or are beyond the vocabulary (not checked inside jit), rows are
+        longer than the model's number of positions, or `valid` has another shape.
 
     Examples:
       >>> import jax, jaxprune as jp, numpy as np
@@ -181,7 +181,9 @@ def forward(
     config = config.with_scale(params["embed"]["tokens"].dtype)
     order, tokens = None, jnp.asarray(tokens)
     if valid is not None:  # left-justify, so that the causal mask alone hides pads from real tokens
-        order = jnp.argsort(~valid, axis=1, stable=True)
+        if np.shape(valid) != tokens.shape:
+            raise refusal("valid", f"shape {np.shape(valid)}", f"{tokens.shape}, that of tokens")
+        order = jnp.argsort(~jnp.asarray(valid, bool), axis=1, stable=True)
         tokens = jnp.take_along_axis(tokens, order, axis=1)
     parts = modules(config)
     x = nnx.merge(parts.embed[0], params["embed"])(tokens)

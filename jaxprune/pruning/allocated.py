@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from jaxprune.calibration import Batch, SetKey, set_tokens
 from jaxprune.devices import compiled, given_mesh, hosts
@@ -78,11 +78,11 @@ def measure_blocks(
             norms = _norms(settings, sums, tokens, reads) if allocation.reads_norms else {}
             # on one device: a sum over a kernel must not depend on their number
             given = jax.device_put((kernels, norms), mesh.devices.flat[0])
-            number = float(_measured(*given, measure=allocation.measure))
-            if not math.isfinite(number):
+            number = np.asarray(_measured(*given, measure=allocation.measure))
+            if number.shape or not np.isfinite(number):
                 where = f"layer {layer}: allocation {allocation.name}"
-                raise refusal(where, number, "finite numbers")
-            found.append(number)
+                raise refusal(where, number, "a finite number")
+            found.append(float(number))
             bar.update()
     agreed: list[float] = hosts.gather_json(found)[0]
     return agreed
@@ -104,7 +104,7 @@ def _norms(
 @functools.partial(compiled, static_argnames="measure")
 def _measured(
     kernels: Mapping[str, Array], norms: Mapping[str, Norms], *, measure: Callable[..., Array]
-) -> Float[Array, ""]:
+) -> Array:
     return measure(kernels, norms)
 
 

@@ -70,8 +70,6 @@ def prune_kernels(
         inputs[path] = Inputs(
             norms, path, np.int32(layer), seed_key, settings.compat, stats, counts
         )
-    # Through the host, which needs the masks anyway, instead of a collective: the CPU backend runs
-    # collectives on the few threads that also compute, and could deadlock.
     drops = {p: Drop.of(settings, p, leaf.shape, shares[p]) for p, leaf in weights.items()}
     given = weights, inputs, drops
     pruned: Any
@@ -81,6 +79,8 @@ def prune_kernels(
         if whole is not None:
             pruned, damping = prune_whole(*given, reads, method=whole, mesh=mesh)
         else:
+            # through the host, which needs the masks anyway, instead of a collective: the CPU backend runs
+            # collectives on the few threads that also compute, and could deadlock
             pruned, finite = jax.device_get(prune_compiled(*given, method=method, mesh=mesh))
     except InputError as error:  # from the user's function, which is traced for the first layer
         raise InputError(f"layer {layer}, {error}") from error

@@ -125,7 +125,7 @@ def kernel_scores(chosen: Criterion, kernel: Array, inputs: Inputs) -> Array:
     where = f"criterion {chosen.name}: {inputs.path}"
     try:
         scores = chosen.score(kernel, inputs)
-    except (TypeError, ValueError) as error:  # errors of JAX are TypeErrors
+    except (TypeError, ValueError, LookupError) as error:  # JAX's are among these
         reason = str(error).split("\n")[0]
         raise InputError(
             f"{where}: {reason}; allowed: what can be compiled, as jnp.abs(kernel) * norm[:, None]"

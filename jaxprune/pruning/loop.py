@@ -13,7 +13,7 @@ from jaxprune.calibration import Batch, by_kind, set_tokens
 from jaxprune.devices import given_mesh
 from jaxprune.errors import InputError, refusal
 from jaxprune.hf import Model, check_model, stack_layers
-from jaxprune.models import SITES, MaskTree, Params
+from jaxprune.models import SITES, MaskTree, ModelConfig, Params, family_of, site_widths
 from jaxprune.passes import (
     SAMPLES_PER_DEVICE,
     ActivationStats,
@@ -160,7 +160,7 @@ def result_of(model: Model, blocks: Sequence[PrunedBlock], batches: Sequence[Bat
         stats = stack([block.finished.sums for block in blocks], tokens, model.config)
     report = summarise([b.kept for b in blocks], [b.seconds for b in blocks], by_kind(tokens))
     return PruneResult(
-        params={**model.params, "blocks": stacked},
+        params={"embed": model.part("embed"), "blocks": stacked, "head": model.part("head")},
         masks={"blocks": unflatten_dict(keep, sep="/")},
         stats=stats,
         report=report,
@@ -214,7 +214,7 @@ def prune_blocks(
     mesh = given_mesh(mesh)
     config, states = model.config.in_dtype(settings.dtype), None
     if stats is not None:
-        _check_stats(stats, settings, config.n_layers)
+        _check_stats(stats, settings, config)
     tokens = set_tokens(batches) if stats is None else dict(stats.tokens)
     if settings.needs_statistics:
         settings.check_roles({batch.role for batch in batches} if stats is None else stats.roles)
@@ -263,11 +263,15 @@ def prune_blocks(
             bar.update()
 
 
-def _check_stats(stats: ActivationStats, settings: Settings, n_layers: int) -> None:
+def _check_stats(stats: ActivationStats, settings: Settings, config: ModelConfig) -> None:
     if not isinstance(stats, ActivationStats):
         raise refusal("stats", stats, "ActivationStats, as jaxprune.probe returns")
     if settings.propagate != "dense":
         raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
+    if dict(stats.sites) != dict(family_of(config).sites):
+        kernels = [path for path, _ in stats.sites]
+        raise refusal("stats", ", ".join(kernels), f"those of a {config.family} model")
+    widths = site_widths(config)
     for key, sites in stats.sums.items():
         for site in dict.fromkeys(site for _, site in stats.sites):
             by_name = sites[site]
@@ -277,9 +281,10 @@ def _check_stats(stats: ActivationStats, settings: Settings, n_layers: int) -> N
                     if one not in settings.method.statistics:
                         name = settings.spread.name
                     raise refusal("stats", got, f"{one.name}, which {name} needs")
-                if len(by_name[one.name]) != n_layers:
+                shape, allowed = np.shape(by_name[one.name])[:2], (config.n_layers, widths[site])
+                if shape != allowed:
                     raise InputError(
-                        f"stats: of {len(by_name[one.name])} layers; allowed: {n_layers}, as the model has"
+                        f"stats: {site} has (layers, features) {shape}; allowed: {allowed}, as the model has"
                     )
                 for layer, of_layer in enumerate(by_name[one.name]):
                     check_sums(of_layer, layer, site, key.kind, one.never_zero)

@@ -63,8 +63,8 @@ class Method(Measures):
       on: for a method that begins with the mask of another one, `pruning.start`: that one → this method; else None.
 
     Raises:
-      InputError: `needs` contains an unknown set or statistic, `prune` is not callable, or `prepare` is set with
-        `by_column`.
+      InputError: `needs` is no tuple of pairs or contains an unknown set or statistic, `prune` is not callable, or
+        `prepare` is set with `by_column`.
     """
 
     name: str
@@ -85,6 +85,9 @@ class Method(Measures):
             raise refusal("prune", self.prune, "a function of (kernel, inputs, drop)")
         if self.prepare is not None and self.by_column:
             raise refusal("prepare", self.prepare, "none, with by_column")
+        is_pairs = isinstance(self.needs, tuple) and all(isinstance(p, tuple) for p in self.needs)
+        if not is_pairs or any(len(pair) != 2 for pair in self.needs):
+            raise refusal("needs", self.needs, "a tuple of (set, statistic)")
         for one, statistic in self.needs:
             if one not in (DEMONSTRATIONS, CODE):
                 raise refusal("needs", one, (DEMONSTRATIONS, CODE))

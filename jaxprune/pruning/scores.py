@@ -87,6 +87,8 @@ def tree_scores(
                 raise InputError(
                     f"blocks/{path}: missing in params; allowed: all kernels of stats, this one of {site}"
                 )
+        if CODE in chosen.measures and CODE not in stats.roles:
+            raise refusal("stats", ", ".join(stats.roles), f"a set of code too, for {chosen.name}")
         kernels = {path: kernels[path] for path, _ in stats.sites}
         of = {CODE: CODE}
         if DEMONSTRATIONS in chosen.measures:
@@ -159,7 +161,9 @@ def _demonstrations(stats: ActivationStats, beside_code: bool) -> str:
     others = [role for role in stats.roles if not (beside_code and role == CODE)]
     if len(others) == 1:
         return others[0]
-    raise InputError(f"role: not set; allowed: {', '.join(stats.roles)}, as stats contains several")
+    if not others:
+        raise refusal("stats", CODE, "a set of demonstrations too")
+    raise InputError(f"role: not set; allowed: {', '.join(others)}, as stats contains several")
 
 
 def _norms(

@@ -53,6 +53,17 @@ def test_logits_equal_torch(name, padding, tiny_folder):
     assert_logits_equal_torch(compiled, name, padding, tiny_folder(name))
 
 
+@pytest.mark.wrong_types
+def test_a_mask_may_have_integers_and_has_the_shape_of_the_tokens(tiny_folder):
+    config, params = load_config(tiny_folder("xglm")), load(tiny_folder("xglm")).params
+    tokens, mask = np.full((3, 12), 7), valid_mask("left", 3, 12)
+    got, want = (forward(config, params, tokens, one) for one in (mask.astype(int), mask))
+    np.testing.assert_array_equal(got, want)
+    for wrong in (mask[:, :5], mask[:1]):
+        with pytest.raises(InputError, match=r"valid: got 'shape .*; allowed: \(3, 12\), that of"):
+            forward(config, params, tokens, wrong)
+
+
 @pytest.mark.parametrize("name", ["bloom", "gemma3"])
 def test_forward_and_reverse_mode_agree(name, tiny_folder):
     model = load(tiny_folder(name))

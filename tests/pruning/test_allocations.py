@@ -15,7 +15,7 @@ from jaxprune.devices import compiling
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.models import family_of
 from jaxprune.pruning import kernel_shares, layer_shares, measure_blocks
-from jaxprune.pruning.allocations import ALLOCATIONS, Blocks, alpha, fitted
+from jaxprune.pruning.allocations import ALLOCATIONS, Allocation, Blocks, alpha, fitted
 
 NANO = "jaxprune/nano/checkpoints/bloom"
 PARAMETERS = {"arithmetic": {"slope": 0.2}}
@@ -198,6 +198,25 @@ def test_every_criterion_drops_what_is_asked(criterion, allocation, model, batch
     assert 0 <= 0.5 - result.report["sparsity"]["overall"] < 1 / 128
     layers = result.report["sparsity"]["layers"]
     assert (max(layers) - min(layers) > 0.05) == (allocation != "uniform")
+
+
+def test_a_measure_reads_the_values_of_its_time(model):
+    scale = 1.0
+
+    def measure(kernels, _):
+        return scale * sum(abs(kernel).sum() for kernel in kernels.values())
+
+    own = Allocation("own", "", lambda blocks: [blocks.sparsity] * len(blocks.sizes), measure)
+
+    def measured():
+        settings = jp.Settings(criterion="magnitude", allocation=own)
+        return np.array(measure_blocks(model, [], settings, progress=False))
+
+    once, scale = measured(), 2.0
+    np.testing.assert_array_equal(measured(), 2 * once)
+    scale = np.ones(3)
+    with pytest.raises(jp.InputError, match=r"layer 0: allocation own: got .*; allowed: a finite"):
+        measured()
 
 
 @pytest.mark.parametrize("allocation", ["owl", "alpha", "languages"])

@@ -12,6 +12,7 @@ from flax.traverse_util import flatten_dict
 import jaxprune as jp
 from jaxprune.calibration.grouping import group_by_length
 from jaxprune.pruning.criteria import CRITERIA
+from jaxprune.pruning.method import Prepared
 from jaxprune.pruning.methods import METHODS
 from jaxprune.pruning.settings import Settings
 
@@ -146,6 +147,21 @@ def test_one_function_is_never_taken_for_another(prune):
     assert_masks(prune(changing), prune(second))
     assert_masks(prune(record), of_record, equal=False)
 
+    def prepare(stats, _):
+        norms = jnp.sqrt(stats["demonstrations"]["squares"])
+        return Prepared({"demonstrations": {"squares": norms**power}}, jnp.float32(0))
+
+    def keep_highest(kernel, inputs, drop):
+        norms = inputs.stats["demonstrations"]["squares"]
+        return jp.Pruned(drop.keep(abs(kernel) * norms[:, None]))
+
+    method = jp.Method(
+        "own", "", keep_highest, needs=(("demonstrations", "squares"),), prepare=prepare
+    )
+    assert_masks(prune(method), prune("magnitude"))
+    power = 1
+    assert_masks(prune(method), prune("wanda"))
+
 
 def test_a_record_put_in_place_of_another_is_heeded(prune, monkeypatch):
     plain = prune("wanda")
@@ -231,6 +247,7 @@ def unfit(score):
         (lambda kernel, norm: norm, HERE + r"got float32 of shape \(48,\)" + SCORES),
         (lambda kernel, norm: kernel[:-1], HERE + r"got float32 of shape \(47, 48\)" + SCORES),
         (lambda kernel, norm: kernel + 0j, HERE + r"got complex64 of shape \(48, 48\)" + SCORES),
+        (lambda kernel, norm: kernel[kernel > 0], HERE + ".*allowed: what can be compiled"),
         (lambda kernel, norm: np.abs(kernel), HERE + ".*allowed: what can be compiled"),
         (lambda kernel, norm: kernel if kernel[0, 0] > 0 else norm, HERE + ".*can be compiled"),
     ],
@@ -329,6 +346,9 @@ def test_a_record_of_unknown_sets_is_refused(measures):
         jp.Criterion("own", "", "wanda")
     with pytest.raises(jp.InputError, match=r"prepare: got .*; allowed: none, with by_column"):
         jp.Method("own", "", lambda *_: None, by_column=True, prepare=lambda *_: None)
+    for needs in (("demonstrations", "squares"), [("demonstrations", "squares")]):
+        with pytest.raises(jp.InputError, match=r"needs: got .*; allowed: a tuple of \(set, stat"):
+            jp.Method("own", "", lambda *_: None, needs=needs)
 
 
 def test_a_record_without_its_set_is_refused(prune):

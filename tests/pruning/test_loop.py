@@ -395,10 +395,20 @@ def test_statistics_of_another_depth_are_refused(layers, model):
     other = jax.tree.map(lambda x: np.resize(x, (layers, *x.shape[1:])), stats.sum_sq)
     stats = jp.ActivationStats.from_squares(other, stats.count, stats.sites)
     settings = Settings(sparsity=0.5, propagate="dense")
-    with pytest.raises(jp.InputError, match=f"stats: of {layers} layers; allowed: 3, as the model"):
+    with pytest.raises(
+        jp.InputError, match=rf"stats: qkv has .*\({layers}, 48\); allowed: \(3, 48\)"
+    ):
         list(jp.prune_blocks(xglm, batches, settings, stats=stats, progress=False))
     with pytest.raises(jp.InputError, match=r"stats: .* has norms of shape"):
         jp.scores.wanda(xglm.params, stats)
+
+
+def test_statistics_of_another_family_are_refused(model):
+    batches = [one_shape(sequences())]
+    stats = jp.probe(model("llama"), batches, progress=False)
+    settings = Settings(sparsity=0.5, propagate="dense")
+    with pytest.raises(jp.InputError, match=r"stats: got .*mlp/gate.*; allowed: those of a xglm"):
+        list(jp.prune_blocks(model("xglm"), batches, settings, stats=stats, progress=False))
 
 
 def test_report_counts_what_the_masks_hold(model):

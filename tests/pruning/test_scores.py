@@ -248,8 +248,10 @@ def test_refusals_name_what_is_wrong(params, stats):
         scores.wanda(other, stats, role="code")
     with pytest.raises(InputError, match="role: not set; allowed: translation, code"):
         scores.wanda(params, stats)
-    with pytest.raises(InputError, match="role: got 'code'; allowed: translation"):
+    with pytest.raises(InputError, match="stats: got 'translation'; allowed: a set of code too"):
         scores.refined(params, only(stats, "translation"))
+    with pytest.raises(InputError, match="stats: got 'code'; allowed: a set of demonstrations too"):
+        scores.refined(params, only(stats, "code"))
     same = scores.refined(params, stats, role="translation")
     jax.tree.map(np.testing.assert_array_equal, same, scores.refined(params, stats))
     del params["blocks"]["mlp"]

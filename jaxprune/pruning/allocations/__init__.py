@@ -1,5 +1,7 @@
 """Allocations: overall sparsity → sparsity of each block. Each file declares an `Allocation` as ALLOCATION."""
 
+import dataclasses
+import functools
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -31,11 +33,14 @@ ALLOCATION = rule(
 def allocation_of(chosen: str | Allocation | Mapping | Sequence) -> Allocation:
     """The allocation of a name, a record, or a list of shares, see `listed_allocation`.
 
+    A custom record is copied each time, as by `method_of`.
+
     Raises:
       InputError: an unknown name, a file that cannot be read, or a share out of range.
     """
     if isinstance(chosen, Allocation):
-        return chosen
+        measure = chosen.measure and functools.partial(chosen.measure)
+        return dataclasses.replace(chosen, measure=measure)
     if isinstance(chosen, str) and chosen in ALLOCATIONS:
         return ALLOCATIONS[chosen]
     if not is_list(chosen):

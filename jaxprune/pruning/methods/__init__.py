@@ -4,6 +4,7 @@ Each file here declares a `Method` as METHOD.
 """
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Mapping
 
@@ -29,8 +30,8 @@ def method_of(
     Args:
       start: the method whose mask it begins with, a name in `STARTS`; for methods with `Method.on` only.
 
-    A custom one gets a new record each time, so no earlier compiled program is used for it: the values that the
-    function closes over may have changed.
+    A custom one is copied each time, so no earlier compiled program is used for it: the values that its functions
+    close over may have changed.
 
     Raises:
       InputError: an unknown name, a function of other arguments, or a start for a method without one.
@@ -44,11 +45,10 @@ def method_of(
             raise refusal("start", start, STARTS)
         return base.on(METHODS[start])
     if isinstance(chosen, Criterion):
-        score = chosen.score
-        return dataclasses.replace(chosen, score=lambda *given: score(*given))
+        return dataclasses.replace(chosen, score=functools.partial(chosen.score))
     if isinstance(chosen, Method):
-        prune = chosen.prune
-        return dataclasses.replace(chosen, prune=lambda *given: prune(*given))
+        prepare = chosen.prepare and functools.partial(chosen.prepare)
+        return dataclasses.replace(chosen, prune=functools.partial(chosen.prune), prepare=prepare)
     if callable(chosen):
         return of_function(chosen)
     if not (isinstance(chosen, str) and chosen in METHODS):
