@@ -22,6 +22,7 @@ from jaxprune.ledger.locks import PROGRESS as PROGRESS
 from jaxprune.ledger.locks import LockedError as LockedError
 from jaxprune.ledger.locks import locked as locked
 from jaxprune.ledger.progress import FIT as FIT
+from jaxprune.ledger.progress import UnfinishedError as UnfinishedError
 from jaxprune.ledger.progress import begun_with as begun_with
 from jaxprune.ledger.progress import measured_once as measured_once
 from jaxprune.ledger.progress import of_unfinished_run as of_unfinished_run

@@ -19,6 +19,10 @@ _MEASURED = "measured.json"
 FIT = "fit.npz"
 
 
+class UnfinishedError(InputError):
+    """The workdir has an unfinished run that this one cannot continue; it may start over."""
+
+
 @contextlib.contextmanager
 def unfinished_run(
     workdir: Path,
@@ -63,7 +67,7 @@ def _begin(
     folder = workdir / PROGRESS
     before = None if overwrite else begun_with(workdir)
     if before and (differs := difference(before.get("identity", {}), begun["identity"])):
-        raise InputError(
+        raise UnfinishedError(
             f"--workdir: {workdir} contains an unfinished run with {differs}; "
             "allowed: the same command, --overwrite (starts over), or another folder"
         )
@@ -138,8 +142,8 @@ def begun_with(workdir: Path) -> Begun | None:
 
 @contextlib.contextmanager
 def of_unfinished_run() -> Iterator[None]:
-    """Adds to an InputError about one of the files of an unfinished run that the run may start over."""
+    """Turns an InputError about one of the files of an unfinished run into an UnfinishedError."""
     try:
         yield
     except InputError as error:
-        raise InputError(f"{error}; allowed: --overwrite, which starts over") from None
+        raise UnfinishedError(f"{error}; allowed: --overwrite, which starts over") from None

@@ -1,6 +1,7 @@
 """The sweep: prunes and evaluates the variants; complete ones are kept."""
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -194,11 +195,14 @@ class Runner:
         """Prunes and evaluates, as far as that is not done."""
         config, model, folder = self._config, self.model, self._workdir / variant.name
         if not self._is_pruned(variant):
-            prune_to_workdir(
-                model, self.sets.batches(variant), plan.variant_config(config, variant), folder,
-                stats=self.sets.stats(variant),
-                overwrite=(folder / ledger.REPORT).is_file(),  # it is damaged
+            prune = functools.partial(
+                prune_to_workdir, model, self.sets.batches(variant),
+                plan.variant_config(config, variant), folder, stats=self.sets.stats(variant),
             )  # fmt: skip
+            try:
+                prune(overwrite=(folder / ledger.REPORT).is_file())  # it is damaged
+            except ledger.UnfinishedError:  # of another version or kind of device, or damaged
+                prune(overwrite=True)
         if not (missing := self._missing(variant)):
             return
         if variant.sparsity is not None:

@@ -361,6 +361,18 @@ def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeyp
     assert contents(tmp_path) == contents(workdir)
 
 
+@pytest.mark.parametrize("begun", ['{"identity": {"numpy": "1.0"}}', "{"])
+def test_a_variant_that_another_version_began_starts_over(begun, done, tmp_path):
+    """As of a worker with other packages or devices that was killed; or with a damaged record."""
+    workdir = tmp_path / "sweep"
+    shutil.copytree(done[0], workdir)
+    shutil.rmtree(workdir / "random-0.5")
+    (workdir / "random-0.5/progress").mkdir(parents=True)
+    (workdir / "random-0.5/progress/run.json").write_text(begun)
+    sweep_from_config(job(), workdir)
+    assert contents(workdir) == contents(done[0])
+
+
 @pytest.fixture
 def finished(done, tmp_path):
     """A copy of the finished sweep, of a model that may be changed."""
