@@ -100,9 +100,15 @@ def are_names(value: object, among: Iterable[str] | None = None) -> bool:
     return 0 < len(parts) == len({*parts}) and all(re.fullmatch(r"\w[\w-]*", p) for p in parts)
 
 
-# An argument of a function, not a field of a config.
+# Arguments of functions, not fields of a config.
 PATH = Field(
     "a path", lambda value: isinstance(value, str | os.PathLike) and bool(str(value)), required=True
+)
+# Path("s3://a") is "s3:/a"
+OUTPUT_PATH = Field(
+    "a path of this machine",
+    lambda value: PATH.passes(value) and not re.match(r"\w+:/", str(value)),
+    required=True,
 )
 
 

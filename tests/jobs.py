@@ -3,11 +3,11 @@
 from jaxprune.config.validate import base_config, validate
 
 
-def job(model, /, **fields):
+def job(model, /, prunes=True, **fields):
     config = base_config()
     config.model = str(model)
     config.update_from_flattened_dict({path.replace("__", "."): v for path, v in fields.items()})
-    return validate(config)
+    return validate(config, prunes=prunes)
 
 
 def on_tokens(model, tokens, /, **fields):

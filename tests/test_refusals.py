@@ -1,6 +1,7 @@
 """What the functions of the package do not take: one line that names the argument, before anything is computed."""
 
 import dataclasses
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -93,6 +94,22 @@ CALLS = {
     ),
     "statistics of a text": (lambda m: STATS.merge("x"), "merge: got 'x'; allowed: ActivationStats"),
     "no folder": (lambda m: jp.export_hf(m, m.params, None), "folder: not set; allowed: a path"),
+    "a bucket as folder": (
+        lambda m: jp.export_hf(m, m.params, "s3://bucket/hf"),
+        "folder: got 's3://bucket/hf'; allowed: a path of this machine",
+    ),
+    "a bucket as checkpoint": (
+        lambda m: jp.checkpoint.save(Path("gs://bucket/masks"), masks={}),
+        "path: got .*gs:/bucket/masks.*; allowed: a path of this machine",
+    ),
+    "a bucket for statistics": (
+        lambda m: jp.checkpoint.save_stats("s3://bucket/stats", None), "path: got 's3://bucket/stats'",
+    ),
+    "a bucket for a smaller model": (
+        lambda m: jp.shrink(m, "s3://bucket/small", layers=2), "folder: got 's3://bucket/small'",
+    ),
+    "a bucket for a sweep": (lambda m: jp.sweep("nano", "s3://b/x"), "workdir: got 's3://b/x'"),
+    "no workdir": (lambda m: jp.sweep("nano", None), "workdir: not set; allowed: a path of this"),
     "a number as model": (lambda m: jp.load(3), "model: got 3; allowed: a path"),
     "a number as checkpoint": (lambda m: jp.checkpoint.restore(3), "path: got 3; allowed: a path"),
     "a number as tokens": (lambda m: jp.token_batches(3), "path: got 3; allowed: a path"),

@@ -165,11 +165,7 @@ def check_calibration(
             f"{able}, as pruning.criterion {criterion} needs code",
         )
     if not kind.reads_text:
-        for name in ("lines", "draw"):
-            if getattr(calibration, name) is not None:
-                raise refusal(
-                    f"calibration.{name}", getattr(calibration, name), f"none, with {kind.name}"
-                )
+        check_all_rows(calibration)
         arrays = _npz_names(calibration.data, kind.name)
         if with_code and "code_ids" not in arrays:
             raise InputError(
@@ -179,6 +175,13 @@ def check_calibration(
         return
     source, target = calibration.source, calibration.target
     check_texts(kind.name, source, target, calibration.samples, calibration.code)
+
+
+def check_all_rows(calibration: CalibrationFields) -> None:
+    """Rejects a part of ready-made tokens; raises InputError."""
+    for name in ("lines", "draw"):
+        if (value := getattr(calibration, name)) is not None:
+            raise refusal(f"calibration.{name}", value, f"none, with {calibration.kind}")
 
 
 def _npz_names(path: str, kind: str) -> set[str]:

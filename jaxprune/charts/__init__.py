@@ -25,3 +25,4 @@ from jaxprune.charts.render import page_svg as page_svg
 from jaxprune.charts.render import write_png as write_png
 from jaxprune.charts.scales import limits as limits
 from jaxprune.charts.theme import CSS as CSS
+from jaxprune.charts.theme import SHAPES as SHAPES

@@ -151,9 +151,11 @@ def define_processes() -> None:
         "on several other hosts: HOST:PORT of the first one, with a free port that the others can reach",
     )  # fmt: skip
     flags.DEFINE_integer(
-        "processes", None, "how many hosts there are, with --coordinator or --plan"
+        "processes", None, "how many hosts there are, with --coordinator or --plan", lower_bound=1
     )
-    flags.DEFINE_integer("process", None, "which of them this one is, from 0, with --coordinator")
+    flags.DEFINE_integer(
+        "process", None, "which of them this one is, from 0, with --coordinator", lower_bound=0
+    )
 
 
 def join_processes() -> None:

@@ -44,7 +44,7 @@ class Pointer:
         write_text(path, _FIRST.decode() + json.dumps(to_json(self)) + "\n")
 
     def fetch(self, spans: Iterable[tuple[int, int]]) -> Path:
-        """Downloads the chunks with the bytes between these offsets, unless they have been; the file that has them.
+        """The file with the bytes between these offsets; downloads the chunks of them that it lacks.
 
         Raises:
           InputError: the object has changed; its new content is not kept.

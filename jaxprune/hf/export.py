@@ -14,7 +14,7 @@ from jaxprune.hf.model import Model, check_model
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.weights import exported_specs, to_stored
 from jaxprune.models import Params, family_of
-from jaxprune.schema import PATH, check
+from jaxprune.schema import OUTPUT_PATH, check
 
 
 class HfWriter:
@@ -109,7 +109,7 @@ def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bo
       True
     """
     check_model(model)
-    check("folder", folder, PATH)
+    check("folder", folder, OUTPUT_PATH)
     written = model.replace(params)
     folder = Path(folder).expanduser().absolute()
     writer = HfWriter(written, folder, overwrite)

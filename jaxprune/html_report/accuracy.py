@@ -77,15 +77,18 @@ def cells_without_prior(figure: LanguageFigures) -> list[str]:
     ]
 
 
+ABOUT_PRIORS = (
+    "Chosen: share of the rows by option. Without prior: accuracy after the mean score of each option is subtracted. "
+    "Within groups, such as the hypotheses of a premise: how often the right option of a row is preferred to the same "
+    "option in the other rows; chance is 50%."
+)
 _ABOUT = (
     "Intervals of accuracy are Wilson's, 95%. At chance: the interval (of the run before) contains 1/options. "
     "F1 is weighted by label. "
     "Behind en: points behind English. RankC: consistency with English, the likeliest label ranked first; official: "
     "the least likely first, as in the authors' code. A rise of RankC by itself is not an improvement: a model may "
     "agree with English and be wrong in both. Probability: of the right option, softmax of the scores of a row's "
-    "options. Chosen: share of the rows by option. Without prior: accuracy after the mean score of each option is "
-    "subtracted. Within groups, such as the hypotheses of a premise: how often the right option of a row is preferred "
-    "to the same option in the other rows; chance is 50%."
+    f"options. {ABOUT_PRIORS}"
 )
 
 

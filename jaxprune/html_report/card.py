@@ -10,7 +10,7 @@ from jaxprune.evaluation.overlap import overlap_note
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import sealed
 from jaxprune.html_report import verdicts
-from jaxprune.html_report.accuracy import cells_without_prior
+from jaxprune.html_report.accuracy import ABOUT_PRIORS, cells_without_prior
 from jaxprune.html_report.files import RunFiles
 from jaxprune.html_report.plain import ABOUT_CONTINUATIONS, continued_rows
 from jaxprune.ledger import MODEL_DIGEST, has_card
@@ -93,10 +93,8 @@ def _measured(
 
 def _about(method: comparison.ComparisonMethod, *, compared: bool) -> str:
     wilson = (
-        f"In percent of the rows; intervals of {method.confidence:.0%} are Wilson's. Chosen: share of the rows by "
-        "option. Without prior: after the mean score of each option is subtracted. Within groups, such as the "
-        "hypotheses of a premise: how often the right option of a row is preferred to the same option in the other "
-        "rows; chance is 50. At chance: the interval contains 1/options."
+        f"In percent of the rows; intervals of {method.confidence:.0%} are Wilson's. {ABOUT_PRIORS} "
+        "At chance: the interval contains 1/options."
     )
     if not compared:
         return f"{wilson} The dense model is not evaluated here: `jaxprune report RUN --against DENSE` adds changes."

@@ -105,8 +105,8 @@ def _commands(run: RunFiles, before: RunFiles | None) -> Markup:
         sides = [here, "--against", "DENSE"] if run.report else ["PRUNED", "--against", here]
         lines += [("Next", shlex.join(["jaxprune", "report", *sides]))]
     elif (run.folder / "hf").is_dir():
-        config = {**run.config, "model": f"{here}/hf"}
-        lines += [("Next", command_line("evaluate", config, _EVALUATE, here))]
+        line = command_line("evaluate", {**run.config, "model": None}, _EVALUATE, here)
+        lines += [("Next", f"{line} {shlex.join([f'--config.model={here}/hf'])}")]
     return join(*(_command(title, line) for title, line in lines))
 
 

@@ -163,6 +163,8 @@ def shown_value(value: object) -> object:
     if isinstance(value, list):
         parts = (number(v) if isinstance(v, float) else str(shown_value(v)) for v in value)
         return f"[{', '.join(parts)}]"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {part}" for key, part in flatten(value).items())
     if isinstance(value, str) and value.startswith(("/", "~", "..")):
         return ",".join(map(last_part, value.split(",")))
     return value

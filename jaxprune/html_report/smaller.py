@@ -1,12 +1,23 @@
 """The section on a smaller model: splits of texts, influence of layers, and shares of the kept neurons, by language."""
 
+from collections.abc import Mapping, Sequence
+
 from jaxprune.calibration import language
-from jaxprune.charts import Line, bar_chart, line_chart
+from jaxprune.charts import SHAPES, Line, bar_chart, line_chart
 from jaxprune.html_report.markup import join, tag
 from jaxprune.html_report.page import Section, charts_row
 from jaxprune.html_report.tables import table
 from jaxprune.ledger import Shrunk
 from jaxprune.runs.smaller_card import HEADER, growth, remarks, splits
+
+
+def _lines(by_language: Mapping[str, Sequence[float]]) -> list[Line]:
+    """A line for each language; colours repeat after six, with other dashes."""
+    dashes = [dash for dash in ("solid", "dashed", "dotted") for _ in SHAPES]
+    return [
+        Line(code, values, i, dashes[i % len(dashes)])
+        for i, (code, values) in enumerate(by_language.items())
+    ]
 
 
 def smaller_section(shrunk: Shrunk) -> Section:
@@ -17,12 +28,11 @@ def smaller_section(shrunk: Shrunk) -> Section:
         most = max(1.0, *(value for _, value in bars))
         charts.append(bar_chart(bars, title="More tokens in texts held out, %", most=most))
     if "depth" in shrunk and (influence := shrunk["depth"]["influence"]):
-        lines = [Line(code, values, i) for i, (code, values) in enumerate(influence.items())]
+        lines = _lines(influence)
         y_title = "1 \N{MINUS SIGN} cos(input, output)"
         charts.append(line_chart(lines, title="Influence", y_title=y_title))
     if "width" in shrunk:
-        shares = shrunk["width"]["shares"].items()
-        lines = [Line(code, values, i) for i, (code, values) in enumerate(shares)]
+        lines = _lines(shrunk["width"]["shares"])
         y_title = "share of the influence"
         charts.append(line_chart(lines, title="Kept neurons", y_title=y_title))
     caption = "Texts by language; growth in % of the tokens"

@@ -16,7 +16,6 @@ from jaxprune.ledger.json_files import Report as Report
 from jaxprune.ledger.json_files import RunConfig as RunConfig
 from jaxprune.ledger.json_files import ScoreOrigin as ScoreOrigin
 from jaxprune.ledger.json_files import Shrunk as Shrunk
-from jaxprune.ledger.json_files import Sparsity as Sparsity
 from jaxprune.ledger.json_files import Splits as Splits
 from jaxprune.ledger.locks import PROGRESS as PROGRESS
 from jaxprune.ledger.locks import LockedError as LockedError

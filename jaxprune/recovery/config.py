@@ -9,7 +9,7 @@ class RecoveryFields:
 
     run: str | None = text(
         None,
-        "the workdir of a finished run of prune or shrink",
+        "the workdir of a finished run of prune, recover or shrink",
         "workdir of the run whose model is recovered",
     )
     how: str = choice(

@@ -1,7 +1,5 @@
 """A config → a workdir: a complete run of pruning, recovery or shrinking, its outputs, resuming and verification."""
 
-from jaxprune.runs.card import Measured as Measured
-from jaxprune.runs.card import model_card as model_card
 from jaxprune.runs.frame import SWEEP as SWEEP
 from jaxprune.runs.machine import environment as environment
 from jaxprune.runs.machine import peak_memory as peak_memory

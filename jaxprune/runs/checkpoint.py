@@ -14,7 +14,7 @@ from jaxprune.runs.orbax_folder import DamagedError as DamagedError
 from jaxprune.runs.orbax_folder import Placement, restore_json, restore_tree, save_trees, whole
 from jaxprune.runs.saved_stats import restore_stats as restore_stats
 from jaxprune.runs.saved_stats import save_stats as save_stats
-from jaxprune.schema import PATH, check
+from jaxprune.schema import OUTPUT_PATH, PATH, check
 
 
 def __dir__() -> list[str]:
@@ -72,7 +72,7 @@ def save(
       >>> jp.masks.overlap(restored.masks, result.masks).overall
       1.0
     """
-    check("path", path, PATH)
+    check("path", path, OUTPUT_PATH)
     _check_json(metadata)
     if params is not None:
         named_leaves("params", params)

@@ -1,32 +1,23 @@
 """Counts and statistics of a run → figures: sparsity by layer and kernel, magnitudes of features."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from jaxprune.charts import Chart, heatmap, write_png
+from jaxprune.charts import Chart, heatmap
 from jaxprune.passes import ActivationStats
 from jaxprune.tables import tenths
-
-
-def draw(
-    folder: Path, kept: Sequence[Mapping[str, tuple[int, int]]], stats: ActivationStats | None
-) -> None:
-    """Writes sparsity.png if layers or kernels differ, and magnitudes.png if there are statistics.
-
-    Args:
-      kept: of every layer, kernel path → (kept weights, all weights).
-      stats: of the run.
-    """
-    for name, chart in charts(kept, stats).items():
-        write_png(chart, folder / f"{name}.png")
 
 
 def charts(
     kept: Sequence[Mapping[str, tuple[int, int]]], stats: ActivationStats | None
 ) -> dict[str, Chart]:
-    """The figures of `draw` by name."""
+    """By name: "sparsity" if layers or kernels differ, and "magnitudes" if there are statistics.
+
+    Args:
+      kept: of every layer, kernel path → (kept weights, all weights).
+      stats: of the run.
+    """
     shares = np.array([[100 * (1 - part / whole) for part, whole in one.values()] for one in kept])
     drawn = {}
     if len({tenths(share) for share in shares.ravel()}) > 1:  # otherwise one number suffices

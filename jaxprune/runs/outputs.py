@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxprune.calibration import SetKey
+from jaxprune.charts import write_png
 from jaxprune.devices import hosts
 from jaxprune.files import sealed
 from jaxprune.hf import HfWriter, Model, load, stack_layers
@@ -137,7 +138,8 @@ def _fill_figures(model: Model, config: PruneConfig, folder: Path) -> Filling | 
 
     def close(pruned: PrunedLayers) -> None:
         with sealed.whole_folder(folder) as filled:
-            figures.draw(filled, pruned.kept, pruned.stats)
+            for name, chart in figures.charts(pruned.kept, pruned.stats).items():
+                write_png(chart, filled / f"{name}.png")
 
     return Filling(close)
 

@@ -148,6 +148,7 @@ def calibration_batches(config: PruneConfig, model: Model) -> list[Batch]:
     """The calibration set of `config.calibration`."""
     fields, compat = config.calibration, config.compat
     if not calibration.KINDS[fields.kind].reads_text:
+        calibration.check_all_rows(fields)
         return calibration.token_batches(fields.data, compat=compat)
     return calibration.demonstrations(
         model.tokenizer, fields.data, kind=fields.kind, source=fields.source, target=fields.target,

@@ -252,8 +252,8 @@ def _finished_report(run: Path, where: str) -> Report:
     report = ledger.read_report(run) or {}
     if "shrunk" not in report and not {"digests", "models", "tokens"} <= report.keys():
         raise InputError(
-            f"{where}: {run} is not a finished run; allowed: a workdir with report.json, which jaxprune prune "
-            "and shrink write last"
+            f"{where}: {run} is not a finished run; allowed: a workdir with report.json, which jaxprune prune, "
+            "recover and shrink write last"
         )
     if wrong := next(ledger.file_faults(run, report, by_size=True), None):
         raise InputError(f"{where}: {run}: {wrong}; allowed: an unchanged run")

@@ -11,6 +11,7 @@ from jaxprune.hf import Model
 from jaxprune.ledger import shortened
 from jaxprune.passes import STATISTICS, ActivationStats
 from jaxprune.runs.orbax_folder import METADATA, restore_json, restore_tree, save_trees, whole
+from jaxprune.schema import OUTPUT_PATH, check
 
 
 class MeasuredOn(TypedDict):
@@ -45,6 +46,7 @@ def save_stats(
       dtype: of `probe`.
       propagate: "dense", as in `probe`, or the propagation of a run.
     """
+    check("path", path, OUTPUT_PATH)
     sets = [(key.kind, key.language, int(stats.tokens[key])) for key in stats.sums]
     metadata: dict[str, Any] = {"sets": sets, "sites": [list(pair) for pair in stats.sites]}
     if model is not None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxprune import ledger
-from jaxprune.calibration import Mixture, line_digests, sampled_lines
+from jaxprune.calibration import SUM, Mixture, line_digests, sampled_lines
 from jaxprune.devices import device_mesh
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 from jaxprune.hf import Model, load, origin_of
 from jaxprune.ledger import Report
 from jaxprune.passes import mixture_of, order_of_sums
@@ -83,6 +83,8 @@ def _samples(config: ShrinkConfig, model: Model) -> Samples:
         names = {one.name for one in STATISTICS_OF_NEURONS}
         mixture = mixture_of(how.combine, how.weights, names, ", with shrink.mlp")
         mixture.check(list(dict.fromkeys(code for one in batches for code in one.languages)))
+    elif how.combine != SUM:
+        raise refusal("calibration.combine", how.combine, "another one only with shrink.mlp")
     return Samples(batches, mixture, config.dtype)
 
 

@@ -4,8 +4,6 @@ from jaxprune.shrinking.choose import Samples as Samples
 from jaxprune.shrinking.choose import Texts as Texts
 from jaxprune.shrinking.choose import choose as choose
 from jaxprune.shrinking.config import ShrinkFields as ShrinkFields
-from jaxprune.shrinking.shrink import Shrunk as Shrunk
-from jaxprune.shrinking.shrink import shrink as shrink
 from jaxprune.shrinking.texts import texts_by_language as texts_by_language
 from jaxprune.shrinking.vocabulary import teacher_of as teacher_of
 from jaxprune.shrinking.width import STATISTICS_OF_NEURONS as STATISTICS_OF_NEURONS

@@ -8,7 +8,7 @@ from jaxprune.calibration import Batch, check_batches
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import sealed
 from jaxprune.hf import Model, check_model
-from jaxprune.schema import PATH, check, fields_of
+from jaxprune.schema import OUTPUT_PATH, check, fields_of
 from jaxprune.shrinking.choose import Samples, Texts, choose
 from jaxprune.shrinking.config import ShrinkFields
 from jaxprune.shrinking.write import report_on, write_smaller
@@ -90,7 +90,7 @@ def shrink(
       (1, 0.0)
     """
     check_model(model)
-    check("folder", folder, PATH)
+    check("folder", folder, OUTPUT_PATH)
     check_batches(batches)
     if isinstance(drop_layers, str) or not isinstance(drop_layers, Sequence | None):
         raise refusal("drop_layers", drop_layers, "a list of layers")

@@ -14,7 +14,7 @@ from jaxprune.sweeps.sweep_json import begun_sweep
 
 
 def unfinished(planned: Sequence[Variant], config: Config, workdir: Path) -> list[Variant]:
-    """The variants that lack scores in one of their languages of the config; rejects a dense model that does.
+    """The variants that lack scores in one of their languages of the config; rejects a dense model that lacks any.
 
     Args:
       planned: all variants, the dense model first.

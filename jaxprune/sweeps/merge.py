@@ -20,7 +20,8 @@ def merge(parts: Sequence[Path], workdir: Path) -> SweepTables:
 
     Args:
       parts: workdirs of one sweep, which stay as they are.
-      workdir: of the same sweep, or a new folder. What it has is kept, but scores of fewer languages than a part has.
+      workdir: of the same sweep, or a new folder. What it has is kept, except scores in fewer languages
+        than a part has, which are replaced.
 
     Returns:
       The contents of its tables.json.

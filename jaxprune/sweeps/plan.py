@@ -12,6 +12,7 @@ from jaxprune.evaluation.scoring import PERPLEXITY, text_languages
 from jaxprune.evaluation.tasks import languages_of, load_task
 from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.pruning import CODE, METHODS
+from jaxprune.sweeps.steering import check_steering
 
 # The criterion of each calibration on text: the paper's, or refined with code.
 _CRITERION_BY_KIND = {
@@ -302,6 +303,8 @@ def check_sweep(config: Config) -> None:
             config.sweep.languages,
             f"others than {config.calibration.target}, the target",
         )
+    if Variant(LRP2) in planned:
+        check_steering(config)
     for variant in planned:
         settings = variant_config(config, variant).settings
         settings.mixture.check(variant.languages)

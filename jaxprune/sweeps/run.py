@@ -20,11 +20,11 @@ from jaxprune.hf import Model, load
 from jaxprune.progress import say
 from jaxprune.runs import OUTPUTS, prune_to_workdir, pruned_model
 from jaxprune.runs.planning import check_fits, plan_of
-from jaxprune.schema import PATH, check
+from jaxprune.schema import OUTPUT_PATH, PATH, check
 from jaxprune.sweeps import plan
 from jaxprune.sweeps.calibration import STATS, CalibrationSets
 from jaxprune.sweeps.plan import LRP2, Variant
-from jaxprune.sweeps.steering import Steering, SteeringData, check_steering
+from jaxprune.sweeps.steering import Steering, SteeringData
 from jaxprune.sweeps.sweep_json import WORKERS, check_same_sweep, joined
 from jaxprune.sweeps.tables_json import SweepTables
 from jaxprune.sweeps.workers import make_all, shard_of
@@ -64,6 +64,7 @@ def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepTa
       [0.3, 0.6]
     """
     check("model", model, PATH)
+    check("workdir", workdir, OUTPUT_PATH)
     given = flatten_dict({"model": str(model), **settings}, sep=".")
     for path, value in given.items():
         if path in FIELDS:
@@ -114,15 +115,12 @@ def make_shard(config: Config, workdir: Path, shard: str) -> None:
 def _worker(config: Config, workdir: Path) -> Iterator["Runner"]:
     """The runner of a process that has joined the workers of a sweep."""
     plan.check_sweep(config)
-    if Variant(LRP2) in plan.variants(config):
-        check_steering(config)
     for line in plan.not_evaluated(config):
         say(f"sweep: {line}")
     if ledger.read_report(workdir):
         raise InputError(f"--workdir: {workdir} contains a run; allowed: another folder")
-    # a hub id is not a folder and passes
-    ledger.check_workdir(workdir, Path(config.model).expanduser(), {*OUTPUTS} - {STATS})
     model = load(config.model, config.revision)
+    ledger.check_workdir(workdir, model.folder, {*OUTPUTS} - {STATS})
     check_same_sweep(config, workdir)
     runner = Runner(config, model, workdir)
     runner.check()

@@ -38,16 +38,11 @@ def rebuild(workdir: Path) -> tables_json.SweepTables:
 def write_tables_and_page(config: Config, workdir: Path) -> tables_json.SweepTables:
     """Writes the tables and the page of a sweep's finished variants."""
     sweep = sweep_tables(config, workdir)
-    write_tables(sweep, workdir)
-    write_page(document(sweep), workdir / "report.html")
-    return sweep
-
-
-def write_tables(sweep: tables_json.SweepTables, workdir: Path) -> None:
-    """Writes tables.csv, tables.md and, last, tables.json, each atomically."""
     write_text(workdir / "tables.csv", sweep_csv(sweep))
     write_text(workdir / "tables.md", sweep_markdown(sweep))
-    write_json(workdir / "tables.json", to_json(sweep))
+    write_json(workdir / "tables.json", to_json(sweep))  # the last of the tables
+    write_page(document(sweep), workdir / "report.html")
+    return sweep
 
 
 def sweep_markdown(sweep: tables_json.SweepTables) -> str:

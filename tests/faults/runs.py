@@ -100,6 +100,13 @@ ROWS = {
         r"run/report\.json: broken",
     ),
     "sweep: sparsities": setting("sweep", "sweep.sparsities=0.3,1.5", r"sparsities: got '0\.3,1\.5'"),
+    "sweep: a plan of a share": Fault(
+        lambda p: [*p.script("sweep", "calibration.data=nano", "evaluation.tasks=nano_nli"), "--plan", "--shard=0/2"],
+        r"--shard: got '0/2'; allowed: none, with --plan",
+    ),
+    "prune: no process": Fault(
+        lambda p: [*p.prune(), "--plan", "--processes=0"], r"flag --processes=0: 0 is not a positive integer"
+    ),
     "sweep: sparsity twice": setting("sweep", "sweep.sparsities=0.3,.3", r"sparsities: got '0\.3,\.3'"),
     "sweep: calibrations": setting("sweep", "sweep.calibrations=dense,bogus", r"calibrations: got 'dense,bogus'"),
     "sweep: of another model": Fault(

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+import shlex
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sacrebleu
+from jobs import job
 from report_runs import (
     BLEU,
     LABELS,
@@ -32,6 +34,8 @@ from jaxprune.evaluation.comparison import compare_runs
 from jaxprune.evaluation.scoring import Scored, metrics
 from jaxprune.files import to_json
 from jaxprune.html_report import write_report
+from jaxprune.html_report.plain import flatten
+from jaxprune.runs import prune_from_config
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -411,6 +415,21 @@ def test_settings_with_their_defaults_are_folded_away(tmp_path):
     assert shown["Pruning, defaults"][1] == {"mesh.data": [f"{MINUS}1"] * 2}
     [summary] = [s for s in root.iter("summary") if "defaults" in s.text]
     assert summary.text == "fields with their defaults: 1"
+
+
+def test_settings_of_earlier_runs_lose_their_paths():
+    earlier = [{"model": "/home/a/m", "recovery": {"run": "/home/a/b"}}]
+    assert flatten({"recoveries": earlier}) == {"recoveries": "[model: m, recovery.run: b]"}
+
+
+def test_the_next_command_names_a_folder_of_any_name(tmp_path):
+    run = tmp_path / "lr=0.1 fr+sw"
+    prune_from_config(job("nano/bloom", pruning__criterion="magnitude"), run)
+    write_report(run, None, tmp_path / "page.html")
+    page = parsed((tmp_path / "page.html").read_text(encoding="utf-8"))
+    commands = ["".join(one.itertext()).split() for one in page.iter("code")]
+    [words] = [shlex.split(" ".join(one)) for one in commands if "evaluate" in one]
+    assert words[-1] == "--config.model=lr=0.1 fr+sw/hf"
 
 
 # What comes in.

@@ -225,6 +225,16 @@ def test_a_recovery_that_crashed_goes_on_with_the_same_bits(runs, tokens, tmp_pa
     assert report_of(tmp_path / "run")["digests"] == report_of(done)["digests"]
 
 
+def test_a_part_of_ready_tokens_is_refused(runs, tokens, tmp_path):
+    model, pruned, _ = runs
+    given = {"recovery__run": str(pruned), "calibration__draw": "1/2"}
+    config = job(model, tokens, prunes=False, **given)
+    with pytest.raises(
+        jp.InputError, match=r"calibration.draw: got '1/2'; allowed: none, with tok"
+    ):
+        recover_from_config(config, tmp_path / "run")
+
+
 def test_another_recovery_is_another_run(runs, tokens):
     model, pruned, done = runs
     config = job(model, tokens, recovery__run=str(pruned), recovery__epochs=2)

@@ -381,6 +381,22 @@ def test_combinations_that_a_width_does_not_allow(combine, weights, message, tmp
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"calibration__combine": "mean"}, "calibration.combine: got 'mean'; allowed: another one"),
+        (
+            {"calibration__kind": "tokens", "calibration__lines": "0-9"},
+            "calibration.lines: got '0-9'; allowed: none, with tokens",
+        ),
+    ],
+)
+def test_settings_that_layers_do_not_read_are_refused(given, message, tmp_path):
+    config = job("nano/xglm", prunes=False, shrink__layers=2, calibration__data="nano", **given)
+    with pytest.raises(InputError, match=message):
+        shrink_from_config(config, tmp_path / "run")
+
+
 def test_samples_without_a_language(tmp_path):
     """Token ids have none; the card names their kind."""
     tokens = np.random.default_rng(0).integers(5, 300, (4, 16), dtype=np.int32)

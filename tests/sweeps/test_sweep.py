@@ -563,7 +563,7 @@ options = ["non", "si"]
 def test_local_rows_without_validation_rows_are_refused_for_lrp2(tmp_path):
     (tmp_path / "fr.jsonl").write_text("")
     with pytest.raises(InputError, match=r"evaluation\.data: .* {split}"):
-        steering.check_steering(job(**{"evaluation.data": str(tmp_path)}))
+        plan.check_sweep(job(**{"evaluation.data": str(tmp_path)}))
     data = str(tmp_path / "{split}" / "{lang}.jsonl")
     steering.check_steering(job(**{"evaluation.data": data}))
     own = tmp_path / "own.toml"

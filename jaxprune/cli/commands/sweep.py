@@ -17,6 +17,7 @@ from absl import flags
 from jaxprune.cli.arguments import Arguments, output, path
 from jaxprune.cli.configured import check_chip, run_configured
 from jaxprune.config import Config
+from jaxprune.errors import refusal
 from jaxprune.runs.planning import CHIPS
 from jaxprune.sweeps import (
     make_shard,
@@ -47,7 +48,7 @@ def define() -> None:
     flags.DEFINE_boolean(
         "plan",
         False,
-        "print the variants and their estimated time, memory and bytes; writes nothing",
+        "print the number of variants and the estimated operations, time, memory and bytes; writes nothing",
     )
     flags.DEFINE_string("chip", None, f"plan for one of these devices: {', '.join(CHIPS)}")
     flags.DEFINE_string(
@@ -62,6 +63,8 @@ def sweep(config: Config, workdir: Path) -> None:
     """Makes the sweep, or a share of it, and prints its tables; or prints its plan."""
     given = flags.FLAGS
     if given.plan:
+        if given.shard is not None:
+            raise refusal("--shard", given.shard, "none, with --plan, which is of all variants")
         print_sweep_plan(config, plan_sweep(config, workdir, given.chip), given.chip)
         return
     check_chip(given.chip)

@@ -14,7 +14,9 @@ from jaxprune.runs import verify
 def main(program: str, arguments: Sequence[str]) -> None:
     """`jaxprune verify`: verifies RUN."""
     parser = Arguments(program, "RUN", __doc__)
-    parser.add_argument("run", metavar="RUN", type=path, help="workdir of a pruning run")
+    parser.add_argument(
+        "run", metavar="RUN", type=path, help="workdir of a run of prune, recover or shrink"
+    )
     differences = verify(parser.parse_args(arguments).run)
     for line in differences:
         print(f"differs: {line}")
