@@ -1,4 +1,4 @@
-"""The sweeps of docs/study.md, about eleven hours on two cores. The argument is PART,MODEL,DATA.
+"""The sweeps of docs/study.md, about twelve hours on two cores. The argument is PART,MODEL,DATA.
 
 DATA is the folder that studies/study/make_data.py writes. PART is one of `PARTS`, MODEL a folder or hub id; by default
 translation,google/gemma-3-270m,data.

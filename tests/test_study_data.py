@@ -94,13 +94,14 @@ def test_collected_scores_give_the_figures_of_the_sweep(data, tmp_path, monkeypa
     config = STUDY["get_config"](f"languages,nano/bloom,{data}")
     config.update_from_flattened_dict({
         "sweep.languages": "fr,sw", "sweep.mixtures": None, "sweep.draws": 2,
-        "calibration.samples": 2, "calibration.max_length": 64,
+        "calibration.samples": 2, "calibration.max_length": 64, "output.hf": True,
         "evaluation.languages": "fr,sw", "evaluation.tasks": f"{data}/xnli.toml",
         "evaluation.rows": 12, "evaluation.perplexity_lines": "0-59",
         "evaluation.translation": f"{data}/text", "evaluation.translation_rows": 2,
     })  # fmt: skip
     sweep_from_config(validate(config, prunes=False), tmp_path / "languages")
     (tmp_path / "languages/monolingual-sw-0.5-draw2/perplexity/metrics.json").unlink()
+    shutil.rmtree(tmp_path / "languages/monolingual-fr-0.5-draw1/hf")  # as recover.sh does
     monkeypatch.setattr(study_scores, "STUDY", tmp_path)
     monkeypatch.setattr(study_scores, "MODELS", tmp_path / "models.json")
     study_scores.collect(tmp_path)

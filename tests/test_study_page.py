@@ -26,7 +26,12 @@ PLANNED = {
         (0.5,),
     ),
     "highest": (("monolingual",), hypotheses.FOREIGN, (0.001, 0.01)),
-    "sparsegpt": (("monolingual", "translation"), hypotheses.FOREIGN, (0.5,)),
+    "sparsegpt": (
+        ("monolingual", "translation", "monolingual_recovered", "translation_recovered"),
+        hypotheses.FOREIGN,
+        (0.5,),
+    ),
+    "owl": (("monolingual", "translation"), hypotheses.FOREIGN, (0.5,)),
 }
 
 
@@ -158,11 +163,13 @@ def test_masks_of_draws_and_of_languages():
 
 def test_sparsegpt_agrees_if_its_intervals_contain_wandas_changes():
     parts = made_up_parts(gain=0.3)
-    assert [one.verdict for one in hypotheses.repeated_tests(parts)] == [SUPPORTED] * 2
-    parts = made_up_parts(log_perplexity=0.5) | {"sparsegpt": made_up_parts()["sparsegpt"]}
+    assert [one.verdict for one in hypotheses.repeated_tests(parts)] == [SUPPORTED] * 6
+    parts = made_up_parts(log_perplexity=0.5) | {
+        part: made_up_parts()[part] for part in ("sparsegpt", "owl")
+    }
     repeated = hypotheses.repeated_tests(parts)
-    assert [one.verdict for one in repeated] == [SUPPORTED, OPEN]
-    assert verdicts(repeated) == {"H7": OPEN}
+    assert [one.verdict for one in repeated] == [SUPPORTED, OPEN] * 3
+    assert verdicts(repeated) == dict.fromkeys(hypotheses.REPEATED, OPEN)
 
 
 def test_costs_are_means_over_draws():

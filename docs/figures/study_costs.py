@@ -13,6 +13,7 @@ from study_hypotheses import (
     LOG_PERPLEXITY,
     MIXTURE,
     NAMES,
+    REPEATED,
     mask_shares,
     model,
     over_draws,
@@ -40,7 +41,8 @@ COSTS = (
         for kind in ("monolingual", "translation", "unpaired")
     ),
     *(
-        Row(f"{kind}, 50%, SparseGPT", "sparsegpt", "dense", model(kind, 0.5))
+        Row(f"{kind}, 50%, {method}", part, "dense", model(calibration.format(kind), 0.5))
+        for method, part, calibration in REPEATED.values()
         for kind in ("monolingual", "translation")
     ),
 )
@@ -119,8 +121,8 @@ def prose(parts: Mapping[str, Scores]) -> dict[str, str]:
         made[f"shared by {name}"] = f"{share.mean():.1%}"
     dense = [parts["translation"].discrimination("dense", code).mean() for code in FOREIGN]
     made["discrimination, dense"] = f"{np.mean(dense):.1%}"
-    for name, part in {"Wanda": "translation", "SparseGPT": "sparsegpt"}.items():
-        plain = Row(name, part, "dense", PLAIN)
+    for name, part, calibration in (("Wanda", "translation", "{}"), *REPEATED.values()):
+        plain = Row(name, part, "dense", model(calibration.format("monolingual"), 0.5))
         made[f"perplexity by {name}"] = _change(parts, plain, LOG_PERPLEXITY, FOREIGN)
         made[f"discrimination by {name}"] = _change(parts, plain, DISCRIMINATION, FOREIGN)
     made |= _pruned_twice(parts)

@@ -14,7 +14,13 @@ LANGUAGES = tuple(NAMES)
 FOREIGN = LANGUAGES[1:]
 CODERS = ("fr", "ru")
 MIXTURE = "+".join(LANGUAGES)
-DRAWS = {"code": 3, "sparsegpt": 2}  # 4 in the other parts
+DRAWS = {"code": 3, "sparsegpt": 2, "owl": 2}  # 4 in the other parts
+# H2a by other methods: their names, parts, and calibrations.
+REPEATED = {
+    "H7": ("SparseGPT", "sparsegpt", "{}"),
+    "H7b": ("SparseGPT with OWL", "owl", "{}"),
+    "H7c": ("SparseGPT with recovery", "sparsegpt", "{}_recovered"),
+}
 DISCRIMINATION = Measure("discrimination", 1, 0.01, 100, " points")
 LOG_PERPLEXITY = Measure("log-perplexity", -1, 0.02)
 CONTRAST = Measure("contrast, share of the dense model's", 1, 0.05, 100, "%")
@@ -192,15 +198,20 @@ def kept_of_dense(parts: Mapping[str, Scores], sparsity: float) -> tuple[Values,
 
 
 def repeated_tests(parts: Mapping[str, Scores]) -> list[Repeated]:
-    """The tests of H7."""
-    pair = model("monolingual", 0.5), model("translation", 0.5)
+    """The tests of H7, H7b and H7c."""
 
-    def repeated(measure: Measure) -> Repeated:
-        ours, wanda = (
-            over_draws(parts, part, *pair, measure, FOREIGN)
-            for part in ("sparsegpt", "translation")
+    def change(part: str, calibration: str, measure: Measure) -> Values:
+        kinds = ("monolingual", "translation")
+        old, new = (model(calibration.format(kind), 0.5) for kind in kinds)
+        return over_draws(parts, part, old, new, measure, FOREIGN)
+
+    return [
+        Repeated(
+            Test(
+                name, f"translation − monolingual, 50%, {method}", measure, change(*which, measure)
+            ),
+            float(change("translation", "{}", measure).mean()),
         )
-        test = Test("H7", "translation − monolingual, 50%, SparseGPT", measure, ours)
-        return Repeated(test, float(wanda.mean()))
-
-    return [repeated(measure) for measure in (DISCRIMINATION, LOG_PERPLEXITY)]
+        for name, (method, *which) in REPEATED.items()
+        for measure in (DISCRIMINATION, LOG_PERPLEXITY)
+    ]

@@ -18,12 +18,12 @@ from jaxprune.evaluation.scoring.priors import within_groups
 from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.files import sealed
 from jaxprune.hf import load
-from jaxprune.ledger import is_complete
+from jaxprune.ledger import file_faults, read_report
 from jaxprune.models import family_of
 
 STUDY = Path(__file__).parents[2] / "studies" / "study"
 MODELS = STUDY / "models.json"
-PARTS = ("translation", "languages", "code", "highest", "sparsegpt")
+PARTS = ("translation", "languages", "code", "highest", "sparsegpt", "owl")
 # The part whose masks are compared with each other.
 COMPARED = "languages"
 # The part whose models translate.
@@ -67,10 +67,13 @@ def read_arrays(file: Path) -> dict[str, np.ndarray]:
 
 
 def is_finished(run: Path, part: str) -> bool:
-    """Whether a model is pruned and evaluated; all its files are as they were written."""
+    """Whether a model is pruned and evaluated; all its files, but for hf/, are as they were written."""
     last = TRANSLATION if part == TRANSLATED else PERPLEXITY
     folders = [file.parent for file in run.glob(f"*/{sealed.TABLE}") if file.parent.name != "hf"]
-    pruned = run.name == "dense" or ((run / "report.json").is_file() and is_complete(run))
+    report = read_report(run)
+    pruned = run.name == "dense" or (
+        report is not None and all(fault.startswith("hf/") for fault in file_faults(run, report))
+    )
     return pruned and (run / last) in folders and not any(map(any, map(sealed.faults, folders)))
 
 
