@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import json
 import re
 
 import numpy as np
@@ -170,6 +171,15 @@ def test_sparsegpt_agrees_if_its_intervals_contain_wandas_changes():
     repeated = hypotheses.repeated_tests(parts)
     assert [one.verdict for one in repeated] == [SUPPORTED, OPEN] * 3
     assert verdicts(repeated) == dict.fromkeys(hypotheses.REPEATED, OPEN)
+
+
+def test_cells_are_of_one_processor_and_but_for_recovery_of_one_version():
+    models = json.loads(study.MODELS.read_text("utf-8"))
+    made = [(name, one) for of_part in models.values() for name, one in of_part.items()]
+    assert len({one["cpu"] for _, one in made}) == 1
+    for is_recovered in (False, True):
+        codes = {one.get("code") for name, one in made if ("_recovered" in name) == is_recovered}
+        assert len(codes - {None}) == 1, "the page says so"
 
 
 def test_costs_are_means_over_draws():
