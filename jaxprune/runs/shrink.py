@@ -83,8 +83,10 @@ def _samples(config: ShrinkConfig, model: Model) -> Samples:
         names = {one.name for one in STATISTICS_OF_NEURONS}
         mixture = mixture_of(how.combine, how.weights, names, ", with shrink.mlp")
         mixture.check(list(dict.fromkeys(code for one in batches for code in one.languages)))
-    elif how.combine != SUM:
-        raise refusal("calibration.combine", how.combine, "another one only with shrink.mlp")
+    elif how.combine != SUM.name:
+        raise refusal(
+            "calibration.combine", how.combine, f"{SUM.name}; others only with shrink.mlp"
+        )
     return Samples(batches, mixture, config.dtype)
 
 
@@ -103,7 +105,7 @@ class _Texts(NamedTuple):
 
 def _texts(fields: ShrinkFields) -> _Texts:
     if fields.vocabulary is None:
-        if fields.layers is fields.drop_layers is fields.mlp is None:
+        if all(cut is None for cut in (fields.layers, fields.drop_layers, fields.mlp)):
             raise InputError(
                 "shrink: nothing to shrink; allowed: shrink.vocabulary, shrink.layers, shrink.drop_layers or "
                 "shrink.mlp"

@@ -80,7 +80,7 @@ def choose(
     depth = _layers(model, fields, samples, progress=progress)
     kept = kept._replace(depth=depth, neurons=_neurons(model, fields))
     whole = kept.tokens is not None and len(kept.tokens) == model.config.vocab_size
-    if whole and depth is kept.neurons is None:
+    if whole and depth is None and kept.neurons is None:
         raise InputError(
             "shrink: all tokens are kept; allowed: a smaller shrink.coverage or shrink.tokens, or other texts"
         )

@@ -109,7 +109,7 @@ def shrink(
                 raise refusal(f"{name}: {code}", of_code, "a list of texts")
             if not any(map(str.strip, of_code)):
                 raise InputError(f"{name}: {code}: no text; allowed: one or more")
-    if not texts and layers is drop_layers is mlp is None:
+    if not texts and all(cut is None for cut in (layers, drop_layers, mlp)):
         raise InputError("shrink: nothing to shrink; allowed: texts, layers, drop_layers or mlp")
     if not texts:
         fields.check_without_texts("", "texts")

@@ -279,7 +279,7 @@ def test_what_is_no_finished_run_of_the_model_is_refused(runs, tokens, tiny_fold
         (
             model,
             None,
-            "recovery.run: not set; allowed: the workdir of a finished run of prune or shrink",
+            "recovery.run: not set; allowed: the workdir of a finished run of prune, recover or shrink",
         ),
         (model, tmp_path, f"recovery.run: {tmp_path} is not a finished run"),
         (tiny_folder("llama"), pruned, f"another model than the dense one of {pruned}"),

@@ -384,7 +384,7 @@ def test_combinations_that_a_width_does_not_allow(combine, weights, message, tmp
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"calibration__combine": "mean"}, "calibration.combine: got 'mean'; allowed: another one"),
+        ({"calibration__combine": "mean"}, "calibration.combine: got 'mean'; allowed: sum; others"),
         (
             {"calibration__kind": "tokens", "calibration__lines": "0-9"},
             "calibration.lines: got '0-9'; allowed: none, with tokens",
