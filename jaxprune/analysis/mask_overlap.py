@@ -98,13 +98,13 @@ def compare(runs: Mapping[str, PackedMasks], sites: Mapping[str, str]) -> MaskOv
     layers = next(iter(shapes.values()))[0]
     both = np.zeros((len(runs), len(runs), layers, len(SITES)), np.int64)
     expected, size = np.zeros(both.shape), np.zeros((layers, len(SITES)), np.int64)
-    kept = [run.kept() for run in runs.values()]
     for a, ours in enumerate(runs.values()):
         for b, theirs in enumerate(runs.values()):
+            independent = ours.independent(theirs)
             for path, count in ours.intersect(theirs).kept().items():
                 site = SITES.index(sites[path])
                 both[a, b, :, site] += count
-                expected[a, b, :, site] += kept[a][path] * kept[b][path] / np.prod(shapes[path][1:])
+                expected[a, b, :, site] += independent[path]
     for path, shape in shapes.items():
         size[:, SITES.index(sites[path])] += np.prod(shape[1:], dtype=np.int64)
     return MaskOverlap(tuple(runs), both, expected, size)

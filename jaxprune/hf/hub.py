@@ -44,9 +44,11 @@ def _local(model: str, revision: str | None) -> Path | None:
         raise refusal("model", model, ", ".join(MODELS))
     if path.exists() and not path.is_dir():
         raise InputError(f"{model}: is a file; expected a Hugging Face folder or a hub id")
-    if path.is_dir() and revision is not None:
+    if not path.is_dir():
+        return None
+    if revision is not None:
         raise refusal("revision", revision, f"none, as {model} is a folder")
-    return path if path.is_dir() else None
+    return path
 
 
 def _snapshot(model: str, revision: str | None, patterns: list[str]) -> Path:

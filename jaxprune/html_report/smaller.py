@@ -11,15 +11,6 @@ from jaxprune.ledger import Shrunk
 from jaxprune.runs.smaller_card import HEADER, growth, remarks, splits
 
 
-def _lines(by_language: Mapping[str, Sequence[float]]) -> list[Line]:
-    """A line for each language; colours repeat after six, with other dashes."""
-    dashes = [dash for dash in ("solid", "dashed", "dotted") for _ in SHAPES]
-    return [
-        Line(code, values, i, dashes[i % len(dashes)])
-        for i, (code, values) in enumerate(by_language.items())
-    ]
-
-
 def smaller_section(shrunk: Shrunk) -> Section:
     """Splits by language as a table, the growth of texts held out as bars, layers and neurons as lines."""
     charts = []
@@ -42,3 +33,12 @@ def smaller_section(shrunk: Shrunk) -> Section:
         charts_row(*charts),
     )
     return Section("smaller", "A smaller model", body)
+
+
+def _lines(by_language: Mapping[str, Sequence[float]]) -> list[Line]:
+    """A line for each language; colours repeat after six, with other dashes."""
+    dashes = [dash for dash in ("solid", "dashed", "dotted") for _ in SHAPES]
+    return [
+        Line(code, values, i, dashes[i % len(dashes)])
+        for i, (code, values) in enumerate(by_language.items())
+    ]

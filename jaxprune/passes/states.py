@@ -111,9 +111,9 @@ class CalibrationStates(MicroBatches):
         """Adds, for each set of several samples, a set of its samples 0, 2, … and one of 1, 3, …."""
         for key, members in [*self.sets.items()]:
             if members.sum() > 1:
-                for number, half in enumerate(HALVES):
-                    part = members.copy()
-                    part[members] = self.ranks(members) % 2 == number
+                odd = members.copy()
+                odd[members] = self.ranks(members) % 2 == 1
+                for half, part in zip(HALVES, (members & ~odd, odd), strict=True):
                     self.sets[SetKey(key.kind + half, key.language)] = part
 
     def ranks(self, members: Bool[np.ndarray, " N"]) -> Int[np.ndarray, " n"]:

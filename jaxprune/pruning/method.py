@@ -85,8 +85,9 @@ class Method(Measures):
             raise refusal("prune", self.prune, "a function of (kernel, inputs, drop)")
         if self.prepare is not None and self.by_column:
             raise refusal("prepare", self.prepare, "none, with by_column")
-        is_pairs = isinstance(self.needs, tuple) and all(isinstance(p, tuple) for p in self.needs)
-        if not is_pairs or any(len(pair) != 2 for pair in self.needs):
+        if not isinstance(self.needs, tuple) or not all(
+            isinstance(pair, tuple) and len(pair) == 2 for pair in self.needs
+        ):
             raise refusal("needs", self.needs, "a tuple of (set, statistic)")
         for one, statistic in self.needs:
             if one not in (DEMONSTRATIONS, CODE):

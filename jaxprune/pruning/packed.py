@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from jaxprune.errors import InputError, check_equal
 
@@ -80,6 +80,14 @@ class PackedMasks:
         """The number of kept weights by kernel path."""
         counts = {path: np.bitwise_count(bits) for path, bits in self.bits.items()}
         return {path: np.asarray(n.sum(-1, dtype=np.int64)) for path, n in counts.items()}
+
+    def independent(self, other: "PackedMasks") -> dict[str, Float[np.ndarray, "*layers"]]:
+        """By path, the number of weights that independent masks with these numbers of kept weights both keep."""
+        theirs = other.kept()
+        return {
+            path: ours * theirs[path] / math.prod(self.shapes[path][-2:])
+            for path, ours in self.kept().items()
+        }
 
     # Conversions for files.
 

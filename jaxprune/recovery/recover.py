@@ -5,8 +5,6 @@ import math
 from collections.abc import Callable, Generator, Mapping
 
 from jaxprune.errors import InputError
-from jaxprune.hf import check_model
-from jaxprune.passes import check_samples
 from jaxprune.pruning import PrunedBlock
 from jaxprune.recovery.by_block import recover_by_block
 from jaxprune.recovery.distil import distil
@@ -20,8 +18,6 @@ _WAYS: Mapping[str, Callable[[Task], Generator[PrunedBlock, None, None]]] = {
 
 def recover_blocks(task: Task) -> Generator[PrunedBlock, None, None]:
     """Recovers and yields the blocks of a pruned or smaller model in order; for errors see `recover`."""
-    check_model(task.model)
-    check_samples(task.batches, task.samples_per_device)
     rows = math.gcd(task.samples_per_device, task.fields.batch)  # a step has `batch` samples
     if sum(-(-len(batch.tokens) // rows) for batch in task.batches) < 2:
         raise InputError(
@@ -31,5 +27,4 @@ def recover_blocks(task: Task) -> Generator[PrunedBlock, None, None]:
         raise InputError(
             f"recovery.how: got {task.fields.how!r}; allowed for a smaller model: distil"
         )
-    every = [dataclasses.replace(batch, counted=None) for batch in task.batches]
-    return _WAYS[task.fields.how](dataclasses.replace(task, batches=every, samples_per_device=rows))
+    return _WAYS[task.fields.how](dataclasses.replace(task, samples_per_device=rows))

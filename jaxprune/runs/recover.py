@@ -19,7 +19,7 @@ from jaxprune.errors import InputError, refusal
 from jaxprune.files import local_path, read_json
 from jaxprune.hf import Model, check_model, load
 from jaxprune.ledger import CONFIG, FIT, Report
-from jaxprune.passes import DTYPE, SAMPLES_PER_DEVICE
+from jaxprune.passes import DTYPE, SAMPLES_PER_DEVICE, check_samples
 from jaxprune.pruning import FinishedLayer, PruneResult, PruningFields, result_of
 from jaxprune.recovery import RecoveryFields, Task, recover_blocks, whole_layers
 from jaxprune.runs.job import Job, write_blocks
@@ -179,6 +179,10 @@ def recover(
         check(name, getattr(fields, name), fields_of(RecoveryFields)[name])
     for name, value, rule in (("seed", seed, SEED), ("dtype", dtype, DTYPE)):
         check(name, value, rule)
+    check_samples(batches, samples_per_device)
+    batches = [
+        dataclasses.replace(batch, counted=None) for batch in batches
+    ]  # all tokens are fitted
     start: object = pruned
     if isinstance(start, str | Path):
         start = _read_run(model, local_path(start))
@@ -196,8 +200,7 @@ def recover(
         progress=progress,
     )  # fmt: skip
     blocks = list(recover_blocks(task))
-    every = [dataclasses.replace(batch, counted=None) for batch in batches]  # all tokens are fitted
-    result = result_of(model, blocks, every)
+    result = result_of(model, blocks, batches)
     losses = [block.finished.loss for block in blocks]
     result.report["losses"] = [loss for loss in losses if loss is not None]
     return result

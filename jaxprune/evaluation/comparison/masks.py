@@ -1,6 +1,5 @@
 """Checkpoints of two runs → the overlap of their kept weights."""
 
-import math
 from pathlib import Path
 
 from jaxprune.errors import InputError
@@ -26,12 +25,8 @@ def compare_masks(run_a: Path, run_b: Path) -> tuple[MaskComparison | None, str 
         raise
     except InputError as error:
         return None, str(error)
-    a, b = (run.kept() for run in packed)
-    expected = sum(
-        float((a[path] * b[path]).sum()) / math.prod(shape[-2:])
-        for path, shape in packed[0].shapes.items()
-    )
-    union = sum(int(count.sum()) for one in (a, b) for count in one.values()) - expected
+    expected = sum(float(count.sum()) for count in packed[0].independent(packed[1]).values())
+    union = sum(int(n.sum()) for one in packed for n in one.kept().values()) - expected
     return MaskComparison(
         overall=iou.overall,
         independent=expected / union if union else 1.0,
