@@ -1,10 +1,10 @@
 """Published config.json files against what transformers makes of them, attribute by attribute.
 
-A dozen stand here, cut down to what matters. All that are collected in `shared/data/configs` beside the checkout run
-where that folder is.
+A dozen stand here, cut down to what matters. With JAXPRUNE_DATA, all files of its folder `configs/` are tested too.
 """
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,8 @@ import transformers
 import jaxprune as jp
 from jaxprune.models import FAMILIES, load_config
 
-COLLECTED = Path(__file__).parents[2].parent / "shared" / "data" / "configs"
-FILES = sorted(COLLECTED.glob("*.json")) if COLLECTED.is_dir() else []
+DATA = os.environ.get("JAXPRUNE_DATA")
+FILES = sorted(Path(DATA, "configs").glob("*.json")) if DATA else []
 
 # Files of supported types that must not load → the reason that the error gives.
 REFUSED = {
@@ -270,7 +270,7 @@ def test_as_transformers_reads_it(name, tmp_path):
     check(PUBLISHED[name], tmp_path)
 
 
-@pytest.mark.skipif(not FILES, reason="no ../shared/data/configs beside the checkout")
+@pytest.mark.skipif(not FILES, reason="JAXPRUNE_DATA names no folder with configs/*.json")
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_all_that_are_collected(file, tmp_path):
     """Those that are supported and no exception load; all others are refused, saying why."""
