@@ -40,6 +40,15 @@ def memory(monkeypatch):
     return fs
 
 
+@pytest.fixture(autouse=True)
+def copies(tmp_path, monkeypatch):
+    """The folder of local copies: some stay after a failure, and the system's may contain the clone."""
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
 class Stops(Store):
     """A store at whose n-th change the process is killed."""
 
@@ -391,17 +400,15 @@ def test_errors_of_libraries_are_those_of_the_system(memory, monkeypatch):
         Store(ADDRESS, "--workdir").facts()
 
 
-def test_a_download_that_fails_leaves_nothing_here(tmp_path, memory, monkeypatch):
+def test_a_download_that_fails_leaves_nothing_here(copies, memory, monkeypatch):
     def download(*_):
         raise OSError("Connection reset")
 
     memory.pipe_file("bucket/runs/one/config.json", b"{}")
     monkeypatch.setattr(Store, "download", download)
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(workdir.tempfile, "tempdir", None)
     with pytest.raises(OSError, match="Connection reset"), staged(ADDRESS):
         pass
-    assert not [*tmp_path.iterdir()]
+    assert not [*copies.iterdir()]
     assert [*Store(ADDRESS, "--workdir").facts()] == ["config.json"]
 
 
@@ -645,15 +652,12 @@ def test_a_model_and_texts_of_a_server_give_the_masks_of_local_ones(
 
 
 def test_an_interrupted_run_goes_on_from_a_server_with_the_same_bits(
-    runs, tmp_path, monkeypatch, capfd
+    runs, copies, tmp_path, monkeypatch, capfd
 ):
     from jaxprune.pruning import loop
 
     settings = ("--config", "nano", "--config.calibration.samples=4")
-    local, copies = tmp_path / "local", tmp_path / "copies"
-    copies.mkdir()
-    # Local copies of the workdir get a folder of their own: the clone may be in the system's temporary folder.
-    monkeypatch.setattr(tempfile, "tempdir", str(copies))
+    local = tmp_path / "local"
     assert run_here(monkeypatch, capfd, "prune", *settings, "--workdir", local).returncode == 0
     address, real, calls = f"{runs}/nano", loop.progress_bar, []
 
