@@ -87,23 +87,27 @@ def _may_be_inside(name: str) -> bool:
     return fits and bool(parts) and parts[0] != "/" and ".." not in parts and "\0" not in name
 
 
-def fault(path: Path, facts: FileFacts, *, by_size: bool = False) -> str | None:
+def fault(path: Path, facts: FileFacts, *, digest: bool = True) -> str | None:
     """The difference of a file from these facts, in words; None if there is none.
 
     Args:
-      by_size: compare sizes only; reading takes a second per gigabyte.
+      digest: whether to read the file and compare its SHA-256, or only its size.
     """
     if not path.is_file():
         return "missing"
-    same = path.stat().st_size == facts[0] if by_size else file_facts(path) == facts
+    same = file_facts(path) == facts if digest else path.stat().st_size == facts[0]
     return None if same else DAMAGED
 
 
-def faults(folder: Path, *, by_size: bool = False) -> Iterator[str]:
-    """A line for each file of a sealed folder that is missing, changed, or not from this package; see `fault`."""
+def faults(folder: Path, *, digests: bool = False) -> Iterator[str]:
+    """A line for each file of a sealed folder that is missing, changed, or not from this package.
+
+    Args:
+      digests: see `fault`; by default only sizes are compared.
+    """
     files = table(folder)
     for name, facts in files.items():
-        if wrong := fault(folder / name, facts, by_size=by_size):
+        if wrong := fault(folder / name, facts, digest=digests):
             yield f"{name}: {wrong}"
     foreign = _foreign(folder, files)
     for name in foreign[:_MOST]:
@@ -113,7 +117,7 @@ def faults(folder: Path, *, by_size: bool = False) -> Iterator[str]:
 
 
 def check_whole(folder: Path) -> None:
-    """Rejects a sealed folder whose files differ from its table; a folder without table passes.
+    """Rejects a sealed folder whose files differ from its table in name or size; one without table passes.
 
     Raises:
       InputError: names the first file.

@@ -27,7 +27,7 @@ _FIELDS = ("dtype", "compat", "seed", "pruning", "output")
 _SHRINK = ("coverage", "tokens", "multiple", "layers", "drop_layers", "one_by_one", "mlp")
 _VERSIONS = ("jax", "jaxlib", "numpy", "ml_dtypes")
 # Prefixes of values that come from the user, not from the package or the machine.
-_JOB = ("config.", "file ", "calibration")
+_INPUTS = ("config.", "file ", "calibration")
 # Subpackages whose code determines the masks.
 _NUMERIC = (
     "calibration/combinations", "calibration/mixture.py", "devices", "hf", "models", "passes",
@@ -122,10 +122,12 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     return None
 
 
-def job_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """As `difference`, restricted to config, model and calibration set and to names that both records have."""
-    job = [name for name in now if name in before and name.startswith(_JOB)]
-    return difference({name: before[name] for name in job}, {name: now[name] for name in job})
+def inputs(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a record by which finished runs are compared: config, model and calibration set.
+
+    The others, code and versions, can only change how sums are rounded.
+    """
+    return {name: value for name, value in identity.items() if name.startswith(_INPUTS)}
 
 
 def agree(now: Mapping[str, Any]) -> None:

@@ -187,20 +187,13 @@ class RunConfig(TypedDict, total=False):
     output: OutputSettings
 
 
-class Begun(TypedDict, total=False):
-    """run.json of an unfinished run."""
+class Record(TypedDict, total=False):
+    """run.json of an unfinished run: its identity, choices that depend on memory, and `pruning.measure_blocks`."""
 
     identity: dict[str, Scalar]
     samples_per_device: Annotated[int, Meta(ge=1, le=2**31)]
     by_site: bool
-    sha256: Hexadecimal
-
-
-class Measured(TypedDict, total=False):
-    """measured.json of an unfinished run: the result of `pruning.measure_blocks`."""
-
     measured: list[Finite]
-    sha256: Hexadecimal
 
 
 class ScoreOrigin(TypedDict, total=False):

@@ -5,7 +5,7 @@ workdir that contains it is complete, and every changed file can be named.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from flax.traverse_util import flatten_dict
 from jaxprune.errors import InputError
 from jaxprune.files import read_as, read_json, sealed
 from jaxprune.hf import combined
-from jaxprune.ledger.identity import difference
+from jaxprune.ledger.identity import difference, inputs
 from jaxprune.ledger.json_files import (
     CONFIG,
     REPORT,
@@ -23,8 +23,11 @@ from jaxprune.ledger.json_files import (
     ScoreOrigin,
     content_digest,
 )
+from jaxprune.ledger.locks import PROGRESS
 
-_CHANGED = "changed since it was written"
+# The folders that a run may fill.
+OUTPUTS = ("checkpoint", "stats", "hf", "figures")
+OLDER = "older.json"  # in progress/: the report of the run that is being replaced
 # The key of a metrics.json with the digest of the model that was scored.
 MODEL_DIGEST: Final = "model_sha256"
 
@@ -33,12 +36,54 @@ def read_report(workdir: Path) -> Report | None:
     """The content of report.json; None if there is no file, or an empty object.
 
     Raises:
-      InputError: a value does not fit; names it.
+      InputError: a value does not fit (names it); or the outputs of a run are being put in place.
     """
-    report = read_as(Report, workdir / REPORT) or None
+    if read_committed(workdir) is not None:
+        raise InputError(
+            f"{workdir}: the outputs of a finished run are not yet in place; repeat its command"
+        )
+    return _read(workdir / REPORT)
+
+
+def read_committed(workdir: Path) -> Report | None:
+    """The report of a finished run whose outputs are not yet in place; None without one."""
+    return _read(workdir / PROGRESS / REPORT)
+
+
+def _read(file: Path) -> Report | None:
+    report = read_as(Report, file) or None
     if report is not None:
-        sealed.check_names(report.get("files", {}), workdir / REPORT)
+        sealed.check_names(report.get("files", {}), file)
     return report
+
+
+def check_workdir(workdir: Path, model: Path, outputs: Iterable[str] = OUTPUTS) -> None:
+    """Rejects a workdir that is the model, contains it in an output, or has other files under the names of outputs.
+
+    Args:
+      outputs: names of the folders that the run may fill.
+
+    Raises:
+      InputError: names the file or folder.
+    """
+    if model.resolve() == workdir.resolve():
+        raise InputError(f"--workdir: {workdir} is the model itself; expected another folder")
+    folders = [workdir / name for name in outputs]
+    if any(model.resolve().is_relative_to(folder.resolve()) for folder in folders):
+        raise InputError(
+            f"--workdir: {workdir} contains the model itself, {model}, which the run would replace; "
+            "expected another folder"
+        )
+    for folder in folders:
+        sealed.check_replaceable(folder, overwrite=True, where="--workdir: ")
+    config = workdir / CONFIG
+    progress = workdir / PROGRESS
+    reports = map(_read, (workdir / REPORT, progress / REPORT, progress / OLDER))
+    listed = [tuple((report or {}).get("files", {}).get(CONFIG, ())) for report in reports]
+    if config.exists() and sealed.file_facts(config) not in listed:
+        raise InputError(
+            f"--workdir: {config} is in no report.json of jaxprune; move it away, or name another folder"
+        )
 
 
 def read_score_origin(folder: Path) -> ScoreOrigin:
@@ -53,28 +98,29 @@ def read_score_origin(folder: Path) -> ScoreOrigin:
 def complete_run(
     workdir: Path, identity: Mapping[str, Any], config: Mapping[str, Any]
 ) -> Report | None:
-    """The report of the complete run of this identity; None without a complete run.
+    """The report of the complete run of the same inputs; None without a complete run.
 
     Args:
+      identity: of the run; code and versions are not compared, see `inputs`.
       config: the content of config.json, whose fields explain another model or calibration set.
 
     Raises:
-      InputError: the complete run has another identity; its report was changed; a file is missing or has another size.
+      InputError: the complete run has other inputs; a file is missing or has another size.
     """
     report = read_report(workdir)
     if report is None:
         return None
-    if differs := difference(report.get("identity", {}), identity):
+    if differs := difference(inputs(report.get("identity", {})), inputs(identity)):
         if differs.startswith(("calibration ", "file ")):  # digests
             group = "model" if differs.startswith("file ") else "calibration."
             fields = (_fields(one, group) for one in (read_json(workdir / CONFIG), config))
             differs = difference(*fields) or differs
         raise InputError(
             f"--workdir: {workdir} contains a complete run with {differs}; "
-            "allowed: --overwrite (replaces it), or another folder"
+            "expected --overwrite (replaces it), or another folder"
         )
-    if wrong := next(file_faults(workdir, report, by_size=True), None):
-        raise InputError(f"--workdir: {workdir}: {wrong}; allowed: --overwrite (replaces the run)")
+    if wrong := next(file_faults(workdir, report), None):
+        raise InputError(f"--workdir: {workdir}: {wrong}; expected --overwrite (replaces the run)")
     return report
 
 
@@ -84,7 +130,7 @@ def _fields(config: Mapping[str, Any], start: str) -> dict[str, Any]:
 
 
 def is_complete(workdir: Path) -> bool:
-    """Whether a run is complete and all its files match their digests.
+    """Whether a run is complete and no file of it is missing or has another size.
 
     Raises:
       InputError: report.json is broken.
@@ -100,20 +146,21 @@ def has_card(workdir: Path, config: RunConfig, report: Report) -> bool:
     return is_set and table in report.get("files", {}) and (workdir / table).is_file()
 
 
-def file_faults(workdir: Path, report: Report, *, by_size: bool = False) -> Iterator[str]:
+def file_faults(workdir: Path, report: Report, *, digests: bool = False) -> Iterator[str]:
     """A line for each file of a complete run that is missing, damaged or not from this package.
 
     Args:
-      by_size: read only the tables of files, and compare the sizes of all others.
+      digests: read all files and compare their SHA-256, a second per gigabyte, which `verify` alone does; by default
+        the tables of files and the sizes of all others are compared.
     """
-    if report.get("sha256") != content_digest(report):
-        yield f"{REPORT}: {_CHANGED}"
+    if digests and report.get("sha256") != content_digest(report):
+        yield f"{REPORT}: changed since it was written"
     for name, (size, sha256) in report.get("files", {}).items():
         path = workdir / name
         if wrong := sealed.fault(path, (size, sha256)):
             yield f"{name}: {wrong}"
         elif path.name == sealed.TABLE:
-            faults = sealed.faults(path.parent, by_size=by_size)
+            faults = sealed.faults(path.parent, digests=digests)
             yield from (f"{path.parent.name}: {fault}" for fault in faults)
     with contextlib.suppress(InputError):  # of a changed file, which is listed already
         has = has_card(workdir, read_as(RunConfig, workdir / CONFIG) or {}, report)
@@ -123,13 +170,12 @@ def file_faults(workdir: Path, report: Report, *, by_size: bool = False) -> Iter
 
 
 def check_scored_model(workdir: Path) -> None:
-    """Rejects a workdir whose scores are of another model than its pruned one, or were changed.
+    """Rejects a workdir whose scores are of another model than its pruned one, or lost a file.
 
     Raises:
-      InputError: names the scores; or report.json is broken, or it or config.json was changed after the run.
+      InputError: names the scores; or report.json is broken.
     """
     report = read_report(workdir) or {}
-    _check_unchanged(workdir, report)
     files = sorted(workdir.glob("*/metrics.json"))
     for file in files:
         sealed.check_whole(file.parent)
@@ -144,14 +190,6 @@ def check_scored_model(workdir: Path) -> None:
                 f"{file}: scores of another model (SHA-256 {scored[:12]}…) than the one in {workdir / REPORT}; "
                 "allowed: to evaluate the pruned model again, or the other one in its own folder"
             )
-
-
-def _check_unchanged(workdir: Path, report: Report) -> None:
-    config, facts = workdir / CONFIG, report.get("files", {}).get(CONFIG)
-    if report.get("sha256") not in (None, content_digest(report)):
-        raise InputError(f"{workdir / REPORT}: {_CHANGED}; expected it as the run wrote it")
-    if facts is not None and config.exists() and sealed.fault(config, (facts[0], facts[1])):
-        raise InputError(f"{config}: {sealed.DAMAGED}")
 
 
 def pruned_digest(report: Report) -> str | None:

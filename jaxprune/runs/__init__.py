@@ -1,12 +1,11 @@
 """A config → a workdir: a complete run of pruning, recovery or shrinking, its outputs, resuming and verification."""
 
-from jaxprune.runs.frame import SWEEP as SWEEP
 from jaxprune.runs.machine import environment as environment
 from jaxprune.runs.machine import peak_memory as peak_memory
-from jaxprune.runs.outputs import OUTPUTS as OUTPUTS
 from jaxprune.runs.pipeline import calibration_batches as calibration_batches
 from jaxprune.runs.pipeline import prune_from_config as prune_from_config
 from jaxprune.runs.pipeline import prune_to_workdir as prune_to_workdir
+from jaxprune.runs.pruned_model import model_digest as model_digest
 from jaxprune.runs.pruned_model import pruned_model as pruned_model
 from jaxprune.runs.recover import recover_from_config as recover_from_config
 from jaxprune.runs.shrink import shrink_from_config as shrink_from_config

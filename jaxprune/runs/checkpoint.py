@@ -10,7 +10,6 @@ from jaxprune.errors import InputError, refusal
 from jaxprune.models import MaskTree, Params, named_leaves
 from jaxprune.pruning import PackedMasks
 from jaxprune.pruning import masks as mask_algebra
-from jaxprune.runs.orbax_folder import DamagedError as DamagedError
 from jaxprune.runs.orbax_folder import Placement, restore_json, restore_tree, save_trees, whole
 from jaxprune.runs.saved_stats import restore_stats as restore_stats
 from jaxprune.runs.saved_stats import save_stats as save_stats

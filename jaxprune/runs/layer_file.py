@@ -18,8 +18,6 @@ from jaxprune.files import read_npz, write_npz
 from jaxprune.passes import Sums
 from jaxprune.pruning import FinishedLayer, PackedMasks
 
-# The folder with the finished layers of a run that changes weights.
-LAYERS = "layers"
 # Separates the parts of an array's name: kernel paths, names of dtypes, sets, sites and statistics.
 _BETWEEN = "|"
 

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import os
 import re
-import resource
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -27,10 +26,6 @@ _BESIDE = 8 << 20
 METADATA = "metadata/metadata"
 # Saves of one process take turns: Orbax has one number for all of them at a time, by which they wait for their folders.
 _SAVING = threading.Lock()
-
-
-class DamagedError(InputError):
-    """A checkpoint whose files differ from their digests."""
 
 
 def save_trees(
@@ -59,15 +54,12 @@ def save_trees(
 
 
 def _check_space(folder: Path, trees: Mapping[str, Any]) -> None:
-    """Rejects a disk or a file size limit that is too small, at which threads of TensorStore would print tracebacks."""
+    """Rejects a disk that is too small, at which threads of TensorStore would print tracebacks."""
     needed = sum(leaf.nbytes for leaf in jax.tree.leaves(trees)) + _BESIDE
     free = shutil.disk_usage(next(p for p in folder.parents if p.is_dir())).free
-    allowed, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-    limits = {errno.ENOSPC: (free, "free"), errno.EFBIG: (allowed, "allowed")}
-    for code, (most, word) in limits.items():
-        if most != resource.RLIM_INFINITY and needed > most:
-            reason = f"{os.strerror(code)}, {needed:,} bytes needed and {most:,} {word}"
-            raise OSError(code, reason, str(folder))
+    if needed > free:
+        reason = f"{os.strerror(errno.ENOSPC)}, {needed:,} bytes needed and {free:,} free"
+        raise OSError(errno.ENOSPC, reason, str(folder))
 
 
 @contextlib.contextmanager
@@ -84,11 +76,11 @@ def _writing(folder: Path) -> Iterator[None]:
         raise OSError(f"{folder}: not written, {why}") from error
 
 
-def _check_files(folder: Path, item: str) -> None:
-    """Rejects an item whose files differ from their digests; TensorStore does not verify its reads."""
+def _check_sizes(folder: Path, item: str) -> None:
+    """Rejects an item with a missing file or one of another size, for which TensorStore has unclear messages."""
     for name, facts in sealed.table(folder).items():
-        if name.split("/")[0] == item and sealed.fault(folder / name, facts):
-            raise DamagedError(f"{folder / name}: {sealed.DAMAGED}")
+        if name.split("/")[0] == item and sealed.fault(folder / name, facts, digest=False):
+            raise InputError(f"{folder / name}: {sealed.DAMAGED}")
 
 
 def whole(folder: Path) -> Path:
@@ -100,11 +92,11 @@ def whole(folder: Path) -> Path:
 
 
 def restore_tree(item: Path, sharding: Placement | None) -> Any:
-    """The arrays of an item of a folder, on the host without a sharding; InputError if files are damaged."""
+    """The arrays of an item of a folder, on the host without a sharding; InputError if a file is missing or cut."""
     import orbax.checkpoint as ocp
 
     # A Checkpointer would warn that a single item lacks the metadata of a checkpoint.
-    _check_files(item.parent, item.name)
+    _check_sizes(item.parent, item.name)
     with contextlib.closing(ocp.PyTreeCheckpointHandler()) as handler:
         arrays = handler.metadata(item).tree
         if sharding is None:
@@ -154,6 +146,6 @@ def _fitting(sharding: Any, name: str, shape: tuple[int, ...]) -> Sharding:
 
 
 def restore_json(folder: Path) -> dict[str, Any]:
-    """The metadata of a folder; InputError if its files are damaged."""
-    _check_files(folder, "metadata")
+    """The metadata of a folder; InputError if a file is missing or cut."""
+    _check_sizes(folder, "metadata")
     return read_json(folder / METADATA)

@@ -1,18 +1,20 @@
 """A config → a workdir: load, calibrate, prune block by block, report."""
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from jax.sharding import Mesh
 
 from jaxprune import calibration, ledger
 from jaxprune.calibration import Batch
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.files import local_path
-from jaxprune.hf import Model, load
+from jaxprune.hf import Model, load, origin_of
 from jaxprune.passes import ActivationStats, order_of_sums
+from jaxprune.progress import Clock
 from jaxprune.pruning import (
-    PrunedBlock,
     Settings,
     ignored_kernels,
     kernel_shares,
@@ -20,7 +22,10 @@ from jaxprune.pruning import (
     measure_blocks,
     prune_blocks,
 )
-from jaxprune.runs.job import Finished, Job, write_blocks
+from jaxprune.runs.block_writer import BlockWriter, check_outputs
+from jaxprune.runs.card import model_card
+from jaxprune.runs.lifecycle import open_run
+from jaxprune.runs.machine import environment
 from jaxprune.runs.planning import PruneConfig, check_fits, plan_of
 from jaxprune.runs.saved_stats import stats_for
 from jaxprune.runs.summary import print_summary
@@ -41,8 +46,8 @@ def prune_from_config(
       The content of report.json.
 
     Raises:
-      InputError: an error in config, model or data; a run with another config, model or code, or files that this
-        package did not write in the workdir.
+      InputError: an error in config, model or data; a complete run with another config, model or text, or an unfinished
+        one also with other code, or files that this package did not write in the workdir.
       TerminatedError: SIGTERM ended the run; finished layers are kept.
     """
     began = time.perf_counter()
@@ -81,44 +86,65 @@ def prune_to_workdir(
       began: `time.perf_counter()` at the start of the job; by default now.
     """
     began = time.perf_counter() if began is None else began
-    mesh, settings = device_mesh(config.mesh.data, config.mesh.model), config.settings
-    running = order_of_sums(settings.method.statistics, mesh)
-    more = {} if running is None else {"running sums": running}
-    saved = None if batches or stats is None else stats.digest
+    clock = Clock(began)
+    ledger.check_workdir(workdir, model.folder)
+    check_outputs(config, model, changes_weights=config.settings.method.updates_weights)
+    mesh = device_mesh(config.mesh.data, config.mesh.model)
+    running = order_of_sums(config.settings.method.statistics, mesh)
+    identity = ledger.run_identity(
+        model, config.json(), batches,
+        {} if running is None else {"running sums": running},
+        None if batches or stats is None else stats.digest,
+    )  # fmt: skip
+    with open_run(
+        workdir, [model], identity, config.json(), began=began, overwrite=overwrite,
+        card=model_card if config.output.hf and config.output.card else None,
+    ) as run:  # fmt: skip
+        if run.result is None:
+            lines = _lines(config, batches)
+            run.result = _prune(run, model, batches, config, mesh, stats, clock)
+            run.result["calibration_lines"] = lines
+    return run.result
 
-    def choose(begun: ledger.Begun | None) -> dict[str, Any]:
-        plan = plan_of(model.config, model.dtype, batches, config, mesh, begun)
-        check_fits(plan)
-        return {"samples_per_device": plan.samples_per_device, "by_site": plan.work.by_site}
 
-    measured: list[float] = []
-
-    def blocks(
-        folder: Path, finished: Finished, chosen: Mapping[str, Any]
-    ) -> Generator[PrunedBlock, None, None]:
-        where: dict[str, Any] = {
-            "mesh": mesh, "samples_per_device": chosen["samples_per_device"],
-            "progress": hosts.is_first(), "stats": stats,
-        }  # fmt: skip
-        measured[:] = ledger.measured_once(
-            folder, lambda: measure_blocks(model, batches, settings, **where)
+def _prune(
+    run: ledger.Run,
+    model: Model,
+    batches: Sequence[Batch],
+    config: PruneConfig,
+    mesh: Mesh,
+    stats: ActivationStats | None,
+    clock: Clock,
+) -> dict[str, Any]:
+    """Fills the folder of a run; returns its part of report.json."""
+    settings, writer = config.settings, BlockWriter(model, config, run)
+    plan = plan_of(model.config, model.dtype, batches, config, mesh, run.record)
+    check_fits(plan)
+    by_site = plan.work.by_site
+    run.keep(samples_per_device=plan.samples_per_device, by_site=by_site)
+    where: dict[str, Any] = {
+        "mesh": mesh, "samples_per_device": plan.samples_per_device,
+        "progress": hosts.is_first(), "stats": stats,
+    }  # fmt: skip
+    clock.lap("prepare")
+    measured = run.record.get("measured")
+    if measured is None:
+        measured = measure_blocks(model, batches, settings, **where)
+        run.keep(measured=measured)
+    clock.lap("allocate")
+    writer.write_all(
+        prune_blocks(
+            model, batches, settings, measured=measured, finished=writer.finished, by_site=by_site, **where
         )
-        return prune_blocks(
-            model, batches, settings, measured=measured, finished=finished,
-            by_site=chosen["by_site"], **where,
-        )  # fmt: skip
-
-    job = Job(
-        model=model,
-        config=config,
-        tokens=calibration.set_tokens(batches) if stats is None else dict(stats.tokens),
-        identity=lambda: ledger.run_identity(model, config.json(), batches, more, saved),
-        lines=lambda: _lines(config, batches),
-        choose=choose,
-        blocks=blocks,
-        about=lambda: _allocation(model, settings, measured),
-    )
-    return write_blocks(job, workdir, began=began, overwrite=overwrite)
+    )  # fmt: skip
+    tokens = calibration.set_tokens(batches) if stats is None else dict(stats.tokens)
+    report = writer.report(tokens)
+    report["seconds"] = {**clock.rounded(), **report["seconds"]}
+    report["environment"] = environment(mesh)
+    report["origin"] = origin_of(model, config.model)
+    report |= _allocation(model, settings, measured)
+    writer.close(report, tokens)
+    return report
 
 
 def _lines(config: PruneConfig, batches: Sequence[Batch]) -> list[str]:

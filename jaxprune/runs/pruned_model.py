@@ -3,35 +3,58 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from jaxprune.hf import Model
+from flax.traverse_util import flatten_dict
+
+from jaxprune.errors import InputError
+from jaxprune.hf import Model, load
+from jaxprune.ledger import Report, pruned_digest, read_report
 from jaxprune.pruning import FinishedLayer, overlaid
 from jaxprune.runs.checkpoint import restore_packed_masks
-from jaxprune.runs.layer_file import LAYERS, layer_file, read_layer
 
 
 def pruned_layers(run: Path) -> Callable[[int], FinishedLayer]:
-    """The layers of a finished run: masks, and changed weights if it changed any.
+    """The layers of a finished run: masks, and the blocks of `hf/` if it changed weights.
 
     Raises:
-      InputError: no masks, or damaged ones.
+      InputError: no masks, damaged ones, or no `hf/` with changed weights.
     """
-    masks, layers = restore_packed_masks(run / "checkpoint"), run / LAYERS
+    masks, exported = restore_packed_masks(run / "checkpoint"), _exported(run)
 
     def layer_of(layer: int) -> FinishedLayer:
-        if layers.is_dir():
-            return read_layer(layer_file(layers, layer))
-        return FinishedLayer(masks.layer(layer).unpack(), {}, {}, {})
+        block = {} if exported is None else flatten_dict(dict(exported.block(layer)), sep="/")
+        return FinishedLayer(masks.layer(layer).unpack(), block, {}, {})
 
     return layer_of
 
 
 def pruned_model(model: Model, run: Path) -> Model:
-    """The dense model with the masks of a run applied, and with the weights that it changed; read block by block.
+    """The model of a finished run: the dense one with its masks, or that of `hf/` if it changed weights.
 
     Raises:
-      InputError: no masks, or damaged ones.
+      InputError: as `pruned_layers`.
     """
-    masks, layers = restore_packed_masks(run / "checkpoint"), run / LAYERS
-    if not layers.is_dir():
-        return overlaid(model, masks)
-    return overlaid(model, masks, lambda layer: read_layer(layer_file(layers, layer)).changed)
+    exported = _exported(run)
+    return (
+        overlaid(model, restore_packed_masks(run / "checkpoint")) if exported is None else exported
+    )
+
+
+def _exported(run: Path) -> Model | None:
+    """The model in `hf/` of a run that changed weights; None if masks suffice."""
+    if not _changes_weights(read_report(run) or Report()):
+        return None
+    if not (run / "hf").is_dir():
+        raise InputError(
+            f"{run}: no hf/, which has the weights that the run changed (earlier versions could do without); "
+            "repeat it with output.hf=true"
+        )
+    return load(run / "hf")
+
+
+def _changes_weights(report: Report) -> bool:
+    return "changed" in report.get("digests", {})
+
+
+def model_digest(report: Report) -> str | None:
+    """The digest of `pruned_model`; None if the report lacks it."""
+    return report["models"].get("hf") if _changes_weights(report) else pruned_digest(report)

@@ -17,12 +17,16 @@ from jaxprune.calibration import ALL, SEED, SUM, Batch, sampled_lines, set_token
 from jaxprune.devices import device_mesh, given_mesh, hosts
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import local_path, read_json
-from jaxprune.hf import Model, check_model, load
+from jaxprune.hf import Model, check_model, load, origin_of
 from jaxprune.ledger import CONFIG, FIT, Report
 from jaxprune.passes import DTYPE, SAMPLES_PER_DEVICE, check_samples
+from jaxprune.progress import Clock
 from jaxprune.pruning import FinishedLayer, PruneResult, PruningFields, result_of
 from jaxprune.recovery import RecoveryFields, Task, recover_blocks, whole_layers
-from jaxprune.runs.job import Job, write_blocks
+from jaxprune.runs.block_writer import BlockWriter, check_outputs
+from jaxprune.runs.card import model_card
+from jaxprune.runs.lifecycle import open_run
+from jaxprune.runs.machine import environment
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import RecoverConfig
 from jaxprune.runs.pruned_model import pruned_layers
@@ -73,33 +77,51 @@ def recover_from_config(
             config, model, run, report, more, workdir, began=began, overwrite=overwrite
         )
     before = read_json(run / CONFIG)
-    pruning = _pruning(before["pruning"], run)
-    config = dataclasses.replace(config, pruning=pruning)
+    config = dataclasses.replace(config, pruning=_pruning(before["pruning"], run))
     batches = calibration_batches(config, model)
-    mesh = device_mesh(config.mesh.data, config.mesh.model)
-    how = (config.calibration, config.seed, config.compat)
-    of_run = _pruned_before(report, before)
-    job = Job(
-        model=model,
-        config=config,
-        tokens=set_tokens(batches),
-        identity=lambda: ledger.run_identity(model, config.json(), batches, more),
-        lines=lambda: sorted({*sampled_lines(*how), *report["calibration_lines"]}),
-        choose=lambda begun: {"samples_per_device": SAMPLES_PER_DEVICE},
-        blocks=lambda folder, finished, chosen: recover_blocks(
-            Task(
+    ledger.check_workdir(workdir, model.folder)
+    check_outputs(config, model, changes_weights=True)
+    identity = ledger.run_identity(model, config.json(), batches, more)
+    with open_run(
+        workdir, [model], identity, config.json(), began=began, overwrite=overwrite,
+        card=model_card if config.output.card else None,
+    ) as opened:  # fmt: skip
+        if opened.result is None:
+            of_run = _pruned_before(report, before)
+            task = Task(
                 model=model, teacher=model, batches=batches, pruned=pruned_layers(run), fields=fields,
-                mesh=mesh, dtype=config.dtype, seed=config.seed, finished=finished,
-                progress=hosts.is_first(), saved=folder / FIT, **chosen,
-            )
-        ),
-        about=lambda: {"pruned": of_run},
-        by_block=fields.how == "block",
-    )  # fmt: skip
-    done = write_blocks(job, workdir, began=began, overwrite=overwrite)
+                mesh=device_mesh(config.mesh.data, config.mesh.model), dtype=config.dtype,
+                seed=config.seed, samples_per_device=SAMPLES_PER_DEVICE,
+                progress=hosts.is_first(), saved=opened.folder / FIT,
+            )  # fmt: skip
+            opened.result = _recover(opened, task, config, of_run, Clock(began))
+            lines = sampled_lines(config.calibration, config.seed, config.compat)
+            opened.result["calibration_lines"] = sorted({*lines, *report["calibration_lines"]})
     if hosts.is_first():
-        print_summary(config, done, workdir)
-    return done
+        print_summary(config, opened.result, workdir)
+    return opened.result
+
+
+def _recover(
+    run: ledger.Run, task: Task, config: RecoverConfig, of_run: dict[str, Any], clock: Clock
+) -> dict[str, Any]:
+    """Fills the folder of a run; returns its part of report.json.
+
+    Args:
+      of_run: the record of the pruning run.
+    """
+    writer = BlockWriter(task.model, config, run)
+    task = dataclasses.replace(task, finished=writer.finished)
+    clock.lap("prepare")
+    writer.write_all(recover_blocks(task), by_block=task.fields.how == "block")
+    tokens = set_tokens(task.batches)
+    report = writer.report(tokens)
+    report["seconds"] = {**clock.rounded(), **report["seconds"]}
+    report["environment"] = environment(task.mesh)
+    report["origin"] = origin_of(task.model, config.model)
+    report["pruned"] = of_run
+    writer.close(report, tokens)
+    return report
 
 
 def recover(
@@ -258,7 +280,7 @@ def _finished_report(run: Path, where: str) -> Report:
             f"{where}: {run} is not a finished run; allowed: a workdir with report.json, which jaxprune prune, "
             "recover and shrink write last"
         )
-    if wrong := next(ledger.file_faults(run, report, by_size=True), None):
+    if wrong := next(ledger.file_faults(run, report), None):
         raise InputError(f"{where}: {run}: {wrong}; allowed: an unchanged run")
     return report
 

@@ -10,12 +10,11 @@ from jaxprune.devices import device_mesh, hosts
 from jaxprune.errors import refusal
 from jaxprune.files import read_json
 from jaxprune.hf import HfWriter, Model, load, origin_of
-from jaxprune.ledger import CONFIG, FIT, Report
+from jaxprune.ledger import CONFIG, FIT, Report, Shrunk
 from jaxprune.progress import Clock
 from jaxprune.recovery import Task, recover_blocks, whole_layers
-from jaxprune.runs.frame import Chosen, write_run
+from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.machine import environment
-from jaxprune.runs.outputs import OUTPUTS
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import OutputFields, RecoverConfig
 from jaxprune.runs.shrink import print_smaller
@@ -59,7 +58,7 @@ def recover_smaller(
         if (value := getattr(config.output, name)) != field.default:
             raise refusal(f"output.{name}", value, f"{field.default}, of a smaller model")
     smaller = load(run / "hf")
-    ledger.check_workdir(workdir, model.folder, OUTPUTS)
+    ledger.check_workdir(workdir, model.folder)
     batches = calibration_batches(config, smaller)
     every = config.json()
     read = {name: every[name] for name in _READ}
@@ -67,48 +66,56 @@ def recover_smaller(
     identity = ledger.run_identity(
         smaller, {**read, "pruning": {}, "output": {"hf": True}}, batches, more
     )
-    mesh, tokens = device_mesh(config.mesh.data, config.mesh.model), set_tokens(batches)
-
-    def fill(folder: Path, chosen: Chosen) -> dict[str, Any]:
-        clock, losses = Clock(began), list[tuple[float, float]]()
-        writer = HfWriter(smaller, folder / "hf") if hosts.is_first() else None
-        if writer:
-            writer.copy_unpruned()
-        clock.lap("prepare")
-        task = Task(
-            model=smaller, teacher=teacher_of(model, smaller), batches=batches,
-            pruned=whole_layers(smaller.config), fields=config.recovery, mesh=mesh, dtype=config.dtype,
-            seed=config.seed, progress=hosts.is_first(), saved=folder / FIT,
-        )  # fmt: skip
-        for block in recover_blocks(task):
-            if writer:
-                writer.write_block(block.params, block.layer)
-            losses += [block.finished.loss] if block.finished.loss else []
-        if writer:
-            writer.close(card=True)
-        clock.lap("recover")
-        lines = sampled_lines(config.calibration, config.seed, config.compat)
-        shrunk, of_run = before["shrunk"], read_json(run / CONFIG)
-        of_runs = (
-            {"recoveries": [*shrunk.get("recoveries", []), of_run]}
-            if "config" in shrunk
-            else {"config": of_run}
-        )
-        return {
-            "shrunk": {**shrunk, **of_runs},
-            "calibration_lines": sorted({*lines, *before["calibration_lines"]}),
-            "origin": origin_of(model, config.model),
-            "losses": losses,
-            "tokens": by_kind(tokens),
-            "languages": by_language(tokens),
-            "environment": environment(mesh),
-            "seconds": clock.rounded(),
-        }
-
-    report: Any = write_run(
-        workdir, [model, smaller], identity, read, fill,
+    with open_run(
+        workdir, [model, smaller], identity, read,
         began=began, overwrite=overwrite, card=smaller_card,
-    )  # fmt: skip
+    ) as opened:  # fmt: skip
+        if opened.result is None:
+            task = Task(
+                model=smaller, teacher=teacher_of(model, smaller), batches=batches,
+                pruned=whole_layers(smaller.config), fields=config.recovery,
+                mesh=device_mesh(config.mesh.data, config.mesh.model), dtype=config.dtype,
+                seed=config.seed, progress=hosts.is_first(), saved=opened.folder / FIT,
+            )  # fmt: skip
+            report = _fit(task, opened.folder / "hf", Clock(began))
+            lines = sampled_lines(config.calibration, config.seed, config.compat)
+            report["shrunk"] = {**before["shrunk"], **_configs(before["shrunk"], run)}
+            report["calibration_lines"] = sorted({*lines, *before["calibration_lines"]})
+            report["origin"] = origin_of(model, config.model)
+            opened.result = report
+    result: Any = opened.result
     if hosts.is_first():
-        print_smaller(report, workdir)
-    return report
+        print_smaller(result, workdir)
+    return result
+
+
+def _fit(task: Task, folder: Path, clock: Clock) -> dict[str, Any]:
+    """Writes the fitted model to `hf/`; returns its part of report.json."""
+    writer = HfWriter(task.model, folder) if hosts.is_first() else None
+    if writer:
+        writer.copy_unpruned()
+    clock.lap("prepare")
+    losses = list[tuple[float, float]]()
+    for block in recover_blocks(task):
+        if writer:
+            writer.write_block(block.params, block.layer)
+        losses += [block.finished.loss] if block.finished.loss else []
+    if writer:
+        writer.close(card=True)
+    clock.lap("recover")
+    tokens = set_tokens(task.batches)
+    return {
+        "losses": losses,
+        "tokens": by_kind(tokens),
+        "languages": by_language(tokens),
+        "environment": environment(task.mesh),
+        "seconds": clock.rounded(),
+    }
+
+
+def _configs(shrunk: Shrunk, run: Path) -> dict[str, Any]:
+    """The config of the run that made the smaller model, or that of a recovery after it."""
+    config = read_json(run / CONFIG)
+    if "config" in shrunk:
+        return {"recoveries": [*shrunk.get("recoveries", []), config]}
+    return {"config": config}

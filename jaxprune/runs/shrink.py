@@ -15,9 +15,8 @@ from jaxprune.ledger import Report
 from jaxprune.passes import mixture_of, order_of_sums
 from jaxprune.progress import Clock
 from jaxprune.runs.facts import mean_loss
-from jaxprune.runs.frame import write_run
+from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.machine import environment
-from jaxprune.runs.outputs import OUTPUTS
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import ShrinkConfig
 from jaxprune.runs.smaller_card import HEADER, remarks, sizes, smaller_card, splits
@@ -58,17 +57,18 @@ def shrink_from_config(
     began = time.perf_counter()
     model, fields = load(config.model, config.revision), config.shrink
     texts = _texts(fields)
-    ledger.check_workdir(workdir, model.folder, OUTPUTS)
+    ledger.check_workdir(workdir, model.folder)
     samples = _samples(config, model)
     every = config.json()
     read = {name: every[name] for name in _READ}
     order = order_of_sums(STATISTICS_OF_NEURONS, device_mesh()) if fields.mlp else None
     identity = ledger.shrink_identity(model, read, texts.digest, samples.batches, order)
-    report: Any = write_run(
-        workdir, [model], identity, read,
-        lambda folder, chosen: _written(model, config, texts, samples, folder / "hf"),
-        began=began, overwrite=overwrite, card=smaller_card,
-    )  # fmt: skip
+    with open_run(
+        workdir, [model], identity, read, began=began, overwrite=overwrite, card=smaller_card
+    ) as run:
+        if run.result is None:
+            run.result = _written(model, config, texts, samples, run.folder / "hf")
+    report: Any = run.result
     print_smaller(report, workdir)
     return report
 

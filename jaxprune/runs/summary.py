@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxprune.ledger import CONFIG, REPORT, Compiled
+from jaxprune.ledger import CONFIG, OUTPUTS, REPORT, Compiled
 from jaxprune.pruning import UNIFORM
 from jaxprune.runs.facts import damped_sites, mean_loss
-from jaxprune.runs.outputs import OUTPUTS
 from jaxprune.runs.planning import PruneConfig
 from jaxprune.tables import by_layer, byte_size, count, named_values, percent, seconds
 

@@ -5,16 +5,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
 from jaxprune.errors import InputError, one_line
+from jaxprune.hf import load
 from jaxprune.ledger import Report, file_faults, read_report
 from jaxprune.progress import progress_bar
-from jaxprune.pruning import PackedMasks, hash_changed, hash_masks, hash_weights, summarise
+from jaxprune.pruning import PackedMasks, hash_masks, hash_weights, summarise
 from jaxprune.runs import checkpoint
-from jaxprune.runs.layer_file import LAYERS, layer_file, read_layer
-from jaxprune.runs.outputs import OUTPUTS
+from jaxprune.runs.orbax_folder import restore_tree, whole
+
+# Layer → the parameters of its block.
+Blocks = Callable[[int], Mapping[str, Any]]
 
 
 def verify(run: Path, progress: bool = True) -> list[str]:
@@ -32,7 +36,7 @@ def verify(run: Path, progress: bool = True) -> list[str]:
     """
     report = read_report(run)
     if report is not None and "shrunk" in report:
-        return [one_line(fault) for fault in file_faults(run, report)]
+        return [one_line(fault) for fault in file_faults(run, report, digests=True)]
     if report is None or not {"digests", "sparsity"} <= report.keys():
         raise InputError(
             f"{run}: no complete run; expected report.json, which jaxprune prune, recover and shrink write last"
@@ -41,17 +45,16 @@ def verify(run: Path, progress: bool = True) -> list[str]:
 
 
 def _faults(run: Path, report: Report, progress: bool) -> Iterator[str]:
-    yield from file_faults(run, report)
+    yield from file_faults(run, report, digests=True)
     try:
         layers = checkpoint.restore_packed_masks(run / "checkpoint").layers
     except (InputError, ValueError, OSError, LookupError) as error:
         yield f"checkpoint: {_line(error)}"
         return
     yield from (f"checkpoint: {fault}" for fault in _mask_faults(layers, report))
-    yield from _changed_faults(run / LAYERS, layers, report)
-    for name, output in OUTPUTS.items():
+    for name, read in (("checkpoint", _checkpointed_blocks), ("hf", _exported_blocks)):
         try:
-            block = output.blocks(run / name)
+            block = read(run / name)
             if block is not None:
                 of_weights = _weight_faults(block, layers, report, f"verify {name}", progress)
                 yield from (f"{name}: {fault}" for fault in of_weights)
@@ -77,25 +80,20 @@ def _mask_faults(layers: Sequence[PackedMasks], report: Report) -> Iterator[str]
             yield f"sparsity {key}: {value} by the masks, {shares.get(key)} in report.json"
 
 
-def _changed_faults(folder: Path, layers: Sequence[PackedMasks], report: Report) -> Iterator[str]:
-    """Faults of the finished layers of a run that changed weights."""
-    recorded, digest, masks = report["digests"].get("changed"), hashlib.sha256(), hashlib.sha256()
-    if recorded is None:
-        return
-    try:
-        for number in range(len(layers)):
-            finished = read_layer(layer_file(folder, number))
-            hash_changed(digest, finished.changed)
-            hash_masks(masks, PackedMasks.of(finished.keep))
-    except (InputError, OSError) as error:
-        yield f"{LAYERS}: {_line(error)}"
-        return
-    yield from _digest_fault(f"{LAYERS}: changed weights", digest, recorded)
-    yield from _digest_fault(f"{LAYERS}: masks", masks, report["digests"]["masks"])
+def _checkpointed_blocks(folder: Path) -> Blocks | None:
+    item = whole(folder) / "params"
+    if not item.is_dir():
+        return None
+    params = restore_tree(item, None)
+    return lambda layer: jax.tree.map(lambda leaf: leaf[layer], params["blocks"])
+
+
+def _exported_blocks(folder: Path) -> Blocks | None:
+    return load(folder).block if folder.is_dir() else None
 
 
 def _weight_faults(
-    block: Callable[[int], Mapping[str, Any]],
+    block: Blocks,
     layers: Sequence[PackedMasks],
     report: Report,
     name: str,

@@ -18,7 +18,7 @@ from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.files import sealed
 from jaxprune.hf import Model, load
 from jaxprune.progress import say
-from jaxprune.runs import OUTPUTS, prune_to_workdir, pruned_model
+from jaxprune.runs import model_digest, prune_to_workdir, pruned_model
 from jaxprune.runs.planning import check_fits, plan_of
 from jaxprune.schema import OUTPUT_PATH, PATH, check
 from jaxprune.sweeps import plan
@@ -120,7 +120,7 @@ def _worker(config: Config, workdir: Path) -> Iterator["Runner"]:
     if ledger.read_report(workdir):
         raise InputError(f"--workdir: {workdir} contains a run; allowed: another folder")
     model = load(config.model, config.revision)
-    ledger.check_workdir(workdir, model.folder, {*OUTPUTS} - {STATS})
+    ledger.check_workdir(workdir, model.folder, {*ledger.OUTPUTS} - {STATS})
     check_same_sweep(config, workdir)
     runner = Runner(config, model, workdir)
     runner.check()
@@ -230,7 +230,7 @@ class Runner:
         fields = plan.variant_config(self._config, variant).json()
         identity = ledger.run_identity(self.model, fields, self.sets.batches(variant))
         before = (ledger.read_report(folder) or {}).get("identity", {})
-        if differs := ledger.job_difference(before, identity):
+        if differs := ledger.difference(ledger.inputs(before), ledger.inputs(identity)):
             raise InputError(
                 f"--workdir: {folder} contains a complete run with {differs}; allowed: the run of this "
                 "variant there, or another --workdir"
@@ -242,7 +242,7 @@ class Runner:
         folder = self._workdir / variant.name
         digest: str | None = self.digests["model"]
         if variant.sparsity is not None:
-            digest = ledger.pruned_digest(ledger.read_report(folder) or {})
+            digest = model_digest(ledger.read_report(folder) or {})
         about = {ledger.MODEL_DIGEST: digest, "variant": variant.name}
         return {
             name: codes

@@ -11,7 +11,7 @@ from jaxprune import ledger
 from jaxprune.config import FIELDS, Config
 from jaxprune.errors import InputError
 from jaxprune.files import Hexadecimal, Scalar, read_as, write_json
-from jaxprune.runs import SWEEP
+from jaxprune.ledger import SWEEP
 from jaxprune.sweeps import plan
 
 CONFIG = SWEEP  # its name

@@ -51,7 +51,9 @@ def test_the_content_of_a_file_is_of_the_job(tiny_folder, tokens, tmp_path):
     assert identity(files[0])[1] != before
 
 
-def test_layers_that_a_method_leaves_as_they_are_count_as_written(tiny_folder, tokens, tmp_path):
+def test_layers_that_a_method_leaves_as_they_are_are_those_of_the_dense_model(
+    tiny_folder, tokens, tmp_path
+):
     config = on_tokens(
         tiny_folder("bloom"), tokens, pruning__criterion="sparsegpt", pruning__ignore="1/*"
     )

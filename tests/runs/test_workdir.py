@@ -13,11 +13,11 @@ from jobs import on_tokens
 from kills import Killed, failing_at_last, killed_after
 
 import jaxprune as jp
-from jaxprune import ledger
-from jaxprune.files import read_json, sealed, write_json
-from jaxprune.ledger import check_workdir, file_faults, publish
+from jaxprune.files import sealed, write_json
+from jaxprune.ledger import check_workdir, open_run, read_report
+from jaxprune.ledger import run as ledger_run
 from jaxprune.pruning import loop
-from jaxprune.runs import OUTPUTS
+from jaxprune.runs import pipeline
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
 
@@ -144,56 +144,82 @@ def test_a_run_that_stops_has_destroyed_nothing(place, monkeypatch):
     assert not (place / "run" / "progress").exists()
 
 
-def copy_outputs(run, progress):
-    for name in {*OUTPUTS} & {*os.listdir(run)}:
-        shutil.copytree(run / name, progress / name, copy_function=os.link)
-
-
 def at_each_step(patch, steps, stop):
     """Gives every function that replaces a file to `stop`, with the steps that are left."""
     for owner, name in ((Path, "unlink"), (Path, "rename"), (Path, "replace"), (os, "replace")):
         patch.setattr(owner, name, stop(steps, getattr(owner, name)))
 
 
-def test_a_run_killed_as_it_takes_an_older_ones_place_is_never_in_its_own_way(place, monkeypatch):
-    report = json.loads((place / "run" / "report.json").read_text())
+@pytest.fixture
+def committed(place, monkeypatch):
+    """A workdir with a complete run and, committed in progress/, one of another sparsity without figures."""
+    real, calls = ledger_run._put_in_place, iter(range(2))
+
+    def killed_at_the_second(workdir):
+        if next(calls) == 1:
+            raise Killed
+        real(workdir)
+
+    config = with_figures(place, pruning__sparsity=0.8, output__figures=False)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(ledger_run, "_put_in_place", killed_at_the_second)
+        prune_from_config(config, place / "run", overwrite=True)
+    return place, config
+
+
+def test_a_committed_run_is_put_in_place_after_a_kill_at_any_step(committed, monkeypatch):
+    place, _ = committed
     for last in itertools.count():
         work, steps = place / f"killed {last}", iter(range(last))
         shutil.copytree(place / "run", work, copy_function=os.link)
-        copy_outputs(work, work / "progress")
+        is_whole = False
         with monkeypatch.context() as patch, contextlib.suppress(Killed):
             at_each_step(patch, steps, killed_after)
-            publish(work / "progress", work, OUTPUTS, {"number": last}, report)
+            ledger_run._put_in_place(work)
+            is_whole = True
+        check_workdir(work, place / "model")
+        with contextlib.suppress(jp.InputError):  # readers refuse until all is in place
+            assert read_report(work)["sparsity"]["overall"] > 0.7
+            assert verify(work, progress=False) == []
+        ledger_run._put_in_place(work)
+        assert verify(work, progress=False) == []
+        assert read_report(work)["sparsity"]["overall"] > 0.7
+        assert not (work / "figures").exists()
+        if is_whole:
             break
-        check_workdir(work, place / "model", OUTPUTS)
-        if (work / "report.json").exists():
-            assert not [*file_faults(work, read_json(work / "report.json"))]
     assert last > 10
-    assert read_json(work / "config.json") == {"number": last}
 
 
-def test_a_run_that_fails_as_it_takes_an_older_ones_place_keeps_the_report_of_that(
-    place, monkeypatch
-):
-    def again(work):
-        return ledger.unfinished_run(work, {"a": 1}, {}, OUTPUTS, overwrite=True)
+def test_readers_refuse_a_run_that_is_not_in_place_and_its_command_completes_it(committed, capsys):
+    place, config = committed
+    for _ in range(2):
+        with pytest.raises(jp.InputError, match="not yet in place; repeat its command"):
+            verify(place / "run", progress=False)
+    report = prune_from_config(config, place / "run")
+    assert "run is complete" in capsys.readouterr().out
+    assert verify(place / "run", progress=False) == []
+    assert report["sparsity"]["overall"] > 0.7
+    assert not (place / "run" / "progress").exists()
 
-    report = json.loads((place / "run" / "report.json").read_text())
-    for last in itertools.count():
-        work, steps = place / f"failed {last}", iter(range(last, -1, -1))
-        shutil.copytree(place / "run", work, copy_function=os.link)
-        with monkeypatch.context() as patch, contextlib.suppress(OSError), again(work) as progress:
-            copy_outputs(work, progress)
-            at_each_step(patch, steps, failing_at_last)
-            publish(progress, work, OUTPUTS, {"number": last}, report)
-            break
-        for _ in range(2):
-            assert any((folder / "report.json").exists() for folder in (work, progress))
-            check_workdir(work, place / "model", OUTPUTS)
-            with contextlib.suppress(OSError), again(work):
-                raise OSError("the next run fails too")
-    assert last > 10
-    assert read_json(work / "config.json") == {"number": last}
+
+def test_a_file_that_others_put_where_an_output_belongs_is_named_and_stays(committed):
+    place, config = committed
+    mine = place / "run" / "hf" / "mine"
+    mine.write_text("mine")
+    for _ in range(2):
+        with pytest.raises(jp.InputError, match="hf/mine exists and was not written by jaxprune"):
+            prune_from_config(config, place / "run")
+    assert mine.read_text() == "mine"
+    mine.unlink()
+    prune_from_config(config, place / "run")
+    assert verify(place / "run", progress=False) == []
+
+
+def test_parts_of_two_runs_are_refused(committed):
+    place, config = committed
+    shutil.rmtree(place / "run" / "progress" / "hf")
+    with pytest.raises(jp.InputError, match=r"is of another run than hf/files\.json; move"):
+        prune_from_config(config, place / "run")
 
 
 @pytest.mark.parametrize("where", ["hf", "stats", "figures", "checkpoint"])
@@ -209,17 +235,15 @@ def test_files_of_others_stay(place, where):
 def test_a_config_of_others_stays(place):
     (place / "mine").mkdir()
     (place / "mine" / "config.json").write_text("{}")
-    with pytest.raises(jp.InputError, match=r"config\.json exists and was not written by jaxprune"):
+    with pytest.raises(jp.InputError, match=r"config\.json is in no report\.json of jaxprune"):
         prune_from_config(with_figures(place), place / "mine")
     assert (place / "mine" / "config.json").read_text() == "{}"
 
 
-def test_outputs_without_their_report_are_not_said_to_be_of_others(place):
+def test_outputs_without_their_report_are_replaced_when_their_config_is_moved_away(place):
     (place / "run" / "report.json").unlink()
     before = contents(place / "run")
-    with pytest.raises(
-        jp.InputError, match=r"run contains the outputs of a run without its report\.json"
-    ):
+    with pytest.raises(jp.InputError, match=r"config\.json is in no report\.json of jaxprune"):
         prune_from_config(with_figures(place), place / "run", overwrite=True)
     assert contents(place / "run") == before
     (place / "run" / "config.json").unlink()  # as the message says
@@ -227,22 +251,15 @@ def test_outputs_without_their_report_are_not_said_to_be_of_others(place):
     assert verify(place / "run", progress=False) == []
 
 
-def test_a_run_that_ended_while_another_prepared_is_not_replaced(place, monkeypatch):
-    workdir, whole = place / "new", ledger.begun_with
-
-    def begun_with(folder):
-        monkeypatch.setattr(ledger, "begun_with", whole)
-        prune_from_config(with_figures(place), folder)
-        return whole(folder)
-
-    monkeypatch.setattr(ledger, "begun_with", begun_with)
-    with pytest.raises(
-        jp.InputError, match=r"complete run with config\.pruning\.sparsity 0\.3, now"
-    ):
-        prune_from_config(other_sparsity(place), workdir)
-    assert json.loads((workdir / "config.json").read_text())["pruning"]["sparsity"] == 0.3
-    assert verify(workdir, progress=False) == []
-    assert not (workdir / "progress").exists()
+@pytest.mark.parametrize("name", ["code", "jax", "platform", "products"])
+def test_a_complete_run_of_other_code_or_versions_is_the_same_job(name, place, monkeypatch):
+    whole = pipeline.ledger.run_identity
+    monkeypatch.setattr(
+        pipeline.ledger, "run_identity", lambda *given: whole(*given) | {name: "another"}
+    )
+    before = contents(place / "run")
+    prune_from_config(with_figures(place), place / "run")
+    assert contents(place / "run") == before
 
 
 def test_what_others_put_into_progress_stays(place):
@@ -254,13 +271,16 @@ def test_what_others_put_into_progress_stays(place):
     (place / "other" / "progress" / "figures" / "week1.png").write_text("mine")
     for overwrite in (False, True):
         with pytest.raises(
-            jp.InputError, match="progress/figures is not of an unfinished run; allowed"
+            jp.InputError, match="progress/figures is not of an unfinished run; move it away"
         ):
             prune_from_config(with_figures(place), place / "other", overwrite=overwrite)
     assert (place / "other" / "progress" / "figures" / "week1.png").read_text() == "mine"
 
 
 def test_an_unfinished_run_is_replaced_after_a_kill_at_any_step(tmp_path, monkeypatch):
+    def again(workdir):
+        return open_run(workdir, {"a": 2}, {}, overwrite=True)
+
     real = Path.unlink
     for last in itertools.count():
         workdir = tmp_path / f"{last}"
@@ -269,10 +289,10 @@ def test_an_unfinished_run_is_replaced_after_a_kill_at_any_step(tmp_path, monkey
         write_json(workdir / "progress" / "run.json", {"identity": {"a": 1}})
         with monkeypatch.context() as patch, contextlib.suppress(Killed):
             patch.setattr(Path, "unlink", killed_after(iter(range(last)), real))
-            with ledger.unfinished_run(workdir, {"a": 2}, {}, OUTPUTS, overwrite=True):
+            with again(workdir):
                 break
-        with ledger.unfinished_run(workdir, {"a": 2}, {}, OUTPUTS, overwrite=True) as progress:
-            assert {file.name for file in progress.iterdir()} <= {"run.json", "lock"}
+        with again(workdir) as run:
+            assert {file.name for file in run.folder.iterdir()} <= {"run.json", "lock"}
     assert last > 2
 
 

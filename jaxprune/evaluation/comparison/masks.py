@@ -12,17 +12,14 @@ def compare_masks(run_a: Path, run_b: Path) -> tuple[MaskComparison | None, str 
     """The overlap of two runs' masks, or None and the reason.
 
     Raises:
-      DamagedError: the bytes of a checkpoint changed after it was written.
+      InputError: a checkpoint is damaged.
     """
     has_masks = tuple((run / "checkpoint").exists() for run in (run_a, run_b))
     if not all(has_masks):  # a dense model has none
         return None, NO_MASKS[has_masks]
+    packed = [checkpoint.restore_packed_masks(run / "checkpoint") for run in (run_a, run_b)]
     try:
-        folders = (run / "checkpoint" for run in (run_a, run_b))
-        packed = [checkpoint.restore_packed_masks(folder) for folder in folders]
         iou = masks.overlap(*packed)
-    except checkpoint.DamagedError:
-        raise
     except InputError as error:
         return None, str(error)
     expected = sum(float(count.sum()) for count in packed[0].independent(packed[1]).values())

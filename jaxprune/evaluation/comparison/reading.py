@@ -11,8 +11,7 @@ from jaxprune.evaluation.metrics_json import METRICS, PerplexityFile, read_metri
 from jaxprune.evaluation.scoring import PERPLEXITY, Perplexity, Scored, check_scores
 from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.files import Scalar, from_json, read_json, read_npz
-from jaxprune.ledger import check_scored_model, read_report, read_score_origin
-from jaxprune.runs import OUTPUTS
+from jaxprune.ledger import OUTPUTS, check_scored_model, read_report, read_score_origin
 
 Value = TypeVar("Value")
 

@@ -13,7 +13,7 @@ from jaxprune.devices import DATA, MODEL, device_mesh, platform, product_dtype, 
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import read_json
 from jaxprune.hf import STORED, hub, load
-from jaxprune.ledger import Begun
+from jaxprune.ledger import Record
 from jaxprune.models import (
     ModelConfig,
     attention_path,
@@ -140,22 +140,21 @@ def plan_of(
     batches: Sequence[Batch],
     run: PruneConfig,
     mesh: Mesh,
-    begun: Begun | None = None,
+    record: Record | None = None,
 ) -> Plan:
     """The plan of a run with its samples, on the devices of its mesh; the same in all processes.
 
     Args:
-      begun: the record of an unfinished run, whose choices are kept; by default those that memory allows.
+      record: of an unfinished run, whose choices are kept, if it has any; by default those that memory allows.
     """
     work = _work(config, stored, costs.groups_of(batches), run, product_dtype(run.dtype))
     plan = _planned_here(work, mesh, jax.process_count())
-    if begun is None:
+    if record is None or "samples_per_device" not in record:
         return plan
-    by_site = begun.get("by_site", False)
     return dataclasses.replace(
         plan,
-        work=dataclasses.replace(plan.work, by_site=by_site),
-        samples_per_device=begun.get("samples_per_device", plan.samples_per_device),
+        work=dataclasses.replace(plan.work, by_site=record["by_site"]),
+        samples_per_device=record["samples_per_device"],
     )
 
 

@@ -1,0 +1,74 @@
+"""A run of pruning, recovery or shrinking: opened, or complete already; ended with the facts that every report has."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxprune import ledger
+from jaxprune.devices import compiling, hosts
+from jaxprune.files import sealed
+from jaxprune.hf import Model, exported_digest
+from jaxprune.runs.machine import peak_memory
+
+
+@contextlib.contextmanager
+def open_run(
+    workdir: Path,
+    models: Sequence[Model],
+    identity: Mapping[str, Any],
+    config: Mapping[str, Any],
+    *,
+    began: float,
+    overwrite: bool,
+    card: Callable[[Any, Any], str] | None = None,
+) -> Iterator[ledger.Run]:
+    """The run of a workdir. If it is not complete yet, the block fills its folder and sets `result`.
+
+    Args:
+      workdir, identity, config, overwrite: see `ledger.open_run`.
+      models: that the run reads, the dense one first; their files must not change meanwhile.
+      began: `time.perf_counter()` at the start.
+      card: config, the whole report → the model card of `hf/`; by default it has none.
+
+    Raises:
+      InputError: as `ledger.open_run`; the files of a model have changed.
+    """
+    with ledger.open_run(workdir, identity, config, overwrite=overwrite) as run:
+        if run.result is not None:
+            if hosts.is_first():
+                print(f"{workdir} is complete; --overwrite repeats the run")
+            yield run
+            return
+        with compiling() as compilation:
+            yield run
+        result = run.result
+        if result is None:
+            raise AssertionError("a run ended without its result")
+        for model in models:
+            model.source.fingerprint.check_unchanged()
+        hosts.wait("unchanged")
+        result["seconds"]["total"] = round(time.perf_counter() - began, 3)
+        result["compilation"] = {**vars(compilation), "seconds": round(compilation.seconds, 3)}
+        result["peak_memory_bytes"] = peak_memory()
+        result["identity"] = identity
+        result |= _about_files(models[0], run.folder / "hf")
+        hosts.wait("reported")  # the folder that all have read is renamed
+        if card and hosts.is_first():
+            sealed.replace_card(run.folder / "hf", card(config, result))
+
+
+def _about_files(model: Model, exported: Path) -> dict[str, dict[str, Any]]:
+    """The digests of the dense model and of the exported one, if any, and the bytes of their weights."""
+    source = model.source.fingerprint
+    read = {path: state for path, state in source.states.items() if path.name in source.digests}
+    weights = [state.size for path, state in read.items() if path.name != "config.json"]
+    digests = {"dense": source.digest}
+    sizes = {"dense": sum(weights)}
+    if exported.is_dir():
+        table = sealed.table(exported)
+        digests["hf"] = exported_digest(table)
+        written = [size for name, (size, _) in table.items() if name.endswith(".safetensors")]
+        sizes["hf"] = sum(written)
+    return {"models": digests, "weight_bytes": sizes}
