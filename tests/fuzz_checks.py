@@ -24,8 +24,8 @@ from jaxprune.html_report.facts import lead
 from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.plain import plain_section
 from jaxprune.html_report.settings import settings_section
-from jaxprune.ledger import begun_with
 from jaxprune.ledger.identity import difference
+from jaxprune.ledger.run import read_record
 from jaxprune.models import load_config
 from jaxprune.models.config import RopeConfig
 
@@ -124,7 +124,7 @@ def read_perplexities(path: Path) -> None:
 
 def read_begun(path: Path) -> None:
     """A number of samples, and an identity that can be compared."""
-    begun = begun_with(path.parents[1]) or {}
+    begun = read_record(path.parent) or {}
     assert 0 < begun.get("samples_per_device", 1) < 2**32
     identity = json.loads(path.read_bytes()).get("identity", {})
     assert difference(identity, {"code": "other"})

@@ -51,7 +51,6 @@ def test_every_file_named_is_there(document):
         "stats/",
         "hf/",
         "figures/",
-        "layers/",
         "utils.py",
         "progress/",
         "perplexity/",

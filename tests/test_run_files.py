@@ -27,7 +27,7 @@ from jaxprune.evaluation.comparison.reading import perplexities
 from jaxprune.files import sealed
 from jaxprune.html_report.files import read_files
 from jaxprune.html_report.write import run_page
-from jaxprune.ledger import begun_with
+from jaxprune.ledger.run import read_record
 from jaxprune.sweeps.sweep_json import read_sweep
 
 # Paths by their keys, whose values may be more than of the kind of the one that stands there.
@@ -82,7 +82,7 @@ FILES = {
     "config.json": (CONFIG, read_all),
     "xnli/metrics.json": (METRICS, read_scored),
     "perplexity/metrics.json": (PERPLEXITY, perplexities),
-    "progress/run.json": (BEGUN, begun_with),
+    "progress/run.json": (BEGUN, lambda folder: read_record(folder / "progress")),
     "hf/files.json": (TABLE, lambda folder: sealed.table(folder / "hf")),
     "sweep.json": (SWEEP, lambda folder: read_sweep(folder / "sweep.json")),
 }

@@ -1,7 +1,6 @@
 """A config → `<workdir>/analysis`: the largest features of each kind of demonstration by layer, language neurons."""
 
 import math
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,11 @@ from jaxprune.analysis.overlap import Overlap, by_kind, halves_by_kind, overlaps
 from jaxprune.analysis.tables import write_magnitudes, write_masks, write_neurons, write_overlaps
 from jaxprune.calibration import chosen_languages, digest
 from jaxprune.devices import device_mesh, hosts
-from jaxprune.files import local_path, sealed, write_json
+from jaxprune.files import local_path, sealed, shown_path, write_json
 from jaxprune.hf import Model, load
 from jaxprune.models import family_of
 from jaxprune.passes import HALVES, HIDDEN, ActivationStats
+from jaxprune.progress import Clock
 from jaxprune.runs import environment
 from jaxprune.tables import columns, count, fraction, percent, tenths
 
@@ -45,7 +45,7 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
     Raises:
       InputError: config, model, data or runs are invalid or do not match; processes have different jobs.
     """
-    began = time.perf_counter()
+    clock = Clock()
     options, calibration = config.analysis, config.calibration
     folder = workdir / "analysis"
     sealed.check_replaceable(folder, overwrite=True)
@@ -59,51 +59,60 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
         seed=config.seed, compat=config.compat, lines=calibration.lines,
         draw=calibration.draw,
     )  # fmt: skip
-    ledger.agree({
-        "model": model.source.fingerprint.digest, "calibration": digest(batches), "dtype": config.dtype,
-    })  # fmt: skip
-    found = measure(
-        model, batches, dtype=config.dtype, mesh=mesh, halves=True, neurons=True,
-        progress=hosts.is_first(),
-    )  # fmt: skip
-    if not hosts.is_first():
-        return {}
+    content = digest(batches)
+    identity = {
+        "model": model.source.fingerprint.digest, "calibration": content, "dtype": config.dtype,
+    }  # fmt: skip
+    with ledger.open_workdir(workdir, identity):
+        found = measure(
+            model, batches, dtype=config.dtype, mesh=mesh, halves=True, neurons=True,
+            progress=hosts.is_first(),
+        )  # fmt: skip
+        if not hosts.is_first():
+            return {}
+        about = {
+            "languages": codes, "target": calibration.target, "digest": content,
+            "environment": environment(mesh), "config": config.json(),
+        }  # fmt: skip
+        with sealed.whole_folder(folder) as filled:
+            summary = _write(filled, found, masks, config, clock) | about
+            write_json(filled / "analysis.json", summary)
+    print_summary(config.model, summary, folder)
+    return summary
+
+
+def _write(
+    folder: Path,
+    found: ActivationStats,
+    masks: MaskOverlap | None,
+    config: AnalyzeConfig,
+    clock: Clock,
+) -> dict[str, Any]:
+    """Writes the tables and pictures of an analysis; returns their summary."""
+    options = config.analysis
     stats, halves = split_halves(found)
     share = _OFFICIAL_TOP if config.compat == "official" else options.top
     overlap = compare_sets(stats, share, halves)
-    neurons = None
-    if len(codes) > 1:
-        monolingual = stats.of(role for role in stats.roles if role.startswith("monolingual/"))
-        neurons = language_neurons(monolingual, options.neurons)
-    with sealed.whole_folder(folder) as filled:
-        write_magnitudes(filled, stats)
-        write_overlaps(filled, stats.roles, overlap)
-        if masks is not None:
-            write_masks(filled, masks)
-        if neurons is not None:
-            write_neurons(filled, neurons)
-        measured = time.perf_counter()
-        (filled / "figures").mkdir()
-        drawn = pictures.charts(
-            stats, overlap, masks, neurons, target=calibration.target, share=share
-        )
-        for name, chart in drawn:
-            charts.write_png(chart, filled / "figures" / f"{name}.png")
-        summary = analysis_summary(stats, overlap, masks, neurons) | {
-            "languages": codes,
-            "target": calibration.target,
-            "top": {"requested": options.top, "used": share},
-            "digest": digest(batches),
-            "seconds": {
-                "tables": round(measured - began, 3),
-                "figures": round(time.perf_counter() - measured, 3),
-            },
-            "environment": environment(mesh),
-            "config": config.json(),
-        }
-        write_json(filled / "analysis.json", summary)
-    print_summary(config.model, summary, folder)
-    return summary
+    alone = [role for role in stats.roles if role.startswith("monolingual/")]
+    neurons = language_neurons(stats.of(alone), options.neurons) if len(alone) > 1 else None
+    write_magnitudes(folder, stats)
+    write_overlaps(folder, stats.roles, overlap)
+    if masks is not None:
+        write_masks(folder, masks)
+    if neurons is not None:
+        write_neurons(folder, neurons)
+    clock.lap("tables")
+    (folder / "figures").mkdir()
+    drawn = pictures.charts(
+        stats, overlap, masks, neurons, target=config.calibration.target, share=share
+    )
+    for name, chart in drawn:
+        charts.write_png(chart, folder / "figures" / f"{name}.png")
+    clock.lap("figures")
+    return analysis_summary(stats, overlap, masks, neurons) | {
+        "top": {"requested": options.top, "used": share},
+        "seconds": clock.rounded(),
+    }
 
 
 def _masks(runs_named: str | None, workdir: Path, model: Model) -> MaskOverlap | None:
@@ -244,4 +253,4 @@ def print_summary(model: str, summary: Mapping[str, Any], folder: Path) -> None:
         print(f"  masks of {names}: IoU {fraction(pair['iou'])}, unrelated {unrelated}")
     if found := summary.get("language_neurons"):
         print("\n".join(f"  {line}".rstrip() for line in neuron_lines(found)))
-    print(f"  written: {folder}")
+    print(f"  written: {shown_path(folder)}")

@@ -2,8 +2,7 @@
 
 A *marker* completes other files: report.json those of a run, files.json those of a folder. Before a file changes, its
 marker is removed; markers are uploaded last. A journal lists the files of results while they are uploaded, so that the
-next owner neither reads nor keeps what a killed one left. A request of a killed owner may reach the store after that:
-until the next owner has finished, its journal lists these files too.
+next owner neither reads nor keeps what a killed one left.
 """
 
 import contextlib
@@ -14,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from jaxprune.buckets.ownership import is_owner
 from jaxprune.files import Store, sealed
-from jaxprune.ledger import PROGRESS, REPORT
+from jaxprune.ledger import COMMIT, PROGRESS, REPORT
 
 _JOURNAL = "progress/uploads.json"
 _MARKERS = (sealed.TABLE, REPORT)  # in the order of their upload
@@ -36,10 +35,7 @@ class Mirror:
         self._store, self._folder = store, folder
         self.uploaded = 0
         found = {name: size for name, (size, _) in store.facts().items() if not is_owner(name)}
-        interrupted = _interrupted(store, found)
-        half = interrupted & found.keys()
-        # What a late request may still upload.
-        self._expected = interrupted - half
+        half = _interrupted(store, found) & found.keys()
         store.download((name for name in found if name not in half and name != _JOURNAL), folder)
         # The files as they are in the bucket; None is an object that is to be replaced or removed.
         self._sent: dict[str, _Facts | None] = {**self._local(), **dict.fromkeys(half)}
@@ -57,23 +53,13 @@ class Mirror:
         results = {name for name in touched if not _is_progress(name)}
         if results:
             listed = results.union(*(self._completed[name] for name in markers))
-            sizes = {
-                name: local[name][0] if name in local else None for name in listed | self._expected
-            }
+            sizes = {name: local[name][0] if name in local else None for name in listed}
             self._store.write(_JOURNAL, json.dumps(sizes).encode())
         self._remove(markers)
         for name in sorted(touched & local.keys(), key=_place):
             self._upload(name, local[name])
         self._remove(name for name in touched if name not in local)
-        if results and not self._expected:
-            self._store.remove([_JOURNAL])
-
-    def close(self) -> None:
-        """The last `push`, of an owner that ends."""
-        self.push()
-        if self._expected:
-            self._store.remove(self._expected)
-            self._expected.clear()
+        if results:
             self._store.remove([_JOURNAL])
 
     def _markers_of(self, names: Iterable[str]) -> list[str]:
@@ -95,7 +81,6 @@ class Mirror:
                 raise
             return  # removed since it was listed
         self._sent[name] = facts
-        self._expected.discard(name)
         self.uploaded += facts[0]
 
     def _remove(self, names: Iterable[str]) -> None:
@@ -130,11 +115,16 @@ def _interrupted(store: Store, found: Mapping[str, int]) -> set[str]:
 
 
 def _is_finished(name: PurePosixPath) -> bool:
-    """Whether a file is not being written: folders in progress/ are filled there, and files are renamed at the end."""
+    """Whether a file is not being written: folders in progress/ are filled there, and files are renamed at the end.
+
+    The reports in progress/ commit a run to its outputs there, which are not uploaded.
+    """
     parts, unfinished = name.parts, (".new", ".lock", sealed.UNFINISHED)
     if parts[-1] == "lock" or any(part.endswith(unfinished) for part in parts):
         return False
-    return PROGRESS not in parts or parts.index(PROGRESS) == len(parts) - 2
+    if PROGRESS not in parts:
+        return True
+    return parts.index(PROGRESS) == len(parts) - 2 and parts[-1] not in COMMIT
 
 
 def _is_progress(name: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from jaxprune.buckets.mirror import Mirror
 from jaxprune.buckets.ownership import RENEW, Ownership
 from jaxprune.errors import InputError, one_line
-from jaxprune.files import Store
+from jaxprune.files import Store, staged_at
 from jaxprune.progress import say
 from jaxprune.tables import byte_size
 
@@ -44,7 +44,8 @@ def staged(address: str) -> Iterator[Path]:
         mirror = None
         try:
             mirror = Mirror(store, workdir)
-            with _repeated(_PAUSE, lambda: None if ownership.is_lost else mirror.push()):
+            push = _repeated(_PAUSE, lambda: None if ownership.is_lost else mirror.push())
+            with staged_at(workdir, store.address), push:
                 yield workdir
         finally:
             if mirror is not None:
@@ -87,7 +88,7 @@ def _push_at_last(mirror: Mirror, ownership: Ownership, workdir: Path) -> None:
         try:
             ownership.renew()
             if not ownership.is_lost:
-                mirror.close()
+                mirror.push()
             break
         except (OSError, InputError) as error:
             if pause is None:

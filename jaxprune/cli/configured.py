@@ -18,8 +18,7 @@ from jaxprune.cli.ready import config_file
 from jaxprune.config import FIELDS, READ_BY, Config, as_text, check_read, config_of, unknown_field
 from jaxprune.devices import failure, hosts, keep_compiled, one_cpu_device_per_core
 from jaxprune.errors import InputError, refusal
-from jaxprune.files import check_address, is_address
-from jaxprune.process import Stream
+from jaxprune.files import check_address, is_address, shown_path
 from jaxprune.schema import Field
 
 _PARSERS: dict[type, Any] = {
@@ -91,24 +90,11 @@ def _workdir(place: str) -> Iterator[Path]:
         return
     if "distributed" in given and (given.distributed or given.coordinator):
         raise refusal("--workdir", place, "a folder that all processes share")
-    address = place.rstrip("/")
     with buckets.staged(place) as workdir:
         try:
-            with contextlib.redirect_stdout(_Addressed(sys.stdout, str(workdir), address)):
-                yield workdir
+            yield workdir
         except InputError as error:
-            raise InputError(str(error).replace(str(workdir), address)) from error
-
-
-class _Addressed(Stream):
-    """stdout, with the address of a workdir in place of its local copy, which is removed at the end."""
-
-    def __init__(self, stream: Any, copy: str, address: str) -> None:
-        super().__init__(stream)
-        self._names = copy, address
-
-    def write(self, text: str) -> int:
-        return super().write(text.replace(*self._names))
+            raise InputError(str(error).replace(str(workdir), shown_path(workdir))) from error
 
 
 def leave_torch_alone() -> None:

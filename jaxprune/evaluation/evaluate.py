@@ -1,6 +1,5 @@
 """A config and a model → `<workdir>/<task>`: scores of every language, their figures, a table on the terminal."""
 
-import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +32,7 @@ from jaxprune.evaluation.tasks import Question, TaskQuestions
 from jaxprune.evaluation.translation import NEW_TOKENS, TRANSLATION, evaluate_translation
 from jaxprune.evaluation.workload import Workload, named_tasks, read_workload
 from jaxprune.hf import Model, load
-from jaxprune.ledger import MODEL_DIGEST, agree, locked
+from jaxprune.ledger import MODEL_DIGEST, open_workdir
 from jaxprune.runs import environment
 
 Scoring = Callable[[str, Sequence[Question], str, str], Float[np.ndarray, "R C"]]
@@ -71,10 +70,9 @@ def evaluate_from_config(
     scorer = scorer_of(model, config)
     known = identities(workload, model, config.dtype, fields.beams)
     about = facts(config, model)
-    agree({MODEL_DIGEST: about[MODEL_DIGEST], **flatten_dict(known, sep=" ")})
-    with contextlib.ExitStack() as stack:
+    identity = {MODEL_DIGEST: about[MODEL_DIGEST], **flatten_dict(known, sep=" ")}
+    with open_workdir(workdir, identity):
         if hosts.is_first():
-            stack.enter_context(locked(workdir))
             clear_folders(workdir, known, model, overwrite)
         lines = fields.weights != "streamed"
         results = evaluate_all(scorer, workload, config, workdir, about, continuations=lines)

@@ -7,6 +7,7 @@ from jaxprune.evaluation.overlap import overlap_note
 from jaxprune.evaluation.results import PerplexityResult, TaskResult
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.translation import TranslationResult
+from jaxprune.files import shown_path
 from jaxprune.tables import (
     NONE,
     TextTable,
@@ -35,7 +36,7 @@ def print_summary(results: Mapping[str, Result], workdir: Path) -> None:
         else:
             lines = _lines(translation_table(result))
         print("\n".join(f"  {line}" for line in lines))
-    print(f"\n  written: {', '.join(str(workdir / name) for name in results)}")
+    print(f"\n  written: {', '.join(shown_path(workdir / name) for name in results)}")
 
 
 def task_tables(result: TaskResult) -> tuple[TextTable, TextTable]:

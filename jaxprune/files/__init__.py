@@ -9,6 +9,8 @@ from jaxprune.files.json_text import parse_json as parse_json
 from jaxprune.files.objects import pointer_at as pointer_at
 from jaxprune.files.objects import with_bytes as with_bytes
 from jaxprune.files.places import local_path as local_path
+from jaxprune.files.places import shown_path as shown_path
+from jaxprune.files.places import staged_at as staged_at
 from jaxprune.files.regular import check_regular as check_regular
 from jaxprune.files.regular import open_regular as open_regular
 from jaxprune.files.regular import read_regular as read_regular

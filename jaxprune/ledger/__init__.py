@@ -1,6 +1,5 @@
 """A workdir → the owner of its files, their run, and their integrity."""
 
-from jaxprune.ledger.identity import agree as agree
 from jaxprune.ledger.identity import difference as difference
 from jaxprune.ledger.identity import inputs as inputs
 from jaxprune.ledger.identity import run_identity as run_identity
@@ -20,12 +19,14 @@ from jaxprune.ledger.json_files import Splits as Splits
 from jaxprune.ledger.locks import PROGRESS as PROGRESS
 from jaxprune.ledger.locks import LockedError as LockedError
 from jaxprune.ledger.locks import locked as locked
+from jaxprune.ledger.run import COMMIT as COMMIT
 from jaxprune.ledger.run import FIT as FIT
 from jaxprune.ledger.run import SWEEP as SWEEP
 from jaxprune.ledger.run import Run as Run
 from jaxprune.ledger.run import UnfinishedError as UnfinishedError
 from jaxprune.ledger.run import of_unfinished_run as of_unfinished_run
 from jaxprune.ledger.run import open_run as open_run
+from jaxprune.ledger.run import open_workdir as open_workdir
 from jaxprune.ledger.workdir import MODEL_DIGEST as MODEL_DIGEST
 from jaxprune.ledger.workdir import OUTPUTS as OUTPUTS
 from jaxprune.ledger.workdir import check_scored_model as check_scored_model

@@ -22,7 +22,7 @@ class LockedError(InputError):
 def locked(
     workdir: Path, name: str = LOCK, *, shared: bool = False, wait: bool = False
 ) -> Iterator[None]:
-    """Holds a lock; the workdir is made if missing, and an empty `progress/` is removed with the lock.
+    """Holds a lock; makes the workdir if missing, and removes it and `progress/` with the lock if they are empty.
 
     Args:
       workdir: of the lock.
@@ -33,7 +33,7 @@ def locked(
     Raises:
       LockedError: another job has the lock.
     """
-    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    kind, is_new = fcntl.LOCK_SH if shared else fcntl.LOCK_EX, not workdir.exists()
     try:
         file = _acquired(workdir, name, kind if wait else kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -45,6 +45,8 @@ def locked(
             yield
         finally:
             _remove(workdir / PROGRESS / name, file)
+            if is_new:
+                _remove_if_empty(workdir)
 
 
 def _acquired(workdir: Path, name: str, how: int) -> TextIO:
@@ -69,5 +71,9 @@ def _remove(lock: Path, file: TextIO) -> None:
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         lock.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # not empty
-            lock.parent.rmdir()
+        _remove_if_empty(lock.parent)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # not empty
+        folder.rmdir()

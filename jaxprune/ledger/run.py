@@ -23,6 +23,8 @@ _RECORD, _LAYERS = "run.json", "layer_*.npz"
 # The state of a fit of all blocks together, which comes before the first layer.
 FIT = "fit.npz"
 SWEEP = "sweep.json"  # the record of a sweep, in its workdir
+# The files in `progress/` of a run that is being put in place.
+COMMIT = (REPORT, CONFIG, OLDER)
 
 
 class UnfinishedError(InputError):
@@ -62,6 +64,20 @@ class Run:
 
 
 @contextlib.contextmanager
+def open_workdir(workdir: Path, identity: Mapping[str, Any]) -> Iterator[None]:
+    """Locks other jobs out of a workdir; all processes must call.
+
+    Raises:
+      InputError: processes have different jobs; another job writes to the workdir.
+    """
+    agree(identity)
+    with contextlib.ExitStack() as stack:
+        if hosts.is_first():
+            stack.enter_context(locked(workdir))
+        yield
+
+
+@contextlib.contextmanager
 def open_run(
     workdir: Path,
     identity: Mapping[str, Any],
@@ -84,12 +100,10 @@ def open_run(
       InputError: processes have different jobs; another run writes to the workdir; the workdir contains a sweep, or a
         run with another identity (names the difference); a folder in `progress/` is not of a run.
     """
-    agree(identity)
     if (workdir / SWEEP).exists():
         raise InputError(f"--workdir: {workdir} contains a sweep; expected another folder")
-    with contextlib.ExitStack() as stack:
+    with open_workdir(workdir, identity), contextlib.ExitStack() as stack:
         if hosts.is_first():
-            stack.enter_context(locked(workdir))
             _put_in_place(workdir)
         hosts.wait("opened")
         complete = None if overwrite else complete_run(workdir, identity, config)
@@ -181,7 +195,7 @@ def _put_in_place(workdir: Path) -> None:
 def _clear_layers(folder: Path) -> None:
     """Removes the layers of a run and, last, its record, which shows that the others are of a run."""
     layers = (*folder.glob(_LAYERS), *folder.glob("layer_*.new"))
-    names = (OLDER, FIT, "fit.new", "measured.json", CONFIG, _RECORD)
+    names = (OLDER, CONFIG, FIT, "fit.new", "measured.json", _RECORD)
     for file in (*layers, *(folder / name for name in names)):
         file.unlink(missing_ok=True)
 

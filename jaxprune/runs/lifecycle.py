@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxprune import ledger
 from jaxprune.devices import compiling, hosts
-from jaxprune.files import sealed
+from jaxprune.files import sealed, shown_path
 from jaxprune.hf import Model, exported_digest
 from jaxprune.runs.machine import peak_memory
 
@@ -38,7 +38,7 @@ def open_run(
     with ledger.open_run(workdir, identity, config, overwrite=overwrite) as run:
         if run.result is not None:
             if hosts.is_first():
-                print(f"{workdir} is complete; --overwrite repeats the run")
+                print(f"{shown_path(workdir)} is complete; --overwrite repeats the run")
             yield run
             return
         with compiling() as compilation:

@@ -10,6 +10,7 @@ from jaxprune import ledger
 from jaxprune.calibration import SUM, Mixture, line_digests, sampled_lines
 from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError, refusal
+from jaxprune.files import shown_path
 from jaxprune.hf import Model, load, origin_of
 from jaxprune.ledger import Report
 from jaxprune.passes import mixture_of, order_of_sums
@@ -152,7 +153,7 @@ def print_smaller(report: Report, workdir: Path) -> None:
     rows = {name: f"{before} before, {after} after" for name, before, after in sizes(report)}
     if loss := mean_loss(report):
         rows["recovered"] = loss
-    rows |= {"seconds": seconds(report["seconds"]["total"]), "written": str(workdir / "hf")}
+    rows |= {"seconds": seconds(report["seconds"]["total"]), "written": shown_path(workdir / "hf")}
     lines = ["", *named_values(rows)]
     if shrunk.get("selection"):
         lines += ["", *columns(HEADER, [*splits(shrunk)])]

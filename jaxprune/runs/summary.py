@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxprune.files import shown_path
 from jaxprune.ledger import CONFIG, OUTPUTS, REPORT, Compiled
 from jaxprune.pruning import UNIFORM
 from jaxprune.runs.facts import damped_sites, mean_loss
@@ -36,7 +37,7 @@ def print_summary(config: PruneConfig, report: Mapping[str, Any], workdir: Path)
         "seconds": f"{seconds(times['total'])} ({stages})",
         "compiled": _compiled(report["compilation"]),
         "peak memory": ", ".join(f"{name} {byte_size(size)}" for name, size in peaks.items()),
-        "written": ", ".join(sorted(str(workdir / name) for name in written)),
+        "written": ", ".join(sorted(shown_path(workdir / name) for name in written)),
     }
     print("\n".join(["", *named_values(rows)]))
 

@@ -18,7 +18,7 @@ from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.files import sealed
 from jaxprune.hf import Model, load
 from jaxprune.progress import say
-from jaxprune.runs import model_digest, prune_to_workdir, pruned_model
+from jaxprune.runs import check_outputs, model_digest, prune_to_workdir, pruned_model
 from jaxprune.runs.planning import check_fits, plan_of
 from jaxprune.schema import OUTPUT_PATH, PATH, check
 from jaxprune.sweeps import plan
@@ -178,6 +178,9 @@ class Runner:
             folder = self._workdir / variant.name
             if variant.sparsity is not None and not (folder / ledger.REPORT).is_file():
                 config = plan.variant_config(self._config, variant)
+                check_outputs(
+                    config, self.model, changes_weights=config.settings.method.updates_weights
+                )
                 sizes, batches = self.model.config, self.sets.batches(variant)
                 check_fits(plan_of(sizes, self.model.dtype, batches, config, mesh))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jaxprune.config import Config, config_of
 from jaxprune.evaluation.scoring import PERPLEXITY
-from jaxprune.files import to_json, write_json, write_text
+from jaxprune.files import shown_path, to_json, write_json, write_text
 from jaxprune.html_report import write_page
 from jaxprune.sweeps import tables_json, text
 from jaxprune.sweeps.page import document
@@ -143,7 +143,7 @@ def print_tables(sweep: tables_json.SweepTables, workdir: Path) -> None:
     print("\n  * significant over the languages of a model, ** also over the table")
     print(f"  seconds: {text.seconds(sweep)}")
     names = ("tables.md", "tables.csv", "tables.json", "report.html")
-    print(f"  written: {', '.join(str(workdir / name) for name in names)}")
+    print(f"  written: {', '.join(shown_path(workdir / name) for name in names)}")
 
 
 def _print_table(title: str, table: TextTable) -> None:

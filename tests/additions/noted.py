@@ -83,7 +83,7 @@ def in_use(model, case, workdir):
         "overlaid": all(jax.tree.leaves(same)),
         "evaluated": scores[0] == scores[1],
         "card": (workdir / "hf" / "README.md").read_text(),
-        "layers": (workdir / "layers").is_dir(),
+        "changes": "changed" in json.loads((workdir / "report.json").read_text())["digests"],
     }
 
 
@@ -91,7 +91,7 @@ def swept(model, workdir):
     """A sweep of the method without data, and of the others on text."""
     fields = {
         "sweep.sparsities": "0.5", "sweep.languages": "fr", "evaluation.tasks": "nano_nli",
-        "evaluation.rows": 8, "evaluation.languages": "en", "output.hf": False,
+        "evaluation.rows": 8, "evaluation.languages": "en",
     }  # fmt: skip
     found = {}
     for case, calibrations in {

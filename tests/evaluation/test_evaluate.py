@@ -20,7 +20,8 @@ from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.files import sealed, to_json
-from jaxprune.runs import OUTPUTS, prune_from_config
+from jaxprune.ledger import OUTPUTS
+from jaxprune.runs import prune_from_config
 from jaxprune.sweeps import sweep_from_config
 from nano import corpus
 

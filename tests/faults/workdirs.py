@@ -8,8 +8,7 @@ from faults.fault import Fault, both, full_disk, limited, little_space
 from faults.place import GOOD_ROW
 
 from jaxprune.hf import shards
-from jaxprune.ledger import locked, unfinished_run
-from jaxprune.runs import OUTPUTS
+from jaxprune.ledger import locked, open_run
 
 ROWS = {
     "workdir is a file": Fault(
@@ -26,7 +25,7 @@ ROWS = {
         r"--workdir: .*workdir contains the model itself",
     ),
     "two runs in a workdir": Fault(
-        lambda p: both(p.keep(unfinished_run(p.workdir, {"a": 1}, {}, OUTPUTS)), p.prune()),
+        lambda p: both(p.keep(open_run(p.workdir, {"a": 1}, {})), p.prune()),
         r"--workdir: another run is writing to .*workdir",
     ),
     "two evaluations in a workdir": Fault(
@@ -52,10 +51,6 @@ ROWS = {
     ),
     "files that grow too large, in the export": Fault(
         lambda p: both(limited(p, 500_000), p.prune()), r"File too large.*workdir", 1
-    ),
-    "a limit of files that is too small for the checkpoint": Fault(
-        lambda p: both(limited(p, 4_000_000), p.prune("output.hf=false")),
-        r"File too large, [\d,]+ bytes needed and 4,000,000 allowed: '.*workdir/progress/checkpoint'", 1,
     ),
     "too little space for the checkpoint": Fault(
         lambda p: both(little_space(p), p.prune("output.hf=false")),

@@ -21,8 +21,7 @@ import jaxprune as jp
 from jaxprune.calibration import demonstrations, token_batches
 from jaxprune.hf import finite
 from jaxprune.hf.shards import ShardWriter
-from jaxprune.runs import checkpoint, machine
-from jaxprune.runs import job as runs_job
+from jaxprune.runs import block_writer, checkpoint, machine
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
 
@@ -259,7 +258,7 @@ DEATHS = {
     "the last block": (ShardWriter, "write", dies_at_layer(2)),
     "the statistics": (checkpoint, "save_stats", no_checkpoint),
     "the checkpoint": (checkpoint, "save", no_checkpoint),
-    "the summary": (runs_job, "summarise", no_checkpoint),
+    "the summary": (block_writer, "summarise", no_checkpoint),
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from jobs import on_tokens
-from kills import Killed, failing_at_last, killed_after
+from kills import Killed, killed_after
 
 import jaxprune as jp
 from jaxprune.files import sealed, write_json
@@ -161,9 +161,10 @@ def committed(place, monkeypatch):
         real(workdir)
 
     config = with_figures(place, pruning__sparsity=0.8, output__figures=False)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(ledger_run, "_put_in_place", killed_at_the_second)
-        prune_from_config(config, place / "run", overwrite=True)
+        with pytest.raises(Killed):
+            prune_from_config(config, place / "run", overwrite=True)
     return place, config
 
 

@@ -1,0 +1,155 @@
+"""Kills commands at random moments and repeats them until they end: the digests must be those of an undisturbed run.
+
+    python tests/kill_runs.py --kills 10 --seed 0
+    python tests/kill_runs.py --job recovery --job bucket --kills 10
+
+Jobs: a Wanda run, a SparseGPT run, a recovery, a sweep, and a run in a bucket (a server of moto). Beside the outputs of
+each workdir lie files of a stranger, which must stay. Exits with 1 if a digest differs or a file is gone.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+STRANGERS = ("thesis.tex", "progress/notes.txt")
+
+
+def jobs(folder: Path, model: str | None) -> dict[str, list[str]]:
+    """Name → script and arguments of each job, without the workdir."""
+    samples = ["--config.calibration.samples=16", *([f"--config.model={model}"] if model else [])]
+    nano = ["--config=nano", *samples]
+    sparse = [*nano, "--config.pruning.sparsity=0.5"]
+    return {
+        "wanda": ["prune", *sparse],
+        "sparsegpt": ["prune", *sparse, "--config.pruning.criterion=sparsegpt"],
+        "recovery": ["recover", *nano, f"--config.recovery.run={folder / 'wanda' / 'whole'}"],
+        "sweep": [
+            "sweep", "--config=sweep_nano", "--config.calibration.samples=4",
+            "--config.sweep.calibrations=dense,random,monolingual", "--config.evaluation.rows=8",
+        ],
+        "bucket": ["prune", *sparse],
+    }  # fmt: skip
+
+
+def start(job: list[str], workdir: Path | str) -> subprocess.Popen[str]:
+    script, *arguments = job
+    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), *arguments]
+    return subprocess.Popen(
+        [*command, f"--workdir={workdir}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )  # fmt: skip
+
+
+def to_the_end(job: list[str], workdir: Path | str) -> None:
+    process = start(job, workdir)
+    said, _ = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(job)}: {said[-2000:]}")
+
+
+def digests(workdir: Path) -> dict[str, object]:
+    """The digests of each report, and of a sweep its tables, by path."""
+    found: dict[str, object] = {
+        str(file.relative_to(workdir)): json.loads(file.read_text())["digests"]
+        for file in sorted(workdir.rglob("report.json"))
+    }
+    if (workdir / "tables.csv").is_file():
+        found["tables.csv"] = (workdir / "tables.csv").read_text()
+    return found
+
+
+def killed(job: list[str], workdir: Path | str, seconds: float, kills: int) -> int:
+    """Kills the command at random moments, so many times; returns how many hit it before its end."""
+    hits = 0
+    for _ in range(kills):
+        process = start(job, workdir)
+        time.sleep(random.uniform(0.3, 1) * seconds)
+        hits += process.poll() is None
+        process.kill()
+        process.communicate()
+    return hits
+
+
+@contextlib.contextmanager
+def bucket() -> Iterator[str]:
+    """The address of a bucket on a server of this process."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    os.environ |= {
+        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_DEFAULT_REGION": "us-east-1",
+    }  # fmt: skip
+    boto3.client("s3").create_bucket(Bucket="runs")
+    try:
+        yield "s3://runs/one"
+    finally:
+        server.stop()
+
+
+def tried(name: str, job: list[str], folder: Path, kills: int) -> bool:
+    """Whether the killed job ends with the digests of the whole one, and the files of a stranger are there."""
+    whole, workdir = folder / "whole", folder / "killed"
+    began = time.monotonic()
+    if not whole.exists():
+        to_the_end(job, whole)
+    seconds = time.monotonic() - began
+    if name == "bucket":
+        with bucket() as address:
+            hits = killed(job, address, seconds, kills)
+            to_the_end(job, address)
+            from jaxprune.files import Store
+
+            store = Store(address, "--workdir")
+            store.download(store.facts(), workdir)
+        stays = True
+    else:
+        for stranger in STRANGERS:
+            (workdir / stranger).parent.mkdir(parents=True, exist_ok=True)
+            (workdir / stranger).write_text("mine")
+        hits = killed(job, workdir, seconds, kills)
+        to_the_end(job, workdir)
+        stays = all((workdir / stranger).read_text() == "mine" for stranger in STRANGERS)
+    same = digests(whole) == digests(workdir)
+    print(
+        f"{name}: {hits} of {kills} kills before the end of a command of {seconds:.0f} s; "
+        f"digests {'equal' if same else 'DIFFER'}; files of a stranger {'stay' if stays else 'GONE'}",
+        flush=True,
+    )
+    return same and stays
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    names = tuple(jobs(Path(), None))
+    parser.add_argument("--job", action="append", choices=names, help="by default all")
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--model", help="by default the bundled one of the config nano")
+    given = parser.parse_args()
+    random.seed(given.seed)
+    sys.path.insert(0, str(ROOT))
+    with tempfile.TemporaryDirectory() as folder:
+        every = jobs(Path(folder), given.model)
+        chosen = given.job or names
+        if "recovery" in chosen and "wanda" not in chosen:
+            to_the_end(every["wanda"], Path(folder) / "wanda" / "whole")
+        results = [tried(name, every[name], Path(folder) / name, given.kills) for name in chosen]
+    sys.exit(not all(results))
+
+
+if __name__ == "__main__":
+    main()
