@@ -49,7 +49,6 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
     options, calibration = config.analysis, config.calibration
     folder = workdir / "analysis"
     sealed.check_replaceable(folder, overwrite=True)
-    charts.check_system()
     codes = chosen_languages(options.languages, calibration.data, calibration.target)
     mesh = device_mesh(config.mesh.data, config.mesh.model)
     model = load(config.model, config.revision)

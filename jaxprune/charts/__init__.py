@@ -19,7 +19,6 @@ from jaxprune.charts.intervals import interval_chart as interval_chart
 from jaxprune.charts.lines import Line as Line
 from jaxprune.charts.lines import line_chart as line_chart
 from jaxprune.charts.panels import grid as grid
-from jaxprune.charts.render import check_system as check_system
 from jaxprune.charts.render import legal_text as legal_text
 from jaxprune.charts.render import page_svg as page_svg
 from jaxprune.charts.render import write_png as write_png

@@ -5,7 +5,6 @@ no ids, no fonts and no scripts, and its colours are CSS variables (`theme.COLOU
 """
 
 import re
-import resource
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ from typing import Any
 from jaxprune.charts import theme
 from jaxprune.charts.chart import Chart
 
-# V8, the engine of vl-convert, reserves address space for a cage and aborts the process if it gets none.
-_ADDRESSES = 80 << 30
 _PIXELS = 2  # of a PNG file, per pixel of the chart
 _SVG = "{http://www.w3.org/2000/svg}"
 # Characters that XML and HTML do not allow, and lone surrogates, which cannot be encoded.
@@ -36,7 +33,7 @@ _VARIABLES = {value: f"var(--{name})" for name, value in theme.COLOURS.items()}
 
 
 def page_svg(chart: Chart) -> str:
-    """The chart as an <svg> element for HTML, without namespace; OSError as `check_system`."""
+    """The chart as an <svg> element for HTML, without namespace."""
     svg = _tidy(ET.fromstring(_renderer().vegalite_to_svg(_spec(chart))))
     title = ET.Element("title")
     title.text = legal_text(chart.title)
@@ -46,19 +43,18 @@ def page_svg(chart: Chart) -> str:
 
 
 def write_png(chart: Chart, path: Path) -> None:
-    """Writes the chart and its title on a white background; OSError as `check_system`."""
+    """Writes the chart and its title on a white background."""
     path.write_bytes(_renderer().vegalite_to_png(_titled(chart), scale=_PIXELS))
 
 
 def svg(chart: Chart) -> str:
-    """The picture of `write_png` as SVG for notebooks and files; OSError as `check_system`."""
+    """The picture of `write_png` as SVG for notebooks and files."""
     font = str(theme.CONFIG["font"])
     return _renderer().vegalite_to_svg(_titled(chart)).replace(font, f"{font}, Arial, sans-serif")
 
 
 def _renderer() -> Any:
-    """The module vl_convert, imported late as only drawing needs it; OSError as `check_system`."""
-    check_system()
+    """The module vl_convert, imported late as only drawing needs it."""
     import vl_convert
 
     return vl_convert
@@ -67,19 +63,6 @@ def _renderer() -> Any:
 def _titled(chart: Chart) -> dict[str, Any]:
     title = {"title": {"text": legal_text(chart.title).split("\n"), "offset": 14}}
     return _spec(chart) | title | {"background": "white", "padding": 12}
-
-
-def check_system() -> None:
-    """Rejects a limit on address space below the renderer's reservation (which is not memory in use).
-
-    Raises:
-      OSError: names the limit.
-    """
-    granted, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if granted != resource.RLIM_INFINITY and granted < _ADDRESSES:
-        raise OSError(
-            f"charts: RLIMIT_AS (ulimit -v) is {granted} bytes; expected no limit, or at least {_ADDRESSES}"
-        )
 
 
 def _spec(chart: Chart) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxprune import calibration, charts, ledger
+from jaxprune import calibration, ledger
 from jaxprune.calibration import SetKey
 from jaxprune.devices import device_mesh, hosts, termination
 from jaxprune.errors import InputError, TerminatedError
@@ -69,8 +69,6 @@ def write_blocks(job: Job, workdir: Path, *, began: float, overwrite: bool) -> d
             f"output.params: {model.folder}: {model.mixed}, which one array cannot represent; "
             "allowed: output.params=false"
         )
-    if config.output.figures:
-        charts.check_system()
     identity = job.identity()
 
     def fill(folder: Path, chosen: Chosen) -> dict[str, Any]:
