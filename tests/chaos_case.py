@@ -91,13 +91,12 @@ class Case:
         return self.moment(lambda pid: os.kill(pid, number), number.name, sent=number)
 
     def signal_to_one_of_two(self) -> Trouble:
-        """As `signal`. One that kills comes after both have met: until then nobody can tell the other."""
+        """As `signal`, after both have met: until then nobody can tell the other."""
         number = self.rng.choice(_SIGNALS)
-        met = number == signal.SIGKILL
         if self.rng.random() < 0.5:
             step = 1 + self.rng.randrange(self.right().steps)
             name = f"{number.name} at step {step}"
-            return Trouble(name, lambda pid: os.kill(pid, number), step=step, met=met, sent=number)
+            return Trouble(name, lambda pid: os.kill(pid, number), step=step, met=True, sent=number)
         second = self.rng.uniform(0, 2 * self.right().seconds)
 
         def act(pid: int) -> None:
@@ -106,7 +105,7 @@ class Case:
             timer.start()
 
         return Trouble(
-            f"{number.name} {second:.3f} s after its first step", act, step=1, met=met, sent=number
+            f"{number.name} {second:.3f} s after its first step", act, step=1, met=True, sent=number
         )
 
     def edit(self, edit: Edit) -> str:
@@ -176,8 +175,7 @@ class Case:
             if said and code != -signal.SIGKILL and not after_the_end:
                 self.find(f"{name}: {code}, and lines that say nothing: {shown}")
             return
-        coordinator = all_of_them[0]
-        if len(all_of_them) == 2 and number == 1 and coordinator.code == -signal.SIGKILL:
+        if code == -signal.SIGABRT and -signal.SIGKILL in [one.code for one in all_of_them]:
             return  # JAX ends it, in its own words
         if len(said) != 1 or not (said[0].startswith("error: ") or STOPPED.fullmatch(said[0])):
             self.find(f"{name}: {code} with {len(said)} lines: {shown}")

@@ -25,7 +25,7 @@ import jax
 ROOT = Path(__file__).parents[1]
 BAR = re.compile(r".*\d+/\d+.*\|.*\|.*|.*\|.*\|.*<.*")
 LIMIT = 60.0  # seconds of one process on a busy machine; undisturbed it takes one or two
-AFTER_A_DEATH = 15.0  # seconds until the other of two has ended as well
+AFTER_A_DEATH = 30.0  # seconds until the other of two has ended as well
 _STEPS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.scandir"}
 _VIRTUAL = re.compile(r"VmSize:\s+(\d+) kB")
 

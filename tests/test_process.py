@@ -11,7 +11,6 @@ import pytest
 
 from jaxprune.errors import InputError
 from jaxprune.process import ending
-from jaxprune.process.start import check_devices
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = """
@@ -28,12 +27,10 @@ with errors_in_one_line():
 def ended(shell, start="pass", work="pass", **environment):
     """What a process does that runs PROGRAM as `$RUN` in a line of shell."""
     program = PROGRAM.format(start=start, work=work)
-    # XLA's flags are asked of XLA
-    inherited = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     run = {"PROGRAM": program, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
     shell = shell.replace("$RUN", '"$PYTHON" -c "$PROGRAM"')
     return subprocess.run(
-        ["bash", "-c", shell], env=inherited | run | environment, capture_output=True, text=True
+        ["bash", "-c", shell], env=os.environ | run | environment, capture_output=True, text=True
     )
 
 
@@ -42,8 +39,7 @@ def ended(shell, start="pass", work="pass", **environment):
     [
         ("$RUN", {"work": "assert 'jax' not in sys.modules"}, 0, ""),
         ("$RUN >/dev/full", {}, 1, "stdout: No space left on device"),
-        ("$RUN >&-", {}, 1, "stdout is closed; expected a file, a terminal, a pipe or /dev/null"),
-        ('"$PYTHON" -m jaxprune >&-', {}, 1, "stdout is closed; expected"),
+        ("$RUN >&- 2>&-", {}, 0, ""),
         ('"$PYTHON" -m jaxprune nosuch 2>&-', {}, 2, ""),
         ("$RUN | true; exit ${PIPESTATUS[0]}", {"start": "import time; time.sleep(0.3)"}, 1, "stdout: Broken pipe"),
         ("$RUN 2>&-", {"work": "print('lost', file=sys.stderr)"}, 0, ""),
@@ -54,13 +50,6 @@ def ended(shell, start="pass", work="pass", **environment):
             "$RUN", {"work": "\n    try: signal.raise_signal(2)\n    finally: signal.raise_signal(2)"},
             130, "ended by SIGINT",
         ),
-        (
-            "$RUN",
-            {"start": "import gc, time", "work": "gc.callbacks.append(lambda *_: (gc.callbacks.clear(), "
-             "signal.raise_signal(2))); gc.collect(); time.sleep(9)"},
-            130, "ended by SIGINT",
-        ),
-        ("ulimit -v 1000000; $RUN", {}, 1, "memory: RLIMIT_AS (ulimit -v) in bytes is 1024000000; expected"),
         ("PYTHONIOENCODING=ascii $RUN", {"work": "print('\\u2013')"}, 0, ""),
         ("$RUN $'\\xff'", {}, 2, "'\\udcff': not UTF-8; allowed: another name, or PYTHONUTF8=1 if the locale is C"),
         ("LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 $RUN \u00fc", {}, 2, "'\\udcc3\\udcbc': not UTF-8"),
@@ -78,7 +67,6 @@ def test_whatever_happens_is_one_line_and_an_exit_code(shell, program, code, lin
     [
         ("JAX_ENABLE_X64", "maybe", "error: JAX does not start: invalid truth value 'maybe'"),
         ("JAX_PLATFORMS", "nosuch", "error: JAX does not start: .*'nosuch'.*JAX_PLATFORMS=nosuch"),
-        ("XLA_FLAGS", "--nosuch", "error: XLA_FLAGS: Unknown flag in XLA_FLAGS: --nosuch"),
     ],
 )
 def test_what_jax_is_told_wrong_is_one_line(variable, value, says):
@@ -103,16 +91,3 @@ def test_an_error_ends_with_a_line_of_some_length(error, end):
     got = ending(error)
     assert (got if end is None or isinstance(end, tuple) else got[1]) == end
     assert got is None or len(got[0]) < 500
-
-
-@pytest.mark.parametrize("number", ["0", "-2", "1025", "100000"])
-def test_numbers_of_devices_that_are_refused(number):
-    with pytest.raises(
-        InputError, match=f"JAX_NUM_CPU_DEVICES: got '{number}'; allowed: 1 to 1024"
-    ):
-        check_devices({"JAX_NUM_CPU_DEVICES": number})
-
-
-def test_numbers_of_devices_that_pass():
-    for number in ("1", "-1", "1024", "abc"):  # of what is no number JAX tells
-        check_devices({"JAX_NUM_CPU_DEVICES": number})

@@ -154,9 +154,8 @@ def join_processes() -> None:
                     f"--{name}: set without --coordinator=HOST:PORT or --distributed; allowed: with one of them"
                 )
     else:
-        address = (given.coordinator, given.processes, given.process)
-        failure.joined(lambda: hosts.join(*address))
-        failure.listen()
+        with failure.listening():
+            hosts.join(given.coordinator, given.processes, given.process)
 
 
 def usage(about: str, own: Sequence[flags.Flag], fields: str) -> str:

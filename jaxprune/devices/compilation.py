@@ -2,25 +2,20 @@
 
 This is JAX's persistent cache. Its key contains the program, the compiler with its version and options, and the
 devices, for a CPU including its instructions, so each kind of CPU compiles its own programs. A cached program is the
-machine code that the compiler made and computes the same bits. Each entry ends with its SHA-256, as JAX would load
-damaged code, which may crash the process.
+machine code that the compiler made and computes the same bits.
 """
 
 import contextlib
-import hashlib
 import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import filelock
 import jax
 import jaxlib.version
-from jax._src import compilation_cache
-from jax._src.lru_cache import LRUCache
 
+from jaxprune.errors import refusal
 from jaxprune.files import user_cache
 
 # JAX's own environment variables, the names in capitals, have precedence.
@@ -32,7 +27,6 @@ _SETTINGS = {
 }
 # Older versions warn for every program with AVX-512 that this CPU may not run it (openxla/xla issue 44565).
 _LEAST_JAXLIB = (0, 10, 2)
-_PATIENCE = 2.0  # seconds to wait for the lock, which others keep for milliseconds
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 _WAS_KEPT = "/jax/compilation_cache/cache_hits"
 
@@ -41,67 +35,32 @@ def keep_compiled() -> None:
     """Makes JAX store the programs that it compiles from now on in `compiled` in the user's cache.
 
     Does nothing if JAXPRUNE_CACHE is off or if JAX's own settings name a cache or disable it. A folder that cannot be
-    used, or that other users may write to (machine code is loaded from it), is not used.
+    made, or that other users may write to (machine code is loaded from it), is not used.
+
+    Raises:
+      InputError: JAXPRUNE_CACHE has an unknown value.
     """
+    # A program that cannot be read, as one that another process is writing, or stored is compiled again.
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry")
+    warnings.filterwarnings("ignore", "Cache value for key .* exceeds the maximum cache size")
     settings = jax.config.values
     is_set = settings["jax_compilation_cache_dir"] or not settings["jax_enable_compilation_cache"]
-    is_off = os.environ.get("JAXPRUNE_CACHE") == "off"
-    if is_set or is_off or jaxlib.version.__version_info__ < _LEAST_JAXLIB:
+    if (switch := os.environ.get("JAXPRUNE_CACHE", "on")) not in ("on", "off"):
+        raise refusal("JAXPRUNE_CACHE", switch, ("on", "off"))
+    if is_set or switch == "off" or jaxlib.version.__version_info__ < _LEAST_JAXLIB:
         return
     folder = user_cache("compiled")
-    if not _is_usable(folder):
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+    except OSError:
+        return
+    if status.st_uid != os.geteuid() or status.st_mode & 0o022:
         return
     for name, value in _SETTINGS.items():
         if name.upper() not in os.environ:
             jax.config.update(name, value)
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    compilation_cache.LRUCache = CheckedCache  # type: ignore[misc]
-    # A program that cannot be read or stored is compiled; the user need not act.
-    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry")
-    warnings.filterwarnings("ignore", "Cache value for key .* exceeds the maximum cache size")
-
-
-class CheckedCache(LRUCache):
-    """JAX's cache with verified entries: a damaged one is removed and counts as missing."""
-
-    def get(self, key: str) -> bytes | None:
-        """The entry of a key; None if it is missing or damaged."""
-        entry = super().get(key)
-        if entry is None:
-            return None
-        value = entry[: -hashlib.sha256().digest_size]
-        if entry == _sealed(key, value):
-            return value
-        (self.path / f"{key}-cache").unlink(missing_ok=True)
-        return None
-
-    def put(self, key: str, value: bytes) -> None:
-        """Adds an entry."""
-        super().put(key, _sealed(key, value))
-
-
-def _sealed(key: str, value: bytes) -> bytes:
-    return value + hashlib.sha256(key.encode() + value).digest()
-
-
-def _is_usable(folder: Path) -> bool:
-    """Makes the folder and removes leftovers of killed processes; False if it cannot be locked, or others may write.
-
-    JAX writes a program, then a second file with the time of its use. If the second file is missing, JAX caches nothing
-    more.
-    """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        about = folder.stat()
-        if about.st_uid != os.geteuid() or about.st_mode & 0o022:
-            return False
-        with filelock.FileLock(folder / ".lockfile", timeout=_PATIENCE):  # that of JAX
-            for program in folder.glob("*-cache"):
-                if not program.with_name(f"{program.name.removesuffix('-cache')}-atime").exists():
-                    program.unlink()
-    except (OSError, NotImplementedError):  # no flock; filelock.Timeout is an OSError
-        return False
-    return True
 
 
 @dataclass

@@ -18,6 +18,9 @@ from jaxtyping import Shaped
 
 from jaxprune.errors import InputError
 
+_HEARTBEAT = 10  # seconds without a sign of life after which a process counts as dead
+_LONGEST_END = 3600  # seconds that processes wait for process 0, which writes the last files
+
 
 def join(
     coordinator: str | None = None, processes: int | None = None, process: int | None = None
@@ -35,7 +38,10 @@ def join(
     # Its handler would consume SIGTERM and do nothing.
     jax.config.update("jax_enable_preemption_service", False)
     try:
-        jax.distributed.initialize(coordinator, processes, process)
+        jax.distributed.initialize(
+            coordinator, processes, process,
+            heartbeat_timeout_seconds=_HEARTBEAT, shutdown_timeout_seconds=_LONGEST_END,
+        )  # fmt: skip
     except (ValueError, RuntimeError) as error:
         raise InputError(
             f"--distributed: {' '.join(str(error).split())}; allowed: a TPU slice, Slurm or GKE, or "

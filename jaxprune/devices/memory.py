@@ -4,7 +4,6 @@ The size of a micro-batch depends on free memory and changes bits, so all proces
 """
 
 import re
-import resource
 from pathlib import Path
 
 from jax.sharding import Mesh
@@ -29,20 +28,14 @@ def room(mesh: Mesh) -> tuple[int | None, int | None]:
 def available_memory(root: Path = Path("/")) -> int | None:
     """Bytes that this process can still allocate; None if unknown, as on systems other than Linux.
 
-    The minimum of the free memory of the host, of the process's cgroups (version 1 or 2), and of its address space.
+    The minimum of the free memory of the host and of the process's cgroups (version 1 or 2).
 
     Args:
       root: the folder that contains `proc` and `sys`.
     """
     free = _field(root / "proc/meminfo", r"MemAvailable:\s+(\d+) kB", 1024)
-    known = (free, *_of_cgroups(root), _of_addresses(root))
+    known = (free, *_of_cgroups(root))
     return min((left for left in known if left is not None), default=None)
-
-
-def _of_addresses(root: Path) -> int | None:
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    used = _field(root / "proc/self/status", r"VmSize:\s+(\d+) kB", 1024)
-    return None if limit == resource.RLIM_INFINITY or used is None else max(0, limit - used)
 
 
 def _of_cgroups(root: Path) -> list[int]:

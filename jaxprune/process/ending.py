@@ -9,7 +9,6 @@ import io
 import os
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -34,8 +33,11 @@ def errors_in_one_line() -> Iterator[None]:
     ends it at once. Output that cannot be written is an error too. Any other exception is a bug and keeps its
     traceback; with `--debug` every error has one.
     """
-    has_stdout = sys.stdout is not None
-    _open_streams()
+    # None if the shell closed them, as by >&-
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     output, errors = Stream(sys.stdout), Stream(sys.stderr)
     with (
         _interruptible(),
@@ -43,8 +45,6 @@ def errors_in_one_line() -> Iterator[None]:
         contextlib.redirect_stderr(errors),
     ):
         try:
-            if not has_stdout:
-                raise OSError("stdout is closed; expected a file, a terminal, a pipe or /dev/null")
             yield
         except TerminatedError as error:
             output.lost()
@@ -68,19 +68,6 @@ def errors_in_one_line() -> Iterator[None]:
         if lost := output.lost():
             say(f"error: stdout: {lost.strerror}")
             sys.exit(ENVIRONMENT)
-
-
-def _open_streams() -> None:
-    """Opens closed streams on /dev/null, so that no later file gets their numbers; stdout escapes unencodable text."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
-    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 class Stream:
@@ -151,10 +138,7 @@ def _short(said: str) -> str:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Converts the first SIGINT to a KeyboardInterrupt; a second one, while that propagates, ends the process.
-
-    Callbacks of Python, such as JAX's for the garbage collector, cannot raise it; the signal is then sent again.
-    """
+    """Converts the first SIGINT to a KeyboardInterrupt; a second one, while that propagates, ends the process."""
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield  # ignored, as by nohup
         return
@@ -167,20 +151,6 @@ def _interruptible() -> Iterator[None]:
         os.write(2, b"error: ended by SIGINT\n")
         os._exit(128 + number)
 
-    def interrupt_again(unraisable: Any) -> None:
-        if unraisable.exc_type is not KeyboardInterrupt:
-            hook(unraisable)
-            return
-        signal.signal(signal.SIGINT, interrupt)
-        main = threading.main_thread().ident
-        assert main is not None
-        # a signal to the thread also interrupts its waits
-        later = threading.Timer(0.01, signal.pthread_kill, (main, signal.SIGINT))
-        later.daemon = True
-        later.start()
-
-    hook, sys.unraisablehook = sys.unraisablehook, interrupt_again
     signal.signal(signal.SIGINT, interrupt)
     yield
-    sys.unraisablehook = hook
     signal.signal(signal.SIGINT, signal.default_int_handler)

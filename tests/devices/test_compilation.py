@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import pytest
 from run_scripts import run_alone
 
-from jaxprune.devices import compilation, compiling, keep_compiled
+import jaxprune as jp
+from jaxprune.devices import compiling, keep_compiled
 
 OURS = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
 
@@ -30,7 +31,6 @@ def updates(tmp_path, monkeypatch):
     for name in OURS:
         monkeypatch.delenv(name)
     monkeypatch.setattr(jax.config, "update", made.__setitem__)
-    monkeypatch.setattr(compilation.compilation_cache, "LRUCache", None)
     told(monkeypatch)
     with warnings.catch_warnings():
         yield made
@@ -66,21 +66,16 @@ def test_is_off_where_it_is_told_or_would_be_loud(updates, monkeypatch, tmp_path
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("what", ["a file", "for all to write", "a lock that is held"])
-def test_a_folder_that_cannot_be_used_is_not(updates, monkeypatch, tmp_path, what):
+@pytest.mark.parametrize("what", ["a file", "for all to write"])
+def test_a_folder_that_cannot_be_used_is_not(updates, tmp_path, what):
     folder = tmp_path / "jaxprune" / "compiled"
     folder.mkdir(parents=True)
     if what == "a file":
         folder.rmdir()
         folder.touch()
-    elif what == "for all to write":
-        folder.chmod(0o777)
     else:
-        monkeypatch.setattr(compilation, "_PATIENCE", 0.05)
-        with compilation.filelock.FileLock(folder / ".lockfile"):
-            keep_compiled()
-    if what != "a lock that is held":
-        keep_compiled()
+        folder.chmod(0o777)
+    keep_compiled()
     assert not updates
 
 
@@ -91,45 +86,13 @@ def test_a_user_without_a_home_has_no_cache(updates, monkeypatch):
     assert not updates
 
 
-def test_what_a_killed_process_left_half_written_goes(updates, tmp_path):
-    folder = tmp_path / "jaxprune" / "compiled"
-    folder.mkdir(parents=True, mode=0o700)
-    for name in ("whole-cache", "whole-atime", "half-cache"):
-        (folder / name).touch()
-    keep_compiled()
-    assert {file.name for file in folder.iterdir()} - {".lockfile"} == {
-        "whole-cache",
-        "whole-atime",
-    }
+def test_an_unknown_value_of_the_switch_is_refused(updates, monkeypatch):
+    monkeypatch.setenv("JAXPRUNE_CACHE", "0")
+    with pytest.raises(jp.InputError, match="JAXPRUNE_CACHE: got '0'; allowed: on, off"):
+        keep_compiled()
+    assert not updates
 
 
-def test_an_entry_that_is_damaged_or_of_another_program_goes(tmp_path):
-    cache = compilation.CheckedCache(str(tmp_path), max_size=1 << 20)
-    code = bytes(range(40))
-    cache.put("a", code)
-    file = tmp_path / "a-cache"
-    whole = file.read_bytes()
-    cut = [whole[:size] for size in (0, 1, 31, 32, len(whole) - 1)]
-    flipped = [
-        whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :] for at in range(len(whole))
-    ]
-    for damaged in (*cut, *flipped, whole + b"x", code):
-        assert cache.get("a") == code
-        file.write_bytes(damaged)
-        assert cache.get("a") is None
-        assert not file.exists()
-        cache.put("a", code)
-    file.rename(tmp_path / "b-cache")
-    assert cache.get("b") is cache.get("c") is None
-
-
-# As `zstandard` without a checksum; zlib has one of its own.
-ZSTANDARD = """
-class ZstdCompressor:
-    def compress(self, data): return data
-class ZstdDecompressor:
-    def decompress(self, data): return data
-"""
 PROGRAM = """
 import jax, jax.numpy as jnp
 from jaxprune.devices import compiling, keep_compiled
@@ -141,28 +104,24 @@ print(counts.programs, counts.kept, float(y.sum()))
 """
 
 
-def test_damaged_code_is_not_loaded_where_nothing_else_checks_it(tmp_path):
-    (tmp_path / "zstandard.py").write_text(ZSTANDARD)
-    kept = {name: value for name, value in os.environ.items() if name not in OURS}
-    path = os.pathsep.join(filter(None, (str(tmp_path), kept.get("PYTHONPATH"))))
+@pytest.mark.parametrize("place", ["XDG_CACHE_HOME", "JAX_COMPILATION_CACHE_DIR"])
+def test_a_truncated_program_is_compiled_again_without_a_word(place, tmp_path):
+    """As one is that another process is writing."""
+    unset = {name: value for name, value in os.environ.items() if name not in OURS}
+    given = {place: str(tmp_path), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     said = []
-    for run in range(3):
+    for _ in range(2):
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False,
-            env=kept | {"PYTHONPATH": path, "XDG_CACHE_HOME": str(tmp_path),
-                        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"},
+            env=unset | given,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert "cache" not in done.stderr.lower()
+        assert (done.returncode, done.stderr) == (0, "")
         said.append(done.stdout)
-        if run == 0:
-            for program in (tmp_path / "jaxprune" / "compiled").glob("*-cache"):
-                code = bytearray(program.read_bytes())
-                code[len(code) // 2 :: 64] = bytes(len(code[len(code) // 2 :: 64]))
-                program.write_bytes(code)
-    first, damaged, after = said
-    assert damaged == first
-    assert after == first.replace(" 0 ", " 1 ", 1)
+        programs = [*tmp_path.rglob("*-cache")]
+        for program in programs:
+            os.truncate(program, program.stat().st_size // 2)
+    assert programs
+    assert said[0] == said[1]
 
 
 def test_counts_programs_and_seconds():

@@ -1,7 +1,5 @@
 """What memory there is: against files as Linux writes them, and the least of all processes."""
 
-import resource
-
 import pytest
 
 from jaxprune.devices import device_mesh, hosts, room
@@ -47,12 +45,6 @@ NO_LIMIT = V1 | {"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771
 def test_the_least_that_the_system_tells(files, left, tmp_path):
     write(tmp_path, files)
     assert available_memory(tmp_path) == left
-
-
-def test_address_space(tmp_path, monkeypatch):
-    write(tmp_path, MEMINFO | {"proc/self/status": f"VmSize:\t {GIB // 1024} kB\n"})
-    monkeypatch.setattr(resource, "getrlimit", lambda what: (3 * GIB, resource.RLIM_INFINITY))
-    assert available_memory(tmp_path) == 2 * GIB
 
 
 def test_all_processes_see_the_least(monkeypatch):

@@ -1,6 +1,5 @@
-"""Rows of the table of faults: variables, arguments and limits of the process, dtypes and positions of a model."""
+"""Rows of the table of faults: arguments of the process, dtypes and positions of a model."""
 
-import resource
 import sys
 
 import ml_dtypes
@@ -8,18 +7,6 @@ import numpy as np
 from faults.fault import Fault, both
 from faults.place import WEIGHTS
 from safetensors.numpy import load_file, save_file
-
-
-def limit(name, granted, script, says):
-    """What the system says of one of its limits; nothing is limited here."""
-
-    def command(place):
-        real = resource.getrlimit
-        fake = lambda which: (granted, granted) if which == getattr(resource, name) else real(which)  # noqa: E731
-        place.patch.setattr(resource, "getrlimit", fake)
-        return script(place)
-
-    return Fault(command, says, 1)
 
 
 def stdout_full(place):
@@ -50,28 +37,6 @@ def short_model(place):
 
 
 ROWS = {
-    "CPU devices forced": Fault(
-        lambda p: both(
-            p.patch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=99999"), p.prune()
-        ),
-        r"XLA_FLAGS: got '99999'; allowed: 1 to 1024",
-    ),
-    "compiled to a file": Fault(
-        lambda p: both(p.patch.setenv("JAX_COMPILATION_CACHE_DIR", str(p.file(b""))), p.prune()),
-        r"JAX_COMPILATION_CACHE_DIR: got '.*tokens\.npz'; allowed: a folder",
-    ),
-    "few addresses": limit(
-        "RLIMIT_AS", 1 << 30, lambda p: ["verify", p.whole_run()], r"memory: RLIMIT_AS .* is 1073741824;"
-    ),
-    "few files": limit(
-        "RLIMIT_NOFILE", 16, lambda p: ["verify", p.whole_run()], r"files: RLIMIT_NOFILE .* is 16;"
-    ),
-    "few addresses for charts": limit(
-        "RLIMIT_AS", 8 << 30, lambda p: ["report", p.whole_run()], r"charts: RLIMIT_AS"
-    ),
-    "few addresses for figures": limit(
-        "RLIMIT_AS", 8 << 30, lambda p: p.prune("output.figures=true"), r"charts: RLIMIT_AS"
-    ),
     "stdout full": Fault(stdout_full, r"stdout: No space left on device", 1),
     "workdir of bytes": Fault(
         lambda p: p.prune(workdir=p.folder / "\udcff"), r"'--workdir=.*udcff': not UTF-8"
