@@ -10,6 +10,7 @@ each workdir lie files of a stranger, which must stay. Exits with 1 if a digest 
 import argparse
 import contextlib
 import json
+import logging
 import os
 import random
 import subprocess
@@ -84,6 +85,7 @@ def bucket() -> Iterator[str]:
     import boto3
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
@@ -106,21 +108,23 @@ def tried(name: str, job: list[str], folder: Path, kills: int) -> bool:
         to_the_end(job, whole)
     seconds = time.monotonic() - began
     if name == "bucket":
+        from jaxprune.files import Store
+
         with bucket() as address:
+            store = Store(address, "--workdir")
+            store.write(STRANGERS[0], b"mine")
             hits = killed(job, address, seconds, kills)
             to_the_end(job, address)
-            from jaxprune.files import Store
-
-            store = Store(address, "--workdir")
             store.download(store.facts(), workdir)
-        stays = True
+        strangers = STRANGERS[:1]
     else:
         for stranger in STRANGERS:
             (workdir / stranger).parent.mkdir(parents=True, exist_ok=True)
             (workdir / stranger).write_text("mine")
         hits = killed(job, workdir, seconds, kills)
         to_the_end(job, workdir)
-        stays = all((workdir / stranger).read_text() == "mine" for stranger in STRANGERS)
+        strangers = STRANGERS
+    stays = all((workdir / name).read_text() == "mine" for name in strangers)
     same = digests(whole) == digests(workdir)
     print(
         f"{name}: {hits} of {kills} kills before the end of a command of {seconds:.0f} s; "
