@@ -262,6 +262,7 @@ def test_saved_statistics_are_told_with_their_languages():
     config = config_of(calibration__stats="runs/private/fr", pruning__propagate="dense")
     card = model_card(config, REPORT | {"languages": {"monolingual": {"fr": 9, "sw": 8}}})
     assert "saved statistics of the dense model: monolingual (fr, sw)" in card
+    assert "language:\n- fr\n- sw\n" in card
     assert "private" not in card
 
 
