@@ -109,9 +109,7 @@ def _checkpointed_blocks(folder: Path) -> Callable[[int], Params] | None:
 def _fill_stats(model: Model, config: PruneConfig, folder: Path) -> Filling:
     def close(pruned: PrunedLayers) -> None:
         if pruned.stats is not None:
-            checkpoint.save_stats(
-                folder, pruned.stats, model, dtype=config.dtype, propagate=config.pruning.propagate
-            )
+            checkpoint.save_stats(folder, pruned.stats, model)
 
     return Filling(close)
 
@@ -257,7 +255,8 @@ class Outputs:
         self.wait()
         stats = None
         if self._sums[0]:
-            stats = stack(self._sums, tokens, self._model.config)
+            how = config["dtype"], config["pruning"]["propagate"]
+            stats = stack(self._sums, tokens, self._model, *how)
         masks = PackedMasks.stack(self._packed)
         for filling in self._fillings:
             filling.close(PrunedLayers(self.kept, masks, stats, config, report))
