@@ -9,6 +9,7 @@ import torch
 import transformers
 from kills import Killed, killed_after
 from recoveries import job
+from run_scripts import run_here
 
 import jaxprune as jp
 from jaxprune.calibration import Batch
@@ -92,6 +93,18 @@ def test_a_workdir_like_any_other(recovered, smaller):
     page = (run / "report.html").read_text()
     assert "Recovered by" in page
     assert "A smaller model" in page
+
+
+def test_the_ready_config_of_the_bundled_models_recovers_a_smaller_one(
+    smaller, tmp_path, monkeypatch, capfd
+):
+    few = ("calibration.samples=4", "recovery.how=distil", "recovery.epochs=1")
+    done = run_here(
+        monkeypatch, capfd, "recover", "--config=nano:bloom", f"--workdir={tmp_path / 'run'}",
+        f"--config.recovery.run={smaller}", *(f"--config.{field}" for field in few),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert jp.load(tmp_path / "run/hf").config == jp.load(smaller / "hf").config
 
 
 def test_a_recovered_model_is_recovered_again(recovered, tmp_path):
