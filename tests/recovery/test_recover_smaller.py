@@ -151,6 +151,20 @@ def test_a_run_in_memory_and_settings_without_effect(smaller, tmp_path):
         recover_from_config(config, tmp_path / "run")
 
 
+def test_samples_of_the_dense_tokenizer_are_refused(smaller):
+    dense, small = jp.load("nano/bloom"), jp.load(smaller / "hf")
+    batches = jp.demonstrations(dense.tokenizer, "nano", source="fr", samples=4, shots=1)
+    fit = {"how": "distil", "epochs": 1, "progress": False}
+    message = r"^batches: made with another tokenizer than the smaller model's; .*hf'\)\.tokenizer$"
+    with pytest.raises(InputError, match=message):
+        jp.recover(dense, small, batches, **fit)
+    by_hand = [
+        dataclasses.replace(batch, tokens=batch.tokens % small.config.vocab_size, vocabulary="")
+        for batch in batches
+    ]
+    assert jp.recover(dense, small, by_hand, **fit).report["losses"]
+
+
 def test_a_model_of_others_is_refused(smaller, tmp_path):
     with pytest.raises(InputError, match=r"recovery.how: got 'block'; allowed for a smaller model"):
         recover_from_config(
