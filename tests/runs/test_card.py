@@ -18,7 +18,7 @@ from jaxprune.config.validate import base_config, validate
 from jaxprune.hf import load, origin_of
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.card import Measured, model_card
-from jaxprune.runs.facts import PRUNE_FIELDS, command_line
+from jaxprune.runs.facts import commands
 from jaxprune.runs.pipeline import prune_from_config
 
 README = """---
@@ -266,7 +266,11 @@ def test_saved_statistics_are_told_with_their_languages():
     assert "private" not in card
 
 
-def test_a_command_has_last_parts_of_paths_and_whole_revisions():
+def test_commands_of_a_card_have_last_parts_of_paths_and_whole_revisions():
     config = {"model": "/data/models/own", "revision": "refs/pr/12"}
-    line = command_line("prune", config, PRUNE_FIELDS, "run")
-    assert line.endswith("--workdir run --config.model=own --config.revision=refs/pr/12")
+    [(_, line)] = commands(config, {})
+    assert line.endswith("--workdir RUN --config.model=own --config.revision=refs/pr/12")
+    [(_, line)] = commands(config, {"origin": {"name": "other"}}, "run")
+    assert line.endswith(
+        "--workdir run --config.model=/data/models/own --config.revision=refs/pr/12"
+    )
