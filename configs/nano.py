@@ -14,6 +14,5 @@ def get_config(architecture: str | None = None) -> ConfigDict:
     config = base_config()
     config.model = pick(architecture, CHECKPOINTS, default="xglm")
     config.calibration.data = "nano"
-    config.output.params = True
     config.evaluation.tasks = "nano_nli,nano_reviews"
     return config

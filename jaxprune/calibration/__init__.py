@@ -21,8 +21,11 @@ from jaxprune.calibration.config import SEED as SEED
 from jaxprune.calibration.config import CalibrationFields as CalibrationFields
 from jaxprune.calibration.config import check_all_rows as check_all_rows
 from jaxprune.calibration.config import check_calibration as check_calibration
+from jaxprune.calibration.config import check_with_stats as check_with_stats
+from jaxprune.calibration.config import only_with_stats as only_with_stats
 from jaxprune.calibration.demonstrations import demonstrations as demonstrations
 from jaxprune.calibration.demonstrations import sampled_lines as sampled_lines
+from jaxprune.calibration.demonstrations import vocabulary_digest as vocabulary_digest
 from jaxprune.calibration.grouping import from_arrays as from_arrays
 from jaxprune.calibration.grouping import group_by_length as group_by_length
 from jaxprune.calibration.grouping import share_shapes as share_shapes

@@ -37,6 +37,7 @@ class Batch:
       languages: language code of each row (the source of a translation); empty if rows have none, as code and
         token ids.
       counted: [B, T] bool, True at the real tokens whose features statistics measure; None for all real tokens.
+      vocabulary: `vocabulary_digest` of the tokenizer that made them; empty for other token ids.
     """
 
     tokens: Int32[np.ndarray, "B T"]
@@ -45,6 +46,7 @@ class Batch:
     samples: Int32[np.ndarray, " B"]
     languages: tuple[str, ...] = ()
     counted: Bool[np.ndarray, "B T"] | None = None
+    vocabulary: str = ""
 
     @property
     def measured(self) -> Bool[np.ndarray, "B T"]:

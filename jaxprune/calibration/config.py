@@ -2,7 +2,7 @@
 
 import itertools
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from jaxprune.calibration.combinations import COMBINATIONS, SUM
@@ -89,6 +89,29 @@ class CalibrationFields:
 
 
 FIELDS = fields_of(CalibrationFields)
+# Those that are read beside `stats`; the others describe samples, which have been measured already.
+_WITH_STATS = ("stats", "combine", "weights")
+
+
+def check_with_stats(names: Iterable[str]) -> None:
+    """Rejects fields that are set beside `calibration.stats` and not read with it.
+
+    Args:
+      names: the fields of `calibration.*` that are set.
+
+    Raises:
+      InputError: names the field.
+    """
+    for name in names:
+        if name not in _WITH_STATS:
+            raise InputError(
+                f"calibration.{name}: not read with calibration.stats, whose samples are measured already; remove it"
+            )
+
+
+def only_with_stats(calibration: CalibrationFields) -> CalibrationFields:
+    """The fields that are read beside `calibration.stats`, so that nothing describes samples that are not read."""
+    return CalibrationFields(**{name: getattr(calibration, name) for name in _WITH_STATS})
 
 
 def check_texts(kind: str, source: str, target: str, samples: int, code: object) -> None:

@@ -6,6 +6,9 @@ translations, with the same sentences: in "shuffled" a pair is no translation, a
 language.
 """
 
+import dataclasses
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -160,7 +163,13 @@ def demonstrations(
         batches += group_by_length(
             sequences, role, languages=languages, counted=counted, max_length=max_length
         )
-    return batches
+    digest = vocabulary_digest(tokenizer)
+    return [dataclasses.replace(batch, vocabulary=digest) for batch in batches]
+
+
+def vocabulary_digest(tokenizer: "PreTrainedTokenizerBase") -> str:
+    """SHA-256 of a tokenizer's tokens and their ids."""
+    return hashlib.sha256(json.dumps(tokenizer.get_vocab(), sort_keys=True).encode()).hexdigest()
 
 
 def _on_side(

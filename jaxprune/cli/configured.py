@@ -5,7 +5,7 @@ import os
 import re
 import runpy
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from absl import app, flags, logging
 from flax.traverse_util import flatten_dict
 
 from jaxprune import buckets
+from jaxprune.calibration import check_with_stats
 from jaxprune.cli.arguments import check_folder, described
 from jaxprune.cli.ready import config_file
 from jaxprune.config import FIELDS, READ_BY, Config, as_text, check_read, config_of, unknown_field
@@ -204,9 +205,21 @@ def parse(
     else:
         check_folder("--workdir", Path(workdir).expanduser())
     config = config_of(given, prunes=command == "prune")
-    for path in _overrides(flag_values):
+    overrides = _overrides(flag_values)
+    for path in overrides:
         check_read(path, command)
+    if command == "prune" and config.calibration.stats is not None:
+        _check_with_stats(given, overrides)
     return config, workdir
+
+
+def _check_with_stats(given: Mapping[str, object], overrides: Mapping[str, object]) -> None:
+    """Rejects settings of samples where `calibration.stats` is set; those of a ready config are unread."""
+    here: Iterable[str] = overrides
+    if "calibration.stats" not in overrides:
+        here = (path for path, value in given.items() if value != FIELDS[path].default)
+    groups = (path.rpartition(".") for path in here)
+    check_with_stats(name for group, _, name in groups if group == "calibration")
 
 
 def _given(

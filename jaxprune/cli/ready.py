@@ -4,14 +4,13 @@ from pathlib import Path
 
 from jaxprune.errors import InputError, did_you_mean, refusal
 
-_PACKAGE = Path(__file__).parents[1]
+# In a clone a link to the folder beside the package.
+_CONFIGS = (Path(__file__).parents[1] / "configs").resolve()
 
 
 def ready_configs() -> dict[str, Path]:
-    """The configs of the package: inside it if installed, beside it in a clone."""
-    installed = _PACKAGE / "configs"
-    folder = installed if installed.is_dir() else _PACKAGE.parent / "configs"
-    files = {file.relative_to(folder).with_suffix(""): file for file in folder.rglob("*.py")}
+    """The configs of the package by name."""
+    files = {file.relative_to(_CONFIGS).with_suffix(""): file for file in _CONFIGS.rglob("*.py")}
     return {name.as_posix(): files[name] for name in sorted(files, key=lambda name: name.parts)}
 
 

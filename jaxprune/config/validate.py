@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.calibration import check_calibration
+from jaxprune.calibration import check_calibration, only_with_stats
 from jaxprune.config.record import FIELDS, READ_BY, Config
 from jaxprune.errors import InputError, refusal, unusable
 from jaxprune.pruning import text_of
@@ -138,4 +138,6 @@ def consistent(config: Config, *, prunes: bool) -> Config:
     )
     weights = ",".join(f"{code}:{weight!r}" for code, weight in settings.mixture.weights)
     calibration = dataclasses.replace(config.calibration, weights=weights or None)
+    if prunes and saved is not None:
+        calibration = only_with_stats(calibration)
     return dataclasses.replace(config, pruning=pruning, calibration=calibration)

@@ -16,9 +16,13 @@ _UPLOADS: Mapping[str, Mapping[str, int]] = {"s3": {"chunksize": 8 << 20}}
 _ADDRESS = re.compile(r"([a-z][a-z0-9+]+)://(.*)", re.DOTALL)
 
 
+# Path("s3://a") is "s3:/a"
+_MEANT = re.compile(rf"({'|'.join(_EXTRAS)}):/+(.*)", re.DOTALL | re.IGNORECASE)
+
+
 def is_address(text: str) -> bool:
-    """Whether a text is an address, SCHEME://…, and not a path."""
-    return _ADDRESS.fullmatch(text) is not None
+    """Whether a text is an address, SCHEME://…, or meant as one, such as s3:/… and S3://…, and not a path."""
+    return any(form.fullmatch(text) for form in (_ADDRESS, _MEANT))
 
 
 def check_address(address: str, where: str) -> tuple[str, str]:
@@ -31,7 +35,10 @@ def check_address(address: str, where: str) -> tuple[str, str]:
     scheme, rest = found.groups() if found else ("", "")
     parts = rest.strip("/").split("/")
     if scheme not in _EXTRAS or len(parts) < 2 or not all(parts) or {".", ".."} & {*parts}:
-        raise refusal(where, address, "a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX")
+        meant = _MEANT.fullmatch(address)
+        forms = [f"{meant[1].lower()}://{meant[2]}"] if meant else []
+        allowed = "a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX"
+        raise refusal(where, address, allowed, choices=forms)
     return scheme, "/".join(parts)
 
 

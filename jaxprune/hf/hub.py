@@ -1,5 +1,6 @@
 """A local path or hub id → the folder of the model's files: that path, or a snapshot of the repository."""
 
+import difflib
 from pathlib import Path
 
 from jaxprune.errors import InputError, refusal
@@ -40,8 +41,9 @@ def config_folder(model: str, revision: str | None = None) -> Path:
 
 def _local(model: str, revision: str | None) -> Path | None:
     path = local_path(MODELS.get(model, model), in_parts="*.safetensors", beside=BESIDE)
-    if model.startswith("nano/") and not path.exists():
-        raise refusal("model", model, ", ".join(MODELS))
+    meant = "/" not in model and bool(difflib.get_close_matches(model, ["nano"]))
+    if (meant or model.startswith("nano/")) and not path.exists():
+        raise refusal("model", model, f"{', '.join(MODELS)}, a folder, a hub id", choices=MODELS)
     if path.exists() and not path.is_dir():
         raise InputError(f"{model}: is a file; expected a Hugging Face folder or a hub id")
     if not path.is_dir():

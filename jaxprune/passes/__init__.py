@@ -24,6 +24,7 @@ from jaxprune.passes.statistics import SQUARES as SQUARES
 from jaxprune.passes.statistics import STATISTICS as STATISTICS
 from jaxprune.passes.statistics import Statistic as Statistic
 from jaxprune.passes.stats import ActivationStats as ActivationStats
+from jaxprune.passes.stats import MeasuredOn as MeasuredOn
 from jaxprune.passes.stats import Sums as Sums
 from jaxprune.passes.stats import check_sums as check_sums
 from jaxprune.passes.stats import combined as combined

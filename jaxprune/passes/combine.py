@@ -1,5 +1,6 @@
 """Statistics of several languages → one set of statistics for each role; `jaxprune.combine`."""
 
+import dataclasses
 from collections.abc import Mapping
 
 from flax.traverse_util import flatten_dict, unflatten_dict
@@ -88,4 +89,4 @@ def combine(
             }
         )
     tokens = {SetKey(role): count for role, count in by_kind(stats.tokens).items()}
-    return ActivationStats(found, tokens, stats.sites)
+    return dataclasses.replace(stats, sums=found, tokens=tokens)

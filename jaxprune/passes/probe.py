@@ -10,11 +10,11 @@ from jaxprune.calibration import Batch, SetKey, check_batches
 from jaxprune.devices import given_mesh
 from jaxprune.errors import InputError, refusal
 from jaxprune.hf import Model, check_model
-from jaxprune.models import SITES, ModelConfig, family_of
+from jaxprune.models import SITES, family_of
 from jaxprune.passes.blocks import DTYPE, blocks
 from jaxprune.passes.states import calibration_states, run_and_measure
 from jaxprune.passes.statistics import STATISTICS
-from jaxprune.passes.stats import ActivationStats, Sums
+from jaxprune.passes.stats import ActivationStats, MeasuredOn, Sums
 from jaxprune.passes.walk import HIDDEN, INPUT, OUTPUT, Segment
 from jaxprune.progress import progress_bar
 from jaxprune.schema import check, integer
@@ -95,7 +95,7 @@ def probe(
         for layer, (_, params) in enumerate(blocks(model, dtype, mesh)):
             layers.append(run_and_measure(params, states, segment, measured, config, layer))
             bar.update()
-    return stack(layers, states.counts(), model.config)
+    return stack(layers, states.counts(), model, dtype, "dense")
 
 
 def check_samples(batches: object, samples_per_device: object) -> None:
@@ -105,12 +105,13 @@ def check_samples(batches: object, samples_per_device: object) -> None:
 
 
 def stack(
-    layers: Sequence[Sums], tokens: Mapping[SetKey, int], config: ModelConfig
+    layers: Sequence[Sums], tokens: Mapping[SetKey, int], model: Model, dtype: str, propagate: str
 ) -> ActivationStats:
     """Sums of all layers as one record, [L, ...] each.
 
     Args:
       tokens: number of real tokens of each set.
+      model, dtype, propagate: see `MeasuredOn`.
     """
 
     def stacked(*trees: Any) -> Any:  # keeps the order of keys, which JAX would sort
@@ -118,4 +119,6 @@ def stack(
             return {key: stacked(*(tree[key] for tree in trees)) for key in trees[0]}
         return np.stack(trees)
 
-    return ActivationStats(stacked(*layers), dict(tokens), tuple(family_of(config).sites.items()))
+    measured_on = MeasuredOn(model.source.fingerprint.digest, dtype, propagate)
+    sites = tuple(family_of(model.config).sites.items())
+    return ActivationStats(stacked(*layers), dict(tokens), sites, measured_on)

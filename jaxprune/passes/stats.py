@@ -5,7 +5,7 @@ import functools
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -23,6 +23,20 @@ from jaxprune.tables import Shown, TextTable, count, import_pandas, number
 Sums = Mapping[SetKey, Mapping[str, Mapping[str, np.ndarray]]]
 
 
+class MeasuredOn(NamedTuple):
+    """What the samples went through.
+
+    Attributes:
+      model: the digest of the dense model.
+      dtype: of its weights on the devices.
+      propagate: "dense", or as `prune` propagates the outputs of pruned blocks.
+    """
+
+    model: str
+    dtype: str
+    propagate: str
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, repr=False)
 class ActivationStats(Shown):
@@ -34,11 +48,13 @@ class ActivationStats(Shown):
       sums: set → site → statistic → [L, ...]; "squares" is Σ_tokens X_j², float64 [L, D_site].
       tokens: set → number of real tokens (the same at every site).
       sites: (kernel path, site) pairs: the site that each kernel of a block reads.
+      measured_on: None if unknown, as with `from_squares`.
     """
 
     sums: Sums
     tokens: Mapping[SetKey, int]
     sites: tuple[tuple[str, str], ...] = dataclasses.field(metadata={"static": True})
+    measured_on: MeasuredOn | None = dataclasses.field(default=None, metadata={"static": True})
 
     @classmethod
     def from_squares(
@@ -149,10 +165,10 @@ class ActivationStats(Shown):
     def of(self, roles: Iterable[str]) -> "ActivationStats":
         """The statistics of the sets of some roles only, in this order."""
         keys = [key for role in roles for key in self.sums if key.kind == role]
-        return ActivationStats(
-            {key: self.sums[key] for key in keys},
-            {key: self.tokens[key] for key in keys},
-            self.sites,
+        return dataclasses.replace(
+            self,
+            sums={key: self.sums[key] for key in keys},
+            tokens={key: self.tokens[key] for key in keys},
         )
 
     @property
@@ -175,7 +191,7 @@ class ActivationStats(Shown):
         So statistics of several languages become those of one calibration set, which still separates them.
 
         Raises:
-          InputError: the two are of different models; names a kernel or site that differs.
+          InputError: the two are of different models, dtypes or propagations; names what differs.
 
         Examples:
           >>> import jaxprune as jp
@@ -191,7 +207,12 @@ class ActivationStats(Shown):
         """
         if not isinstance(other, ActivationStats):
             raise refusal("merge", other, "ActivationStats, as jaxprune.probe returns")
-        check_equal("stats", _facts(self), _facts(other), "statistics of the same model")
+        allowed = "statistics of the same model, dtype and propagation"
+        check_equal("stats", _facts(self), _facts(other), allowed)
+        measured_on = None  # unless both are known
+        if self.measured_on and other.measured_on:
+            measured_on = self.measured_on
+            check_equal("stats", measured_on._asdict(), other.measured_on._asdict(), allowed)
         sums, tokens = dict(self.sums), dict(self.tokens)
         for key, sites in other.sums.items():
             before = sums.get(key)
@@ -202,7 +223,7 @@ class ActivationStats(Shown):
                 }
             sums[key] = sites
             tokens[key] = tokens.get(key, 0) + other.tokens[key]
-        return ActivationStats(sums, tokens, self.sites)
+        return ActivationStats(sums, tokens, self.sites, measured_on)
 
 
 def combined(

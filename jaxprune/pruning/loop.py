@@ -148,21 +148,25 @@ def prune(
         model, batches, settings,
         mesh=mesh, samples_per_device=samples_per_device, progress=progress,
     )  # fmt: skip
-    return result_of(model, list(pruned), batches if settings.needs_statistics else [])
+    changed = list(pruned)
+    result = result_of(model, changed, batches if settings.needs_statistics else [])
+    if not changed[0].finished.sums:
+        return result
+    sums = [block.finished.sums for block in changed]
+    stats = stack(sums, set_tokens(batches), model, settings.dtype, settings.propagate)
+    return dataclasses.replace(result, stats=stats)
 
 
 def result_of(model: Model, blocks: Sequence[PrunedBlock], batches: Sequence[Batch]) -> PruneResult:
-    """All changed blocks of a model, and the samples that were used."""
+    """All changed blocks of a model without their statistics, and the tokens of the samples that were used."""
     keep = {path: np.stack([block.keep[path] for block in blocks]) for path in blocks[0].keep}
     stacked = stack_layers([block.params for block in blocks])
-    tokens, stats = set_tokens(batches), None
-    if blocks[0].finished.sums:
-        stats = stack([block.finished.sums for block in blocks], tokens, model.config)
-    report = summarise([b.kept for b in blocks], [b.seconds for b in blocks], by_kind(tokens))
+    tokens = by_kind(set_tokens(batches))
+    report = summarise([b.kept for b in blocks], [b.seconds for b in blocks], tokens)
     return PruneResult(
         params={"embed": model.part("embed"), "blocks": stacked, "head": model.part("head")},
         masks={"blocks": unflatten_dict(keep, sep="/")},
-        stats=stats,
+        stats=None,
         report=report,
     )
 
@@ -268,6 +272,10 @@ def _check_stats(stats: ActivationStats, settings: Settings, config: ModelConfig
         raise refusal("stats", stats, "ActivationStats, as jaxprune.probe returns")
     if settings.propagate != "dense":
         raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
+    if stats.measured_on and stats.measured_on.propagate != "dense":
+        raise refusal(
+            "stats", stats.measured_on, "statistics of the dense model, as of jaxprune.probe"
+        )
     if dict(stats.sites) != dict(family_of(config).sites):
         kernels = [path for path, _ in stats.sites]
         raise refusal("stats", ", ".join(kernels), f"those of a {config.family} model")

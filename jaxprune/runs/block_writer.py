@@ -182,12 +182,11 @@ class BlockWriter:
             folder / "checkpoint", params=params, packed_masks=PackedMasks.stack(self._packed),
             metadata={"config": config.json(), **report},
         )  # fmt: skip
-        stats = stack(self._sums, tokens, self._model.config) if self._sums[0] else None
-        if stats is not None:
-            checkpoint.save_stats(
-                folder / "stats", stats, self._model,
-                dtype=config.dtype, propagate=config.pruning.propagate,
-            )  # fmt: skip
+        stats = None
+        if self._sums[0]:
+            propagate = config.pruning.propagate
+            stats = stack(self._sums, tokens, self._model, config.dtype, propagate)
+            checkpoint.save_stats(folder / "stats", stats, self._model)
         if self._hf is not None:
             self._hf.copy_unpruned()
             self._hf.close(card=config.output.card)

@@ -102,7 +102,7 @@ def model_card(
         *section("Licence", [terms(origin)]),
     ]
     metadata = front_matter(
-        origin, origin.get("language") or _languages(fields),
+        origin, origin.get("language") or _languages(fields, report),
         ["pruned", "sparse", fields["pruning.criterion"], fields["pruning.pattern"]],
         _title(fields, origin), results.accuracy,
     )  # fmt: skip
@@ -164,10 +164,14 @@ def front_matter(
     return str(data.to_yaml())
 
 
-def _languages(fields: Mapping[str, Any]) -> list[str]:
-    """Codes of the calibration set."""
+def _languages(fields: Mapping[str, Any], report: Mapping[str, Any]) -> list[str]:
+    """Codes of the calibration set; of saved statistics those that they separate."""
     kind = KINDS[fields["calibration.kind"]]
-    if not (kind.reads_text and measures(fields)) or fields["calibration.stats"]:
+    if fields["calibration.stats"]:
+        return [
+            *dict.fromkeys(code for codes in report.get("languages", {}).values() for code in codes)
+        ]
+    if not (kind.reads_text and measures(fields)):
         return []
     target = [fields["calibration.target"]] if kind.has_target else []
     return [*dict.fromkeys([*joined(fields["calibration.source"]), *target])]

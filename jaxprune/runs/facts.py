@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
-from flax.traverse_util import flatten_dict
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.calibration import ALL, COMBINATIONS, KINDS, SUM, joined, language
+from jaxprune.nano import MODELS
 from jaxprune.pruning import (
     METHODS,
     PROPAGATIONS,
@@ -26,6 +27,8 @@ _VERSIONS = ("jaxprune", "jax", "numpy", "transformers")
 _SHORT = (
     r"\w[\w.-]*(/\w[\w.-]*)?"  # a hub id or a name; other paths are private but for their last part
 )
+# Folders of the bundled models → their names, which are the same on every machine.
+_BUNDLED = {folder: name for name, folder in MODELS.items()}
 PRUNE_FIELDS = fields_of(PruneConfig)
 # Of recover and shrink; recover takes the fields of pruning from the run, and needs no statistics.
 RECOVER_FIELDS, SHRINK_FIELDS = (
@@ -56,18 +59,25 @@ def last_part(path: str) -> str:
 def command_line(
     command: str, config: Mapping[str, Any], fields: Mapping[str, Field], workdir: str
 ) -> str:
-    """A command with the fields of a config that differ from their defaults; paths are reduced to their last part."""
+    """A command with the fields of a config that differ from their defaults."""
     flat = flatten_dict(dict(config), sep=".")
     parts = ["jaxprune", command, "--config", "base", "--workdir", workdir]
     for path, field in fields.items():
         value = flat.get(path, field.default)
         implied = path == "pruning.sparsity" and flat.get("pruning.pattern") != UNSTRUCTURED
         if value != field.default and not implied:
-            is_path = isinstance(value, str) and "/" in value
-            is_path &= path != "revision" and not path.startswith("pruning.")
-            shown = ",".join(map(last_part, value.split(","))) if is_path else value
-            parts.append(f"--config.{path}={shown}")
+            parts.append(f"--config.{path}={_BUNDLED.get(value, value)}")
     return shlex.join(parts)
+
+
+def _without_paths(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config whose paths are reduced to their last part."""
+    flat = flatten_dict(dict(config), sep=".")
+    for path, value in flat.items():
+        is_path = isinstance(value, str) and "/" in value
+        if is_path and path != "revision" and not path.startswith("pruning."):
+            flat[path] = ",".join(map(last_part, value.split(",")))
+    return unflatten_dict(flat, sep=".")
 
 
 def damped_sites(report: Mapping[str, Any]) -> Iterator[str]:
@@ -174,13 +184,14 @@ def pruning_facts(
 
 
 def commands(
-    config: Mapping[str, Any], report: Mapping[str, Any], run: str = "RUN"
+    config: Mapping[str, Any], report: Mapping[str, Any], run: str | None = None
 ) -> Iterator[tuple[str, str]]:
     """The commands that made a model, one for each run, as (command, line).
 
     Args:
       config, report: the content of config.json and report.json of the last run.
-      run: its folder.
+      run: its folder, for the commands as they are run; by default those of a card, which may be published: with the
+        last parts of paths only.
     """
     is_smaller = "shrunk" in report
     before = report.get("shrunk" if is_smaller else "pruned", {})
@@ -193,13 +204,17 @@ def commands(
         ("shrink", SHRINK_FIELDS, "SMALLER") if is_smaller else ("prune", PRUNE_FIELDS, "PRUNED")
     )
     earlier = [first, *(f"RECOVERED{n}" for n in range(1, len(configs) - 1))]
-    folders = [*earlier[: len(configs) - 1], run]
-    name = {"model": report["origin"]["name"]} if "origin" in report else {}
-    yield command, command_line(command, {**configs[0], **name}, fields, folders[0])
+    folders = [*earlier[: len(configs) - 1], run or "RUN"]
+    if run is None:
+        name = {"model": report["origin"]["name"]} if "origin" in report else {}
+        configs = [_without_paths({**one, **name}) for one in configs]
+    yield command, command_line(command, configs[0], fields, folders[0])
     for one, (source, made) in zip(configs[1:], itertools.pairwise(folders), strict=True):
         recovery = {**one["recovery"], "run": source}
-        given = {**one, **name, "recovery": recovery}
-        yield "recover", command_line("recover", given, RECOVER_FIELDS, made)
+        yield (
+            "recover",
+            command_line("recover", {**one, "recovery": recovery}, RECOVER_FIELDS, made),
+        )
 
 
 def details(config: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

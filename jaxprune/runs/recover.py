@@ -13,7 +13,7 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
 from jaxprune import ledger
-from jaxprune.calibration import ALL, SEED, SUM, Batch, sampled_lines, set_tokens
+from jaxprune.calibration import ALL, SEED, SUM, Batch, sampled_lines, set_tokens, vocabulary_digest
 from jaxprune.devices import device_mesh, given_mesh, hosts
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import local_path, read_json
@@ -157,7 +157,7 @@ def recover(
       model: the dense model; remains unchanged.
       pruned: the result of `prune`; the workdir of a finished run; or the smaller model that `shrink` returns. Smaller
         models need `how="distil"`.
-      batches: samples; their number may differ from that of pruning.
+      batches: samples, of a smaller model those of its own tokenizer; their number may differ from that of pruning.
       how: "block" (the default) or "distil".
       epochs: passes over the samples at most; 4 by default.
       learning_rate: of AdamW at its peak, relative to the root mean square of each tensor; 0.001 by default.
@@ -174,8 +174,8 @@ def recover(
       relative to the variance of the dense outputs; for "distil" once, of the model, in nats per token.
 
     Raises:
-      InputError: a value that is not allowed, too few samples, no pruned model, or one that caps its logits for
-        distillation.
+      InputError: a value that is not allowed, too few samples, samples of another model's tokenizer, no pruned model,
+        or one that caps its logits for distillation.
 
     Examples:
       >>> import jaxprune as jp
@@ -216,6 +216,7 @@ def recover(
                 "model, or of a pruned one the result of jaxprune.prune or its workdir"
             )
         teacher, model = teacher_of(model, start), start
+        _check_vocabulary(batches, model)
     task = Task(
         model=model, teacher=teacher, batches=batches, pruned=_layers(model, start), fields=fields,
         mesh=given_mesh(mesh), dtype=dtype, seed=seed, samples_per_device=samples_per_device,
@@ -226,6 +227,16 @@ def recover(
     losses = [block.finished.loss for block in blocks]
     result.report["losses"] = [loss for loss in losses if loss is not None]
     return result
+
+
+def _check_vocabulary(batches: Sequence[Batch], smaller: Model) -> None:
+    """Rejects batches of another tokenizer than the smaller model's, such as the dense one's, whose ids may fit."""
+    known = {batch.vocabulary for batch in batches} - {""}
+    if known and smaller.has_tokenizer and known != {vocabulary_digest(smaller.tokenizer)}:
+        raise InputError(
+            "batches: made with another tokenizer than the smaller model's; "
+            f"make them with jaxprune.load({str(smaller.folder)!r}).tokenizer"
+        )
 
 
 def _check_dense(model: Model, name: str, run: Path, report: Report) -> None:

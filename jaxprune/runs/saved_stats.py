@@ -9,13 +9,13 @@ from jaxprune.errors import InputError
 from jaxprune.files import Count, Hexadecimal, from_json, local_path
 from jaxprune.hf import Model
 from jaxprune.ledger import shortened
-from jaxprune.passes import STATISTICS, ActivationStats
+from jaxprune.passes import STATISTICS, ActivationStats, MeasuredOn
 from jaxprune.runs.orbax_folder import METADATA, restore_json, restore_tree, save_trees, whole
 from jaxprune.schema import OUTPUT_PATH, check
 
 
-class MeasuredOn(TypedDict):
-    """The model whose features were measured."""
+class MeasuredWith(TypedDict):
+    """`MeasuredOn`, and the tokenizer of the model."""
 
     model: Hexadecimal
     tokenizer: str  # SHA-256 of its rules; empty without a tokenizer
@@ -28,37 +28,39 @@ class StatsAbout(TypedDict):
 
     sets: list[tuple[str, str, Count]]  # kind, language, tokens
     sites: list[tuple[str, str]]
-    measured_on: NotRequired[MeasuredOn]
+    measured_on: NotRequired[MeasuredWith]
 
 
 def save_stats(
     path: str | Path,
     stats: ActivationStats,
     model: Model | None = None,
-    *,
-    dtype: str = "float32",
-    propagate: str = "dense",
 ) -> None:
-    """Writes the sums and token counts of each set, and the table of sites.
+    """Writes the sums and token counts of each set, the table of sites, and on what they were measured.
 
     Args:
-      model: the model of `probe`; without it the statistics cannot be used for `calibration.stats`.
-      dtype: of `probe`.
-      propagate: "dense", as in `probe`, or the propagation of a run.
+      model: the model of `probe` or `prune`; without it the statistics cannot be used for `calibration.stats`.
+
+    Raises:
+      InputError: statistics of another model, or of an unknown one.
     """
     check("path", path, OUTPUT_PATH)
     sets = [(key.kind, key.language, int(stats.tokens[key])) for key in stats.sums]
     metadata: dict[str, Any] = {"sets": sets, "sites": [list(pair) for pair in stats.sites]}
     if model is not None:
-        metadata["measured_on"] = measured_on(model, dtype, propagate)
+        if stats.measured_on is None or stats.measured_on.model != model.source.fingerprint.digest:
+            raise InputError(
+                f"stats: measured on another model than {model.folder}, or an unknown one; expected the model of "
+                "jaxprune.probe or jaxprune.prune"
+            )
+        metadata["measured_on"] = _measured_with(stats.measured_on, model)
     sums = {str(number): sites for number, sites in enumerate(stats.sums.values())}
     save_trees(Path(path), {"sums": sums}, metadata, overwrite=False)
 
 
-def measured_on(model: Model, dtype: str, propagate: str) -> MeasuredOn:
-    """The record of a model in the metadata of its statistics."""
+def _measured_with(measured_on: MeasuredOn, model: Model) -> MeasuredWith:
     tokenizer = model.tokenizer_digest if model.has_tokenizer else ""
-    digest = model.source.fingerprint.digest
+    digest, dtype, propagate = measured_on
     return {"model": digest, "tokenizer": tokenizer, "dtype": dtype, "propagate": propagate}
 
 
@@ -87,7 +89,8 @@ def stats_for(
         raise InputError(
             f"{where}: no record of the model; allowed: save_stats(path, stats, model)"
         )
-    wanted, got = measured_on(model, dtype, "dense"), found["measured_on"]
+    dense = MeasuredOn(model.source.fingerprint.digest, dtype, "dense")
+    wanted, got = _measured_with(dense, model), found["measured_on"]
     for name, value in wanted.items():
         if got.get(name) != value:
             raise InputError(
@@ -114,4 +117,6 @@ def restore_stats(path: str | Path) -> ActivationStats:
     tokens = {SetKey(kind, language): number for kind, language, number in metadata["sets"]}
     sums = restore_tree(folder / "sums", None)
     by_set = {key: sums[str(number)] for number, key in enumerate(tokens)}
-    return ActivationStats(by_set, tokens, sites)
+    known = metadata.get("measured_on")
+    measured_on = known and MeasuredOn(known["model"], known["dtype"], known["propagate"])
+    return ActivationStats(by_set, tokens, sites, measured_on)

@@ -56,6 +56,7 @@ def shrink_from_config(
         run in the workdir.
     """
     began = time.perf_counter()
+    config.shrink.check_alternatives()
     model, fields = load(config.model, config.revision), config.shrink
     texts = _texts(fields)
     ledger.check_workdir(workdir, model.folder)

@@ -110,8 +110,6 @@ def _layers(
     whole, named = model.config.n_layers, fields.drop_layers
     if named is None and fields.layers is None:
         return None
-    if named is not None and fields.layers is not None:
-        raise InputError("shrink.drop_layers: set with shrink.layers; allowed: one of them")
     if named is None:
         return chosen_layers(
             model, samples.batches, int(fields.layers or 0), one_by_one=fields.one_by_one,

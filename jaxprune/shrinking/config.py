@@ -3,7 +3,7 @@
 import re
 
 from jaxprune.calibration import languages_field
-from jaxprune.errors import refusal
+from jaxprune.errors import InputError, refusal
 from jaxprune.schema import config_record, flag, integer, is_number, rule, text
 
 _PLACES = "folders of <language>.txt or .jsonl, separated by commas, each with :FIRST-LAST for some lines only"
@@ -59,6 +59,13 @@ class ShrinkFields:
         meaning="share of each block's neurons to keep, the most important on the calibration set",
     )
     one_by_one: bool = flag(True, "measure the layers again after each one that is dropped")
+
+    def check_alternatives(self) -> None:
+        """Rejects two fields that say the same in two ways; raises InputError."""
+        if self.tokens is not None and self.coverage != ShrinkFields.coverage:
+            raise InputError("shrink.tokens: set with shrink.coverage; allowed: one of them")
+        if self.drop_layers is not None and self.layers is not None:
+            raise InputError("shrink.drop_layers: set with shrink.layers; allowed: one of them")
 
     def check_without_texts(self, prefix: str, texts: str) -> None:
         """Rejects fields that have no effect without texts.

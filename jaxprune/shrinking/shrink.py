@@ -101,6 +101,7 @@ def shrink(
     )  # fmt: skip
     for name in ("coverage", "tokens", "multiple", "layers", "drop_layers", "one_by_one", "mlp"):
         check(name, getattr(fields, name), fields_of(ShrinkFields)[name])
+    fields.check_alternatives()
     for name, given in (("texts", texts or {}), ("heldout", heldout or {})):
         if not isinstance(given, Mapping):
             raise refusal(name, given, "lists of texts by language code")

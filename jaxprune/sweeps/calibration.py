@@ -91,7 +91,7 @@ class CalibrationSets:
                 self._model, self._of(name),
                 dtype=self._config.dtype, mesh=mesh, statistics=self._statistics,
             )  # fmt: skip
-            checkpoint.save_stats(folder, stats, self._model, dtype=self._config.dtype)
+            checkpoint.save_stats(folder, stats, self._model)
             return stats
 
 

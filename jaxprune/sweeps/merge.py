@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxprune import ledger
-from jaxprune.errors import InputError, check_equal
+from jaxprune.errors import InputError, check_equal, listed
 from jaxprune.evaluation.metrics_json import read_metrics
 from jaxprune.files import read_json, sealed, write_json
+from jaxprune.progress import say
 from jaxprune.sweeps.calibration import STATS
 from jaxprune.sweeps.steering import PAIRS
 from jaxprune.sweeps.sweep_json import CONFIG, PLACE, WORKERS, begun_sweep
@@ -19,7 +20,8 @@ def merge(parts: Sequence[Path], workdir: Path) -> SweepTables:
     """Copies the finished runs and scores of several workdirs to one, and writes the tables.
 
     Args:
-      parts: workdirs of one sweep, which stay as they are.
+      parts: workdirs of one sweep, which stay as they are. Those of shares that have not started are named and left
+        out; the tables name the variants that are missing.
       workdir: of the same sweep, or a new folder. What it has is kept, except scores in fewer languages
         than a part has, which are replaced.
 
@@ -30,6 +32,10 @@ def merge(parts: Sequence[Path], workdir: Path) -> SweepTables:
       InputError: a part is no sweep, or of another config or other inputs; a variant is damaged, or another in two
         parts; a worker is writing to the workdir; no scores of the dense model.
     """
+    waiting = [part for part in parts if not _has_started(part)]
+    if 0 < len(waiting) < len(parts):
+        say(f"sweep: {listed(waiting)}: not started; merges the rest")
+        parts = [part for part in parts if part not in waiting]
     sweeps = [workdir, *parts] if (workdir / CONFIG).is_file() else parts
     for sweep in sweeps:
         _check_same(sweeps[0], sweep)
@@ -38,6 +44,11 @@ def merge(parts: Sequence[Path], workdir: Path) -> SweepTables:
             if part != workdir:
                 _merge_one(part, workdir)
         return rebuild(workdir)
+
+
+def _has_started(part: Path) -> bool:
+    """Whether a workdir has anything of a sweep; a share that begins writes sweep.json first."""
+    return (part / CONFIG).is_file() or any(part.glob("*/*/metrics.json"))
 
 
 def _check_same(one: Path, other: Path) -> None:

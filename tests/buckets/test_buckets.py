@@ -13,6 +13,7 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pytest
+from absl import flags
 from gcp_storage_emulator import server as emulator
 from kills import Killed
 from moto.server import ThreadedMotoServer
@@ -22,6 +23,7 @@ from run_scripts import run_here
 from jaxprune.buckets import ownership, staged, workdir
 from jaxprune.buckets.mirror import Mirror
 from jaxprune.buckets.ownership import Ownership
+from jaxprune.cli.configured import parse
 from jaxprune.errors import InputError
 from jaxprune.files import Store, is_address, local_path, places, sealed, store, write_json
 from jaxprune.ledger import run as ledger_run
@@ -311,9 +313,26 @@ def test_a_run_whose_workdir_was_taken_uploads_nothing_more(quick, monkeypatch):
 # Addresses and errors.
 
 
-@pytest.mark.parametrize("text", ["s3://b/x", "gs://b/x", "ftp://b", "S3://b"])
+@pytest.mark.parametrize("text", ["s3://b/x", "gs://b/x", "ftp://b", "s3:/b/x", "S3://b", "Gs:/b"])
 def test_addresses(text):
-    assert is_address(text) == text.islower()
+    assert is_address(text)
+
+
+@pytest.mark.parametrize("text", ["s3", "s3:b/x", "s3/b", "./s3:/b", "data:/b", "/s3://b", "C:/b"])
+def test_paths_that_are_no_addresses(text):
+    assert not is_address(text)
+
+
+@pytest.mark.parametrize(
+    ("address", "meant"),
+    [("s3:/b/x", "s3://b/x"), ("S3://b/x", "s3://b/x"), ("GS:/b/x/y", "gs://b/x/y")],
+)
+def test_a_workdir_that_is_meant_as_an_address_is_refused_at_the_start(address, meant, tmp_path):
+    message = rf"^--workdir: got '{address}'; allowed: .*\(did you mean {meant}\?\)$"
+    with pytest.raises(InputError, match=message):
+        parse(["prune", "--config=nano", f"--workdir={address}"], flags.FlagValues())
+    with pytest.raises(InputError, match=rf"\(did you mean {meant}\?\)$"):
+        local_path(address)
 
 
 @pytest.mark.parametrize(

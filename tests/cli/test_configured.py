@@ -8,6 +8,7 @@ import pytest
 from absl import flags
 from run_scripts import run_here
 
+from jaxprune.calibration import CalibrationFields
 from jaxprune.cli import configured
 from jaxprune.cli.configured import parse, run_configured
 from jaxprune.errors import InputError
@@ -119,6 +120,43 @@ def test_a_config_may_set_fields_that_a_command_does_not_read(tmp_path):
     arguments = ["x.py", "--config=bloom", f"--workdir={tmp_path}"]
     config, _ = parse(arguments, flags.FlagValues(), "evaluate")
     assert config.pruning.criterion == "refined"
+
+
+def test_samples_beside_saved_statistics_are_refused(tmp_path):
+    arguments = (f"--workdir={tmp_path}", "--config.pruning.propagate=dense")
+    saved = f"--config.calibration.stats={tmp_path}"
+    for field in ("source=de", "source=fr", "samples=8", "data=nano", "kind=monolingual"):
+        name = field.partition("=")[0]
+        with pytest.raises(
+            InputError, match=f"^calibration.{name}: not read with calibration.stat"
+        ):
+            read("--config=xglm", *arguments, saved, f"--config.calibration.{field}")
+
+
+def test_a_config_may_not_set_samples_beside_its_own_saved_statistics(tmp_path):
+    file = tmp_path / "both.py"
+    file.write_text(
+        "from jaxprune.config import base_config\n"
+        "def get_config():\n"
+        "    config = base_config()\n"
+        "    config.model, config.pruning.propagate = 'nano', 'dense'\n"
+        "    config.calibration.stats, config.calibration.source = 'run', 'de'\n"
+        "    return config\n"
+    )
+    arguments = (f"--config={file}", f"--workdir={tmp_path / 'run'}")
+    with pytest.raises(InputError, match=r"^calibration\.source: not read with calibration.stats"):
+        read(*arguments)
+    assert read(*arguments, "--config.calibration.source=fr")[0].calibration.stats == "run"
+
+
+def test_with_saved_statistics_the_samples_of_a_ready_config_are_not_recorded(tmp_path):
+    config, _ = read(
+        "--config=bloom", f"--workdir={tmp_path}", "--config.pruning.propagate=dense",
+        "--config.calibration.stats=run", "--config.calibration.combine=weights",
+        "--config.calibration.weights=fr:2,sw:1",
+    )  # fmt: skip
+    changed = {"stats": "run", "combine": "weights", "weights": "fr:2.0,sw:1.0"}
+    assert config.calibration == CalibrationFields(**changed)
 
 
 @pytest.mark.parametrize("name", ["processes", "process"])

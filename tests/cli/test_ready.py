@@ -1,12 +1,10 @@
-"""Ready configs are files by names: in the package where it was installed, beside it in a clone."""
+"""Ready configs are files by names: in the package, where a clone has a link to those beside it."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
-from jaxprune.cli import ready
 from jaxprune.cli.ready import config_file, ready_configs
 from jaxprune.errors import InputError
 
@@ -22,11 +20,8 @@ def test_every_file_in_configs_has_its_name():
     assert {"nano", "bloom", "paper/mgpt"} <= set(names)
 
 
-def test_those_of_an_installed_package_come_first(tmp_path, monkeypatch):
-    shutil.copytree(CONFIGS, tmp_path / "jaxprune" / "configs")
-    monkeypatch.setattr(ready, "_PACKAGE", tmp_path / "jaxprune")
-    file = tmp_path / "jaxprune" / "configs" / "paper" / "mgpt.py"
-    assert config_file("paper/mgpt:x:y") == f"{file}:x:y"
+def test_an_argument_follows_the_file():
+    assert config_file("paper/mgpt:x:y") == f"{CONFIGS / 'paper' / 'mgpt.py'}:x:y"
 
 
 def test_files_are_taken_as_they_are(tmp_path, monkeypatch):

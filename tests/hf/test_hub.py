@@ -117,8 +117,10 @@ def test_a_hub_that_refuses(error, message, monkeypatch):
 
 
 def test_a_bundled_model_that_is_not_there():
-    with pytest.raises(jp.InputError, match="model: got 'nano/blom'; allowed: nano, nano/xglm, "):
-        jp.load("nano/blom")
+    for wrong, meant in (("nano/blom", "nano/bloom"), ("nanoo", "nano"), ("nao", "nano")):
+        said = rf"model: got '{wrong}'; allowed: nano, nano/xglm, .* \(did you mean {meant}\?\)$"
+        with pytest.raises(jp.InputError, match=said):
+            jp.load(wrong)
 
 
 def test_a_proxy_that_refuses(monkeypatch):

@@ -5,6 +5,7 @@ import math
 import os
 import re
 import shlex
+import shutil
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
@@ -35,7 +36,8 @@ from jaxprune.evaluation.scoring import Scored, metrics
 from jaxprune.files import to_json
 from jaxprune.html_report import write_report
 from jaxprune.html_report.plain import flatten
-from jaxprune.runs import prune_from_config
+from jaxprune.nano import CHECKPOINTS
+from jaxprune.runs import prune_from_config, recover_from_config
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -430,6 +432,48 @@ def test_the_next_command_names_a_folder_of_any_name(tmp_path):
     commands = ["".join(one.itertext()).split() for one in page.iter("code")]
     [words] = [shlex.split(" ".join(one)) for one in commands if "evaluate" in one]
     assert words[-1] == "--config.model=lr=0.1 fr+sw/hf"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"calibration__source": "fr,sw", "calibration__combine": "weights",
+         "calibration__weights": "fr:2,sw:1", "calibration__lines": "0-99", "output__hf": False},
+        {"pruning__pattern": "2:4", "pruning__criterion": "ria"},
+        {"pruning__allocation": '{"0": 0.4, "1": 0.5, "2": 0.6, "3": 0.5}', "pruning__sparsity": 0.5},
+        {"recovery__epochs": 1, "recovery__batch": 2, "recovery__held_out": 0.25},
+    ],
+    ids=["weights", "pattern", "shares", "recovered"],
+)  # fmt: skip
+def test_the_commands_that_made_a_run_make_it_again(fields, tmp_path, monkeypatch, capfd):
+    """In folders of other names, with the model and the texts in folders of any name."""
+    model, texts = tmp_path / "my models" / "bloom's", tmp_path / "texts"
+    shutil.copytree(CHECKPOINTS["bloom"], model)
+    shutil.copytree(Path(CHECKPOINTS["bloom"]).parents[1] / "calibration", texts)
+    first, last = tmp_path / "first", tmp_path / "last"
+    is_recovered = "recovery__epochs" in fields
+    given = {"calibration__data": str(texts), "calibration__samples": 4, **fields}
+    prune_from_config(job(model, **given), first if is_recovered else last)
+    if is_recovered:
+        recover_from_config(job(model, recovery__run=str(first), **given), last)
+    write_report(last, None, tmp_path / "page.html")
+    page = parsed((tmp_path / "page.html").read_text(encoding="utf-8"))
+    lines = [shlex.split("".join(one.itertext())) for one in page.iter("code")]
+    folders = {"PRUNED": str(tmp_path / "again0"), "last": str(tmp_path / "again")}
+    for program, command, *arguments in [
+        line for line in lines if "prune" in line[1] or "rec" in line[1]
+    ]:
+        assert program == "jaxprune"
+        moved = [folders.get(word, word) for word in arguments]
+        moved = [word.replace("run=PRUNED", f"run={folders['PRUNED']}") for word in moved]
+        done = run_here(monkeypatch, capfd, command, *moved)
+        assert done.returncode == 0, done.stderr
+    reports = [json.loads((run / "report.json").read_text()) for run in (last, tmp_path / "again")]
+    assert reports[0]["digests"] == reports[1]["digests"]
+    configs = [json.loads((run / "config.json").read_text()) for run in (last, tmp_path / "again")]
+    for config in configs:
+        config.pop("recovery", None)  # whose run has another name
+    assert configs[0] == configs[1]
 
 
 # What comes in.

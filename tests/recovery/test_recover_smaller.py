@@ -9,6 +9,7 @@ import torch
 import transformers
 from kills import Killed, killed_after
 from recoveries import job
+from run_scripts import run_here
 
 import jaxprune as jp
 from jaxprune.calibration import Batch
@@ -94,6 +95,18 @@ def test_a_workdir_like_any_other(recovered, smaller):
     assert "A smaller model" in page
 
 
+def test_the_ready_config_of_the_bundled_models_recovers_a_smaller_one(
+    smaller, tmp_path, monkeypatch, capfd
+):
+    few = ("calibration.samples=4", "recovery.how=distil", "recovery.epochs=1")
+    done = run_here(
+        monkeypatch, capfd, "recover", "--config=nano:bloom", f"--workdir={tmp_path / 'run'}",
+        f"--config.recovery.run={smaller}", *(f"--config.{field}" for field in few),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert jp.load(tmp_path / "run/hf").config == jp.load(smaller / "hf").config
+
+
 def test_a_recovered_model_is_recovered_again(recovered, tmp_path):
     _, run, report = recovered
     again = recover_from_config(nano(recovery__run=str(run), recovery__epochs=1), tmp_path / "run")
@@ -136,6 +149,20 @@ def test_a_run_in_memory_and_settings_without_effect(smaller, tmp_path):
     config = nano(recovery__run=str(smaller), output__card=False)
     with pytest.raises(InputError, match=r"output.card: got False; allowed: True, of a smaller"):
         recover_from_config(config, tmp_path / "run")
+
+
+def test_samples_of_the_dense_tokenizer_are_refused(smaller):
+    dense, small = jp.load("nano/bloom"), jp.load(smaller / "hf")
+    batches = jp.demonstrations(dense.tokenizer, "nano", source="fr", samples=4, shots=1)
+    fit = {"how": "distil", "epochs": 1, "progress": False}
+    message = r"^batches: made with another tokenizer than the smaller model's; .*hf'\)\.tokenizer$"
+    with pytest.raises(InputError, match=message):
+        jp.recover(dense, small, batches, **fit)
+    by_hand = [
+        dataclasses.replace(batch, tokens=batch.tokens % small.config.vocab_size, vocabulary="")
+        for batch in batches
+    ]
+    assert jp.recover(dense, small, by_hand, **fit).report["losses"]
 
 
 def test_a_model_of_others_is_refused(smaller, tmp_path):

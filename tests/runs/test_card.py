@@ -18,7 +18,7 @@ from jaxprune.config.validate import base_config, validate
 from jaxprune.hf import load, origin_of
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.card import Measured, model_card
-from jaxprune.runs.facts import PRUNE_FIELDS, command_line
+from jaxprune.runs.facts import commands
 from jaxprune.runs.pipeline import prune_from_config
 
 README = """---
@@ -262,10 +262,15 @@ def test_saved_statistics_are_told_with_their_languages():
     config = config_of(calibration__stats="runs/private/fr", pruning__propagate="dense")
     card = model_card(config, REPORT | {"languages": {"monolingual": {"fr": 9, "sw": 8}}})
     assert "saved statistics of the dense model: monolingual (fr, sw)" in card
+    assert "language:\n- fr\n- sw\n" in card
     assert "private" not in card
 
 
-def test_a_command_has_last_parts_of_paths_and_whole_revisions():
+def test_commands_of_a_card_have_last_parts_of_paths_and_whole_revisions():
     config = {"model": "/data/models/own", "revision": "refs/pr/12"}
-    line = command_line("prune", config, PRUNE_FIELDS, "run")
-    assert line.endswith("--workdir run --config.model=own --config.revision=refs/pr/12")
+    [(_, line)] = commands(config, {})
+    assert line.endswith("--workdir RUN --config.model=own --config.revision=refs/pr/12")
+    [(_, line)] = commands(config, {"origin": {"name": "other"}}, "run")
+    assert line.endswith(
+        "--workdir run --config.model=/data/models/own --config.revision=refs/pr/12"
+    )

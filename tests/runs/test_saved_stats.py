@@ -1,8 +1,10 @@
 """Masks from saved statistics: the bits of those from a pass, and nothing from another model."""
 
+import dataclasses
 import json
 import shutil
 
+import jax
 import numpy as np
 import pytest
 
@@ -69,6 +71,67 @@ def test_statistics_of_probe_do_as_well(measured, tmp_path):
     jp.checkpoint.save_stats(tmp_path / "stats", stats, model)
     fields = {"calibration.stats": str(tmp_path / "stats")}
     assert masks_digest(prune_from_config(job(**fields), tmp_path / "run")) == masks_digest(report)
+
+
+def bloom_and_batches():
+    model = jp.load("nano/bloom")
+    return model, jp.demonstrations(model.tokenizer, "nano", source="fr", samples=4)
+
+
+def test_saved_statistics_of_pruned_blocks_are_refused(tmp_path):
+    model, batches = bloom_and_batches()
+    result = jp.prune(model, batches, sparsity=0.5, progress=False)
+    jp.checkpoint.save_stats(tmp_path / "stats", result.stats, model)
+    with pytest.raises(jp.InputError, match="measured with propagate 'block'; allowed: 'dense'"):
+        prune_from_config(job(**{"calibration.stats": str(tmp_path / "stats")}), tmp_path / "run")
+    settings = jp.Settings(propagate="dense")
+    with pytest.raises(
+        jp.InputError, match=r"propagate='block'.*; allowed: statistics of the dense"
+    ):
+        next(jp.prune_blocks(model, [], settings, stats=result.stats, progress=False))
+
+
+def test_saved_statistics_of_another_dtype_are_refused(tmp_path):
+    model, batches = bloom_and_batches()
+    stats = jp.probe(model, batches, dtype="bfloat16", progress=False)
+    jp.checkpoint.save_stats(tmp_path / "stats", stats, model)
+    fields = {"calibration.stats": str(tmp_path / "stats")}
+    with pytest.raises(jp.InputError, match="measured with dtype 'bfloat16'; allowed: 'float32'"):
+        prune_from_config(job(**fields), tmp_path / "run")
+    report = prune_from_config(job(dtype="bfloat16", **fields), tmp_path / "run")
+    result = jp.prune(
+        model, batches, sparsity=0.5, propagate="dense", dtype="bfloat16", progress=False
+    )
+    assert result.stats.digest == stats.digest
+    kept = jp.masks.overlap(result.masks, jp.checkpoint.restore(tmp_path / "run/checkpoint").masks)
+    assert kept.overall == 1.0
+    assert report["languages"] == {"translation": {"fr": stats.count["translation"]}}
+
+
+def test_statistics_are_not_saved_as_those_of_another_model(tmp_path):
+    model, batches = bloom_and_batches()
+    stats = jp.probe(model, batches, progress=False)
+    other = model.replace(jax.tree.map(lambda leaf: leaf / 2, model.params))
+    for wrong in (stats, dataclasses.replace(stats, measured_on=None)):
+        with pytest.raises(jp.InputError, match="stats: measured on another model"):
+            jp.checkpoint.save_stats(tmp_path / "stats", wrong, other)
+
+
+def test_what_statistics_were_measured_on_outlives_saving_merging_and_combining(tmp_path):
+    model, batches = bloom_and_batches()
+    stats = jp.probe(model, batches, progress=False)
+    jp.checkpoint.save_stats(tmp_path / "stats", stats, model)
+    read = jp.checkpoint.restore_stats(tmp_path / "stats")
+    want = (model.source.fingerprint.digest, "float32", "dense")
+    for known in (stats, read, stats.merge(read), stats.of(stats.roles), jp.combine(stats, "mean")):
+        assert known.measured_on == want
+    unknown = dataclasses.replace(stats, measured_on=None)
+    assert stats.merge(unknown).measured_on is unknown.merge(stats).measured_on is None
+    rounded = jp.probe(model, batches, dtype="bfloat16", progress=False)
+    with pytest.raises(
+        jp.InputError, match="dtype is float32 in the first and bfloat16 in the sec"
+    ):
+        stats.merge(rounded)
 
 
 def test_a_resumed_run_may_not_change_its_statistics(measured, tmp_path):

@@ -218,6 +218,10 @@ def test_a_workdir_is_one_like_any_other(folder, texts, tmp_path, capsys):
             {"shrink__layers": 1, "shrink__tokens": 40},
             "shrink.tokens: got 40; allowed: only with shrink.vocabulary",
         ),
+        (
+            {"shrink__coverage": 0.5, "shrink__tokens": 40},
+            "shrink.tokens: set with shrink.coverage; allowed: one of them",
+        ),
     ],
 )
 def test_texts_that_are_not_there_are_refused(fields, message, folder, texts, tmp_path):
@@ -232,6 +236,15 @@ def test_texts_that_are_not_there_are_refused(fields, message, folder, texts, tm
 def test_settings_of_texts_without_texts_are_refused(given, tmp_path):
     with pytest.raises(InputError, match=f"{next(iter(given))}: .*; allowed: only with texts"):
         jp.shrink(jp.load("nano/bloom"), tmp_path / "small", drop_layers=[1], **given)
+
+
+def test_a_number_of_tokens_beside_their_coverage_is_refused(tmp_path):
+    texts = {"fr": ["un chat", "le chat dort"]}
+    with pytest.raises(
+        InputError, match=r"^shrink.tokens: set with shrink\.coverage; allowed: one"
+    ):
+        jp.shrink(jp.load("nano/bloom"), tmp_path / "small", texts=texts, coverage=0.9, tokens=300)
+    assert not (tmp_path / "small").exists()
 
 
 def test_a_vocabulary_that_is_kept_as_a_whole_is_refused(tmp_path):

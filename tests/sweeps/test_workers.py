@@ -201,6 +201,25 @@ def test_merged_shares_give_the_tables_of_one(alone, shares, tmp_path, monkeypat
     assert contents(merged) == contents(alone[0])
 
 
+def test_a_share_that_has_not_started_is_named_and_the_rest_is_merged(
+    alone, shares, tmp_path, monkeypatch, capfd
+):
+    (tmp_path / "empty").mkdir()
+    merged, absent = tmp_path / "all", tmp_path / "absent"
+    parts = (absent, shares / "0", tmp_path / "empty")
+    done = run_here(monkeypatch, capfd, "sweep", "--merge", *parts, "--workdir", merged)
+    assert done.returncode == 0, done.stderr
+    names = f"'{absent}', '{tmp_path / 'empty'}'"
+    assert f"sweep: {names}: not started; merges the rest" in done.stderr.splitlines()
+    missing = [name for name in NAMES if name not in NAMES[0::2]]
+    assert json.loads((merged / "tables.json").read_text())["missing"] == missing
+    assert f"Unfinished: {len(missing)} variants are missing" in (merged / "tables.md").read_text()
+    assert merge([shares / "1"], merged).missing is None
+    assert contents(merged) == contents(alone[0])
+    with pytest.raises(InputError, match=r"absent/sweep\.json: missing; expected the --workdir"):
+        merge([absent], tmp_path / "none")
+
+
 def test_merged_scores_are_replaced_by_those_of_more_languages(alone, shares, tmp_path):
     parts, merged = [shares / "0", tmp_path / "1"], tmp_path / "all"
     shutil.copytree(shares / "1", parts[1])

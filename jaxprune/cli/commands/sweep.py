@@ -35,12 +35,20 @@ def main(program: str, arguments: Sequence[str]) -> None:
     """`jaxprune sweep`: runs the unfinished variants of the sweep in the workdir and writes its tables."""
     if any(argument.partition("=")[0] == _MERGE for argument in arguments):
         parser = Arguments(program, "--merge PART PART ... --workdir WORKDIR", __doc__)
-        parser.add_argument(_MERGE, nargs="+", type=path, required=True)
+        parser.add_argument(_MERGE, nargs="+", type=_share, required=True)
         parser.add_argument("--workdir", type=output, required=True)
         given = parser.parse_args(arguments)
         print_tables(merge(given.merge, given.workdir), given.workdir)
     else:
         run_configured(sweep, program, arguments, about=__doc__, define=define, command="sweep")
+
+
+def _share(text: str) -> Path:
+    """The workdir of a share; in a bucket it is not there before the share has started."""
+    try:
+        return path(text)
+    except FileNotFoundError:
+        return Path(text)
 
 
 def define() -> None:
