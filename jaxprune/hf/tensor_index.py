@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jaxprune.errors import InputError, shown
-from jaxprune.files import parse_json
+from jaxprune.files import read_json
 from jaxprune.hf import safetensors_header, torch_bin
 from jaxprune.hf.tensors import StoredTensor
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 _LAYOUTS = (SINGLE, INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json")  # as transformers
-_MAX_INDEX = 100_000_000  # bytes; an index needs about 80 for each tensor
 
 
 def find_tensors(folder: Path) -> dict[str, StoredTensor]:
@@ -80,11 +79,7 @@ def _read_shards(index: Path) -> dict[str, StoredTensor]:
 
 def _weight_map(index: Path) -> Mapping[str, str]:
     """An index's map from tensors to shards, which are plain names of files in this folder."""
-    size = index.stat().st_size
-    if size > _MAX_INDEX:
-        raise InputError(f"{index}: {size} bytes, at most {_MAX_INDEX} allowed")
-    table = parse_json(index.read_bytes(), str(index))
-    weight_map = table.get("weight_map") if isinstance(table, dict) else None
+    weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise InputError(f"{index}: must have a weight_map from tensors to files")
     suffix = ".bin" if index.name.endswith(".bin.index.json") else ".safetensors"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.errors import InputError, listed, named, shown
-from jaxprune.files import parse_json, read_regular
+from jaxprune.files import parse_json
 from jaxprune.models.reference import known_attributes
 
 # Attributes that transformers knows and that do not change the logits of a causal language model: bookkeeping,
@@ -180,12 +180,12 @@ def read_config(folder: Path) -> tuple[dict[str, Any], str]:
     """The attributes of a folder's `config.json`, and its path; InputError if it is missing or malformed."""
     path = folder / "config.json"
     try:
-        content = read_regular(path)
+        content = path.read_bytes()
     except FileNotFoundError:
         raise InputError(
             f"{folder}: no config.json; expected a Hugging Face model folder"
         ) from None
-    raw = parse_json(content, str(path), broken="not JSON ({})", strict=False)
+    raw = parse_json(content, str(path))
     if (folder / "hf" / "config.json").exists():
         raise InputError(f"{folder}: the workdir of a run; allowed: its model, {folder / 'hf'}")
     if not isinstance(raw, dict) or not isinstance(raw.get("model_type"), str):
