@@ -86,7 +86,7 @@ def test_a_damaged_archive_is_refused_or_what_it_was(tmp_path):
         )
         try:
             read = read_npz(tmp_path / "a.npz")
-        except (InputError, OSError):
+        except InputError:
             refusals += 1
             continue
         for name in arrays.keys() & read.keys():

@@ -31,10 +31,11 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     Raises:
       InputError: the file is damaged, or contains anything but plain arrays.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return dict(archive)
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:  # numpy and zipfile raise errors of many types for damaged files
-        raise InputError(f"{path}: damaged, or no .npz of plain arrays") from error
+    with path.open("rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                return dict(archive)
+        except MemoryError:
+            raise
+        except Exception as error:  # numpy and zipfile raise errors of many types for damaged files
+            raise InputError(f"{path}: damaged, or no .npz of plain arrays") from error

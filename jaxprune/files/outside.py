@@ -37,4 +37,4 @@ def json_of_file(name: str, field: str) -> Any:
     path = Path(name).expanduser()
     if not path.is_file():
         raise InputError(f"{field}: no file {name!r}")
-    return parse_json(path.read_bytes(), name)
+    return parse_json(read_text(path), name)
