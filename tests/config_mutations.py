@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import transformers
-
-from jaxprune.models import reference
+from transformers_attributes import known_attributes
 
 ABSENT = type("Absent", (), {"__repr__": lambda self: "absent"})()
 ROPE_TABLES = ("rope_parameters", "rope_scaling")
@@ -92,7 +91,7 @@ def own_names(config: transformers.PreTrainedConfig) -> list[str]:
 
 def read_names(config: transformers.PreTrainedConfig, read: Iterable[str]) -> list[str]:
     """Attributes that a class, its model and shared code read: those seen when a model ran, and in their source."""
-    return sorted(reference.known_attributes(config.model_type) | set(read) - {"model_type"})
+    return sorted(known_attributes(config.model_type) | set(read) - {"model_type"})
 
 
 def mutate(

@@ -87,7 +87,6 @@ TARGETS = [
         )
     ),
     Target("files.json of a run", "files.json", fuzz_files.table_files(), fuzz_checks.read_table),
-    Target("npz of a run", "arrays.npz", fuzz_files.npz_files(), fuzz_checks.read_arrays),
     Target("npz of tokens", "tokens.npz", fuzz_files.npz_files(), fuzz_checks.read_tokens),
     Target("jsonl rows", "fr.jsonl", fuzz_files.jsonl_files(), fuzz_checks.read_rows),
     Target("csv rows", "fr.csv", fuzz_files.csv_files(), fuzz_checks.read_rows),

@@ -13,7 +13,7 @@ NUMBERS = """
 """.split()  # noqa: SIM905
 NUMBERS += ["9" * 400, "9" * 5000]
 TEXTS = ['"\\ud800"', '"a\\nb"', '"\\u2028"', '"\\u0000"', '""', '"F32"', f'"{"x" * 3000}"']
-DEPTHS = st.sampled_from([1, 2, 30, 300, 600, 900, 950, 990, 1500, 100_000])
+DEPTHS = st.sampled_from([1, 2, 30, 100_000])
 PIECES = [
     b"\n", b"\r", b"\r\n", b"\0", b'"', b"{", b"}", b"[", b"]", b",", b":", b"\\", b"\\ud83d",
     b"null", b"true", b"\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", "\u2028".encode(), b"\x85",

@@ -1,8 +1,6 @@
 """Files of a workdir that something else has written or damaged."""
 
-import io
 import struct
-import tracemalloc
 import zipfile
 
 import numpy as np
@@ -55,99 +53,75 @@ def test_arrays_come_back_as_numpy_saved_them(save, tmp_path):
 @pytest.mark.parametrize(
     "member",
     [
-        npy(b"(" * 3000),  # found by fuzz.py: TokenError, RecursionError, a pickle, raw bytes
+        npy(b"(" * 3000),  # numpy raises a TokenError, a RecursionError
         npy(b"-" * 3000 + b"1"),
-        npy(b"{'descr': '|i1',\n 'shape'"),
         npy(PLAIN.replace(b"|i1", b"|O")),
-        npy(PLAIN.replace(b"'|i1'", b"[('a', '|i1')]")),
-        npy(PLAIN.replace(b"|i1", b"<U0")),
         npy(PLAIN.replace(b"(4,)", b"(-4,)")),
         npy(PLAIN.replace(b"(4,)", b"(5,)")),
         npy(PLAIN.replace(b"(4,)", b"(1099511627776, 1099511627776)")),
         npy(PLAIN.replace(b"(4,)", b"(0, 9223372036854775807, 8)"), b""),
         npy(PLAIN, version=b"\x09\x00"),
-        npy(PLAIN, bytes(5)),
-        b"text",
-        b"",
     ],
 )
 def test_members_that_are_no_plain_arrays_are_refused(member, tmp_path):
     refused(npz(tmp_path, [("a.npy", member)]), BROKEN)
 
 
-def test_a_bomb_is_refused_before_it_takes_memory(tmp_path):
-    body = bytes(100 << 20)
-    header = PLAIN.replace(b"(4,)", b"(%d,)" % len(body))
-    path = npz(tmp_path, [("a.npy", npy(header, body))], zipfile.ZIP_DEFLATED)
-    del body
-    assert path.stat().st_size < 200_000
-    honest = path.read_bytes()
-    claimed = struct.pack("<I", (100 << 20) + 10 + len(header))
-    assert honest.count(claimed) == 2
-    tracemalloc.start()
-    refused(path, "would inflate to 104857.* bytes, at most 67108864 allowed; .* uncompressed")
-    path.write_bytes(honest.replace(claimed, struct.pack("<I", 1000)))
-    refused(path, BROKEN)
-    assert tracemalloc.get_traced_memory()[1] < 10 << 20
-    tracemalloc.stop()
+@pytest.mark.parametrize("bytes_", [b"", b"text", b"PK\x03\x04"])
+def test_other_files_are_refused(bytes_, tmp_path):
+    (tmp_path / "a.npz").write_bytes(bytes_)
+    refused(tmp_path / "a.npz", BROKEN)
+    np.save(tmp_path / "a.npy", np.arange(3))
+    refused(tmp_path / "a.npy", BROKEN)
 
 
-def test_large_arrays_may_be_stored_and_compressed_as_far_as_numbers_go(tmp_path):
-    ids = np.random.default_rng(0).integers(0, 250_000, (9 << 20)).astype(np.int64)  # 72 MiB
-    np.savez(tmp_path / "a.npz", ids=ids)
-    np.testing.assert_array_equal(read_npz(tmp_path / "a.npz")["ids"], ids)
-    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        memory = io.BytesIO()
-        np.save(memory, ids)
-        archive.writestr("ids.npy", memory.getvalue())
-    assert (tmp_path / "a.npz").stat().st_size < ids.nbytes / 2
-    np.testing.assert_array_equal(read_npz(tmp_path / "a.npz")["ids"], ids)
+def test_a_damaged_archive_is_refused_or_what_it_was(tmp_path):
+    arrays = {"a": np.arange(4), "b": np.ones((3, 3), np.float32)}
+    np.savez(tmp_path / "a.npz", **arrays)
+    whole = (tmp_path / "a.npz").read_bytes()
+    refusals = 0
+    for place in range(len(whole)):
+        (tmp_path / "a.npz").write_bytes(
+            whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+        )
+        try:
+            read = read_npz(tmp_path / "a.npz")
+        except InputError:
+            refusals += 1
+            continue
+        for name in arrays.keys() & read.keys():
+            np.testing.assert_array_equal(read[name], arrays[name])
+    assert refusals > len(whole) / 2
+    for length in range(len(whole)):
+        (tmp_path / "a.npz").write_bytes(whole[:length])
+        refused(tmp_path / "a.npz", BROKEN)
 
 
-def test_zips_that_numpy_would_not_write_are_refused(tmp_path):
-    good = npy(PLAIN)
-    assert read_npz(npz(tmp_path, [("a.npy", good)]))["a"].shape == (4,)
-    refused(npz(tmp_path, [("a.npy", good)], zipfile.ZIP_BZIP2), BROKEN)
-    refused(npz(tmp_path, [("a.npy", good)], zipfile.ZIP_LZMA), BROKEN)
-    refused(npz(tmp_path, [("a.npy", good), ("a", good)]), "two of its arrays have the same name")
-    path = npz(tmp_path, [("a.npy", good)])
-    whole = path.read_bytes()
-    directory = whole.index(b"PK\x01\x02")
-    for content in (
-        b"\r" + whole,
-        whole[: directory + 8] + b"\x01" + whole[directory + 9 :],  # encrypted
-        whole[: directory + 6] + b"\xff" + whole[directory + 7 :],  # of a later zip
-    ):
-        path.write_bytes(content)
-        refused(path, BROKEN)
-    extra = struct.pack("<HHQ", 1, 8, 2**63 - 9)  # zip64: where the member begins
-    entry = bytearray(whole[directory : whole.index(b"PK\x05\x06")])
-    entry[30:32], entry[42:46] = struct.pack("<H", len(extra)), b"\xff" * 4
-    end = bytearray(whole[whole.index(b"PK\x05\x06") :])
-    end[12:16] = struct.pack("<I", len(entry) + len(extra))
-    path.write_bytes(whole[:directory] + entry + extra + end)
-    refused(path, BROKEN)  # and no OSError, which would be the disk's
-
-
-def test_json_of_any_depth_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[" * 100_000, "not JSON: maximum recursion depth"),
+        ('{"a": ' * 100_000, "not JSON: maximum recursion depth"),
+        ("9" * 5000, "not JSON: Integer value out of range"),
+        ('{"a"', "not JSON: Input data was truncated"),
+        ("{'a': 1}", r"not JSON: JSON is malformed: .*\(byte 1\)"),
+        ('{"a": NaN}', r"not JSON: JSON is malformed: invalid character \(byte 6\)"),
+        ('{"a": "\\ud800"}', "not JSON: "),
+        ("[1]", "expected a JSON object"),
+    ],
+)
+def test_other_json_is_refused(content, message, tmp_path):
     path = tmp_path / "run.json"
-    for content in ("[" * 100_000, '{"a": ' * 100_000, "9" * 5000, "[1]", '{"a"'):
-        path.write_text(content)
-        with pytest.raises(
-            InputError, match=r"run\.json: (broken, .*; expected JSON|expected a JSON)"
-        ):
-            read_json(path)
+    path.write_text(content)
+    with pytest.raises(InputError, match=rf"run\.json: {message}"):
+        read_json(path)
     assert read_json(tmp_path / "nothing.json") == {}
 
 
-def test_a_line_without_end_is_refused_before_it_takes_memory(tmp_path):
+def test_text_is_read_without_byte_order_mark(tmp_path):
     path = tmp_path / "fr.txt"
-    path.write_bytes(b"un\ndeux\n")
+    path.write_bytes(b"\xef\xbb\xbfun\r\ndeux\n")
     assert read_text(path) == "un\ndeux\n"
-    with path.open("r+b") as file:
-        file.truncate(8 << 30)  # takes no space
-    tracemalloc.start()
-    with pytest.raises(InputError, match=r"fr\.txt:3: a line of more than 64 MiB; expected text"):
+    path.write_bytes(b"un\ndeux \xff\n")
+    with pytest.raises(InputError, match=r"fr\.txt:2: byte 8 is not UTF-8"):
         read_text(path)
-    assert tracemalloc.get_traced_memory()[1] < 300 << 20
-    tracemalloc.stop()

@@ -1,7 +1,6 @@
 """The fields `calibration.*` and their dependencies; also `seed` and `compat`, which determine the samples too."""
 
 import itertools
-import zipfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from jaxprune.calibration.kinds import KINDS, CalibrationKind
 from jaxprune.calibration.languages import LANGUAGES, code_hint, joined, language
 from jaxprune.calibration.line_range import line_range
 from jaxprune.errors import InputError, listed, refusal
-from jaxprune.files import BROKEN_ZIP, is_address, open_regular
+from jaxprune.files import is_address, read_npz
 from jaxprune.schema import are_names, check, choice, config_record, fields_of, integer, rule, text
 
 # JAX makes a key of the last 32 bits, so a larger seed would give the masks of a smaller one.
@@ -210,14 +209,7 @@ def check_all_rows(calibration: CalibrationFields) -> None:
 def _npz_names(path: str, kind: str) -> set[str]:
     if is_address(path):
         raise refusal("calibration.data", path, f"a file of this machine, with kind {kind}")
-    try:
-        with open_regular(Path(path).expanduser()) as file, zipfile.ZipFile(file) as archive:
-            return {name.removesuffix(".npy") for name in archive.namelist()}
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise InputError(f"calibration.data: no file {path!r}") from None
-    except BROKEN_ZIP:
-        raise InputError(
-            f"calibration.data: {path!r} is not an .npz file, which kind {kind} needs"
-        ) from None
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise InputError(f"calibration.data: no file {path!r}")
+    return set(read_npz(file))

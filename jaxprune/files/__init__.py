@@ -1,20 +1,16 @@
 """Files of a workdir and from outside: written atomically, read with errors that name file and fault."""
 
 from jaxprune.files import sealed as sealed
-from jaxprune.files.arrays import BROKEN_ZIP as BROKEN_ZIP
 from jaxprune.files.arrays import read_npz as read_npz
 from jaxprune.files.arrays import write_npz as write_npz
-from jaxprune.files.json_text import json_of_file as json_of_file
-from jaxprune.files.json_text import parse_json as parse_json
 from jaxprune.files.objects import pointer_at as pointer_at
 from jaxprune.files.objects import with_bytes as with_bytes
+from jaxprune.files.outside import json_of_file as json_of_file
+from jaxprune.files.outside import parse_json as parse_json
+from jaxprune.files.outside import read_text as read_text
 from jaxprune.files.places import local_path as local_path
 from jaxprune.files.places import shown_path as shown_path
 from jaxprune.files.places import staged_at as staged_at
-from jaxprune.files.regular import check_regular as check_regular
-from jaxprune.files.regular import open_regular as open_regular
-from jaxprune.files.regular import read_regular as read_regular
-from jaxprune.files.regular import read_text as read_text
 from jaxprune.files.store import Store as Store
 from jaxprune.files.store import check_address as check_address
 from jaxprune.files.store import is_address as is_address

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from jaxprune.errors import InputError
-from jaxprune.files.json_text import parse_json
+from jaxprune.files.outside import parse_json
 from jaxprune.files.store import Store
 from jaxprune.files.typed_json import Count, from_json, to_json
 from jaxprune.files.whole import user_cache, write_text

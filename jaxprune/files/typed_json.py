@@ -1,21 +1,16 @@
-"""JSON files → objects and records; errors name the file, the key and the value."""
+"""JSON files → objects and records; errors name the file and the key."""
 
 import dataclasses
-import re
 import sys
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
-from functools import reduce
-from operator import getitem
+from collections.abc import Mapping
 from pathlib import Path
 from types import GenericAlias
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from jaxprune.errors import InputError, named, shown
-from jaxprune.files.json_text import parse_json
-from jaxprune.files.regular import read_regular
+from jaxprune.errors import InputError
+from jaxprune.files.outside import parse_json
 
 Record = TypeVar("Record")
 
@@ -30,24 +25,18 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, le=_LARGEST)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 Hexadecimal = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]+$", max_length=64)]  # a digest
 
-# The most levels of objects and lists in a file, as it is processed recursively.
-_DEEPEST = 50
-
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty without a file.
 
     Raises:
-      InputError: not a regular file, not JSON, or not an object.
+      InputError: not JSON, or not an object.
     """
     if not path.exists():
         return {}
-    broken = "broken, {}; expected JSON"
-    value = parse_json(read_regular(path), str(path), broken=broken, strict=False)
+    value = parse_json(path.read_bytes(), str(path))
     if not isinstance(value, dict):
         raise InputError(f"{path}: expected a JSON object")
-    if _is_deeper(value, _DEEPEST):
-        raise InputError(f"{path}: broken, more than {_DEEPEST} levels deep; expected JSON")
     return value
 
 
@@ -65,14 +54,6 @@ def read_as(kind: type[Record] | GenericAlias, path: Path) -> Record | None:
     value: Any = read_json(path)
     from_json(kind, value, str(path))
     return value
-
-
-def _is_deeper(value: object, most: int) -> bool:
-    level: list[Any] = [value]
-    for _ in range(most):
-        values = (v.values() if isinstance(v, dict) else v for v in level)
-        level = [inner for part in values for inner in part if isinstance(inner, dict | list)]
-    return bool(level)
 
 
 # Metadata of a field that `to_json` leaves out if it is None.
@@ -103,54 +84,10 @@ def from_json(kind: type[Record] | GenericAlias, value: object, where: str) -> R
       where: the file, for messages.
 
     Raises:
-      InputError: a key is missing or its value does not fit, "report.json: sparsity.layers[3]: expected float, got
-        'x'". Or text contains a lone surrogate, which JSON can escape and UTF-8 cannot encode.
+      InputError: a key is missing or its value does not fit, "report.json: Expected `float`, got `str` - at
+        `$.sparsity.layers[3]`".
     """
     try:
         return msgspec.convert(value, kind)
-    except UnicodeEncodeError as error:
-        raise InputError(f"{where}: {error}") from None
     except msgspec.ValidationError as error:
-        raise InputError(f"{where}: {_explained(kind, value, str(error))}") from None
-
-
-# A message of msgspec: "Expected `float`, got `str` - at `$.languages[...].accuracy`".
-
-_MISSING = "Object missing required field `"
-
-
-def _explained(kind: Any, value: Any, message: str) -> str:
-    """A message of msgspec with the value and the keys of objects added."""
-    problem, _, path = message.partition(" - at `$")
-    keys: list[str | int] = []
-    for step in re.findall(r"\.\w+|\[\d+\]|\[\.\.\.\]", path):
-        if step == "[...]":
-            keys.append(_failing_key(kind, value, keys, message))
-        else:
-            keys.append(step[1:] if step[0] == "." else int(step[1:-1]))
-    if problem.startswith(_MISSING):
-        return f"{_path([*keys, problem.removeprefix(_MISSING).rstrip('`')])}: missing"
-    place = f"{_path(keys)}: " if keys else ""
-    expected = re.sub(r"^Expected |, got .*|`", "", problem)
-    expected = "a smaller number" if expected == "Number out of range" else expected
-    return f"{place}expected {expected}, got {shown(reduce(getitem, keys, value))}"
-
-
-def _failing_key(kind: Any, value: Any, keys: Sequence[str | int], message: str) -> str:
-    """The key whose value is wrong in the object at `keys`: alone, it gives the same message of msgspec."""
-    copy = deepcopy(value)
-    inner: Any = reduce(getitem, keys, copy)
-    for key, content in inner.copy().items():
-        inner.clear()
-        inner[key] = content
-        try:
-            msgspec.convert(copy, kind)
-        except msgspec.ValidationError as error:
-            if str(error) == message:
-                return key
-    raise AssertionError(message)
-
-
-def _path(keys: Sequence[str | int]) -> str:
-    parts = (f"[{key}]" if isinstance(key, int) else f".{named(key)}" for key in keys)
-    return "".join(parts).removeprefix(".")
+        raise InputError(f"{where}: {error}") from None

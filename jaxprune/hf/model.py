@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxprune.errors import InputError, refusal
-from jaxprune.files import check_regular
 from jaxprune.hf.fingerprint import states_in
 from jaxprune.hf.hub import CONFIG_FILES, resolve
 from jaxprune.hf.source import InMemory, ParameterSource, check_params
@@ -58,9 +57,6 @@ class Model:
             raise InputError(
                 f"{self.folder}: no tokenizer; expected {' or '.join(TOKENIZER_FILES)}"
             )
-        for file in (file for pattern in CONFIG_FILES for file in self.folder.glob(pattern)):
-            if file.exists():  # False for a broken link
-                check_regular(file)
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
         # transformers raises a dozen types of exceptions for a folder without tokenizer

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from jaxprune.files import is_address, read_regular, sealed
+from jaxprune.files import is_address, sealed
 from jaxprune.hf.model import Model
 from jaxprune.nano import MODELS
 
@@ -69,7 +69,7 @@ def _front_matter(file: Path) -> dict[str, Any]:
     import yaml  # late, as the hub's client, which depends on it
     from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
-    text = read_regular(file)[:_LONGEST].decode("utf-8", errors="replace").removeprefix("\ufeff")
+    text = file.read_bytes()[:_LONGEST].decode("utf-8", errors="replace").removeprefix("\ufeff")
     block = REGEX_YAML_BLOCK.search(text)
     try:
         metadata = yaml.safe_load(block[2]) if block else None

@@ -4,6 +4,7 @@ Names, shapes and dtypes are known in advance. So the headers are written first,
 offset, in any order, in bounded memory and only once.
 """
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from jaxprune.errors import shown
 from jaxprune.files import write_json
 from jaxprune.hf.aligned import aligned_copy
-from jaxprune.hf.safetensors_header import checked_nbytes, file_header
+from jaxprune.hf.safetensors_header import file_header
 from jaxprune.hf.tensor_index import INDEX, SINGLE
 
 # Name → shape and dtype of each tensor.
@@ -105,7 +106,8 @@ class ShardWriter:
 
 
 def _nbytes(specs: Specs, name: str) -> int:
-    return checked_nbytes(*specs[name], f"tensor {shown(name)}")
+    shape, dtype = specs[name]
+    return math.prod(shape) * dtype.itemsize
 
 
 def _shards(specs: Specs, largest: int) -> dict[str, list[str]]:

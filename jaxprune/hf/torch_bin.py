@@ -1,20 +1,83 @@
-"""Torch's `.bin` files: a zip of uncompressed entries, read without torch and without unpickling.
+"""Torch's `.bin` files, read without torch: zips of `data.pkl`, which describes tensors, and of storages `data/<key>`.
 
-`data.pkl` describes the tensors (see torch_pickle), `data/<key>` are their storages.
+`data.pkl` is unpickled with a fixed list of names, which stand for descriptions; any other name is an error.
 """
 
+import io
 import math
+import pickle
 import struct
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
 
 from jaxprune.errors import InputError, shown
-from jaxprune.hf.safetensors_header import checked_nbytes, is_size
+from jaxprune.hf.safetensors_header import DTYPES
 from jaxprune.hf.tensors import StoredTensor
-from jaxprune.hf.torch_pickle import Storage, StridedTensor, state_dict
 
-_MAX_PICKLE = 4 << 20  # about 20,000 tensors; an opcode may cost some 100 times its own byte
+STORAGES = {
+    "torch.DoubleStorage": DTYPES["F64"],
+    "torch.FloatStorage": DTYPES["F32"],
+    "torch.HalfStorage": DTYPES["F16"],
+    "torch.BFloat16Storage": DTYPES["BF16"],
+    "torch.LongStorage": DTYPES["I64"],
+    "torch.IntStorage": DTYPES["I32"],
+    "torch.ShortStorage": DTYPES["I16"],
+    "torch.CharStorage": DTYPES["I8"],
+    "torch.ByteStorage": DTYPES["U8"],
+    "torch.BoolStorage": DTYPES["BOOL"],
+}
+_OLD_FORMAT = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickled number
+
+
+class _Storage(NamedTuple):
+    """A run of `elements` in the archive's entry `data/<key>`."""
+
+    dtype: np.dtype
+    key: str
+    elements: int
+
+
+class _View(NamedTuple):
+    """A view of a storage, in elements. The numbers are those of the file, unchecked."""
+
+    storage: Any
+    offset: Any
+    shape: Any
+    strides: Any
+
+
+class _Unpickler(pickle.Unpickler):
+    """Unpickles a dict of tensors. What it finds by name describes tensors; nothing else can be called."""
+
+    def __init__(self, content: bytes, where: str) -> None:
+        super().__init__(io.BytesIO(content))
+        self._where = where
+
+    def find_class(self, module: str, name: str) -> object:
+        known = f"{module}.{name}"
+        if known in STORAGES:
+            return known
+        if known == "collections.OrderedDict":
+            return OrderedDict
+        # New functions for each pickle, which may set their attributes.
+        if known == "torch._utils._rebuild_tensor_v2":
+            return lambda *arguments: _View(*arguments[:4])
+        if known == "torch._utils._rebuild_parameter":
+            return lambda *arguments: arguments[0]
+        raise InputError(
+            f"{self._where}: the pickle names {shown(known)}, which no dict of tensors needs: "
+            "refused, nothing was run"
+        )
+
+    def persistent_load(self, pid: object) -> _Storage:
+        match pid:
+            case ("storage", str(name), str(key), str(), int(count)) if name in STORAGES:
+                return _Storage(STORAGES[name], key, count)
+        raise pickle.UnpicklingError("a persistent id that is no storage")
 
 
 def read_header(path: Path) -> dict[str, StoredTensor]:
@@ -26,22 +89,32 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
     """
     with path.open("rb") as file:
         _check_format(path, file.read(262))
-        entries = _entries(path, file)
-        pickles = [name for name in entries if name.count("/") == 1 and name.endswith("/data.pkl")]
-        if len(pickles) != 1:
-            raise InputError(f"{path}: a torch file has one */data.pkl, this has {len(pickles)}")
-        folder = pickles[0].removesuffix("data.pkl")
-        order = entries.get(folder + "byteorder")
-        if order is not None and _content(path, file, order, 16) != b"little":
-            raise InputError(f"{path}: its byte order is not little-endian")
-        content = _content(path, file, entries[pickles[0]], _MAX_PICKLE)
-        tensors = {}
-        for name, tensor in state_dict(content, f"{path}: data.pkl").items():
-            where = f"{path}: tensor {shown(name)}"
-            entry = entries.get(f"{folder}data/{tensor.storage.key}")
-            base = _storage_offset(path, file, where, tensor.storage, entry)
-            tensors[name] = _tensor_info(path, where, tensor, base)
-    return tensors
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return _tensors(path, archive, file)
+        except InputError:
+            raise
+        except Exception as error:  # zipfile and pickle raise errors of any type for damaged bytes
+            reason = f"{type(error).__name__}: {str(error)[:200]}"
+            raise InputError(f"{path}: truncated or damaged ({reason})") from error
+
+
+def _state_dict(content: bytes, where: str) -> dict[str, _View]:
+    """The tensors of a pickled state dict, in its order. Messages begin with `where`.
+
+    Raises:
+      InputError: the pickle contains anything but a dict of tensors, or names anything that such a dict does not need.
+      Exception: of many types: the pickle is damaged.
+    """
+    table = _Unpickler(content, where).load()
+    if not isinstance(table, dict):
+        raise InputError(f"{where}: expected a dict of tensors, got {type(table).__name__}")
+    for name, value in table.items():
+        if not isinstance(name, str) or not isinstance(value, _View):
+            raise InputError(
+                f"{where}: {shown(name)} is of type {type(value).__name__}; expected a dict of tensors"
+            )
+    return table
 
 
 def _check_format(path: Path, start: bytes) -> None:
@@ -51,90 +124,77 @@ def _check_format(path: Path, start: bytes) -> None:
         f"convert it with a recent torch: t = torch.load({path.name!r}, map_location='cpu', "
         f"weights_only=True); torch.save(t, {path.name!r})"
     )
-    if start.startswith(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."):
+    if start.startswith(_OLD_FORMAT):
         raise InputError(f"{path}: torch's format from before version 1.6; {how}")
     if start[257:262] == b"ustar":
         raise InputError(f"{path}: torch's tar format from before version 0.4; save it again")
     raise InputError(f"{path}: not a torch file: it must begin as a zip file does")
 
 
-def _entries(path: Path, file: BinaryIO) -> dict[str, zipfile.ZipInfo]:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            infos = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OSError) as error:
-        size = path.stat().st_size
+def _tensors(path: Path, archive: zipfile.ZipFile, file: BinaryIO) -> dict[str, StoredTensor]:
+    pickles = [n for n in archive.namelist() if n.count("/") == 1 and n.endswith("/data.pkl")]
+    if len(pickles) != 1:
+        raise InputError(f"{path}: a torch file has one */data.pkl, this has {len(pickles)}")
+    folder = pickles[0].removesuffix("data.pkl")
+    entries = archive.NameToInfo
+    if f"{folder}byteorder" in entries and archive.read(f"{folder}byteorder") != b"little":
+        raise InputError(f"{path}: its byte order is not little-endian")
+    tensors = {}
+    for name, tensor in _state_dict(archive.read(pickles[0]), f"{path}: data.pkl").items():
+        where = f"{path}: tensor {shown(name)}"
+        _check_fits(tensor, where)
+        entry = entries.get(f"{folder}data/{tensor.storage.key}")
+        if entry is None:
+            raise InputError(f"{where}: its storage {shown(tensor.storage.key)} is not in the file")
+        archive.open(entry).close()  # checks its local header
+        tensors[name] = _stored(path, tensor, _data_offset(file, entry, tensor.storage, where))
+    return tensors
+
+
+def _check_fits(tensor: _View, where: str) -> None:
+    """Rejects a tensor that does not lie in its storage."""
+    storage, offset, shape, strides = tensor
+    if not isinstance(storage, _Storage) or len(shape) != len(strides):
+        raise InputError(f"{where}: no storage, or no stride for each axis")
+    if not all(type(number) is int and number >= 0 for number in (offset, *shape, *strides)):
+        raise InputError(f"{where}: shape, strides and offset must be non-negative whole numbers")
+    count = math.prod(shape)
+    span = count and 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    # Strides of 0 could give a tensor more elements than its storage, of any size in memory.
+    if max(count, offset + span) > storage.elements:
         raise InputError(
-            f"{path}: truncated or damaged: no readable zip directory at the end of its {size} "
-            f"bytes ({str(error)[:200]})"
-        ) from error
-    entries = {info.filename: info for info in infos}
-    if len(entries) < len(infos):
-        raise InputError(f"{path}: its zip directory lists an entry twice")
-    return entries
-
-
-def _data_offset(path: Path, file: BinaryIO, entry: zipfile.ZipInfo) -> int:
-    """The offset of an entry's bytes, from its local header: only that knows torch's padding."""
-    where = f"{path}: entry {shown(entry.filename)}"
-    if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
-        raise InputError(f"{where} is compressed; torch.save stores entries as they are")
-    if entry.flag_bits & 1:
-        raise InputError(f"{where} is encrypted")
-    header, size = b"", path.stat().st_size
-    if 0 <= entry.header_offset < size:
-        file.seek(entry.header_offset)
-        header = file.read(30)
-    if len(header) < 30 or not header.startswith(b"PK\x03\x04"):
-        raise InputError(f"{where} has no local header: the file is damaged")
-    name_length, extra_length = struct.unpack("<HH", header[26:30])
-    offset = entry.header_offset + 30 + name_length + extra_length
-    end = offset + entry.file_size
-    if end > size:
-        raise InputError(f"{where} ends at byte {end}, beyond the file's {size}")
-    return offset
-
-
-def _content(path: Path, file: BinaryIO, entry: zipfile.ZipInfo, limit: int) -> bytes:
-    offset = _data_offset(path, file, entry)
-    if entry.file_size > limit:
-        raise InputError(
-            f"{path}: entry {shown(entry.filename)} has {entry.file_size} bytes, at most {limit} allowed"
+            f"{where}: shape {list(shape)} with strides {list(strides)} from {offset} does not fit its storage of "
+            f"{storage.elements} elements"
         )
-    file.seek(offset)
-    return file.read(entry.file_size)
 
 
-def _storage_offset(
-    path: Path, file: BinaryIO, where: str, storage: Storage, entry: zipfile.ZipInfo | None
-) -> int:
-    if entry is None:
-        raise InputError(f"{where}: its storage {shown(storage.key)} is not in the file")
-    needed = storage.count * storage.dtype.itemsize
+def _data_offset(file: BinaryIO, entry: zipfile.ZipInfo, storage: _Storage, where: str) -> int:
+    """The offset of a storage's bytes, from its local header: only that knows torch's padding."""
+    if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+        raise InputError(
+            f"{where}: its storage is compressed or encrypted; torch.save stores it as it is"
+        )
+    needed = storage.elements * storage.dtype.itemsize
     if entry.file_size < needed:
         raise InputError(
             f"{where}: its storage {shown(storage.key)} has {entry.file_size} bytes, {needed} expected"
         )
-    return _data_offset(path, file, entry)
+    file.seek(entry.header_offset)
+    name_length, extra_length = struct.unpack("<26x2H", file.read(30))
+    offset = entry.header_offset + 30 + name_length + extra_length
+    size = file.seek(0, io.SEEK_END)
+    if offset + needed > size:
+        raise InputError(f"{where}: its storage ends beyond the file's {size} bytes")
+    return offset
 
 
-def _tensor_info(path: Path, where: str, tensor: StridedTensor, base: int) -> StoredTensor:
-    shape, strides, storage = tensor.shape, tensor.strides, tensor.storage
-    checked_nbytes(shape, storage.dtype, where)
-    numbers = (*strides, tensor.offset, storage.count)
-    if len(strides) != len(shape) or not all(is_size(number) for number in numbers):
-        raise InputError(f"{where}: strides and offset must be non-negative whole numbers")
-    count = math.prod(shape)
-    last = tensor.offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-    # Strides of 0 could give a tensor more elements than its storage, of any size in memory.
-    if count > storage.count or (count and last >= storage.count):
-        raise InputError(
-            f"{where}: shape {list(shape)} with strides {list(strides)} from {tensor.offset} does "
-            f"not fit its storage of {storage.count} elements"
-        )
+def _stored(path: Path, tensor: _View, start: int) -> StoredTensor:
+    storage, offset, shape, strides = tensor
     steps = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    contiguous = not count or all(
+    contiguous = not math.prod(shape) or all(
         n == 1 or stride == step for n, stride, step in zip(shape, strides, steps, strict=True)
     )
-    offset = base + tensor.offset * storage.dtype.itemsize if count else base
-    return StoredTensor(shape, storage.dtype, path, offset, None if contiguous else strides)
+    start += offset * storage.dtype.itemsize
+    return StoredTensor(
+        tuple(shape), storage.dtype, path, start, None if contiguous else tuple(strides)
+    )

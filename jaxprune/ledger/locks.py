@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TextIO
 
 from jaxprune.errors import InputError
-from jaxprune.files import check_regular
 
 PROGRESS = "progress"
 LOCK = "lock"  # of the whole workdir
@@ -56,8 +55,6 @@ def _acquired(workdir: Path, name: str, how: int) -> TextIO:
         workdir.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             (workdir / PROGRESS).mkdir()
-        with contextlib.suppress(FileNotFoundError):
-            check_regular(lock)
         with contextlib.ExitStack() as stack, contextlib.suppress(FileNotFoundError):
             file = stack.enter_context(lock.open("w"))
             fcntl.flock(file, how)

@@ -1,5 +1,6 @@
 """config.json of a Hugging Face folder → its attributes, each read, required to have a value, ignored or rejected."""
 
+import json
 import sys
 import types
 from collections.abc import Mapping, Sequence
@@ -7,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.errors import InputError, listed, named, shown
-from jaxprune.files import parse_json, read_regular
-from jaxprune.models.reference import known_attributes
+from jaxprune.files import parse_json
 
 # Attributes that transformers knows and that do not change the logits of a causal language model: bookkeeping,
 # training, generation, implementation. Attributes that transformers does not know need no entry.
 IRRELEVANT = frozenset(
     Path(__file__).with_name("irrelevant_attributes.txt").read_text("utf-8").split()
+)
+# The other attributes that transformers reads, by model type; "all": for all of these types. The file is generated.
+RELEVANT: Mapping[str, Sequence[str]] = json.loads(
+    Path(__file__).with_name("transformers_attributes.json").read_text("utf-8")
 )
 # Attributes of models with quantised weights: of transformers, of its early compressed tensors, and of MLX.
 QUANTISED = ("quantization_config", "compression_config", "quantization")
@@ -23,7 +27,8 @@ class Attributes:
     """The attributes of one config.json, each read, required to have a value, ignored or rejected.
 
     Null counts as absent. An attribute that the family does not read is ignored if transformers neither knows nor
-    reads it for this model type, or if it does not change logits; otherwise it is rejected by name.
+    reads it for this model type (`RELEVANT`; for a type that is not listed, it may read any), or if it does not change
+    logits; otherwise it is rejected by name.
 
     Args:
       raw: the table of the file.
@@ -155,12 +160,11 @@ class Attributes:
     def finish(self) -> None:
         """Rejects unread attributes that may change the logits of transformers."""
         names = [name for name, value in self._raw.items() if value is not None]
-        left = set(names) - self._seen - IRRELEVANT
-        if not left:
-            return
-        known = known_attributes(self.model_type)
-        if refused := sorted(left if known is None else left & known):
-            raise InputError(f"{self._where}: unsupported attributes: {listed(refused)}")
+        refused = set(names) - self._seen - IRRELEVANT
+        if self.model_type in RELEVANT:
+            refused &= {*RELEVANT["all"], *RELEVANT[self.model_type]}
+        if refused:
+            raise InputError(f"{self._where}: unsupported attributes: {listed(sorted(refused))}")
 
 
 def _method(quantised: object) -> str:
@@ -180,12 +184,12 @@ def read_config(folder: Path) -> tuple[dict[str, Any], str]:
     """The attributes of a folder's `config.json`, and its path; InputError if it is missing or malformed."""
     path = folder / "config.json"
     try:
-        content = read_regular(path)
+        content = path.read_bytes()
     except FileNotFoundError:
         raise InputError(
             f"{folder}: no config.json; expected a Hugging Face model folder"
         ) from None
-    raw = parse_json(content, str(path), broken="not JSON ({})", strict=False)
+    raw = parse_json(content, str(path))
     if (folder / "hf" / "config.json").exists():
         raise InputError(f"{folder}: the workdir of a run; allowed: its model, {folder / 'hf'}")
     if not isinstance(raw, dict) or not isinstance(raw.get("model_type"), str):

@@ -79,7 +79,7 @@ def _rows(file: Path) -> list[list[str]]:
         return [[line] for line in lines]
     rows = []
     for number, line in enumerate(lines, start=1):
-        row = parse_json(line.encode(), f"{file}:{number}")
+        row = parse_json(line, f"{file}:{number}")
         if not isinstance(row, dict):
             raise InputError(f"{file}:{number}: expected a JSON object")
         rows.append([value for value in row.values() if isinstance(value, str)])

@@ -338,7 +338,9 @@ def test_broken_metrics_are_replaced_with_overwrite_alone(tmp_path):
     file = tmp_path / "nano_nli" / "metrics.json"
     whole = json.loads(file.read_text())
     file.write_text(file.read_text()[:100])
-    with pytest.raises(InputError, match=r"^--workdir: .*metrics\.json: broken.*; allowed: --over"):
+    with pytest.raises(
+        InputError, match=r"^--workdir: .*metrics\.json: not JSON.*; allowed: --over"
+    ):
         evaluate_from_config(job_of_few, tmp_path)
     evaluate_from_config(job_of_few, tmp_path, overwrite=True)
     assert json.loads(file.read_text())["languages"] == whole["languages"]

@@ -22,7 +22,7 @@ ROWS = {
     "task of no TOML": Fault(
         lambda p: p.evaluate(f"evaluation.tasks={p.file(b'name =', 'bad.toml')}"), r"bad\.toml: not TOML"
     ),
-    "broken row": rows(r"en\.jsonl:2: .*JSON object", GOOD_ROW, "{\n"),
+    "broken row": rows(r"en\.jsonl:2: not JSON", GOOD_ROW, "{\n"),
     "row that is no object": rows(r"en\.jsonl:1: .*JSON object", "[1]\n"),
     "row not UTF-8": rows(r"en\.jsonl:2: byte \d+ is not UTF-8", GOOD_ROW, b"\xff\n"),
     "empty label": rows(r"en\.jsonl:1: label label is empty", '{"text": "a", "label": ""}\n'),

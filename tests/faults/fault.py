@@ -55,5 +55,4 @@ def both(*steps):
     return steps[-1]
 
 
-BILLIONS = (2**33, 2**6)
 IDS = np.ones((4, 8), np.int32)

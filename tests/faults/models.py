@@ -84,7 +84,6 @@ ROWS = {
     "index out of the folder": broken(
         r"index\.json: places tensor .* in '\.\./outside", lambda p: p.with_index("../outside.safetensors")
     ),
-    "link out of the folder": broken(r"model\.safetensors is a link out of its", lambda p: p.with_link()),
     "pickle that calls os.system": broken(
         r"pytorch_model\.bin.*names '(posix|nt)\.system'", lambda p: p.with_attack()
     ),

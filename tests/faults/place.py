@@ -129,12 +129,6 @@ class Place:
         (folder / f"{WEIGHTS}.index.json").write_text(json.dumps(index))
         return folder
 
-    def with_link(self):
-        folder = self.model()
-        (folder / WEIGHTS).rename(self.folder / "outside.safetensors")
-        (folder / WEIGHTS).symlink_to(self.folder / "outside.safetensors")
-        return folder
-
     def with_attack(self):
         folder = self.model()
         (folder / WEIGHTS).unlink()

@@ -51,23 +51,25 @@ LANGUAGE = {"accuracy": 0.5, "interval": [0.4, 0.6]}
 
 ROWS = {
     "verify: digests": pruned(
-        "verify", "report.json", r"run/report\.json: digests\.masks: expected str, got 7", digests__masks=7
+        "verify", "report.json", r"run/report\.json: Expected `str`, got `int` - at `\$\.digests\.masks`",
+        digests__masks=7,
     ),
     "verify: sparsity of a layer": pruned(
-        "verify", "report.json", r"report\.json: sparsity\.layers\[1\]: expected float, got None",
+        "verify", "report.json", r"report\.json: Expected `float`, got `null` - at `\$\.sparsity\.layers\[1\]`",
         sparsity__layers=[0.3, None],
     ),
     "verify: files": pruned(
-        "verify", "report.json", r"report\.json: files: expected object, got \['config", files=["config.json"]
+        "verify", "report.json", r"report\.json: Expected `object`, got `array` - at `\$\.files`", files=["config.json"]
     ),
     "verify: report of nothing": Fault(
         lambda p: both(r := p.whole_run(), (r / "report.json").write_text("{}"), ["verify", r]), r"run: no complete"
     ),
     "report: seconds": pruned(
-        "report", "report.json", r"report\.json: seconds\.total: expected float >= 0\.0, got -1", seconds__total=-1
+        "report", "report.json", r"report\.json: Expected `float` >= 0\.0 - at `\$\.seconds", seconds__total=-1
     ),
     "report: memory": pruned(
-        "report", "report.json", r"peak_memory_bytes\.host: expected int, got 0\.5", peak_memory_bytes__host=0.5
+        "report", "report.json", r"report\.json: Expected `int`, got `float` - at `\$\.peak_memory_bytes",
+        peak_memory_bytes__host=0.5,
     ),
     "report: another value": pruned(
         "report", "report.json", r"run/report\.json: changed since it was written", tokens__tokens=63
@@ -80,7 +82,7 @@ ROWS = {
             r := p.runs(), edited(r[0] / "xnli" / "metrics.json", task="xnli"),
             edited(r[0] / "config.json", pruning="wanda"), ["report", r[0]],
         ),
-        r"a/config\.json: pruning: expected object, got 'wanda'",
+        r"a/config\.json: Expected `object`, got `str` - at `\$\.pruning`",
     ),
     "report: accuracy": Fault(
         lambda p: both(
@@ -88,43 +90,37 @@ ROWS = {
             edited(r / "xnli" / "metrics.json", languages={"en": LANGUAGE, "fr": LANGUAGE | {"accuracy": "0.5"}}),
             ["report", r],
         ),
-        r"a/xnli/metrics\.json: languages\.fr\.accuracy: expected float, got '0\.5'",
+        r"a/xnli/metrics\.json: Expected `float`, got `str` - at `\$\.languages\[\.\.\.\]\.accuracy`",
     ),
     "report: analysis": Fault(
         lambda p: both(r := p.runs()[0], edited(r / "analysis" / "analysis.json", top=[0.1]), ["report", r]),
-        r"analysis/analysis\.json: top: expected object, got \[0\.1\]",
-    ),
-    "report: a file of 60 levels": Fault(
-        lambda p: both(
-            r := p.runs()[0], edited(r / "xnli" / "metrics.json", **{"__".join("a" * 60): 1}), ["report", r]
-        ),
-        r"xnli/metrics\.json: broken, more than 50 levels deep",
+        r"analysis/analysis\.json: Expected `object`, got `array` - at `\$\.top`",
     ),
     "compare: labels": compared(
-        "xnli/metrics.json", r"b/xnli/metrics\.json: labels\[0\]: expected str, got 0", labels=[0, 1, 2]
+        "xnli/metrics.json", r"b/xnli/metrics\.json: Expected `str`, got `int` - at `\$\.labels\[0\]`", labels=[0, 1, 2]
     ),
     "compare: perplexity": compared(
         "perplexity/metrics.json",
-        r"b/perplexity/metrics\.json: languages\.fr\.tokens: expected int, got '9'",
+        r"b/perplexity/metrics\.json: Expected `int`, got `str` - at `\$\.languages\[\.\.\.\]\.tokens`",
         languages={"fr": {"perplexity": 2.0, "tokens": "9"}},
     ),
     "compare: model": Fault(
         lambda p: both(
             r := p.runs(), edited(r[0] / "report.json", models="dense"), ["compare", *r],
         ),
-        r"a/report\.json: models: expected object, got 'dense'",
+        r"a/report\.json: Expected `object`, got `str` - at `\$\.models`",
     ),
     "prune: samples of an unfinished run": Fault(
         lambda p: both(edited(p.workdir / "progress" / "run.json", samples_per_device="2"), p.prune()),
-        r"progress/run\.json: samples_per_device: expected int, got '2'; allowed: --overwrite",
+        r"progress/run\.json: Expected `int`, got `str` - at `\$\.samples_per_device`; allowed: --overwrite",
     ),
     "prune: identity of a complete run": Fault(
         lambda p: both(edited(p.workdir / "report.json", identity=[1]), p.prune()),
-        r"workdir/report\.json: identity: expected object, got \[1\]",
+        r"workdir/report\.json: Expected `object`, got `array` - at `\$\.identity`",
     ),
     "prune: a table of files": Fault(
         lambda p: both(edited(p.workdir / "hf" / "files.json", **{"a.txt": 3}), p.prune()),
-        r"hf/files\.json: 'a\.txt': expected array, got 3",
+        r"hf/files\.json: Expected `array`, got `int` - at `\$\[\.\.\.\]`",
     ),
     "evaluate: digest of the model": Fault(
         lambda p: both(
@@ -132,14 +128,14 @@ ROWS = {
             edited(p.workdir / "toy" / "files.json", **{"metrics.json": [1, "x"]}),
             p.evaluate(p.task(GOOD_ROW), "evaluation.languages=en"),
         ),
-        r"toy/metrics\.json: model_sha256: expected str \| null, got \[1\]",
+        r"toy/metrics\.json: Expected `str \| null`, got `array` - at `\$\.model_sha256`",
     ),
     "sweep: config": Fault(
         lambda p: both(
             edited(p.workdir / "sweep.json", config=[]),
             p.script("sweep", "calibration.data=nano", "evaluation.tasks=nano_nli", "sweep.calibrations=dense,random"),
         ),
-        r"sweep\.json: config: expected object, got \[\]; allowed: another --workdir",
+        r"sweep\.json: Expected `object`, got `array` - at `\$\.config`; allowed: another --workdir",
     ),
     "compare: an accuracy of somebody's own": Fault(
         lambda p: sealed_and_changed(p, "metrics.json", better), r"b/xnli/metrics\.json: damaged, its bytes"

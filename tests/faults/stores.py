@@ -215,7 +215,7 @@ ROWS = {
         r"--workdir: got .*; allowed: a folder that all processes share",
     ),
     "a lost marker": of_run(lambda run: (run / "report.json").unlink(), r"run: no complete run"),
-    "a marker that is cut": of_run(lambda run: halve(run / "report.json"), r"report\.json: broken"),
+    "a marker that is cut": of_run(lambda run: halve(run / "report.json"), r"report\.json: not JSON"),
     "a marker of another program": of_run(
         lambda run: (run / "report.json").write_text("[]"), r"report\.json: expected"
     ),

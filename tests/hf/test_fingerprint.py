@@ -9,7 +9,7 @@ import pytest
 
 from jaxprune.errors import InputError
 from jaxprune.hf import fingerprint as module
-from jaxprune.hf.fingerprint import Fingerprint, file_state, states_in
+from jaxprune.hf.fingerprint import Fingerprint, states_in
 from jaxprune.hf.model import load
 
 
@@ -101,9 +101,3 @@ def test_refuses_what_changed_between_its_opening_and_its_digest(name, tiny_fold
     with pytest.raises(InputError, match=f"{name}: changed while it was read"):
         model.source.fingerprint  # noqa: B018
     assert load(folder).source.fingerprint.digests[name] == sha256(content)
-
-
-def test_what_is_no_regular_file_is_refused(tmp_path):
-    os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(InputError, match="fifo: not a regular file"):
-        file_state(tmp_path / "fifo")

@@ -84,12 +84,7 @@ def test_file_headers_are_what_the_library_reads(tmp_path):
         ({"a": F32, "b": {**U8, "shape": 5}}, "expected a sequence"),
         ({"a": F32, "b": {**U8, "shape": [2**33, 2**33]}}, "overflow"),
         ({"a": F32, "b": {**U8, "shape": [2**61, 2**61, 0]}}, "overflow"),
-        (
-            {"a": F32, "b": U8, "c": {**F32, "shape": [0, 2**61, 8], "data_offsets": [29, 29]}},
-            "'c': absurd shape",
-        ),
         ({"a": F32, "b": {**U8, "shape": [10**400]}}, "number out of range"),
-        ({"a": F32, "b": {**U8, "shape": [1] * 99 + [5]}}, "'b': absurd shape"),
         ({"a": F32, "b": {**U8, "dtype": "F5"}}, "unknown variant `F5`"),
         (
             {"a": F32, "b": {"dtype": "F8_E8M0", "shape": [5], "data_offsets": [24, 29]}},
@@ -100,11 +95,6 @@ def test_file_headers_are_what_the_library_reads(tmp_path):
         ({"a": F32, "b": {"dtype": "U8", "shape": [5]}}, "missing field `data_offsets`"),
         ({"a": F32, "b": None}, "invalid type: null"),
         ([1], "invalid type: sequence"),
-        (
-            b'{"a": {"dtype": "U8", "shape": [29], "data_offsets": [0, 29]}, '
-            b'"\\u0061": {"dtype": "I8", "shape": [29], "data_offsets": [0, 29]}}',
-            "duplicate key 'a'",
-        ),
         (b'{"a": {"dtype": "U8", "dtype": "U8"}}', "duplicate field `dtype`"),
         ({"a": F32, "b": U8, "__metadata__": {"format": 1}}, "expected a string"),
         (b'{"__metadata__": {"format": "\\ud800"}}', "hex escape"),
@@ -146,8 +136,7 @@ def test_every_truncation_is_refused(place, valid):
             read_header(path)
 
 
-# The library takes what numpy has no arrays for, and the last of two tensors of one name.
-REFUSED_HERE = re.compile("unknown dtype|absurd shape|duplicate key")
+REFUSED_HERE = re.compile("unknown dtype")  # of which numpy has no arrays
 
 
 def agrees_with_the_library(path):

@@ -181,7 +181,7 @@ def test_an_index_that_agrees(two_shards):
             {"x": "a" * 3000 + ".safetensors"},
             r"'x' in 'a{50,70}\.\.\.a+\.safetensors'; must be the plain name",
         ),
-        ({"x": "\ud800.safetensors"}, "no valid JSON .*surrogates not allowed"),
+        ({"x": "\ud800.safetensors"}, "not JSON: .*surrogate pair"),
         ({"x": 3}, "'x' in 3; must be the plain name"),
         ({}, "must have a weight_map"),
         ([], "must have a weight_map"),
@@ -202,12 +202,6 @@ def test_a_tensor_in_two_shards(two_shards):
         find_tensors(folder)
 
 
-def test_an_index_with_a_key_twice(tmp_path):
-    (tmp_path / INDEX).write_text('{"weight_map": {"x": "a.safetensors", "x": "b.safetensors"}}')
-    with pytest.raises(InputError, match="duplicate key 'x'"):
-        find_tensors(tmp_path)
-
-
 @given(st.binary(max_size=100), st.sampled_from([INDEX, "pytorch_model.bin.index.json"]))
 def test_noise_as_an_index(tmp_path_factory, noise, name):
     folder = tmp_path_factory.getbasetemp() / f"noise {name}"
@@ -226,25 +220,13 @@ def test_no_weights(tmp_path):
         find_tensors(tmp_path)
 
 
-def test_links(tmp_path):
+def test_links_as_the_cache_of_the_hub_has_them(tmp_path):
     blobs, snapshot = tmp_path / "model/blobs", tmp_path / "model/snapshots/abc"
-    for folder in (blobs, snapshot, tmp_path / "outside"):
+    for folder in (blobs, snapshot):
         folder.mkdir(parents=True)
     safetensors.numpy.save_file({"x": np.ones(3)}, blobs / "d3b07384")
-    link = snapshot / "model.safetensors"
-    link.symlink_to("../../blobs/d3b07384")  # as the hub's cache has it
+    (snapshot / "model.safetensors").symlink_to("../../blobs/d3b07384")
     assert find_tensors(snapshot)["x"].read().tolist() == [1, 1, 1]
-    for target, message in [
-        (tmp_path / "outside/x", "neither a regular file nor a link to one"),
-        (tmp_path / "outside", "neither a regular file nor a link to one"),
-        (blobs.parent / "secret", "is a link out of its folder, to .*secret"),
-    ]:
-        (blobs.parent / "secret").write_bytes(b"")
-        link.unlink()
-        link.symlink_to(target)
-        with pytest.raises(InputError, match=message):
-            find_tensors(snapshot)
-    link.unlink()
-    os.mkfifo(link)
-    with pytest.raises(InputError, match="neither a regular file"):
-        find_tensors(snapshot)  # and does not wait for a writer
+    (blobs / "d3b07384").unlink()
+    with pytest.raises(InputError, match=r"no weights: none of model\.safetensors"):
+        find_tensors(snapshot)

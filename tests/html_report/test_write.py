@@ -485,8 +485,7 @@ def test_strings_of_files_stay_text(tmp_path):
     run = tmp_path / "a<b>&'c"
     prune(run)
     evaluate(run, 1, task="x<i>nli")
-    model = HOSTILE + "\ud800"
-    write_json(run / "config.json", {"model": model, HOSTILE: [HOSTILE]})
+    write_json(run / "config.json", {"model": HOSTILE, HOSTILE: [HOSTILE]})
     write_json(run / "more" / "metrics.json", {"languages": {HOSTILE: {HOSTILE: HOSTILE}}})
     root = made(run)
     assert root.find("body/header/h1").text == "a<b>&'c"
@@ -494,7 +493,7 @@ def test_strings_of_files_stay_text(tmp_path):
     assert not list(root.iter("i"))
     shown = HOSTILE.replace("\x00", "\ufffd")
     facts = dict(zip(texts(root.iter("dt")), texts(root.iter("dd")), strict=True))
-    assert facts["model"] == shown + "\ufffd"
+    assert facts["model"] == shown
     assert tables(root)["more by language"] == (["language", shown], {shown: [shown]})
 
 
@@ -514,7 +513,7 @@ def test_parts_that_are_absent_are_left_out(tmp_path):
 
 
 def test_odd_metrics_are_shown_as_they_are(tmp_path):
-    write_json(tmp_path / "other" / "metrics.json", {"loss": float("nan"), "steps": ["fr"]})
+    write_json(tmp_path / "other" / "metrics.json", {"loss": "nan", "steps": ["fr"]})
     write_json(tmp_path / "half" / "metrics.json", {"languages": {"fr": {"accuracy": 0.5}}})
     write_json(tmp_path / "none" / "metrics.json", {"task": "none"})
     shown = tables(made(tmp_path))
@@ -575,7 +574,10 @@ def test_refusals(runs, tmp_path):
     (tmp_path / "other" / "translation" / "metrics.json").unlink()
     refused("no task and language in both runs", tmp_path / "other", dense)
     report = tmp_path / "pruned" / "report.json"
-    for text, message in (("{", "report.json: broken"), ("[]", "report.json: expected a JSON obj")):
+    for text, message in (
+        ("{", "report.json: not JSON"),
+        ("[]", "report.json: expected a JSON obj"),
+    ):
         report.write_text(text)
         refused(message, tmp_path / "pruned")
     analyse(tmp_path / "analysed")

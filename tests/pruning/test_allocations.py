@@ -273,7 +273,7 @@ def test_shares_may_be_listed(model, tmp_path):
         ('[0.5, 0.5, 0.5, {"mlp/up": "a"}]', "layer 3 mlp/up: got 'a'"),
         ('[0.5, 0.5, 0.5, {"mlp/up": 0.5}]', "layer 3: got .'mlp/up'.; allowed: a share, or one of each of att"),
         ("[0.5, 0.5, 0.5, 0.6]", "drops 0.525 of all weights; allowed: 0.5"),
-        ("[0.5, 0.5", "no valid JSON"),
+        ("[0.5, 0.5", "not JSON"),
     ],
 )  # fmt: skip
 def test_wrong_lists_are_refused(listed, message, model):

@@ -147,11 +147,11 @@ def _protocol(run: Path) -> TranslationAbout:
 
 
 def _read(file: Path) -> list[TranslatedRow]:
-    broken, rows = "broken, {}; expected JSON lines", []
+    rows = []
     for number, line in enumerate(read_text(file).split("\n"), start=1):
         if line:
             where = f"{file}:{number}"
-            rows.append(from_json(TranslatedRow, parse_json(line, where, broken=broken), where))
+            rows.append(from_json(TranslatedRow, parse_json(line, where), where))
     if not rows:
         raise InputError(f"{file}: no sentences; expected JSON lines")
     return rows

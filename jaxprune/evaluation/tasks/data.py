@@ -188,8 +188,7 @@ def _jsonl(path: Path, text: str) -> Iterator[Row]:
     lines = text.removesuffix("\n").split("\n") if text else []
     for number, line in enumerate(lines):
         where = f"{path}:{number + 1}"
-        broken = "{}; every line must be a JSON object"
-        fields = parse_json(line, where, broken=broken, strict=False)
+        fields = parse_json(line, where)
         if not isinstance(fields, dict):
             raise InputError(f"{where}: {line[:40]!r}; every line must be a JSON object")
         yield Row(number, where, fields)

@@ -472,7 +472,7 @@ def test_files_of_other_content_are_refused(runs):
     save(runs[1], "xnli", "fr", B["fr"])
     for content in ("{", "[]", '{"languages": [1]}', '{"languages": {"fr": 3}}'):
         (runs[1] / "xnli" / "metrics.json").write_text(content)
-        refused(runs, r"xnli/metrics.json: (broken|expected|languages.*: expected)")
+        refused(runs, r"xnli/metrics.json: (not JSON|expected a JSON object|Expected `object`)")
 
 
 # Masks.
@@ -614,9 +614,15 @@ def test_the_keys_of_compare_json_and_their_order(runs, tmp_path):
     assert (english["rankc"], english["gap_to_english"]) == (None, None)
     assert (written["perplexity"], written["translation"], written["masks_note"]) == (None,) * 3
     for file, message in (
-        ({}, "a: missing"),
-        ({**written, "method": {"seed": 0}}, r"method\.confidence: missing"),
-        ({**written, "method": {"seed": "x"}}, r"method\.seed: expected int, got 'x'"),
+        ({}, "Object missing required field `a`"),
+        (
+            {**written, "method": {"seed": 0}},
+            r"Object missing required field `confidence` - at `\$\.method`",
+        ),
+        (
+            {**written, "method": {"seed": "x"}},
+            r"Expected `int`, got `str` - at `\$\.method\.seed`",
+        ),
     ):
         (tmp_path / "out" / "compare.json").write_text(json.dumps(file))
         with pytest.raises(InputError, match=f"compare.json.*{message}"):

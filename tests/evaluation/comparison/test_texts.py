@@ -221,11 +221,11 @@ def test_other_text_is_refused(runs):
     ("file", "content", "message"),
     [
         ("translation/fr.jsonl", "", "fr.jsonl: no sentences; expected JSON lines"),
-        ("translation/fr.jsonl", "{", "fr.jsonl:1: broken, .*; expected JSON lines"),
-        ("translation/fr.jsonl", '{"reference": "x"}\n', "fr.jsonl:1: hypothesis: missing"),
-        ("translation/metrics.json", "{}", "metrics.json: protocol: missing"),
-        ("perplexity/metrics.json", '{"languages": {"fr": {"tokens": 3}}}', r"languages\.fr\.perplexity: missing"),
-        ("perplexity/metrics.json", "[", "metrics.json: broken"),
+        ("translation/fr.jsonl", "{", "fr.jsonl:1: not JSON"),
+        ("translation/fr.jsonl", '{"reference": "x"}\n', "fr.jsonl:1: Object missing required field `hypothesis`"),
+        ("translation/metrics.json", "{}", "metrics.json: Object missing required field `protocol`"),
+        ("perplexity/metrics.json", '{"languages": {"fr": {"tokens": 3}}}', r"missing required field `perplexity`"),
+        ("perplexity/metrics.json", "[", "metrics.json: not JSON"),
     ],
 )  # fmt: skip
 def test_broken_files_are_refused(runs, file, content, message):

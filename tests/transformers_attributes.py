@@ -1,0 +1,80 @@
+"""The attributes of a config.json that transformers reads, found in the installed release.
+
+    python tests/transformers_attributes.py
+
+Writes them to jaxprune/models/transformers_attributes.json: under "all" those of every model type, under a type its
+others. Those without effect on logits (irrelevant_attributes.txt) are left out. The names are found in source, so some
+name other things.
+"""
+
+import ast
+import dataclasses
+import functools
+import json
+from pathlib import Path
+
+import transformers
+
+from jaxprune.models import FAMILIES
+from jaxprune.models.attributes import IRRELEVANT
+
+FILE = Path(__file__).parents[1] / "jaxprune" / "models" / "transformers_attributes.json"
+ROOT = Path(transformers.__file__).parent
+# Code that all models share: of configs, and of models without generation, whose settings select tokens and leave the
+# logits unchanged.
+CONFIGS = (
+    "configuration_utils.py",
+    "integrations/heterogeneity/configuration_utils.py",
+    "modeling_rope_utils.py",
+)
+MODELS = ("cache_utils.py", "masking_utils.py", "modeling_utils.py")
+
+
+@functools.cache
+def known_attributes(model_type: str) -> frozenset[str]:
+    """Names of the attributes that transformers' class has for this type, and that its code and shared code read.
+
+    An extra name can only cause a rejection, never a wrong result.
+    """
+    config = type(transformers.AutoConfig.for_model(model_type))
+    own = model_type.removesuffix("_text")
+    configs = (*CONFIGS, f"models/{own}/configuration_{own}.py")
+    models = (*MODELS, f"models/{own}/modeling_{own}.py")
+    names = {field.name for field in dataclasses.fields(config)}
+    names |= {*config.attribute_map, *config.attribute_map.values()}
+    names = names.union(*(read_in(file, True) for file in configs))
+    names = names.union(*(read_in(file, False) for file in models))
+    return frozenset(
+        name
+        for name in names
+        if name.isidentifier() and not (name[:2] == "__" or callable(getattr(config, name, None)))
+    )
+
+
+@functools.cache
+def read_in(file: str, is_config: bool) -> frozenset[str]:
+    """Names in a file: `config.NAME`, `getattr(config, "NAME")`; in code of configs also of fields and any text."""
+    names = set()
+    for node in ast.walk(ast.parse((ROOT / file).read_text("utf-8"))):
+        match node:
+            case ast.Attribute(value, str(name)) if ast.unparse(value).endswith("config"):
+                names.add(name)
+            case ast.Call(ast.Name("getattr" | "hasattr"), [value, ast.Constant(str(name)), *_]):
+                if ast.unparse(value).endswith("config"):
+                    names.add(name)
+            case ast.Constant(str(name)) | ast.AnnAssign(ast.Name(name)) if is_config:
+                names.add(name)
+    return frozenset(names)
+
+
+def listed() -> dict[str, list[str]]:
+    """The content of the file."""
+    names = {model_type: known_attributes(model_type) - IRRELEVANT for model_type in FAMILIES}
+    common = frozenset.intersection(*names.values())
+    return {"all": sorted(common)} | {
+        model_type: sorted(own - common) for model_type, own in sorted(names.items())
+    }
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps(listed(), indent=1) + "\n", encoding="utf-8")
