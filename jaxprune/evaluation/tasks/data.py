@@ -48,10 +48,6 @@ class Row:
             raise InputError(f"{self.where}: {name} is empty; allowed: a text")
         if not isinstance(value, str):
             raise InputError(f"{self.where}: {name} is {shown(value)}; allowed: a text")
-        try:
-            value.encode()  # JSON can contain lone surrogates, which tokenizers reject
-        except UnicodeEncodeError:
-            raise InputError(f"{self.where}: {name} contains half a surrogate pair") from None
         return value
 
 

@@ -368,18 +368,18 @@ LABELS = "0, 1, 2, entailment, neutral, contradiction"
         ),
         (
             b'{"premise": "\\ud800", "hypothesis": "b", "label": 1}',
-            "premise contains half a surrogate",
+            "not JSON: .*surrogate pair",
         ),
-        (b'{"premise": "a", "hypothesis"', "every line must be a JSON object"),
-        (b"", "every line must be a JSON object"),
+        (b'{"premise": "a", "hypothesis"', "not JSON: Input data was truncated"),
+        (b"", "not JSON: Input data was truncated"),
         (b'{"premise": ' + b"[" * 900 + b"]" * 900 + b', "label": 1}', "premise is .*; allowed: a"),
         (
             b'{"premise": "a", "hypothesis": "b", "label": ' + b"[" * 900 + b"]" * 900 + b"}",
             "label label is .*; allowed",
         ),
-        (b'{"premise": "a", "a\\nb\\ud800": 1}', r"there are premise, 'a\\nb\\ud800'"),
+        (b'{"premise": "a", "a\\nb\\u202e": 1}', r"there are premise, 'a\\nb\\u202e'"),
         (b"[1, 2]", r"'\[1, 2\]'; every line must be a JSON object"),
-        (b"[" * 100_000, "every line must be a JSON object"),
+        (b"[" * 100_000, "not JSON: maximum recursion depth"),
         (b'{"premise": "\xff"}', "byte 109 is not UTF-8"),
     ],
 )
