@@ -7,7 +7,6 @@ table, and cards with a matching last line, are ever replaced or removed.
 
 import contextlib
 import hashlib
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -19,7 +18,6 @@ from jaxprune.files.whole import write_json
 TABLE = "files.json"
 CARD = "README.md"
 UNFINISHED = ".jaxprune-unfinished"  # ends the name of a folder in which another one is filled
-_LONGEST_NAME, _LONGEST_PATH = 255, 2000  # bytes
 _MOST = 12  # lines about files that are not from this package
 DAMAGED = "damaged, its bytes are not those that were written"
 
@@ -79,12 +77,7 @@ def check_names(names: Iterable[str], file: Path | str) -> None:
 
 def _may_be_inside(name: str) -> bool:
     parts = PurePosixPath(name).parts
-    try:
-        lengths = [len(os.fsencode(part)) for part in (name, *parts)]
-    except UnicodeEncodeError:
-        return False
-    fits = max(lengths) <= _LONGEST_PATH and max(lengths[1:], default=0) <= _LONGEST_NAME
-    return fits and bool(parts) and parts[0] != "/" and ".." not in parts and "\0" not in name
+    return bool(parts) and parts[0] != "/" and ".." not in parts
 
 
 def fault(path: Path, facts: FileFacts, *, digest: bool = True) -> str | None:

@@ -65,7 +65,7 @@ class Run:
 
 @contextlib.contextmanager
 def open_workdir(workdir: Path, identity: Mapping[str, Any]) -> Iterator[None]:
-    """Locks other jobs out of a workdir; all processes must call.
+    """Locks other jobs out of a workdir, in which a committed run is first put in place; all processes must call.
 
     Raises:
       InputError: processes have different jobs; another job writes to the workdir.
@@ -74,6 +74,8 @@ def open_workdir(workdir: Path, identity: Mapping[str, Any]) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         if hosts.is_first():
             stack.enter_context(locked(workdir))
+            _put_in_place(workdir)
+        hosts.wait("opened")
         yield
 
 
@@ -103,9 +105,6 @@ def open_run(
     if (workdir / SWEEP).exists():
         raise InputError(f"--workdir: {workdir} contains a sweep; expected another folder")
     with open_workdir(workdir, identity), contextlib.ExitStack() as stack:
-        if hosts.is_first():
-            _put_in_place(workdir)
-        hosts.wait("opened")
         complete = None if overwrite else complete_run(workdir, identity, config)
         run = Run(workdir, identity, None if complete is None else dict(complete))
         if complete is None:
