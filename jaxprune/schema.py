@@ -34,7 +34,7 @@ class Field:
 
     allowed: str
     passes: Callable[[Any], bool]
-    default: str | int | float | bool | None = None
+    default: Any = None
     choices: tuple[str, ...] = ()
     kind: type = str
     meaning: str = ""
@@ -122,6 +122,11 @@ def config_record(declared: type[_T]) -> type[_T]:
     return dataclass(frozen=True, kw_only=True)(declared)
 
 
+def filled(group: type, *names: str) -> Any:
+    """A group some of whose fields, by default all, the command fills in itself: its config does not set them."""
+    return dataclasses.field(default=group(), metadata={"filled": names or fields_of(group).keys()})
+
+
 def fields_of(record: Any) -> dict[str, Field]:
     """The rules of a record's fields by name; those of its groups by path, for example `calibration.kind`."""
     rules = {}
@@ -130,8 +135,18 @@ def fields_of(record: Any) -> dict[str, Field]:
             rules[field.name] = field.metadata["rule"]
         else:
             group = fields_of(field.default)
-            rules |= {f"{field.name}.{name}": rule for name, rule in group.items()}
+            rules |= {
+                f"{field.name}.{name}": rule
+                for name, rule in group.items()
+                if name not in field.metadata.get("filled", ())
+            }
     return rules
+
+
+def part_of(record: type[_T], config: Any) -> _T:
+    """The record with the values of the fields that a larger one has under the same names."""
+    names = [field.name for field in dataclasses.fields(record)]  # type: ignore[arg-type]
+    return record(**{name: getattr(config, name) for name in names})
 
 
 def check(name: str, value: object, field: Field) -> None:

@@ -33,8 +33,7 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
     """Measures the features of the dense model on demonstrations of every language, and compares masks of runs.
 
     Args:
-      config: validated. `calibration` defines the demonstrations, but its kind and source are not used:
-        demonstrations of each of `analysis.languages` are monolingual, and translations into
+      config: validated. The demonstrations of each of `analysis.languages` are monolingual, and translations into
         `calibration.target`.
       workdir: analysis/ is written there, by process 0, and replaces an earlier one. analysis.json is written last,
         so an analysis that contains it is complete.

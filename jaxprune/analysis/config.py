@@ -1,9 +1,10 @@
-"""The config of an analysis: the fields of a run and `analysis.*`."""
+"""The config of an analysis."""
 
 from jaxprune.analysis.neurons import SHARE
 from jaxprune.analysis.overlap import TOP
-from jaxprune.calibration import languages_field
-from jaxprune.runs.planning import PruneConfig
+from jaxprune.calibration import DemonstrationFields, languages_field
+from jaxprune.devices import MeshFields
+from jaxprune.runs.planning import JobConfig
 from jaxprune.schema import config_record, text
 
 
@@ -24,7 +25,9 @@ class AnalysisFields:
 
 
 @config_record
-class AnalyzeConfig(PruneConfig):
+class AnalyzeConfig(JobConfig):
     """The config of an analysis."""
 
+    calibration: DemonstrationFields = DemonstrationFields()
     analysis: AnalysisFields = AnalysisFields()
+    mesh: MeshFields = MeshFields()

@@ -19,6 +19,10 @@ from jaxprune.calibration.config import ALL as ALL
 from jaxprune.calibration.config import COMPAT as COMPAT
 from jaxprune.calibration.config import SEED as SEED
 from jaxprune.calibration.config import CalibrationFields as CalibrationFields
+from jaxprune.calibration.config import DemonstrationFields as DemonstrationFields
+from jaxprune.calibration.config import MixedTextFields as MixedTextFields
+from jaxprune.calibration.config import SentenceFields as SentenceFields
+from jaxprune.calibration.config import TextFields as TextFields
 from jaxprune.calibration.config import check_all_rows as check_all_rows
 from jaxprune.calibration.config import check_calibration as check_calibration
 from jaxprune.calibration.demonstrations import demonstrations as demonstrations

@@ -30,8 +30,40 @@ _CODES = tuple(LANGUAGES)
 
 
 @config_record
-class CalibrationFields:
-    """The fields `calibration.*`."""
+class SentenceFields:
+    """The fields `calibration.*` of sentences, as demonstrations of a translation."""
+
+    data: str = text(
+        "openlanguagedata/flores_plus",
+        "a folder of <language>.txt, a FLORES-200 release, a hub data set id, an .npz (for tokens)",
+        "location of the sentences or token ids",
+    )
+    lines: str | None = line_range("range of the sentences to use, counted from 0, as `0-299`")
+    target: str = rule(
+        "a language code such as fr",
+        lambda value: value in _CODES,
+        "en",
+        hint=code_hint,
+        meaning="target language of translations",
+    )
+    # The paper's 100 samples of 4 pairs, cut at 512 tokens.
+    shots: int = integer(4, 1, "pairs, or sentences, per sample")
+
+
+@config_record
+class DemonstrationFields(SentenceFields):
+    """Those of demonstrations in every language."""
+
+    samples: int = integer(100, 1, "number of samples")
+    max_length: int = integer(512, 2, "tokens at which a sample is truncated")
+    draw: str | None = draw_field(
+        "one of n disjoint parts of these lines, whole documents, as `2/5`, and of the files of code"
+    )
+
+
+@config_record
+class TextFields(DemonstrationFields):
+    """Those of samples."""
 
     kind: str = choice(KINDS, "translation", "kind of the samples")
     source: str = rule(
@@ -42,39 +74,15 @@ class CalibrationFields:
         meaning="language (ISO 639-1, or 639-3 if it has no such code), or several with + or commas, in alternation: "
         "sample i is in language i mod n",
     )
-    target: str = rule(
-        "a language code such as fr",
-        lambda value: value in _CODES,
-        "en",
-        hint=code_hint,
-        meaning="target language of translations",
-    )
-    # The paper's 100 samples of 4 pairs, cut at 512 tokens.
-    shots: int = integer(4, 1, "pairs, or sentences, per sample")
-    samples: int = integer(100, 1, "number of samples")
-    max_length: int = integer(512, 2, "tokens at which a sample is truncated")
-    tokens: str = choice(
-        (ALL, SOURCE, TARGET),
-        ALL,
-        "tokens that statistics measure: `all`, or those of one side, with kinds in two languages; all are read",
-    )
-    data: str = text(
-        "openlanguagedata/flores_plus",
-        "a folder of <language>.txt, a FLORES-200 release, a hub data set id, an .npz (for tokens)",
-        "location of the sentences or token ids",
-    )
-    lines: str | None = line_range("range of the sentences to use, counted from 0, as `0-299`")
-    draw: str | None = draw_field(
-        "one of n disjoint parts of these lines, whole documents, as `2/5`, and of the files of code"
-    )
     code: str | None = text(
         None, "a folder of .py files or a hub data set id", "location of the code"
     )
-    stats: str | None = text(
-        None,
-        "a finished run, or a folder of jaxprune.checkpoint.save_stats",
-        "saved statistics of the dense model in place of samples and passes, with `pruning.propagate=dense`",
-    )
+
+
+@config_record
+class MixedTextFields(TextFields):
+    """Those of samples whose statistics are combined."""
+
     combine: str = choice(
         COMBINATIONS,
         SUM.name,
@@ -85,6 +93,22 @@ class CalibrationFields:
         None,
         "a weight for each language, as fr:2,sw:1, or a .json file with {language: weight}",
         "weights of languages, as `fr:2,sw:1` or a .json file, with `calibration.combine=weights`",
+    )
+
+
+@config_record
+class CalibrationFields(MixedTextFields):
+    """All fields `calibration.*`: those of statistics that prune."""
+
+    tokens: str = choice(
+        (ALL, SOURCE, TARGET),
+        ALL,
+        "tokens that statistics measure: `all`, or those of one side, with kinds in two languages; all are read",
+    )
+    stats: str | None = text(
+        None,
+        "a finished run, or a folder of jaxprune.checkpoint.save_stats",
+        "saved statistics of the dense model in place of samples and passes, with `pruning.propagate=dense`",
     )
 
 
@@ -177,7 +201,7 @@ def check_calibration(
     check_texts(kind.name, source, target, calibration.samples, calibration.code)
 
 
-def check_all_rows(calibration: CalibrationFields) -> None:
+def check_all_rows(calibration: TextFields) -> None:
     """Rejects a part of ready-made tokens; raises InputError."""
     for name in ("lines", "draw"):
         if (value := getattr(calibration, name)) is not None:

@@ -22,7 +22,7 @@ from jaxprune.calibration.config import (
     SEED,
     SOURCE,
     TARGET,
-    CalibrationFields,
+    TextFields,
     check_side,
     check_texts,
 )
@@ -181,7 +181,7 @@ def _on_side(
     return real & counts[np.minimum(sentence, len(counts) - 1)]
 
 
-def sampled_lines(fields: CalibrationFields, seed: int, compat: str) -> list[str]:
+def sampled_lines(fields: TextFields, seed: int, compat: str) -> list[str]:
     """`line_digests` of the sentences in the samples that `demonstrations` makes for these fields, each once."""
     kind, sources = KINDS[fields.kind], joined(fields.source)
     how = (kind.role, fields.shots, fields.samples, seed, compat)

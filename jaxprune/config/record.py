@@ -1,14 +1,30 @@
-"""The config of all jobs: the fields of each subpackage, and those of sweeps."""
+"""The config of a sweep, and the configs of all commands."""
 
 import re
 from collections.abc import Mapping
 
 from jaxprune.analysis import AnalyzeConfig
 from jaxprune.calibration import KINDS, MIX, CalibrationFields, languages_field
-from jaxprune.evaluation import EvaluateConfig
-from jaxprune.pruning import METHODS
-from jaxprune.runs.planning import RecoverConfig, ShrinkConfig
-from jaxprune.schema import Field, are_names, choice, config_record, fields_of, integer, rule
+from jaxprune.devices import MeshFields
+from jaxprune.evaluation import EvaluateConfig, EvaluationFields
+from jaxprune.pruning import METHODS, PruningFields
+from jaxprune.runs.planning import (
+    JobConfig,
+    OutputFields,
+    PruneConfig,
+    RecoverConfig,
+    ShrinkConfig,
+)
+from jaxprune.schema import (
+    Field,
+    are_names,
+    choice,
+    config_record,
+    fields_of,
+    filled,
+    integer,
+    rule,
+)
 
 # Variants of a sweep that are not pruned: the dense model, and the one whose hidden states are shifted.
 DENSE, LRP2 = "dense", "lrp2"
@@ -72,12 +88,26 @@ class SweepFields:
 
 
 @config_record
-class Config(AnalyzeConfig, EvaluateConfig, RecoverConfig, ShrinkConfig):
-    """The config of every job: all fields, checked, by group."""
+class SweepConfig(JobConfig):
+    """The config of a sweep, which fills in the kind, the source and the sparsity of each variant."""
 
+    calibration: CalibrationFields = filled(CalibrationFields, "kind", "source", "stats")
+    pruning: PruningFields = filled(PruningFields, "sparsity")
+    output: OutputFields = OutputFields()
+    evaluation: EvaluationFields = EvaluationFields()
     sweep: SweepFields = SweepFields()
+    mesh: MeshFields = MeshFields()
 
 
+# Command → its config, which has the fields that it reads.
+COMMANDS: Mapping[str, type[JobConfig]] = {
+    "prune": PruneConfig,
+    "recover": RecoverConfig,
+    "shrink": ShrinkConfig,
+    "evaluate": EvaluateConfig,
+    "analyze": AnalyzeConfig,
+    "sweep": SweepConfig,
+}
 # Groups of fields and their titles, in the order of --help.
 GROUPS = {
     "": "which model, and its dtype and seed",
@@ -91,35 +121,8 @@ GROUPS = {
     "sweep": "for sweep",
     "mesh": "how devices share the work",
 }
-_RULES = fields_of(Config)
+_RULES = {path: rule for record in COMMANDS.values() for path, rule in fields_of(record).items()}
+# The fields of all commands.
 FIELDS: Mapping[str, Field] = {
     path: _RULES[path] for group in GROUPS for path in _RULES if path.rpartition(".")[0] == group
-}
-
-
-def _of(*groups: str) -> list[str]:
-    return [path for path in FIELDS if path.rpartition(".")[0] in groups]
-
-
-_SENTENCES = [f"calibration.{name}" for name in ("target", "data", "lines", "shots")]
-_DEMONSTRATIONS = [f"calibration.{name}" for name in ("samples", "max_length", "draw")]
-_TEXTS = [f"calibration.{name}" for name in ("kind", "source", "code")]
-_MIXTURE = ["calibration.combine", "calibration.weights"]
-# Command → the fields that it reads. A sweep sets kind, source and sparsity of each variant itself.
-READ_BY: Mapping[str, list[str]] = {
-    "prune": _of("", "mesh", "calibration", "pruning", "output"),
-    "recover": [*_of("", "mesh", "recovery", "output"), *_TEXTS, *_SENTENCES, *_DEMONSTRATIONS],
-    "shrink": [*_of("", "shrink"), *_TEXTS, *_SENTENCES, *_DEMONSTRATIONS, *_MIXTURE],
-    "evaluate": [*_of("", "mesh", "evaluation"), *_SENTENCES],
-    "analyze": [*_of("", "mesh", "analysis"), *_SENTENCES, *_DEMONSTRATIONS],
-    "sweep": [
-        path
-        for path in FIELDS
-        if path
-        not in (
-            *_of("analysis", "recovery", "shrink"),
-            *(f"calibration.{name}" for name in ("kind", "source", "stats")),
-            "pruning.sparsity",
-        )
-    ],
 }

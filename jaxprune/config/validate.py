@@ -3,21 +3,29 @@
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.calibration import check_calibration
-from jaxprune.config.record import FIELDS, READ_BY, Config
+from jaxprune.calibration import (
+    COMBINATIONS,
+    MixedTextFields,
+    Mixture,
+    check_calibration,
+    weights_of,
+)
+from jaxprune.config.record import COMMANDS, FIELDS, SweepConfig
 from jaxprune.errors import InputError, refusal, unusable
-from jaxprune.pruning import text_of
-from jaxprune.schema import check
+from jaxprune.pruning import Settings, text_of
+from jaxprune.runs.planning import JobConfig, PruneConfig
+from jaxprune.schema import check, fields_of, part_of
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
 _Value = TypeVar("_Value")
+_Config = TypeVar("_Config", bound=JobConfig)
 
 
 def base_config() -> "ConfigDict":
@@ -59,8 +67,8 @@ def pick(argument: str | None, among: Mapping[str, _Value], default: str) -> _Va
 
 def check_read(path: str, command: str) -> None:
     """Rejects a field that a command does not read; names the commands that do."""
-    if path not in READ_BY[command]:
-        readers = [name for name, paths in READ_BY.items() if path in paths]
+    readers = [name for name, record in COMMANDS.items() if path in fields_of(record)]
+    if command not in readers:
         raise InputError(
             f"{path}: {command} does not read it; allowed: with {' or '.join(readers)}"
         )
@@ -79,63 +87,78 @@ def unknown_field(path: str) -> InputError:
     return InputError(f"{path}: no such field{hint}")
 
 
-def validate(config: "ConfigDict", *, prunes: bool = True) -> Config:
-    """The checked record of a user's config, with `pruning.sparsity` filled in.
+def validate(config: "ConfigDict", command: str = "prune") -> JobConfig:
+    """The checked config of a command from a user's config, with `pruning.sparsity` filled in.
 
     Args:
-      prunes: whether the run prunes; only then is `calibration` checked against the criterion.
+      command: a name in `COMMANDS`; the fields of other commands are checked too.
 
     Raises:
       InputError: a field that is unknown or out of range, or fields that contradict each
         other. One line with the field, its value and the rule.
     """
-    return config_of(flatten_dict(config.to_dict(), sep="."), prunes=prunes)
+    return config_of(flatten_dict(config.to_dict(), sep="."), COMMANDS[command])
 
 
-def config_of(given: Mapping[str, object], *, prunes: bool) -> Config:
+def config_of(given: Mapping[str, object], record: type[_Config]) -> _Config:
     """`validate` for values by path, such as `calibration.kind`; the others are defaults."""
     # as JSON has no numbers of numpy
     given = {path: v.item() if isinstance(v, np.generic) else v for path, v in given.items()}
     for path in given:
         if path not in FIELDS:
             raise unknown_field(path)
-    given = {path: field.default for path, field in FIELDS.items()} | given
-    for path, field in FIELDS.items():
-        check(path, given[path], field)
-        for name in str(given[path]).split(","):
+    read = fields_of(record)
+    given = {path: field.default for path, field in read.items()} | given
+    for path, value in given.items():
+        check(path, value, FIELDS[path])
+        for name in str(value).split(","):
             if why := unusable(name):
                 raise InputError(f"{path}: got {name!r}, {why}")
-    values = unflatten_dict(given, sep=".")
+    values = unflatten_dict({path: given[path] for path in read}, sep=".")
     groups = {
-        name: dataclasses.replace(getattr(Config, name), **group)
+        name: dataclasses.replace(getattr(record, name), **group)
         for name, group in values.items()
         if isinstance(group, dict)
     }
-    return consistent(Config(**values | groups), prunes=prunes)
+    return consistent(record(**values | groups))
 
 
-def consistent(config: Config, *, prunes: bool) -> Config:
+def consistent(config: _Config) -> _Config:
     """The config with `pruning.sparsity` filled in and the content of files of weights and shares in their place.
 
     Raises as `validate`.
     """
+    calibration: Any = getattr(config, "calibration", None)
+    if isinstance(calibration, MixedTextFields):
+        try:
+            mixture = Mixture(COMBINATIONS[calibration.combine], weights_of(calibration.weights))
+        except InputError as error:
+            raise InputError(f"calibration.{error}") from None
+        weights = ",".join(f"{code}:{weight!r}" for code, weight in mixture.weights)
+        calibration = dataclasses.replace(calibration, weights=weights or None)
+        config = dataclasses.replace(config, calibration=calibration)  # type: ignore[call-arg]
+    if not isinstance(config, PruneConfig | SweepConfig):
+        return config
     try:
-        settings = config.settings
+        settings = part_of(PruneConfig, config).settings
     except InputError as error:  # each field is allowed, their combination is not
-        group = "calibration" if str(error).startswith(("combine", "weights")) else "pruning"
+        group = "calibration" if str(error).startswith("combine") else "pruning"
         raise InputError(f"{group}.{error}") from None
-    saved = config.calibration.stats
-    if saved is not None and settings.propagate != "dense":
-        raise InputError(
-            f"pruning.propagate: got {settings.propagate!r}; allowed: dense, with calibration.stats"
-        )
-    if prunes and settings.needs_statistics and saved is None:
-        method = settings.method
-        check_calibration(config.calibration, method.name, method.sets, config.compat)
     shares = text_of(settings.spread) or config.pruning.allocation
     pruning = dataclasses.replace(
         config.pruning, sparsity=settings.implied_sparsity, allocation=shares
     )
-    weights = ",".join(f"{code}:{weight!r}" for code, weight in settings.mixture.weights)
-    calibration = dataclasses.replace(config.calibration, weights=weights or None)
-    return dataclasses.replace(config, pruning=pruning, calibration=calibration)
+    if isinstance(config, PruneConfig):
+        _check_statistics(config, settings)
+    return dataclasses.replace(config, pruning=pruning)
+
+
+def _check_statistics(config: PruneConfig, settings: Settings) -> None:
+    """Rejects samples, or saved statistics, that the criterion cannot read."""
+    saved, method = config.calibration.stats, settings.method
+    if saved is not None and settings.propagate != "dense":
+        raise InputError(
+            f"pruning.propagate: got {settings.propagate!r}; allowed: dense, with calibration.stats"
+        )
+    if settings.needs_statistics and saved is None:
+        check_calibration(config.calibration, method.name, method.sets, config.compat)

@@ -1,6 +1,7 @@
 """A config and a model → scores, perplexity and translations of every language in a workdir."""
 
 from jaxprune.evaluation.config import EvaluateConfig as EvaluateConfig
+from jaxprune.evaluation.config import EvaluationFields as EvaluationFields
 from jaxprune.evaluation.evaluate import evaluate_all as evaluate_all
 from jaxprune.evaluation.evaluate import evaluate_from_config as evaluate_from_config
 from jaxprune.evaluation.evaluate import facts as facts

@@ -1,8 +1,9 @@
-"""The config of an evaluation: a run's, and the fields `evaluation.*`."""
+"""The config of an evaluation."""
 
-from jaxprune.calibration import line_range
+from jaxprune.calibration import SentenceFields, line_range
+from jaxprune.devices import MeshFields
 from jaxprune.evaluation.tasks import PROTOCOLS
-from jaxprune.runs.planning import PruneConfig
+from jaxprune.runs.planning import JobConfig
 from jaxprune.schema import are_names, choice, config_record, integer, rule, text
 
 # Whether the weights stay on the devices; None: if they fit.
@@ -54,7 +55,9 @@ class EvaluationFields:
 
 
 @config_record
-class EvaluateConfig(PruneConfig):
-    """The config of an evaluation."""
+class EvaluateConfig(JobConfig):
+    """The config of an evaluation; `calibration` has the demonstrations of translations."""
 
+    calibration: SentenceFields = SentenceFields()
     evaluation: EvaluationFields = EvaluationFields()
+    mesh: MeshFields = MeshFields()

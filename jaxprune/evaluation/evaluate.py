@@ -61,7 +61,7 @@ def evaluate_from_config(
     """
     fields = config.evaluation
     codes = fields.languages.split(",") if fields.languages else None
-    workload = read_workload(config, named_tasks(config), lambda _: codes)
+    workload = read_workload(config, named_tasks(fields), lambda _: codes)
     if not (workload.tasks or workload.texts or workload.sentences):
         raise InputError(
             "evaluation.tasks: got ''; allowed: tasks, or nothing with evaluation.perplexity or evaluation.translation"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jaxprune.errors import InputError, refusal
-from jaxprune.evaluation.config import EvaluateConfig
+from jaxprune.evaluation.config import EvaluateConfig, EvaluationFields
 from jaxprune.evaluation.scoring import PERPLEXITY, PlainText, texts
 from jaxprune.evaluation.tasks import (
     TaskQuestions,
@@ -91,22 +91,22 @@ def read_workload(
     return Workload(tasks, plain, sentences)
 
 
-def named_tasks(config: EvaluateConfig) -> list[str]:
+def named_tasks(fields: EvaluationFields) -> list[str]:
     """The names in `evaluation.tasks`: of ready tasks, or .toml files."""
-    names = config.evaluation.tasks.split(",")
+    names = fields.tasks.split(",")
     return [name.strip() for name in names if name.strip()]
 
 
-def protocol_of(config: EvaluateConfig) -> str:
-    """The protocol of a config; by default that of its `compat`."""
-    by_compat = "official" if config.compat == "official" else "paper"
-    return config.evaluation.protocol or by_compat
+def protocol_of(fields: EvaluationFields, compat: str) -> str:
+    """`evaluation.protocol`; by default that of `compat`."""
+    return fields.protocol or ("official" if compat == "official" else "paper")
 
 
 def _tasks(
     config: EvaluateConfig, names: Sequence[str], languages_by_name: Languages
 ) -> list[TaskQuestions]:
-    protocol, data, rows = protocol_of(config), config.evaluation.data, config.evaluation.rows
+    data, rows = config.evaluation.data, config.evaluation.rows
+    protocol = protocol_of(config.evaluation, config.compat)
     tasks = [load_task(name) for name in names]
     for task in tasks:
         if task.name in TAKEN:

@@ -27,19 +27,7 @@ _SHORT = (
     r"\w[\w.-]*(/\w[\w.-]*)?"  # a hub id or a name; other paths are private but for their last part
 )
 PRUNE_FIELDS = fields_of(PruneConfig)
-# Of recover and shrink; recover takes the fields of pruning from the run, and needs no statistics.
-RECOVER_FIELDS, SHRINK_FIELDS = (
-    {
-        path: field
-        for path, field in fields_of(record).items()
-        if path.partition(".")[0] != "pruning"
-        and path not in [f"calibration.{name}" for name in without]
-    }
-    for record, without in (
-        (RecoverConfig, ("combine", "weights", "stats", "tokens")),
-        (ShrinkConfig, ("stats", "tokens")),
-    )
-)
+RECOVER_FIELDS, SHRINK_FIELDS = fields_of(RecoverConfig), fields_of(ShrinkConfig)
 
 
 def measures(fields: Mapping[str, Any]) -> bool:
@@ -219,7 +207,7 @@ def versions(report: Mapping[str, Any]) -> str:
 
 
 def _calibration(fields: Mapping[str, Any], report: Mapping[str, Any]) -> str:
-    if fields["calibration.stats"] is not None:
+    if fields.get("calibration.stats") is not None:
         sets = report.get("languages", {}).items()
         by_role = (f"{role} ({', '.join(languages)})" for role, languages in sets)
         return f"saved statistics of the dense model: {'; '.join(by_role) or 'no language known'}"
@@ -231,7 +219,7 @@ def _calibration(fields: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     source = ", ".join(map(_language, joined(fields["calibration.source"])))
     pair = f"{source} → {_language(fields['calibration.target'])}" if kind.has_target else source
     samples, shots = fields["calibration.samples"], fields["calibration.shots"]
-    side = fields["calibration.tokens"]
+    side = fields.get("calibration.tokens", ALL)
     only = f"; the tokens of the {side} alone are measured" if side != ALL else ""
     return f"{samples} samples of {shots} {kind.meaning}, {pair}, from {shown}{only}"
 

@@ -19,7 +19,7 @@ from jaxprune.runs.frame import Chosen, write_run
 from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer
 from jaxprune.runs.machine import environment
 from jaxprune.runs.outputs import OUTPUTS, Outputs
-from jaxprune.runs.planning import PruneConfig
+from jaxprune.runs.planning import BlocksConfig
 
 # Layer → its result in an interrupted run, or None.
 Finished = Callable[[int], FinishedLayer | None]
@@ -42,7 +42,7 @@ class Job:
     """
 
     model: Model
-    config: PruneConfig
+    config: BlocksConfig
     tokens: Mapping[SetKey, int]
     identity: Callable[[], Mapping[str, Any]]
     lines: Callable[[], list[str]]

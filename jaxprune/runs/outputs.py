@@ -30,7 +30,7 @@ from jaxprune.pruning import (
 from jaxprune.runs import checkpoint, figures
 from jaxprune.runs.layer_file import LAYERS, layer_file, write_layer
 from jaxprune.runs.orbax_folder import restore_tree, whole
-from jaxprune.runs.planning import PruneConfig
+from jaxprune.runs.planning import BlocksConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,11 +76,11 @@ class Output:
     """
 
     name: str
-    fill: Callable[[Model, PruneConfig, Path], Filling | None]
+    fill: Callable[[Model, BlocksConfig, Path], Filling | None]
     blocks: Callable[[Path], Callable[[int], Params] | None] = lambda folder: None
 
 
-def _fill_checkpoint(model: Model, config: PruneConfig, folder: Path) -> Filling:
+def _fill_checkpoint(model: Model, config: BlocksConfig, folder: Path) -> Filling:
     blocks: list[Params] = []
 
     def add(block: PrunedBlock) -> None:
@@ -106,7 +106,7 @@ def _checkpointed_blocks(folder: Path) -> Callable[[int], Params] | None:
     return lambda layer: jax.tree.map(lambda leaf: leaf[layer], params["blocks"])
 
 
-def _fill_stats(model: Model, config: PruneConfig, folder: Path) -> Filling:
+def _fill_stats(model: Model, config: BlocksConfig, folder: Path) -> Filling:
     def close(pruned: PrunedLayers) -> None:
         if pruned.stats is not None:
             checkpoint.save_stats(
@@ -116,7 +116,7 @@ def _fill_stats(model: Model, config: PruneConfig, folder: Path) -> Filling:
     return Filling(close)
 
 
-def _fill_hf(model: Model, config: PruneConfig, folder: Path) -> Filling | None:
+def _fill_hf(model: Model, config: BlocksConfig, folder: Path) -> Filling | None:
     if not (config.output.hf and hosts.is_first()):
         return None
     writer = HfWriter(model, folder)
@@ -132,7 +132,7 @@ def _exported_blocks(folder: Path) -> Callable[[int], Params] | None:
     return load(folder).block if folder.is_dir() else None
 
 
-def _fill_figures(model: Model, config: PruneConfig, folder: Path) -> Filling | None:
+def _fill_figures(model: Model, config: BlocksConfig, folder: Path) -> Filling | None:
     if not (config.output.figures and hosts.is_first()):
         return None
 
@@ -144,7 +144,7 @@ def _fill_figures(model: Model, config: PruneConfig, folder: Path) -> Filling | 
     return Filling(close)
 
 
-def _fill_layers(model: Model, config: PruneConfig, folder: Path) -> Filling | None:
+def _fill_layers(model: Model, config: BlocksConfig, folder: Path) -> Filling | None:
     """Finished layers of a run that changes weights, as masks alone do not determine its result."""
     if not hosts.is_first():
         return None
@@ -188,7 +188,7 @@ class Outputs:
       finished: number of layers that have a file already.
     """
 
-    def __init__(self, model: Model, config: PruneConfig, folder: Path, finished: int) -> None:
+    def __init__(self, model: Model, config: BlocksConfig, folder: Path, finished: int) -> None:
         self.kept: list[dict[str, tuple[int, int]]] = []
         self.seconds: list[dict[str, float]] = []
         self.damping: dict[str, dict[str, float]] = {}  # layer → site, where it was raised

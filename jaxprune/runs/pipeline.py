@@ -54,7 +54,10 @@ def prune_from_config(
         names = [one.name for one in settings.statistics]
         stats = stats_for(place, model, config.dtype, names)
     elif settings.needs_statistics:
-        batches = calibration_batches(config, model)
+        fields = config.calibration
+        batches = calibration_batches(
+            fields, config.seed, config.compat, model, tokens=fields.tokens
+        )
     report = prune_to_workdir(
         model, batches, config, workdir, stats=stats, began=began, overwrite=overwrite
     )
@@ -144,15 +147,21 @@ def _allocation(model: Model, settings: Settings, measured: list[float]) -> dict
     return {"allocation": found} if found else {}
 
 
-def calibration_batches(config: PruneConfig, model: Model) -> list[Batch]:
-    """The calibration set of `config.calibration`."""
-    fields, compat = config.calibration, config.compat
+def calibration_batches(
+    fields: calibration.TextFields,
+    seed: int,
+    compat: str,
+    model: Model,
+    *,
+    tokens: str = calibration.ALL,
+) -> list[Batch]:
+    """The calibration set of the fields `calibration.*`; `tokens` are those that statistics measure."""
     if not calibration.KINDS[fields.kind].reads_text:
         calibration.check_all_rows(fields)
         return calibration.token_batches(fields.data, compat=compat)
     return calibration.demonstrations(
         model.tokenizer, fields.data, kind=fields.kind, source=fields.source, target=fields.target,
         shots=fields.shots, samples=fields.samples, max_length=fields.max_length,
-        seed=config.seed, compat=compat, code=fields.code, lines=fields.lines,
-        draw=fields.draw, tokens=fields.tokens,
+        seed=seed, compat=compat, code=fields.code, lines=fields.lines,
+        draw=fields.draw, tokens=tokens,
     )  # fmt: skip

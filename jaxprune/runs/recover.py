@@ -13,7 +13,7 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
 from jaxprune import ledger
-from jaxprune.calibration import ALL, SEED, SUM, Batch, sampled_lines, set_tokens
+from jaxprune.calibration import SEED, Batch, sampled_lines, set_tokens
 from jaxprune.devices import device_mesh, given_mesh, hosts
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import local_path, read_json
@@ -41,7 +41,7 @@ def recover_from_config(
     """Recovers the model of a pruning run or a smaller one, or resumes an interrupted recovery.
 
     Args:
-      config: validated; its fields `pruning` are replaced by those of the run.
+      config: validated; its fields `pruning` are filled in with those of the run.
       workdir, overwrite: see `prune_from_config`.
 
     Returns:
@@ -57,11 +57,6 @@ def recover_from_config(
     _check_dense(model, config.model, run, report)
     if run.resolve() == workdir.resolve():
         raise InputError(f"--workdir: {workdir} is recovery.run itself; allowed: another folder")
-    # no statistics are measured
-    texts = dataclasses.replace(
-        config.calibration, tokens=ALL, stats=None, combine=SUM.name, weights=None
-    )
-    config = dataclasses.replace(config, calibration=texts)
     fields, is_smaller = config.recovery, "shrunk" in report
     # of a smaller model the other one is the dense model
     other = model.source.fingerprint.digest if is_smaller else ledger.pruned_digest(report)
@@ -75,9 +70,9 @@ def recover_from_config(
     before = read_json(run / CONFIG)
     pruning = _pruning(before["pruning"], run)
     config = dataclasses.replace(config, pruning=pruning)
-    batches = calibration_batches(config, model)
-    mesh = device_mesh(config.mesh.data, config.mesh.model)
     how = (config.calibration, config.seed, config.compat)
+    batches = calibration_batches(*how, model)
+    mesh = device_mesh(config.mesh.data, config.mesh.model)
     of_run = _pruned_before(report, before)
     job = Job(
         model=model,

@@ -41,7 +41,7 @@ def recover_smaller(
     """Fits the smaller model of a run to the dense model's predictions, or resumes that.
 
     Args:
-      config: see `recover_from_config`, without choices of statistics.
+      config: see `recover_from_config`.
       model: the dense model.
       run: a finished run of `shrink`.
       before: its report.
@@ -60,7 +60,8 @@ def recover_smaller(
             raise refusal(f"output.{name}", value, f"{field.default}, of a smaller model")
     smaller = load(run / "hf")
     ledger.check_workdir(workdir, model.folder, OUTPUTS)
-    batches = calibration_batches(config, smaller)
+    how = (config.calibration, config.seed, config.compat)
+    batches = calibration_batches(*how, smaller)
     every = config.json()
     read = {name: every[name] for name in _READ}
     # of `output` only hf/ is written, and always
@@ -87,7 +88,7 @@ def recover_smaller(
         if writer:
             writer.close(card=True)
         clock.lap("recover")
-        lines = sampled_lines(config.calibration, config.seed, config.compat)
+        lines = sampled_lines(*how)
         shrunk, of_run = before["shrunk"], read_json(run / CONFIG)
         of_runs = (
             {"recoveries": [*shrunk.get("recoveries", []), of_run]}

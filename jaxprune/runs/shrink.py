@@ -34,9 +34,6 @@ from jaxprune.shrinking import (
 )
 from jaxprune.tables import columns, named_values, seconds
 
-# The parts of a config that it reads.
-_READ = ("model", "revision", "dtype", "compat", "seed", "calibration", "shrink")
-
 
 def shrink_from_config(
     config: ShrinkConfig, workdir: Path, *, overwrite: bool = False
@@ -60,8 +57,7 @@ def shrink_from_config(
     texts = _texts(fields)
     ledger.check_workdir(workdir, model.folder, OUTPUTS)
     samples = _samples(config, model)
-    every = config.json()
-    read = {name: every[name] for name in _READ}
+    read = config.json()
     order = order_of_sums(STATISTICS_OF_NEURONS, device_mesh()) if fields.mlp else None
     identity = ledger.shrink_identity(model, read, texts.digest, samples.batches, order)
     report: Any = write_run(
@@ -77,7 +73,7 @@ def _samples(config: ShrinkConfig, model: Model) -> Samples:
     """The samples that measure layers and neurons; without batches if none are measured."""
     fields, how = config.shrink, config.calibration
     measured = fields.layers is not None or fields.mlp is not None
-    batches = calibration_batches(config, model) if measured else []
+    batches = calibration_batches(how, config.seed, config.compat, model) if measured else []
     mixture = Mixture()
     if fields.mlp is not None:
         names = {one.name for one in STATISTICS_OF_NEURONS}

@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.ledger import CONFIG, REPORT, Compiled
-from jaxprune.pruning import UNIFORM
+from jaxprune.pruning import UNIFORM, allocation_of
 from jaxprune.runs.facts import damped_sites, mean_loss
 from jaxprune.runs.outputs import OUTPUTS
-from jaxprune.runs.planning import PruneConfig
+from jaxprune.runs.planning import BlocksConfig
 from jaxprune.tables import by_layer, byte_size, count, named_values, percent, seconds
 
 
-def print_summary(config: PruneConfig, report: Mapping[str, Any], workdir: Path) -> None:
+def print_summary(config: BlocksConfig, report: Mapping[str, Any], workdir: Path) -> None:
     """The table at the end of a run."""
     pruning, times = config.pruning, report["seconds"]
     how = f"{pruning.criterion} {pruning.pattern}, propagate {pruning.propagate}"
-    if (spread := config.settings.spread) is not UNIFORM:
+    if (spread := allocation_of(pruning.allocation)) is not UNIFORM:
         how += f", allocation {spread.name}"
     stages = ", ".join(f"{name} {seconds(t)}" for name, t in times.items() if name != "total")
     tokens = ", ".join(f"{role} {count(number)}" for role, number in report["tokens"].items())

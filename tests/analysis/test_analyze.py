@@ -40,7 +40,7 @@ def ready(**fields):
         }
         | {path.replace("__", "."): value for path, value in fields.items()}
     )
-    return validate(config, prunes=False)
+    return validate(config, "analyze")
 
 
 @pytest.fixture(scope="module")

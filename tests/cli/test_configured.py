@@ -118,7 +118,8 @@ def test_a_field_that_a_command_does_not_read_is_refused(command, argument, read
 def test_a_config_may_set_fields_that_a_command_does_not_read(tmp_path):
     arguments = ["x.py", "--config=bloom", f"--workdir={tmp_path}"]
     config, _ = parse(arguments, flags.FlagValues(), "evaluate")
-    assert config.pruning.criterion == "refined"
+    assert config.model == "bigscience/bloom-560m"
+    assert not hasattr(config, "pruning")
 
 
 @pytest.mark.parametrize("name", ["processes", "process"])

@@ -23,7 +23,7 @@ def job(model, **fields):
     config.model = str(model)
     with config.ignore_type():
         config.evaluation.update(ASKED | {"perplexity": "nano"} | fields)
-    return validate(config, prunes=False)
+    return validate(config, "evaluate")
 
 
 @pytest.fixture(scope="module")

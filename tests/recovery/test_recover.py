@@ -228,7 +228,7 @@ def test_a_recovery_that_crashed_goes_on_with_the_same_bits(runs, tokens, tmp_pa
 def test_a_part_of_ready_tokens_is_refused(runs, tokens, tmp_path):
     model, pruned, _ = runs
     given = {"recovery__run": str(pruned), "calibration__draw": "1/2"}
-    config = job(model, tokens, prunes=False, **given)
+    config = job(model, tokens, **given)
     with pytest.raises(
         jp.InputError, match=r"calibration.draw: got '1/2'; allowed: none, with tok"
     ):

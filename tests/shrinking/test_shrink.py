@@ -224,7 +224,7 @@ def test_texts_that_are_not_there_are_refused(fields, message, folder, texts, tm
     given = {} if not fields or "shrink__layers" in fields else {"shrink__vocabulary": texts}
     given |= {n: v.format(texts=texts) if isinstance(v, str) else v for n, v in fields.items()}
     with pytest.raises(InputError, match=message):
-        shrink_from_config(job(folder("xglm"), **given), tmp_path / "run")
+        shrink_from_config(job(folder("xglm"), "shrink", **given), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -392,7 +392,7 @@ def test_combinations_that_a_width_does_not_allow(combine, weights, message, tmp
     ],
 )
 def test_settings_that_layers_do_not_read_are_refused(given, message, tmp_path):
-    config = job("nano/xglm", prunes=False, shrink__layers=2, calibration__data="nano", **given)
+    config = job("nano/xglm", shrink__layers=2, calibration__data="nano", **given)
     with pytest.raises(InputError, match=message):
         shrink_from_config(config, tmp_path / "run")
 
