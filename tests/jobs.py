@@ -9,7 +9,9 @@ def job(model, /, command=None, **fields):
     config.model = str(model)
     config.update_from_flattened_dict({path.replace("__", "."): v for path, v in fields.items()})
     own = {"recovery__run": "recover", "shrink": "shrink", "evaluation": "evaluate"}
-    alone = [own[name] for path in fields for name in (path, path.partition("__")[0]) if name in own]
+    alone = [
+        own[name] for path in fields for name in (path, path.partition("__")[0]) if name in own
+    ]
     return validate(config, command or next(iter(alone), "prune"))
 
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +106,11 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
     return summary
 
 
-def _masks(runs_named: str | None, workdir: Path, model: Model) -> MaskOverlap | None:
+def _masks(names: Sequence[str] | None, workdir: Path, model: Model) -> MaskOverlap | None:
     """The masks of the runs in `analysis.masks`, and those of the workdir if it has any."""
-    if runs_named is None:
+    if names is None:
         return None
-    runs = [local_path(name) for name in runs_named.split(",")]
+    runs = [local_path(name) for name in names]
     known = [run.resolve() for run in runs]
     if (workdir / "checkpoint").is_dir() and workdir.resolve() not in known:
         runs.insert(0, workdir)

@@ -36,9 +36,11 @@ from jaxprune.calibration.languages import MIX as MIX
 from jaxprune.calibration.languages import joined as joined
 from jaxprune.calibration.languages import language as language
 from jaxprune.calibration.languages import languages_field as languages_field
+from jaxprune.calibration.languages import sources_field as sources_field
 from jaxprune.calibration.line_range import line_range as line_range
 from jaxprune.calibration.line_range import lines_of as lines_of
 from jaxprune.calibration.mixture import Mixture as Mixture
+from jaxprune.calibration.mixture import Weights as Weights
 from jaxprune.calibration.mixture import weights_of as weights_of
 from jaxprune.calibration.nano import NANO as NANO
 from jaxprune.calibration.nano import NANO_LANGUAGES as NANO_LANGUAGES

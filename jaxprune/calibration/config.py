@@ -2,17 +2,18 @@
 
 import itertools
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from jaxprune.calibration.combinations import COMBINATIONS, SUM
 from jaxprune.calibration.draws import draw_field
 from jaxprune.calibration.kinds import KINDS, CalibrationKind
-from jaxprune.calibration.languages import LANGUAGES, code_hint, joined, language
+from jaxprune.calibration.languages import LANGUAGES, code_hint, language, sources_field
 from jaxprune.calibration.line_range import line_range
+from jaxprune.calibration.mixture import weights_of
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.files import BROKEN_ZIP, is_address, open_regular
-from jaxprune.schema import are_names, check, choice, config_record, fields_of, integer, rule, text
+from jaxprune.schema import check, choice, config_record, fields_of, integer, is_text, rule, text
 
 # JAX makes a key of the last 32 bits, so a larger seed would give the masks of a smaller one.
 SEED = integer(0, 0, "of shuffles and random masks", below=2**32)
@@ -66,13 +67,9 @@ class TextFields(DemonstrationFields):
     """Those of samples."""
 
     kind: str = choice(KINDS, "translation", "kind of the samples")
-    source: str = rule(
-        "a language code such as fr, or several, each once, as fr,ru,sw or fr+ru+sw",
-        lambda value: isinstance(value, str) and are_names(",".join(joined(value)), _CODES),
-        "fr",
-        hint=code_hint,
-        meaning="language (ISO 639-1, or 639-3 if it has no such code), or several with + or commas, in alternation: "
-        "sample i is in language i mod n",
+    source: tuple[str, ...] = sources_field(
+        "language (ISO 639-1, or 639-3 if it has no such code), or several with + or commas, in alternation: "
+        "sample i is in language i mod n"
     )
     code: str | None = text(
         None, "a folder of .py files or a hub data set id", "location of the code"
@@ -89,10 +86,12 @@ class MixedTextFields(TextFields):
         "how the statistics of several languages, which are measured separately, are combined: "
         + ", ".join(f"`{one.name}`, {one.meaning}" for one in COMBINATIONS.values()),
     )
-    weights: str | None = text(
-        None,
+    weights: tuple[tuple[str, float], ...] | None = rule(
         "a weight for each language, as fr:2,sw:1, or a .json file with {language: weight}",
-        "weights of languages, as `fr:2,sw:1` or a .json file, with `calibration.combine=weights`",
+        is_text,
+        meaning="weights of languages, as `fr:2,sw:1` or a .json file, with `calibration.combine=weights`",
+        parse=weights_of,
+        write=lambda weights: ",".join(f"{code}:{weight!r}" for code, weight in weights),
     )
 
 
@@ -115,29 +114,28 @@ class CalibrationFields(MixedTextFields):
 FIELDS = fields_of(CalibrationFields)
 
 
-def check_texts(kind: str, source: str, target: str, samples: int, code: object) -> None:
+def check_texts(kind: str, source: Sequence[str], target: str, samples: int, code: object) -> None:
     """Rejects an unknown kind or language, a source twice or without a sample, a source as target, missing code.
 
     Args:
-      source: codes with + or commas.
+      source: codes.
       samples: total over all sources.
 
     Raises:
       InputError: names the field and its value.
     """
     check("calibration.kind", kind, FIELDS["kind"])
-    check("calibration.source", source, FIELDS["source"])
-    codes = joined(source)
-    for one, other in itertools.combinations(codes, 2):
+    named = ",".join(source)
+    for one, other in itertools.combinations(source, 2):
         if _same_text(one, other):
             raise InputError(
-                f"calibration.source: got {source!r}; {one} and {other} are the same text; "
+                f"calibration.source: got {named!r}; {one} and {other} are the same text; "
                 "allowed: each language once"
             )
-    least = len(codes) * KINDS[kind].least
+    least = len(source) * KINDS[kind].least
     if least > samples:
         raise refusal(
-            "calibration.samples", samples, f"{least} or more for {source} with kind {kind}"
+            "calibration.samples", samples, f"{least} or more for {named} with kind {kind}"
         )
     if KINDS[kind].reads_text and KINDS[kind].may_hold_code and code is None:
         raise InputError(
@@ -146,8 +144,8 @@ def check_texts(kind: str, source: str, target: str, samples: int, code: object)
     if not KINDS[kind].has_target:
         return
     check("calibration.target", target, FIELDS["target"])
-    if any(_same_text(code, target) for code in codes):
-        which = "the source" if len(codes) == 1 else f"one of the sources {source}"
+    if any(_same_text(code, target) for code in source):
+        which = "the source" if len(source) == 1 else f"one of the sources {named}"
         raise InputError(f"calibration.target: got {target!r}, {which}; allowed: another language")
 
 

@@ -28,7 +28,6 @@ from jaxprune.calibration.config import (
 )
 from jaxprune.calibration.grouping import group_by_length
 from jaxprune.calibration.kinds import KINDS, CalibrationKind
-from jaxprune.calibration.languages import joined
 from jaxprune.calibration.texts import aligned, code_samples, line_digests
 from jaxprune.errors import InputError, refusal
 from jaxprune.schema import PATH, check
@@ -42,7 +41,7 @@ def demonstrations(
     data: str | Path,
     *,
     kind: str = "translation",
-    source: str = "fr",
+    source: str | Sequence[str] = "fr",
     target: str = "en",
     shots: int = 4,
     samples: int = 100,
@@ -70,7 +69,7 @@ def demonstrations(
       data: a folder of <language>.txt, a FLORES-200 release, a hub data set id, or "nano".
       kind: "translation", "shuffled", "unpaired", "monolingual" (of `source`), or with code "translation_vs_code"
         or "monolingual_vs_code".
-      source: ISO 639-1 code, or several as "fr+ru+sw" or "fr,ru,sw".
+      source: ISO 639-1 code, or several as "fr+ru+sw", "fr,ru,sw" or a list.
       target: ISO 639-1 code; monolingual samples do not use it.
       shots: sentences, or pairs of them, in a sample.
       samples: their number, over all sources.
@@ -109,12 +108,12 @@ def demonstrations(
     check("seed", seed, SEED)
     check("compat", compat, COMPAT)
     check("data", data, PATH)
-    check_texts(kind, source, target, samples, code)
+    sources = check("calibration.source", source, FIELDS["source"])
+    check_texts(kind, sources, target, samples, code)
     chosen_kind = KINDS[kind]
     check_side(tokens, chosen_kind, compat)
     tokenizer = _usable(tokenizer, chosen_kind)
     role = chosen_kind.role
-    sources = joined(source)
     texts = [""] * samples
     sides: list[Int[np.ndarray, " sentences"]] = [np.zeros(0, int)] * samples
     for turn, each in enumerate(sources):
@@ -183,7 +182,7 @@ def _on_side(
 
 def sampled_lines(fields: TextFields, seed: int, compat: str) -> list[str]:
     """`line_digests` of the sentences in the samples that `demonstrations` makes for these fields, each once."""
-    kind, sources = KINDS[fields.kind], joined(fields.source)
+    kind, sources = KINDS[fields.kind], fields.source
     how = (kind.role, fields.shots, fields.samples, seed, compat)
     sampled: set[str] = set()
     for turn, each in enumerate(sources if kind.reads_text else []):

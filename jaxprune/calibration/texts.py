@@ -27,17 +27,17 @@ _HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
 PAPER_LANGUAGES = ("en", "fr", "es", "zh", "hi", "sw")
 
 
-def chosen_languages(codes: str | None, data: str | Path, target: str) -> list[str]:
+def chosen_languages(codes: Sequence[str] | None, data: str | Path, target: str) -> list[str]:
     """The languages of `analysis.languages`, or those of the data.
 
     Args:
-      codes: codes with commas, or None.
+      codes: some, or None.
       data: `calibration.data`. All languages of a folder of `<language>.txt` files or of "nano" are used;
         of releases, which have hundreds, those of the paper.
       target: is the first if `codes` is None.
     """
     if codes is not None:
-        return codes.split(",")
+        return list(codes)
     files = sorted(path.stem for path in local_path(text_place(data, "calibration")).glob("*.txt"))
     there = NANO_LANGUAGES if str(data) == NANO else files or PAPER_LANGUAGES
     return list(dict.fromkeys([target, *(code for code in there if code in LANGUAGES)]))

@@ -1,10 +1,9 @@
 """The config of a sweep, and the configs of all commands."""
 
-import re
 from collections.abc import Mapping
 
 from jaxprune.analysis import AnalyzeConfig
-from jaxprune.calibration import KINDS, MIX, CalibrationFields, languages_field
+from jaxprune.calibration import KINDS, LANGUAGES, CalibrationFields, languages_field
 from jaxprune.devices import MeshFields
 from jaxprune.evaluation import EvaluateConfig, EvaluationFields
 from jaxprune.pruning import METHODS, PruningFields
@@ -15,16 +14,7 @@ from jaxprune.runs.planning import (
     RecoverConfig,
     ShrinkConfig,
 )
-from jaxprune.schema import (
-    Field,
-    are_names,
-    choice,
-    config_record,
-    fields_of,
-    filled,
-    integer,
-    rule,
-)
+from jaxprune.schema import Field, choice, config_record, fields_of, filled, integer, several
 
 # Variants of a sweep that are not pruned: the dense model, and the one whose hidden states are shifted.
 DENSE, LRP2 = "dense", "lrp2"
@@ -34,45 +24,32 @@ SWEEP_CALIBRATIONS = (
     *(name for name, kind in KINDS.items() if kind.reads_text),
     LRP2,
 )
-
-
-_SOURCE = fields_of(CalibrationFields)["source"]
-
-
-def _are_sparsities(value: object) -> bool:
-    parts = value.split(",") if isinstance(value, str) else []
-    numbers = [float(part) for part in parts if re.fullmatch(r"0?\.\d+", part)]
-    return 0 < len(parts) == len({*numbers}) and all(0 < number < 1 for number in numbers)
-
-
-def _are_mixtures(value: object) -> bool:
-    parts = value.split(",") if isinstance(value, str) else []
-    are_sources = all(MIX in part and _SOURCE.passes(part) for part in parts)
-    return 0 < len(parts) == len({*parts}) and are_sources
+_CODE = f"({'|'.join(LANGUAGES)})"
 
 
 @config_record
 class SweepFields:
     """The fields `sweep.*`."""
 
-    sparsities: str = rule(
+    sparsities: tuple[float, ...] = several(
         "distinct numbers between 0 and 1, such as 0.3,0.5",
-        _are_sparsities,
+        r"0?\.\d*[1-9]\d*",
         "0.3",
-        meaning="shares of weights to drop, comma-separated (docs/sweep.md)",
+        "shares of weights to drop, comma-separated (docs/sweep.md)",
+        kind=float,
     )
-    calibrations: str = rule(
+    calibrations: tuple[str, ...] = several(
         f"a comma-separated list of {', '.join(SWEEP_CALIBRATIONS)}, each at most once",
-        lambda value: are_names(value, SWEEP_CALIBRATIONS),
+        SWEEP_CALIBRATIONS,
         "dense,random,monolingual,translation,lrp2",
         meaning=f"variants to run, of {', '.join(f'`{name}`' for name in SWEEP_CALIBRATIONS)}",
     )
-    languages: str | None = languages_field(
+    languages: tuple[str, ...] | None = languages_field(
         "languages of the calibrations; not set: those of the data"
     )
-    mixtures: str | None = rule(
+    mixtures: tuple[str, ...] | None = several(
         "distinct languages joined by +, such as fr+ru+sw; several separated by commas",
-        _are_mixtures,
+        rf"{_CODE}(\+{_CODE})+",
         meaning="calibrations on several languages at once, such as `fr+ru+sw,fr+sw`",
     )
     draws: int = integer(

@@ -13,7 +13,6 @@ from jaxprune.calibration import (
     MixedTextFields,
     Mixture,
     check_calibration,
-    weights_of,
 )
 from jaxprune.config.record import COMMANDS, FIELDS, SweepConfig
 from jaxprune.errors import InputError, refusal, unusable
@@ -109,12 +108,12 @@ def config_of(given: Mapping[str, object], record: type[_Config]) -> _Config:
             raise unknown_field(path)
     read = fields_of(record)
     given = {path: field.default for path, field in read.items()} | given
-    for path, value in given.items():
-        check(path, value, FIELDS[path])
-        for name in str(value).split(","):
+    typed = {path: check(path, value, FIELDS[path]) for path, value in given.items()}
+    for path, value in typed.items():
+        for name in map(str, value if isinstance(value, tuple) else (value,)):
             if why := unusable(name):
                 raise InputError(f"{path}: got {name!r}, {why}")
-    values = unflatten_dict({path: given[path] for path in read}, sep=".")
+    values = unflatten_dict({path: typed[path] for path in read}, sep=".")
     groups = {
         name: dataclasses.replace(getattr(record, name), **group)
         for name, group in values.items()
@@ -124,19 +123,16 @@ def config_of(given: Mapping[str, object], record: type[_Config]) -> _Config:
 
 
 def consistent(config: _Config) -> _Config:
-    """The config with `pruning.sparsity` filled in and the content of files of weights and shares in their place.
+    """The config with `pruning.sparsity` filled in, and the content of a file of shares in its place.
 
     Raises as `validate`.
     """
     calibration: Any = getattr(config, "calibration", None)
     if isinstance(calibration, MixedTextFields):
         try:
-            mixture = Mixture(COMBINATIONS[calibration.combine], weights_of(calibration.weights))
+            Mixture(COMBINATIONS[calibration.combine], calibration.weights or ())
         except InputError as error:
             raise InputError(f"calibration.{error}") from None
-        weights = ",".join(f"{code}:{weight!r}" for code, weight in mixture.weights)
-        calibration = dataclasses.replace(calibration, weights=weights or None)
-        config = dataclasses.replace(config, calibration=calibration)  # type: ignore[call-arg]
     if not isinstance(config, PruneConfig | SweepConfig):
         return config
     try:

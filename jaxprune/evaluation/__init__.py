@@ -9,6 +9,5 @@ from jaxprune.evaluation.evaluate import scorer_of as scorer_of
 from jaxprune.evaluation.folders import clear_folders as clear_folders
 from jaxprune.evaluation.identity import content_digests as content_digests
 from jaxprune.evaluation.identity import identities as identities
-from jaxprune.evaluation.workload import named_tasks as named_tasks
 from jaxprune.evaluation.workload import protocol_of as protocol_of
 from jaxprune.evaluation.workload import read_workload as read_workload

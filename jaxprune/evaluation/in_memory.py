@@ -28,7 +28,7 @@ from jaxprune.evaluation.workload import read_workload
 from jaxprune.files import local_path
 from jaxprune.hf import Model, check_model
 from jaxprune.passes import DTYPE
-from jaxprune.schema import PATH, check, fields_of
+from jaxprune.schema import PATH, check, comma_separated, fields_of
 from jaxprune.tables import Shown, TextTable, data_frame
 
 
@@ -175,7 +175,7 @@ def compare(a: Evaluation | str | Path, b: Evaluation | str | Path, *, seed: int
 
 def _names(what: str, value: str | Sequence[str]) -> list[str]:
     """Names in a list, or separated by commas."""
-    names = value.split(",") if isinstance(value, str) else value
+    names = comma_separated(value) if isinstance(value, str) else value
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         raise refusal(what, value, "names in a list, or separated by commas")
     stripped = [name.strip() for name in names]

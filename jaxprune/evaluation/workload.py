@@ -85,16 +85,10 @@ def read_workload(
         if not sentences:
             raise refusal(
                 "evaluation.languages",
-                fields.languages,
+                ",".join(fields.languages or ()) or None,
                 f"a language to translate into {calibration.target}",
             )
     return Workload(tasks, plain, sentences)
-
-
-def named_tasks(fields: EvaluationFields) -> list[str]:
-    """The names in `evaluation.tasks`: of ready tasks, or .toml files."""
-    names = fields.tasks.split(",")
-    return [name.strip() for name in names if name.strip()]
 
 
 def protocol_of(fields: EvaluationFields, compat: str) -> str:

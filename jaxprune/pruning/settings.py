@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from jaxprune.calibration import COMPAT, SEED, SUM, Mixture
+from jaxprune.calibration import COMPAT, SEED, SUM, Mixture, Weights
 from jaxprune.errors import InputError, refusal
 from jaxprune.passes import DTYPE, SQUARES, Statistic, mixture_of
 from jaxprune.pruning.allocations import ALLOCATION, UNIFORM, Allocation, allocation_of
@@ -21,7 +21,16 @@ from jaxprune.pruning.drop import (
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.methods import METHODS, STARTS, MethodLike, method_of
 from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.schema import check, choice, config_record, fields_of, is_number, rule, text
+from jaxprune.schema import (
+    check,
+    choice,
+    comma_separated,
+    config_record,
+    fields_of,
+    is_number,
+    is_text,
+    rule,
+)
 
 
 @config_record
@@ -48,11 +57,12 @@ class PruningFields(SelectionFields):
         meaning="the sparsity of the last block minus that of the first, for `pruning.allocation=arithmetic`; below 0 "
         "if the first blocks lose most",
     )
-    ignore: str | None = text(
-        None,
+    ignore: tuple[str, ...] | str | None = rule(
         "patterns of LAYER/KERNEL, such as 0/*,*/mlp/down",
-        "kernels to leave as they are: patterns of LAYER/KERNEL, separated by commas, such as `0/*,*/mlp/down`; "
-        "`pruning.sparsity` is then that of the others",
+        is_text,
+        parse=comma_separated,
+        meaning="kernels to leave as they are: patterns of LAYER/KERNEL, separated by commas, such as `0/*,*/mlp/down`"
+        "; `pruning.sparsity` is then that of the others",
     )
 
 
@@ -93,7 +103,7 @@ class Settings(PruningFields, Selection):
         default=UNIFORM.name, compare=False
     )
     combine: str = SUM.name
-    weights: Mapping[str, float] | str | None = dataclasses.field(default=None, compare=False)
+    weights: Weights = dataclasses.field(default=None, compare=False)
     compat: str = "corrected"
     seed: int = 0
     dtype: str = "float32"
@@ -113,7 +123,8 @@ class Settings(PruningFields, Selection):
                         f"{name}: got {got!r}; allowed: {only}, with criterion {self.method.name}"
                     )
         self._set_allocation()
-        rules = {name: _RULES[name] for name in ("propagate", "ignore")}
+        object.__setattr__(self, "ignore", check("ignore", self.ignore, _RULES["ignore"]))
+        rules = {"propagate": _RULES["propagate"]}
         rules |= {"compat": COMPAT, "seed": SEED, "dtype": DTYPE}
         for name, field in rules.items():
             check(name, getattr(self, name), field)
@@ -138,7 +149,7 @@ class Settings(PruningFields, Selection):
     @property
     def ignored(self) -> tuple[str, ...]:
         """The patterns of `ignore`."""
-        return tuple(self.ignore.split(",")) if self.ignore else ()
+        return tuple(self.ignore or ())
 
     @property
     def sets(self) -> tuple[str, ...]:

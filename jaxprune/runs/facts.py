@@ -19,7 +19,7 @@ from jaxprune.pruning import (
     allocation_of,
 )
 from jaxprune.runs.planning import PruneConfig, RecoverConfig, ShrinkConfig
-from jaxprune.schema import Field, fields_of
+from jaxprune.schema import Field, comma_separated, fields_of
 from jaxprune.tables import as_code, byte_size, count, percent
 
 _VERSIONS = ("jaxprune", "jax", "numpy", "transformers")
@@ -41,6 +41,11 @@ def last_part(path: str) -> str:
     return path if re.fullmatch(_SHORT, path) else PurePath(path).name or path
 
 
+def last_parts(paths: str) -> str:
+    """The last part of each of some paths, separated by commas."""
+    return ",".join(map(last_part, comma_separated(paths)))
+
+
 def command_line(
     command: str, config: Mapping[str, Any], fields: Mapping[str, Field], workdir: str
 ) -> str:
@@ -53,7 +58,7 @@ def command_line(
         if value != field.default and not implied:
             is_path = isinstance(value, str) and "/" in value
             is_path &= path != "revision" and not path.startswith("pruning.")
-            shown = ",".join(map(last_part, value.split(","))) if is_path else value
+            shown = last_parts(value) if is_path else value
             parts.append(f"--config.{path}={shown}")
     return shlex.join(parts)
 

@@ -108,8 +108,7 @@ def _texts(fields: ShrinkFields) -> _Texts:
             )
         fields.check_without_texts("shrink.", "shrink.vocabulary")
         return _Texts({}, {}, {})
-    codes = fields.languages.split(",") if fields.languages else None
-    chosen = texts_by_language("shrink.vocabulary", fields.vocabulary, codes)
+    chosen = texts_by_language("shrink.vocabulary", fields.vocabulary, fields.languages)
     words = {code: frequent_words(code, fields.words) for code in chosen} if fields.words else {}
     if without := [code for code, of_code in words.items() if not of_code]:
         print(f"wordfreq has no list for {' '.join(without)}")

@@ -30,7 +30,11 @@ def print_summary(config: BlocksConfig, report: Mapping[str, Any], workdir: Path
         "model": config.model,
         "pruned": how,
         "sparsity": f"{zeros} of the blocks' kernels" + (f", {differ}" if differ else ""),
-        **({"ignored": f"{len(ignored)} kernels, {pruning.ignore}"} if ignored else {}),
+        **(
+            {"ignored": f"{len(ignored)} kernels, {','.join(pruning.ignore or ())}"}
+            if ignored
+            else {}
+        ),
         **({"damping": f"raised at {', '.join(raised)}"} if raised else {}),
         **({"recovered": loss} if loss else {}),
         "tokens": tokens or "none (this criterion needs no calibration)",

@@ -94,13 +94,12 @@ def shrink(
     check_batches(batches)
     if isinstance(drop_layers, str) or not isinstance(drop_layers, Sequence | None):
         raise refusal("drop_layers", drop_layers, "a list of layers")
-    named = None if drop_layers is None else ",".join(map(str, drop_layers))
-    fields = ShrinkFields(
-        coverage=coverage, tokens=tokens, multiple=multiple, layers=layers, drop_layers=named,
-        one_by_one=one_by_one, mlp=mlp,
-    )  # fmt: skip
-    for name in ("coverage", "tokens", "multiple", "layers", "drop_layers", "one_by_one", "mlp"):
-        check(name, getattr(fields, name), fields_of(ShrinkFields)[name])
+    values = {
+        "coverage": coverage, "tokens": tokens, "multiple": multiple, "layers": layers,
+        "drop_layers": None if drop_layers is None else (*drop_layers,), "one_by_one": one_by_one, "mlp": mlp,
+    }  # fmt: skip
+    rules = fields_of(ShrinkFields)
+    fields = ShrinkFields(**{name: check(name, values[name], rules[name]) for name in values})
     for name, given in (("texts", texts or {}), ("heldout", heldout or {})):
         if not isinstance(given, Mapping):
             raise refusal(name, given, "lists of texts by language code")

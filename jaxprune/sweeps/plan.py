@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 from jaxprune.calibration import KINDS, MIX, SUM, chosen_languages
 from jaxprune.config import DENSE, LRP2, SweepConfig, consistent
 from jaxprune.errors import InputError, refusal
-from jaxprune.evaluation import named_tasks, protocol_of
+from jaxprune.evaluation import protocol_of
 from jaxprune.evaluation.scoring import PERPLEXITY, text_languages
 from jaxprune.evaluation.tasks import languages_of, load_task
 from jaxprune.evaluation.translation import TRANSLATION
@@ -113,11 +113,11 @@ def variants(config: SweepConfig) -> list[Variant]:
     """All variants; the first is the dense model, with which the others are compared."""
     target = config.calibration.target
     sources = calibration_sources(config)
-    sparsities = [float(number) for number in config.sweep.sparsities.split(",")]
+    sparsities = config.sweep.sparsities
     count = config.sweep.draws
     draws = [*range(1, count + 1)] if count > 1 else [None]
     planned = [Variant(DENSE)]
-    for calibration in sorted(config.sweep.calibrations.split(","), key=_place):
+    for calibration in sorted(config.sweep.calibrations, key=_place):
         if calibration == LRP2:
             planned.append(Variant(LRP2))
         elif calibration in _CRITERION_BY_KIND:
@@ -151,14 +151,13 @@ def calibration_languages(config: SweepConfig) -> list[str]:
 
 def calibration_sources(config: SweepConfig) -> list[str]:
     """The languages of the calibrations, then mixtures as "fr+ru+sw"."""
-    mixtures = config.sweep.mixtures
-    return [*calibration_languages(config), *(mixtures.split(",") if mixtures else [])]
+    return [*calibration_languages(config), *(config.sweep.mixtures or ())]
 
 
 def evaluation_languages(config: SweepConfig) -> list[str]:
     """Languages of the evaluation: `evaluation.languages`, or the target and those of the calibrations."""
     if config.evaluation.languages:
-        return list(config.evaluation.languages.split(","))
+        return list(config.evaluation.languages)
     codes = [code for source in calibration_sources(config) for code in source.split(MIX)]
     return list(dict.fromkeys([config.calibration.target, *codes]))
 
@@ -171,7 +170,7 @@ def task_languages(config: SweepConfig) -> dict[str, list[str]]:
     """
     fields = config.evaluation
     by_task: dict[str, list[str]] = {}
-    for name in named_tasks(config.evaluation):
+    for name in config.evaluation.tasks:
         task = load_task(name)
         available = languages_of(
             task, protocol=protocol_of(fields, config.compat), data=fields.data
@@ -184,7 +183,7 @@ def task_languages(config: SweepConfig) -> dict[str, list[str]]:
 
 def task_names(config: SweepConfig) -> list[str]:
     """Names of the tasks, in the order of `evaluation.tasks`."""
-    return [load_task(name).name for name in named_tasks(config.evaluation)]
+    return [load_task(name).name for name in config.evaluation.tasks]
 
 
 def perplexity_languages(config: SweepConfig) -> list[str]:
@@ -274,9 +273,7 @@ def variant_config(config: SweepConfig, variant: Variant) -> PruneConfig:
     if variant.draw is not None:
         calibration = replace(calibration, draw=f"{variant.draw}/{config.sweep.draws}")
     if variant.language is not None:
-        calibration = replace(
-            calibration, kind=variant.calibration, source=",".join(variant.languages)
-        )
+        calibration = replace(calibration, kind=variant.calibration, source=variant.languages)
     changed = replace(config, calibration=calibration, pruning=pruning)
     return consistent(part_of(PruneConfig, changed))
 
@@ -300,10 +297,10 @@ def check_sweep(config: SweepConfig) -> None:
         raise refusal("calibration.draw", config.calibration.draw, "none, with sweep.draws")
     task_languages(config)
     planned = variants(config)
-    if len(planned) == 1 and config.sweep.calibrations != DENSE:
+    if len(planned) == 1 and config.sweep.calibrations != (DENSE,):
         raise refusal(
             "sweep.languages",
-            config.sweep.languages,
+            ",".join(config.sweep.languages or ()) or None,
             f"others than {config.calibration.target}, the target",
         )
     if Variant(LRP2) in planned:

@@ -66,11 +66,8 @@ def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepTa
     check("model", model, PATH)
     check("workdir", workdir, OUTPUT_PATH)
     given = flatten_dict({"model": str(model), **settings}, sep=".")
-    for path, value in given.items():
-        if path in FIELDS:
-            check_read(path, "sweep")
-        if isinstance(value, list | tuple):
-            given[path] = ",".join(map(str, value))
+    for path in FIELDS.keys() & given.keys():
+        check_read(path, "sweep")
     config = config_of(given, SweepConfig)
     folder = Path(workdir).expanduser()
     return sweep_from_config(config, folder) or rebuild(folder)
@@ -150,7 +147,7 @@ class Runner:
             TRANSLATION: plan.evaluation_languages(config),
         }
         self.workload = evaluation.read_workload(
-            self._evaluated, evaluation.named_tasks(config.evaluation), languages.get
+            self._evaluated, config.evaluation.tasks, languages.get
         )
         self.sets = CalibrationSets(config, model, workdir)
         steered = Variant(LRP2) in plan.variants(config)

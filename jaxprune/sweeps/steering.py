@@ -11,7 +11,7 @@ from jaxtyping import Float
 from jaxprune.calibration import sentences
 from jaxprune.config import SweepConfig
 from jaxprune.errors import InputError, refusal
-from jaxprune.evaluation import lrp2, named_tasks, protocol_of
+from jaxprune.evaluation import lrp2, protocol_of
 from jaxprune.evaluation.identity import language_digests, row_digest
 from jaxprune.evaluation.scoring import Scorer, question_scores
 from jaxprune.evaluation.tasks import Question, Source, Task, TaskQuestions, load_task, questions
@@ -40,7 +40,7 @@ def check_steering(config: SweepConfig) -> None:
     data, protocol = config.evaluation.data, protocol_of(config.evaluation, config.compat)
     if protocol not in lrp2.PROTOCOLS:
         raise refusal("evaluation.protocol", protocol, f"{', '.join(lrp2.PROTOCOLS)}, with lrp2")
-    sources = {task: load_task(task).source for task in named_tasks(config.evaluation)}
+    sources = {task: load_task(task).source for task in config.evaluation.tasks}
     for where, source in {"evaluation.data": Source(data)}.items() if data else sources.items():
         if source.is_files and "{split}" not in source.data:
             raise InputError(

@@ -12,7 +12,7 @@ from jaxprune.config import SweepConfig
 from jaxprune.errors import InputError
 from jaxprune.files import Hexadecimal, Scalar, read_as, write_json
 from jaxprune.runs import SWEEP
-from jaxprune.schema import fields_of
+from jaxprune.schema import check, fields_of
 from jaxprune.sweeps import plan
 
 CONFIG = SWEEP  # its name
@@ -62,7 +62,8 @@ def check_same_sweep(config: SweepConfig, workdir: Path) -> None:
     before, now = sweep["config"], flatten_dict(config.json(), sep=".")
     for path, field in fields_of(SweepConfig).items():
         # a sweep of an earlier version lacks newer fields, whose default it used
-        old, value = before.get(path, field.default), now[path]
+        old = field.text(check(path, before.get(path, field.default), field))
+        value = now[path]
         if old != value and path not in _FREE and not _joins(path, before):
             raise InputError(
                 f"{path}: got {value!r}; {workdir} contains a sweep with {old!r}; "

@@ -55,7 +55,7 @@ def test_a_field_that_a_config_sets_is_unset_by_nothing(tmp_path):
     config, _ = sweep(*unset)
     assert (config.evaluation.rows, config.sweep.mixtures) == (None, None)
     config, _ = sweep(*unset, "--config.sweep.mixtures=fr+sw")
-    assert config.sweep.mixtures == "fr+sw"
+    assert config.sweep.mixtures == ("fr+sw",)
     for field in ("model", "sweep.sparsities"):
         with pytest.raises(InputError, match=f"^{field}: got ''"):
             sweep(f"--config.{field}=")
@@ -73,7 +73,7 @@ def test_a_field_that_a_config_sets_is_unset_by_nothing(tmp_path):
             r"^pruning.pattrn: no such .*did you mean pruning.pattern",
         ),
         (["--config.sparsity=0.5"], r"^sparsity: no such field; did you mean pruning.sparsity\?"),
-        (["--config.pruning={}"], "^pruning: no such field; its fields are pruning.criterion, "),
+        (["--config.pruning={}"], "^pruning: no such field; its fields are pruning.sparsity, "),
         (["--config.seed"], "Missing value for flag --config.seed"),
         (
             ["--sparsity", "0.5"],

@@ -2,7 +2,7 @@
 
 from dataclasses import is_dataclass
 from types import NoneType, UnionType
-from typing import get_type_hints
+from typing import get_origin, get_type_hints
 
 import pytest
 from run_scripts import run_alone, run_here
@@ -13,7 +13,7 @@ from jaxprune.evaluation import evaluate_from_config
 from jaxprune.evaluation.tasks import PROTOCOLS
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.pruning import METHODS, PROPAGATIONS
-from jaxprune.schema import fields_of
+from jaxprune.schema import check, fields_of
 
 
 def test_every_field_says_what_it_is_for():
@@ -40,9 +40,11 @@ def test_the_types_of_the_record_are_those_that_its_rules_allow():
         hint = hints[path]
         optional = field.default is None and not field.required
         kinds = hint.__args__ if isinstance(hint, UnionType) else (hint,)
+        kinds = tuple(get_origin(kind) or kind for kind in kinds)
+        default = None if field.default is None else check(path, field.default, field)
         assert (NoneType in kinds) == optional, path
-        assert field.required or isinstance(field.default, kinds), path
-        assert not optional or field.kind in kinds, path
+        assert field.required or isinstance(default, kinds), path
+        assert not optional or (tuple if field.parse else field.kind) in kinds, path
 
 
 @pytest.mark.parametrize(

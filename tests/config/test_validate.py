@@ -76,6 +76,32 @@ def test_json_is_what_ml_collections_writes_of_the_same_fields():
     assert "evaluation" not in written
 
 
+@pytest.mark.parametrize(
+    ("command", "path", "text", "value", "written"),
+    [
+        ("prune", "calibration.source", "fr+ru,sw", ("fr", "ru", "sw"), "fr,ru,sw"),
+        ("prune", "pruning.ignore", "0/*,*/mlp/down", ("0/*", "*/mlp/down"), "0/*,*/mlp/down"),
+        ("evaluate", "evaluation.tasks", "xnli, marc2", ("xnli", "marc2"), "xnli,marc2"),
+        ("evaluate", "evaluation.tasks", "", (), ""),
+        ("evaluate", "evaluation.languages", "fr,xx", ("fr", "xx"), "fr,xx"),
+        ("analyze", "analysis.masks", "runs/a,../b", ("runs/a", "../b"), "runs/a,../b"),
+        ("shrink", "shrink.drop_layers", "3,07", (3, 7), "3,7"),
+        ("shrink", "shrink.vocabulary", "a:0-9,b", ("a:0-9", "b"), "a:0-9,b"),
+        ("sweep", "sweep.sparsities", ".3,0.5", (0.3, 0.5), "0.3,0.5"),
+        ("sweep", "sweep.mixtures", "fr+sw,fr+ru", ("fr+sw", "fr+ru"), "fr+sw,fr+ru"),
+    ],
+)
+def test_a_text_is_a_value_inside_and_a_text_in_config_json(command, path, text, value, written):
+    config = ready()
+    config.update_from_flattened_dict({path: text})
+    checked = validate(config, command)
+    group, name = path.split(".")
+    assert getattr(getattr(checked, group), name) == value
+    assert checked.json()[group][name] == written
+    config.update_from_flattened_dict({path: written})
+    assert validate(config, command) == checked, "config.json is read as it was written"
+
+
 @pytest.mark.parametrize(("pattern", "sparsity"), [("2:4", 0.5), ("1:4", 0.75), ("6:8", 0.25)])
 def test_a_pattern_implies_the_sparsity(pattern, sparsity):
     assert validate(ready(pruning__pattern=pattern)).pruning.sparsity == sparsity

@@ -172,7 +172,7 @@ def texts(tmp_path):
 def test_texts_in_a_bucket(lines, found, texts, monkeypatch):
     place = "s3://bucket/texts"
     monkeypatch.setattr("jaxprune.shrinking.texts.local_path", {place: Path(texts)}.__getitem__)
-    assert texts_by_language("shrink.vocabulary", place + lines, ["fr"]) == {"fr": found}
+    assert texts_by_language("shrink.vocabulary", [place + lines], ["fr"]) == {"fr": found}
 
 
 def test_a_workdir_is_one_like_any_other(folder, texts, tmp_path, capsys):

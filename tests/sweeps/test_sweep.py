@@ -894,7 +894,7 @@ def test_settings_that_a_variant_cannot_use_are_not_its_own():
     found = {one.name: plan.variant_config(config, one) for one in pruned}
     assert {name: (one.pruning.start, one.calibration.weights) for name, one in found.items()} == {
         "random-0.5": (None, None), "monolingual-fr-0.5": ("ria", None),
-        "monolingual-fr+sw-0.5": ("ria", "fr:2.0,sw:1.0"),
+        "monolingual-fr+sw-0.5": ("ria", (("fr", 2.0), ("sw", 1.0))),
     }  # fmt: skip
 
 

@@ -1,7 +1,5 @@
 """The configs of the commands that write a model, as records."""
 
-import dataclasses
-import json
 from typing import Any
 
 from jaxprune.calibration import COMPAT, SEED, CalibrationFields, MixedTextFields, TextFields
@@ -9,7 +7,7 @@ from jaxprune.devices import MeshFields
 from jaxprune.passes import DTYPE
 from jaxprune.pruning import PruningFields, Settings
 from jaxprune.recovery import RecoveryFields
-from jaxprune.schema import config_record, filled, flag, is_text, rule, text
+from jaxprune.schema import config_record, filled, flag, is_text, rule, text, texts_of
 from jaxprune.shrinking import ShrinkFields
 
 
@@ -48,8 +46,7 @@ class JobConfig:
 
     def json(self) -> dict[str, Any]:
         """The content of config.json: the fields by group, sorted by name."""
-        ordered: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self), sort_keys=True))
-        return ordered
+        return texts_of(self)
 
 
 @config_record
