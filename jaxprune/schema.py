@@ -8,7 +8,7 @@ import math
 import numbers
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard, TypeVar, dataclass_transform
 
@@ -202,6 +202,18 @@ def check(name: str, value: Any, field: Field) -> Any:
             pass
     hint = field.hint(value) if field.hint else ""
     raise refusal(name, value, field.allowed + hint, choices=field.choices)
+
+
+def checked(record: type[_T], values: Mapping[str, Any], where: str = "") -> _T:
+    """The record of some values, each checked; fields without a value have their defaults.
+
+    Args:
+      where: in front of the names, for messages.
+    """
+    rules = fields_of(record)
+    return record(
+        **{name: check(where + name, value, rules[name]) for name, value in values.items()}
+    )
 
 
 def texts_of(record: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ def job(model, /, command=None, **fields):
     config = base_config()
     config.model = str(model)
     config.update_from_flattened_dict({path.replace("__", "."): v for path, v in fields.items()})
-    own = {"recovery__run": "recover", "shrink": "shrink", "evaluation": "evaluate"}
+    own = {"recovery__run": "recover", "shrink": "shrink"}
     alone = [
         own[name] for path in fields for name in (path, path.partition("__")[0]) if name in own
     ]

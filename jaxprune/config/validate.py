@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.calibration import (
-    COMBINATIONS,
-    MixedTextFields,
-    Mixture,
-    check_calibration,
-)
+from jaxprune.calibration import COMBINATIONS, MixedTextFields, Mixture, check_calibration
 from jaxprune.config.record import COMMANDS, FIELDS, SweepConfig
 from jaxprune.errors import InputError, refusal, unusable
 from jaxprune.pruning import Settings, text_of

@@ -24,6 +24,7 @@ from jaxprune.runs.job import Finished, Job, write_blocks
 from jaxprune.runs.planning import PruneConfig, check_fits, plan_of
 from jaxprune.runs.saved_stats import stats_for
 from jaxprune.runs.summary import print_summary
+from jaxprune.schema import part_of
 
 
 def prune_from_config(
@@ -54,10 +55,7 @@ def prune_from_config(
         names = [one.name for one in settings.statistics]
         stats = stats_for(place, model, config.dtype, names)
     elif settings.needs_statistics:
-        fields = config.calibration
-        batches = calibration_batches(
-            fields, config.seed, config.compat, model, tokens=fields.tokens
-        )
+        batches = calibration_batches(config.calibration, config.seed, config.compat, model)
     report = prune_to_workdir(
         model, batches, config, workdir, stats=stats, began=began, overwrite=overwrite
     )
@@ -148,20 +146,14 @@ def _allocation(model: Model, settings: Settings, measured: list[float]) -> dict
 
 
 def calibration_batches(
-    fields: calibration.TextFields,
-    seed: int,
-    compat: str,
-    model: Model,
-    *,
-    tokens: str = calibration.ALL,
+    fields: calibration.TextFields, seed: int, compat: str, model: Model
 ) -> list[Batch]:
-    """The calibration set of the fields `calibration.*`; `tokens` are those that statistics measure."""
+    """The calibration set of the fields `calibration.*`."""
     if not calibration.KINDS[fields.kind].reads_text:
         calibration.check_all_rows(fields)
         return calibration.token_batches(fields.data, compat=compat)
+    tokens = fields.tokens if isinstance(fields, calibration.CalibrationFields) else calibration.ALL
+    of_text = vars(part_of(calibration.TextFields, fields))
     return calibration.demonstrations(
-        model.tokenizer, fields.data, kind=fields.kind, source=fields.source, target=fields.target,
-        shots=fields.shots, samples=fields.samples, max_length=fields.max_length,
-        seed=seed, compat=compat, code=fields.code, lines=fields.lines,
-        draw=fields.draw, tokens=tokens,
-    )  # fmt: skip
+        model.tokenizer, **of_text, tokens=tokens, seed=seed, compat=compat
+    )

@@ -28,7 +28,7 @@ from jaxprune.runs.planning import RecoverConfig
 from jaxprune.runs.pruned_model import pruned_layers
 from jaxprune.runs.recover_smaller import recover_smaller
 from jaxprune.runs.summary import print_summary
-from jaxprune.schema import check, fields_of
+from jaxprune.schema import check, checked, fields_of
 from jaxprune.shrinking import teacher_of
 
 # Keys of report.json of the pruning run that the report of its recovery keeps.
@@ -169,9 +169,7 @@ def recover(
         "batch": batch,
         "held_out": held_out,
     }
-    fields = RecoveryFields(**{name: value for name, value in given.items() if value is not None})
-    for name in given:
-        check(name, getattr(fields, name), fields_of(RecoveryFields)[name])
+    fields = checked(RecoveryFields, {n: value for n, value in given.items() if value is not None})
     for name, value, rule in (("seed", seed, SEED), ("dtype", dtype, DTYPE)):
         check(name, value, rule)
     check_samples(batches, samples_per_device)
@@ -267,7 +265,5 @@ def _pruned_before(report: Report, config: dict[str, Any]) -> dict[str, Any]:
 
 def _pruning(given: dict[str, Any], run: Path) -> PruningFields:
     """The fields `pruning.*` of the run; fields that an older run lacks have their defaults."""
-    rules = fields_of(PruningFields)
-    for name in rules.keys() & given.keys():
-        check(f"{run / CONFIG}: pruning.{name}", given[name], rules[name])
-    return PruningFields(**{name: given[name] for name in rules.keys() & given.keys()})
+    known = {name: given[name] for name in fields_of(PruningFields) if name in given}
+    return checked(PruningFields, known, f"{run / CONFIG}: pruning.")

@@ -24,17 +24,14 @@ def print_summary(config: BlocksConfig, report: Mapping[str, Any], workdir: Path
     overall, layers = report["sparsity"]["overall"], report["sparsity"]["layers"]
     zeros, differ = f"{percent(overall, digits=2)}%", by_layer(layers)
     ignored = report.get("allocation", {}).get("ignored")
+    patterns = ",".join(pruning.ignore or ())
     written = [name for name in (REPORT, CONFIG, *OUTPUTS) if (workdir / name).exists()]
     raised, loss = list(damped_sites(report)), mean_loss(report)
     rows = {
         "model": config.model,
         "pruned": how,
         "sparsity": f"{zeros} of the blocks' kernels" + (f", {differ}" if differ else ""),
-        **(
-            {"ignored": f"{len(ignored)} kernels, {','.join(pruning.ignore or ())}"}
-            if ignored
-            else {}
-        ),
+        **({"ignored": f"{len(ignored)} kernels, {patterns}"} if ignored else {}),
         **({"damping": f"raised at {', '.join(raised)}"} if raised else {}),
         **({"recovered": loss} if loss else {}),
         "tokens": tokens or "none (this criterion needs no calibration)",

@@ -277,9 +277,9 @@ def test_compared_with_the_dense_model_by_bits_per_byte(texts, tmp_path):
     (tmp_path / "fr.txt").write_text("\n".join(lines) + "\n")
     shrink_from_config(job("nano/bloom", shrink__vocabulary=texts, shrink__languages="fr"), runs[1])
     for run, model in zip(runs, ("nano/bloom", runs[1] / "hf"), strict=True):
-        config = job(
-            model, evaluation__perplexity=texts, evaluation__languages="fr", evaluation__tasks=""
-        )
+        fields = {"perplexity": texts, "languages": "fr", "tasks": ""}
+        given = {f"evaluation__{name}": value for name, value in fields.items()}
+        config = job(model, "evaluate", **given)
         evaluate_from_config(config, run)
     found = jp.compare(*runs)
     metrics = [json.loads((run / "perplexity/metrics.json").read_text()) for run in runs]
