@@ -53,12 +53,8 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
     mesh = device_mesh(config.mesh.data, config.mesh.model)
     model = load(config.model, config.revision)
     masks = _masks(options.masks, workdir, model)
-    batches = demonstration_sets(
-        model.tokenizer, calibration.data, codes, calibration.target,
-        shots=calibration.shots, samples=calibration.samples, max_length=calibration.max_length,
-        seed=config.seed, compat=config.compat, lines=calibration.lines,
-        draw=calibration.draw,
-    )  # fmt: skip
+    how = (config.seed, config.compat)
+    batches = demonstration_sets(model.tokenizer, calibration, codes, *how)
     ledger.agree({
         "model": model.source.fingerprint.digest, "calibration": digest(batches), "dtype": config.dtype,
     })  # fmt: skip

@@ -26,6 +26,7 @@ from jaxprune.calibration.config import TextFields as TextFields
 from jaxprune.calibration.config import check_all_rows as check_all_rows
 from jaxprune.calibration.config import check_calibration as check_calibration
 from jaxprune.calibration.demonstrations import demonstrations as demonstrations
+from jaxprune.calibration.demonstrations import sampled as sampled
 from jaxprune.calibration.demonstrations import sampled_lines as sampled_lines
 from jaxprune.calibration.grouping import from_arrays as from_arrays
 from jaxprune.calibration.grouping import group_by_length as group_by_length

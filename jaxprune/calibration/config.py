@@ -2,7 +2,7 @@
 
 import itertools
 import zipfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 from jaxprune.calibration.combinations import COMBINATIONS, SUM
@@ -13,7 +13,7 @@ from jaxprune.calibration.line_range import line_range
 from jaxprune.calibration.mixture import weights_of
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.files import BROKEN_ZIP, is_address, open_regular
-from jaxprune.schema import check, choice, config_record, fields_of, integer, is_text, rule, text
+from jaxprune.schema import choice, config_record, fields_of, integer, is_text, rule, text
 
 # JAX makes a key of the last 32 bits, so a larger seed would give the masks of a smaller one.
 SEED = integer(0, 0, "of shuffles and random masks", below=2**32)
@@ -111,20 +111,13 @@ class CalibrationFields(MixedTextFields):
     )
 
 
-FIELDS = fields_of(CalibrationFields)
-
-
-def check_texts(kind: str, source: Sequence[str], target: str, samples: int, code: object) -> None:
-    """Rejects an unknown kind or language, a source twice or without a sample, a source as target, missing code.
-
-    Args:
-      source: codes.
-      samples: total over all sources.
+def check_texts(fields: TextFields) -> None:
+    """Rejects a source twice or without a sample, a source as target, missing code.
 
     Raises:
       InputError: names the field and its value.
     """
-    check("calibration.kind", kind, FIELDS["kind"])
+    kind, source, target = KINDS[fields.kind], fields.source, fields.target
     named = ",".join(source)
     for one, other in itertools.combinations(source, 2):
         if _same_text(one, other):
@@ -132,26 +125,25 @@ def check_texts(kind: str, source: Sequence[str], target: str, samples: int, cod
                 f"calibration.source: got {named!r}; {one} and {other} are the same text; "
                 "allowed: each language once"
             )
-    least = len(source) * KINDS[kind].least
-    if least > samples:
+    least = len(source) * kind.least
+    if least > fields.samples:
         raise refusal(
-            "calibration.samples", samples, f"{least} or more for {named} with kind {kind}"
+            "calibration.samples",
+            fields.samples,
+            f"{least} or more for {named} with kind {kind.name}",
         )
-    if KINDS[kind].reads_text and KINDS[kind].may_hold_code and code is None:
+    if kind.reads_text and kind.may_hold_code and fields.code is None:
+        allowed = fields_of(TextFields)["code"].allowed
         raise InputError(
-            f"calibration.code: not set; kind {kind} needs it; allowed: {FIELDS['code'].allowed}"
+            f"calibration.code: not set; kind {kind.name} needs it; allowed: {allowed}"
         )
-    if not KINDS[kind].has_target:
-        return
-    check("calibration.target", target, FIELDS["target"])
-    if any(_same_text(code, target) for code in source):
+    if kind.has_target and any(_same_text(code, target) for code in source):
         which = "the source" if len(source) == 1 else f"one of the sources {named}"
         raise InputError(f"calibration.target: got {target!r}, {which}; allowed: another language")
 
 
 def check_side(tokens: str, kind: CalibrationKind, compat: str) -> None:
     """Rejects tokens of one side in samples of one language, and where pads count."""
-    check("calibration.tokens", tokens, FIELDS["tokens"])
     if tokens != ALL and (not kind.has_target or compat == "official"):
         raise InputError(
             f"calibration.tokens: got {tokens!r}; allowed: {ALL}, with kind {kind.name} and compat {compat}"
@@ -195,8 +187,7 @@ def check_calibration(
                 f"pruning.criterion {criterion} also needs code_ids"
             )
         return
-    source, target = calibration.source, calibration.target
-    check_texts(kind.name, source, target, calibration.samples, calibration.code)
+    check_texts(calibration)
 
 
 def check_all_rows(calibration: TextFields) -> None:

@@ -24,7 +24,6 @@ from jaxprune.runs.job import Finished, Job, write_blocks
 from jaxprune.runs.planning import PruneConfig, check_fits, plan_of
 from jaxprune.runs.saved_stats import stats_for
 from jaxprune.runs.summary import print_summary
-from jaxprune.schema import part_of
 
 
 def prune_from_config(
@@ -152,8 +151,4 @@ def calibration_batches(
     if not calibration.KINDS[fields.kind].reads_text:
         calibration.check_all_rows(fields)
         return calibration.token_batches(fields.data, compat=compat)
-    tokens = fields.tokens if isinstance(fields, calibration.CalibrationFields) else calibration.ALL
-    of_text = vars(part_of(calibration.TextFields, fields))
-    return calibration.demonstrations(
-        model.tokenizer, **of_text, tokens=tokens, seed=seed, compat=compat
-    )
+    return calibration.sampled(model.tokenizer, fields, seed, compat)
