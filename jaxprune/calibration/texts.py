@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from jaxprune.calibration.draws import draw_field, lines_of_draw, numbers
+from jaxprune.calibration.draws import lines_of_draw, numbers
 from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.calibration.line_range import lines_of
 from jaxprune.calibration.nano import NANO, NANO_LANGUAGES, text_place
 from jaxprune.errors import InputError, listed
 from jaxprune.files import local_path, read_text
-from jaxprune.schema import check
 
 # The column of sentences in FLORES+ and in FLORES-200.
 _SENTENCE_COLUMNS = ("text", "sentence")
@@ -65,7 +64,6 @@ def aligned(
                 "aligned texts must have equal numbers of lines"
             )
     chosen = np.array(lines_of(range(len(texts[0])), lines, "calibration.lines", data), dtype=int)
-    check("calibration.draw", draw, draw_field())
     if draw is not None:
         there = documents(local_path(text_place(data, "calibration")), len(texts[0]))
         chosen = chosen[lines_of_draw([there[line] for line in chosen], draw)]

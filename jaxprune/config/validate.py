@@ -3,12 +3,12 @@
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.calibration import COMBINATIONS, MixedTextFields, Mixture, check_calibration
+from jaxprune.calibration import check_calibration
 from jaxprune.config.record import COMMANDS, FIELDS, SweepConfig
 from jaxprune.errors import InputError, refusal, unusable
 from jaxprune.pruning import Settings, text_of
@@ -109,12 +109,10 @@ def config_of(given: Mapping[str, object], record: type[_Config]) -> _Config:
             if why := unusable(name):
                 raise InputError(f"{path}: got {name!r}, {why}")
     values = unflatten_dict({path: typed[path] for path in read}, sep=".")
-    groups = {
-        name: dataclasses.replace(getattr(record, name), **group)
-        for name, group in values.items()
-        if isinstance(group, dict)
-    }
-    return consistent(record(**values | groups))
+    for name, value in values.items():
+        if isinstance(value, dict):  # a group, of which the command may fill in a part
+            values[name] = dataclasses.replace(getattr(record, name), **value)
+    return consistent(record(**values))
 
 
 def consistent(config: _Config) -> _Config:
@@ -122,18 +120,12 @@ def consistent(config: _Config) -> _Config:
 
     Raises as `validate`.
     """
-    calibration: Any = getattr(config, "calibration", None)
-    if isinstance(calibration, MixedTextFields):
-        try:
-            Mixture(COMBINATIONS[calibration.combine], calibration.weights or ())
-        except InputError as error:
-            raise InputError(f"calibration.{error}") from None
     if not isinstance(config, PruneConfig | SweepConfig):
         return config
     try:
         settings = part_of(PruneConfig, config).settings
     except InputError as error:  # each field is allowed, their combination is not
-        group = "calibration" if str(error).startswith("combine") else "pruning"
+        group = "calibration" if str(error).startswith(("combine", "weights")) else "pruning"
         raise InputError(f"{group}.{error}") from None
     shares = text_of(settings.spread) or config.pruning.allocation
     pruning = dataclasses.replace(

@@ -60,7 +60,7 @@ def evaluate_from_config(
         another evaluation; processes have different jobs.
     """
     fields = config.evaluation
-    workload = read_workload(config, fields.tasks, lambda _: fields.languages)
+    workload = read_workload(config, lambda _: fields.languages)
     if not (workload.tasks or workload.texts or workload.sentences):
         raise InputError(
             "evaluation.tasks: got ''; allowed: tasks, or nothing with evaluation.perplexity or evaluation.translation"

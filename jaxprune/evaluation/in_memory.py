@@ -123,7 +123,7 @@ def evaluate(
     check("dtype", dtype, DTYPE)
     check("seed", seed, SEED)
     config = EvaluateConfig(dtype=dtype, seed=seed, evaluation=fields)
-    workload = read_workload(config, fields.tasks, lambda _: fields.languages)
+    workload = read_workload(config, lambda _: fields.languages)
     if not workload.tasks and not workload.texts:
         raise InputError("tasks: none; allowed: names of tasks, or nothing with perplexity")
     shows = progress and hosts.is_first()

@@ -53,14 +53,11 @@ class Workload:
         )
 
 
-def read_workload(
-    config: EvaluateConfig, names: Sequence[str], languages_by_name: Languages
-) -> Workload:
+def read_workload(config: EvaluateConfig, languages_by_name: Languages) -> Workload:
     """Reads all data of an evaluation.
 
     Args:
-      config: the sources of all data, and the rows of each.
-      names: of ready tasks, or .toml files.
+      config: the tasks, the sources of all data, and the rows of each.
       languages_by_name: by the name of a task; None: those of `tasks.languages_of`.
 
     Raises:
@@ -68,7 +65,7 @@ def read_workload(
         sacrebleu is not installed.
     """
     fields = config.evaluation
-    tasks = _tasks(config, names, languages_by_name)
+    tasks = _tasks(config, languages_by_name)
     plain: Mapping[str, PlainText] = {}
     if fields.perplexity is not None:
         codes = languages_by_name(PERPLEXITY)
@@ -96,12 +93,10 @@ def protocol_of(fields: EvaluationFields, compat: str) -> str:
     return fields.protocol or ("official" if compat == "official" else "paper")
 
 
-def _tasks(
-    config: EvaluateConfig, names: Sequence[str], languages_by_name: Languages
-) -> list[TaskQuestions]:
+def _tasks(config: EvaluateConfig, languages_by_name: Languages) -> list[TaskQuestions]:
     data, rows = config.evaluation.data, config.evaluation.rows
     protocol = protocol_of(config.evaluation, config.compat)
-    tasks = [load_task(name) for name in names]
+    tasks = [load_task(name) for name in config.evaluation.tasks]
     for task in tasks:
         if task.name in TAKEN:
             raise InputError(

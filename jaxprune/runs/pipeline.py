@@ -21,7 +21,7 @@ from jaxprune.pruning import (
     prune_blocks,
 )
 from jaxprune.runs.job import Finished, Job, write_blocks
-from jaxprune.runs.planning import PruneConfig, check_fits, plan_of
+from jaxprune.runs.planning import BlocksConfig, PruneConfig, ShrinkConfig, check_fits, plan_of
 from jaxprune.runs.saved_stats import stats_for
 from jaxprune.runs.summary import print_summary
 
@@ -54,7 +54,7 @@ def prune_from_config(
         names = [one.name for one in settings.statistics]
         stats = stats_for(place, model, config.dtype, names)
     elif settings.needs_statistics:
-        batches = calibration_batches(config.calibration, config.seed, config.compat, model)
+        batches = calibration_batches(config, model)
     report = prune_to_workdir(
         model, batches, config, workdir, stats=stats, began=began, overwrite=overwrite
     )
@@ -144,11 +144,10 @@ def _allocation(model: Model, settings: Settings, measured: list[float]) -> dict
     return {"allocation": found} if found else {}
 
 
-def calibration_batches(
-    fields: calibration.TextFields, seed: int, compat: str, model: Model
-) -> list[Batch]:
-    """The calibration set of the fields `calibration.*`."""
+def calibration_batches(config: BlocksConfig | ShrinkConfig, model: Model) -> list[Batch]:
+    """The calibration set of `config.calibration`."""
+    fields = config.calibration
     if not calibration.KINDS[fields.kind].reads_text:
         calibration.check_all_rows(fields)
-        return calibration.token_batches(fields.data, compat=compat)
-    return calibration.sampled(model.tokenizer, fields, seed, compat)
+        return calibration.token_batches(fields.data, compat=config.compat)
+    return calibration.sampled(model.tokenizer, fields, config.seed, config.compat)

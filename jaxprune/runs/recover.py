@@ -51,7 +51,7 @@ def recover_from_config(
       InputError: as `prune_from_config`; `recovery.run` is no finished run, or one of another model.
     """
     began = time.perf_counter()
-    run = _run_of(config)
+    run = local_path(config.recovery.run)
     report = _finished_report(run, "recovery.run")
     model = load(config.model, config.revision)
     _check_dense(model, config.model, run, report)
@@ -70,9 +70,9 @@ def recover_from_config(
     before = read_json(run / CONFIG)
     pruning = _pruning(before["pruning"], run)
     config = dataclasses.replace(config, pruning=pruning)
-    how = (config.calibration, config.seed, config.compat)
-    batches = calibration_batches(*how, model)
+    batches = calibration_batches(config, model)
     mesh = device_mesh(config.mesh.data, config.mesh.model)
+    how = (config.calibration, config.seed, config.compat)
     of_run = _pruned_before(report, before)
     job = Job(
         model=model,
@@ -235,13 +235,6 @@ def _layers(model: Model, pruned: object) -> Callable[[int], FinishedLayer]:
         return FinishedLayer(masks, changed, {}, {})
 
     return layer_of
-
-
-def _run_of(config: RecoverConfig) -> Path:
-    if config.recovery.run is None:
-        allowed = fields_of(RecoverConfig)["recovery.run"].allowed
-        raise InputError(f"recovery.run: not set; allowed: {allowed}")
-    return local_path(config.recovery.run)
 
 
 def _finished_report(run: Path, where: str) -> Report:

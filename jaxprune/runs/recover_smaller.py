@@ -60,8 +60,7 @@ def recover_smaller(
             raise refusal(f"output.{name}", value, f"{field.default}, of a smaller model")
     smaller = load(run / "hf")
     ledger.check_workdir(workdir, model.folder, OUTPUTS)
-    how = (config.calibration, config.seed, config.compat)
-    batches = calibration_batches(*how, smaller)
+    batches = calibration_batches(config, smaller)
     every = config.json()
     read = {name: every[name] for name in _READ}
     # of `output` only hf/ is written, and always
@@ -88,7 +87,7 @@ def recover_smaller(
         if writer:
             writer.close(card=True)
         clock.lap("recover")
-        lines = sampled_lines(*how)
+        lines = sampled_lines(config.calibration, config.seed, config.compat)
         shrunk, of_run = before["shrunk"], read_json(run / CONFIG)
         of_runs = (
             {"recoveries": [*shrunk.get("recoveries", []), of_run]}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxprune import ledger
-from jaxprune.calibration import SUM, Mixture, line_digests, sampled_lines
+from jaxprune.calibration import SUM, line_digests, sampled_lines
 from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError, refusal
 from jaxprune.hf import Model, load, origin_of
@@ -73,11 +73,10 @@ def _samples(config: ShrinkConfig, model: Model) -> Samples:
     """The samples that measure layers and neurons; without batches if none are measured."""
     fields, how = config.shrink, config.calibration
     measured = fields.layers is not None or fields.mlp is not None
-    batches = calibration_batches(how, config.seed, config.compat, model) if measured else []
-    mixture = Mixture()
+    batches = calibration_batches(config, model) if measured else []
+    names = {one.name for one in STATISTICS_OF_NEURONS}
+    mixture = mixture_of(how.combine, how.weights, names, ", with shrink.mlp")
     if fields.mlp is not None:
-        names = {one.name for one in STATISTICS_OF_NEURONS}
-        mixture = mixture_of(how.combine, how.weights, names, ", with shrink.mlp")
         mixture.check(list(dict.fromkeys(code for one in batches for code in one.languages)))
     elif how.combine != SUM.name:
         raise refusal(

@@ -65,9 +65,7 @@ class CalibrationSets:
 
     def _demonstrations(self, variant: Variant) -> dict[str, list[Batch]]:
         """The sets of a variant; the role of a batch is the name of its set."""
-        config = variant_config(self._config, variant)
-        how = (config.calibration, config.seed, config.compat)
-        batches = calibration_batches(*how, self._model)
+        batches = calibration_batches(variant_config(self._config, variant), self._model)
         by_set: dict[str, list[Batch]] = {}
         for batch in batches:
             name = _set_name(batch.role, variant)

@@ -146,9 +146,7 @@ class Runner:
             PERPLEXITY: plan.perplexity_languages(config),
             TRANSLATION: plan.evaluation_languages(config),
         }
-        self.workload = evaluation.read_workload(
-            self._evaluated, config.evaluation.tasks, languages.get
-        )
+        self.workload = evaluation.read_workload(self._evaluated, languages.get)
         self.sets = CalibrationSets(config, model, workdir)
         steered = Variant(LRP2) in plan.variants(config)
         self._steering = SteeringData.read(config, self.workload.tasks) if steered else None

@@ -44,8 +44,8 @@ def place(tmp_path_factory):
 
 def calibrated(folder):
     """By language the lines of the text that are in the samples, in which a line ends with </s>."""
-    model, config = jp.load(CHECKPOINTS["bloom"]), job(folder)
-    batches = calibration_batches(config.calibration, config.seed, config.compat, model)
+    model = jp.load(CHECKPOINTS["bloom"])
+    batches = calibration_batches(job(folder), model)
     samples = "".join(model.tokenizer.decode(row) for batch in batches for row in batch.tokens)
     texts = {file.stem: file.read_text() for file in (folder / "text").iterdir()}
     lines = {code: {line.strip() for line in text.splitlines()} for code, text in texts.items()}

@@ -285,9 +285,10 @@ def test_what_is_no_finished_run_of_the_model_is_refused(runs, tokens, tiny_fold
         (tiny_folder("llama"), pruned, f"another model than the dense one of {pruned}"),
     ]
     for dense, run, message in cases:
-        config = job(dense, tokens, recovery__run=run and str(run))
         with pytest.raises(jp.InputError, match=message):
-            recover_from_config(config, tmp_path / "out")
+            recover_from_config(
+                job(dense, tokens, recovery__run=run and str(run)), tmp_path / "out"
+            )
     config = job(model, tokens, recovery__run=str(pruned))
     with pytest.raises(jp.InputError, match=r"is recovery\.run itself"):
         recover_from_config(config, pruned, overwrite=True)
