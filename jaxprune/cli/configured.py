@@ -219,10 +219,9 @@ def parse(
         check_address(workdir, "--workdir")
     else:
         check_folder("--workdir", Path(workdir).expanduser())
-    config = config_of(given, COMMANDS[command])
     for path in _overrides(flag_values):
         check_read(path, command)
-    return config, workdir
+    return config_of(given, COMMANDS[command]), workdir
 
 
 def _given(

@@ -19,6 +19,8 @@ SWEEP_CALIBRATIONS = (
     LRP2,
 )
 _CODE = f"({'|'.join(LANGUAGES)})"
+# several languages, each once
+_MIXTURE = rf"(?!.*\b(\w+)\b.*\b\1\b){_CODE}(\+{_CODE})+"
 
 
 @config_record
@@ -43,7 +45,7 @@ class SweepFields:
     )
     mixtures: tuple[str, ...] | None = several(
         "distinct languages joined by +, such as fr+ru+sw; several separated by commas",
-        rf"{_CODE}(\+{_CODE})+",
+        _MIXTURE,
         meaning="calibrations on several languages at once, such as `fr+ru+sw,fr+sw`",
     )
     draws: int = integer(

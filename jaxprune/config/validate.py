@@ -103,7 +103,11 @@ def config_of(given: Mapping[str, object], record: type[_Config]) -> _Config:
             raise unknown_field(path)
     read = fields_of(record)
     given = {path: field.default for path, field in read.items()} | given
-    typed = {path: check(path, value, FIELDS[path]) for path, value in given.items()}
+    typed = {
+        path: check(path, value, FIELDS[path])
+        for path, value in given.items()
+        if path in read or value is not None
+    }
     for path, value in typed.items():
         for name in map(str, value if isinstance(value, tuple) else (value,)):
             if why := unusable(name):
