@@ -305,14 +305,14 @@ def recovered_run(changed, workdir):
     """A recovery with these fields."""
     config = base_config()
     config.update_from_flattened_dict(changed)
-    return recover_from_config(validate(config), Path(workdir))
+    return recover_from_config(validate(config, "recover"), Path(workdir))
 
 
 def analyzed(changed, workdir):
     """An analysis of nano/bloom with these fields."""
     config = runpy.run_path(str(ROOT / "configs" / "nano.py"))["get_config"]("bloom")
     config.update_from_flattened_dict(changed)
-    return analyze_from_config(validate(config, prunes=False), Path(workdir))
+    return analyze_from_config(validate(config, "analyze"), Path(workdir))
 
 
 def restored_by_two(saved_on_one):

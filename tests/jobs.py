@@ -3,11 +3,16 @@
 from jaxprune.config.validate import base_config, validate
 
 
-def job(model, /, prunes=True, **fields):
+def job(model, /, command=None, **fields):
+    """The config of a command, by default of one to which any of the fields belongs alone, else of prune."""
     config = base_config()
     config.model = str(model)
     config.update_from_flattened_dict({path.replace("__", "."): v for path, v in fields.items()})
-    return validate(config, prunes=prunes)
+    own = {"recovery__run": "recover", "shrink": "shrink"}
+    alone = [
+        own[name] for path in fields for name in (path, path.partition("__")[0]) if name in own
+    ]
+    return validate(config, command or next(iter(alone), "prune"))
 
 
 def on_tokens(model, tokens, /, **fields):

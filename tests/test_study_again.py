@@ -57,7 +57,7 @@ def data(tmp_path_factory):
 def test_a_model_of_the_study_has_the_committed_scores(part, name, data, tmp_path):
     folder = Path(FOLDERS, "qwen2.5-coder-0.5b" if part == study.CODER else "gemma3-270m")
     get_config = runpy.run_path(str(ROOT / "configs/sweep_study.py"))["get_config"]
-    config = validate(get_config(f"{part},{folder},{data}"), prunes=False)
+    config = validate(get_config(f"{part},{folder},{data}"), "sweep")
     pruned, run = name.replace("_recovered", ""), tmp_path / part / name
     [variant] = [one for one in plan.variants(config) if one.name == pruned]
     Runner(config, jp.load(folder), tmp_path / part).make(variant)

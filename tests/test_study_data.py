@@ -75,7 +75,7 @@ def test_texts_are_the_first_lines_of_both_in_runs_of_ten(data):
     ],
 )
 def test_every_part_is_a_sweep_of_as_many_models_as_planned(part, models, data):
-    config = validate(STUDY["get_config"](f"{part},nano/bloom,{data}"), prunes=False)
+    config = validate(STUDY["get_config"](f"{part},nano/bloom,{data}"), "sweep")
     plan.check_sweep(config)
     planned = plan.variants(config)
     assert len(planned) == 1 + models
@@ -99,7 +99,7 @@ def test_collected_scores_give_the_figures_of_the_sweep(data, tmp_path, monkeypa
         "evaluation.rows": 12, "evaluation.perplexity_lines": "0-59",
         "evaluation.translation": f"{data}/text", "evaluation.translation_rows": 2,
     })  # fmt: skip
-    sweep_from_config(validate(config, prunes=False), tmp_path / "languages")
+    sweep_from_config(validate(config, "sweep"), tmp_path / "languages")
     (tmp_path / "languages/monolingual-sw-0.5-draw2/perplexity/metrics.json").unlink()
     shutil.rmtree(tmp_path / "languages/monolingual-fr-0.5-draw1/hf")  # as recover.sh does
     monkeypatch.setattr(study_scores, "STUDY", tmp_path)

@@ -1,7 +1,7 @@
 """A config → `<workdir>/analysis`: the largest features of each kind of demonstration by layer, language neurons."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,7 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
     """Measures the features of the dense model on demonstrations of every language, and compares masks of runs.
 
     Args:
-      config: validated. `calibration` defines the demonstrations, but its kind and source are not used:
-        demonstrations of each of `analysis.languages` are monolingual, and translations into
+      config: validated. The demonstrations of each of `analysis.languages` are monolingual, and translations into
         `calibration.target`.
       workdir: analysis/ is written there, by process 0, and replaces an earlier one. analysis.json is written last,
         so an analysis that contains it is complete.
@@ -53,12 +52,8 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
     mesh = device_mesh(config.mesh.data, config.mesh.model)
     model = load(config.model, config.revision)
     masks = _masks(options.masks, workdir, model)
-    batches = demonstration_sets(
-        model.tokenizer, calibration.data, codes, calibration.target,
-        shots=calibration.shots, samples=calibration.samples, max_length=calibration.max_length,
-        seed=config.seed, compat=config.compat, lines=calibration.lines,
-        draw=calibration.draw,
-    )  # fmt: skip
+    how = (config.seed, config.compat)
+    batches = demonstration_sets(model.tokenizer, calibration, codes, *how)
     content = digest(batches)
     identity = {
         "model": model.source.fingerprint.digest, "calibration": content, "dtype": config.dtype,
@@ -115,11 +110,11 @@ def _write(
     }
 
 
-def _masks(runs_named: str | None, workdir: Path, model: Model) -> MaskOverlap | None:
+def _masks(names: Sequence[str] | None, workdir: Path, model: Model) -> MaskOverlap | None:
     """The masks of the runs in `analysis.masks`, and those of the workdir if it has any."""
-    if runs_named is None:
+    if names is None:
         return None
-    runs = [local_path(name) for name in runs_named.split(",")]
+    runs = [local_path(name) for name in names]
     known = [run.resolve() for run in runs]
     if (workdir / "checkpoint").is_dir() and workdir.resolve() not in known:
         runs.insert(0, workdir)

@@ -1,30 +1,33 @@
-"""The config of an analysis: the fields of a run and `analysis.*`."""
+"""The config of an analysis."""
 
 from jaxprune.analysis.neurons import SHARE
 from jaxprune.analysis.overlap import TOP
-from jaxprune.calibration import languages_field
-from jaxprune.runs.planning import PruneConfig
-from jaxprune.schema import config_record, text
+from jaxprune.calibration import DemonstrationFields, languages_field
+from jaxprune.devices import MeshFields
+from jaxprune.runs.planning import JobConfig
+from jaxprune.schema import config_record, several
 
 
 @config_record
 class AnalysisFields:
     """The fields `analysis.*`."""
 
-    languages: str | None = languages_field(
+    languages: tuple[str, ...] | None = languages_field(
         "codes with commas; default: all languages of a folder; for FLORES the paper's (docs/analysis.md)"
     )
     top: float = TOP
     neurons: float = SHARE
-    masks: str | None = text(
-        None,
+    masks: tuple[str, ...] | None = several(
         "workdirs of pruning runs, as runs/fr,runs/sw",
-        "workdirs of pruning runs with commas; their masks are compared",
+        ".+",
+        meaning="workdirs of pruning runs with commas; their masks are compared",
     )
 
 
 @config_record
-class AnalyzeConfig(PruneConfig):
+class AnalyzeConfig(JobConfig):
     """The config of an analysis."""
 
+    calibration: DemonstrationFields = DemonstrationFields()
     analysis: AnalysisFields = AnalysisFields()
+    mesh: MeshFields = MeshFields()

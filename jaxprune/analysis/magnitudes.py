@@ -8,13 +8,12 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
-from jaxprune.calibration import Batch, demonstrations, share_shapes
+from jaxprune.calibration import Batch, DemonstrationFields, TextFields, sampled, share_shapes
 from jaxprune.hf import Model
 from jaxprune.passes import HALVES, ActivationStats, probe
 
@@ -29,15 +28,16 @@ PASS_BYTES = 4 * 2**30
 
 def demonstration_sets(
     tokenizer: "PreTrainedTokenizerBase | None",
-    data: str | Path,
+    fields: DemonstrationFields,
     languages: Sequence[str],
-    target: str,
-    **options: Any,
+    seed: int,
+    compat: str,
 ) -> list[Batch]:
-    """Monolingual demonstrations of each language, and translations of each other language into `target`.
+    """Monolingual demonstrations of each language, and translations of each other language into the target.
 
     Args:
-      tokenizer, data, options: as in `jaxprune.demonstrations`.
+      tokenizer, seed, compat: as in `jaxprune.demonstrations`.
+      fields: `calibration.*`.
       languages: ISO 639-1 codes.
 
     Returns:
@@ -48,9 +48,10 @@ def demonstration_sets(
     """
     batches: list[Batch] = []
     for kind, code in itertools.product(KINDS, languages):
-        if (kind, code) == ("translation", target):
+        if (kind, code) == ("translation", fields.target):
             continue
-        samples = demonstrations(tokenizer, data, kind=kind, source=code, target=target, **options)
+        of_set = TextFields(**vars(fields), kind=kind, source=(code,))
+        samples = sampled(tokenizer, of_set, seed, compat)
         batches += [dataclasses.replace(batch, role=f"{kind}/{code}") for batch in samples]
     return share_shapes(batches)
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from jaxprune.calibration.combinations import COMBINATIONS, SUM
 from jaxprune.calibration.draws import draw_field
 from jaxprune.calibration.kinds import KINDS, CalibrationKind
-from jaxprune.calibration.languages import LANGUAGES, code_hint, joined, language
+from jaxprune.calibration.languages import LANGUAGES, code_hint, language, sources_field
 from jaxprune.calibration.line_range import line_range
+from jaxprune.calibration.mixture import weights_of
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.files import is_address, read_npz
-from jaxprune.schema import are_names, check, choice, config_record, fields_of, integer, rule, text
+from jaxprune.schema import choice, config_record, fields_of, integer, is_text, rule, text
 
 # JAX makes a key of the last 32 bits, so a larger seed would give the masks of a smaller one.
 SEED = integer(0, 0, "of shuffles and random masks", below=2**32)
@@ -29,18 +30,15 @@ _CODES = tuple(LANGUAGES)
 
 
 @config_record
-class CalibrationFields:
-    """The fields `calibration.*`."""
+class SentenceFields:
+    """The fields `calibration.*` of sentences, as demonstrations of a translation."""
 
-    kind: str = choice(KINDS, "translation", "kind of the samples")
-    source: str = rule(
-        "a language code such as fr, or several, each once, as fr,ru,sw or fr+ru+sw",
-        lambda value: isinstance(value, str) and are_names(",".join(joined(value)), _CODES),
-        "fr",
-        hint=code_hint,
-        meaning="language (ISO 639-1, or 639-3 if it has no such code), or several with + or commas, in alternation: "
-        "sample i is in language i mod n",
+    data: str = text(
+        "openlanguagedata/flores_plus",
+        "a folder of <language>.txt, a FLORES-200 release, a hub data set id, an .npz (for tokens)",
+        "location of the sentences or token ids",
     )
+    lines: str | None = line_range("range of the sentences to use, counted from 0, as `0-299`")
     target: str = rule(
         "a language code such as fr",
         lambda value: value in _CODES,
@@ -50,44 +48,68 @@ class CalibrationFields:
     )
     # The paper's 100 samples of 4 pairs, cut at 512 tokens.
     shots: int = integer(4, 1, "pairs, or sentences, per sample")
+
+
+@config_record
+class DemonstrationFields(SentenceFields):
+    """Those of demonstrations in every language."""
+
     samples: int = integer(100, 1, "number of samples")
     max_length: int = integer(512, 2, "tokens at which a sample is truncated")
-    tokens: str = choice(
-        (ALL, SOURCE, TARGET),
-        ALL,
-        "tokens that statistics measure: `all`, or those of one side, with kinds in two languages; all are read",
-    )
-    data: str = text(
-        "openlanguagedata/flores_plus",
-        "a folder of <language>.txt, a FLORES-200 release, a hub data set id, an .npz (for tokens)",
-        "location of the sentences or token ids",
-    )
-    lines: str | None = line_range("range of the sentences to use, counted from 0, as `0-299`")
     draw: str | None = draw_field(
         "one of n disjoint parts of these lines, whole documents, as `2/5`, and of the files of code"
+    )
+
+
+@config_record
+class TextFields(DemonstrationFields):
+    """Those of samples."""
+
+    kind: str = choice(KINDS, "translation", "kind of the samples")
+    source: tuple[str, ...] = sources_field(
+        "language (ISO 639-1, or 639-3 if it has no such code), or several with + or commas, in alternation: "
+        "sample i is in language i mod n"
     )
     code: str | None = text(
         None, "a folder of .py files or a hub data set id", "location of the code"
     )
-    stats: str | None = text(
-        None,
-        "a finished run, or a folder of jaxprune.checkpoint.save_stats",
-        "saved statistics of the dense model in place of samples and passes, with `pruning.propagate=dense`",
-    )
+
+
+@config_record
+class MixedTextFields(TextFields):
+    """Those of samples whose statistics are combined."""
+
     combine: str = choice(
         COMBINATIONS,
         SUM.name,
         "how the statistics of several languages, which are measured separately, are combined: "
         + ", ".join(f"`{one.name}`, {one.meaning}" for one in COMBINATIONS.values()),
     )
-    weights: str | None = text(
-        None,
+    weights: tuple[tuple[str, float], ...] | None = rule(
         "a weight for each language, as fr:2,sw:1, or a .json file with {language: weight}",
-        "weights of languages, as `fr:2,sw:1` or a .json file, with `calibration.combine=weights`",
+        is_text,
+        meaning="weights of languages, as `fr:2,sw:1` or a .json file, with `calibration.combine=weights`",
+        parse=weights_of,
+        write=lambda weights: ",".join(f"{code}:{weight!r}" for code, weight in weights),
     )
 
 
-FIELDS = fields_of(CalibrationFields)
+@config_record
+class CalibrationFields(MixedTextFields):
+    """All fields `calibration.*`: those of statistics that prune."""
+
+    tokens: str = choice(
+        (ALL, SOURCE, TARGET),
+        ALL,
+        "tokens that statistics measure: `all`, or those of one side, with kinds in two languages; all are read",
+    )
+    stats: str | None = text(
+        None,
+        "a finished run, or a folder of jaxprune.checkpoint.save_stats",
+        "saved statistics of the dense model in place of samples and passes, with `pruning.propagate=dense`",
+    )
+
+
 # Those that are read beside `stats`; the others describe samples, which have been measured already.
 _WITH_STATS = ("stats", "combine", "weights")
 
@@ -113,45 +135,39 @@ def only_with_stats(calibration: CalibrationFields) -> CalibrationFields:
     return CalibrationFields(**{name: getattr(calibration, name) for name in _WITH_STATS})
 
 
-def check_texts(kind: str, source: str, target: str, samples: int, code: object) -> None:
-    """Rejects an unknown kind or language, a source twice or without a sample, a source as target, missing code.
-
-    Args:
-      source: codes with + or commas.
-      samples: total over all sources.
+def check_texts(fields: TextFields) -> None:
+    """Rejects a source twice or without a sample, a source as target, missing code.
 
     Raises:
       InputError: names the field and its value.
     """
-    check("calibration.kind", kind, FIELDS["kind"])
-    check("calibration.source", source, FIELDS["source"])
-    codes = joined(source)
-    for one, other in itertools.combinations(codes, 2):
+    kind, source, target = KINDS[fields.kind], fields.source, fields.target
+    named = ",".join(source)
+    for one, other in itertools.combinations(source, 2):
         if _same_text(one, other):
             raise InputError(
-                f"calibration.source: got {source!r}; {one} and {other} are the same text; "
+                f"calibration.source: got {named!r}; {one} and {other} are the same text; "
                 "allowed: each language once"
             )
-    least = len(codes) * KINDS[kind].least
-    if least > samples:
+    least = len(source) * kind.least
+    if least > fields.samples:
         raise refusal(
-            "calibration.samples", samples, f"{least} or more for {source} with kind {kind}"
+            "calibration.samples",
+            fields.samples,
+            f"{least} or more for {named} with kind {kind.name}",
         )
-    if KINDS[kind].reads_text and KINDS[kind].may_hold_code and code is None:
+    if kind.reads_text and kind.may_hold_code and fields.code is None:
+        allowed = fields_of(TextFields)["code"].allowed
         raise InputError(
-            f"calibration.code: not set; kind {kind} needs it; allowed: {FIELDS['code'].allowed}"
+            f"calibration.code: not set; kind {kind.name} needs it; allowed: {allowed}"
         )
-    if not KINDS[kind].has_target:
-        return
-    check("calibration.target", target, FIELDS["target"])
-    if any(_same_text(code, target) for code in codes):
-        which = "the source" if len(codes) == 1 else f"one of the sources {source}"
+    if kind.has_target and any(_same_text(code, target) for code in source):
+        which = "the source" if len(source) == 1 else f"one of the sources {named}"
         raise InputError(f"calibration.target: got {target!r}, {which}; allowed: another language")
 
 
 def check_side(tokens: str, kind: CalibrationKind, compat: str) -> None:
     """Rejects tokens of one side in samples of one language, and where pads count."""
-    check("calibration.tokens", tokens, FIELDS["tokens"])
     if tokens != ALL and (not kind.has_target or compat == "official"):
         raise InputError(
             f"calibration.tokens: got {tokens!r}; allowed: {ALL}, with kind {kind.name} and compat {compat}"
@@ -195,11 +211,10 @@ def check_calibration(
                 f"pruning.criterion {criterion} also needs code_ids"
             )
         return
-    source, target = calibration.source, calibration.target
-    check_texts(kind.name, source, target, calibration.samples, calibration.code)
+    check_texts(calibration)
 
 
-def check_all_rows(calibration: CalibrationFields) -> None:
+def check_all_rows(calibration: TextFields) -> None:
     """Rejects a part of ready-made tokens; raises InputError."""
     for name in ("lines", "draw"):
         if (value := getattr(calibration, name)) is not None:

@@ -21,20 +21,19 @@ from jaxprune.calibration.batches import Batch, all_real
 from jaxprune.calibration.config import (
     ALL,
     COMPAT,
-    FIELDS,
     SEED,
     SOURCE,
     TARGET,
     CalibrationFields,
+    TextFields,
     check_side,
     check_texts,
 )
 from jaxprune.calibration.grouping import group_by_length
 from jaxprune.calibration.kinds import KINDS, CalibrationKind
-from jaxprune.calibration.languages import joined
 from jaxprune.calibration.texts import aligned, code_samples, line_digests
 from jaxprune.errors import InputError, refusal
-from jaxprune.schema import PATH, check
+from jaxprune.schema import PATH, check, checked
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -45,7 +44,7 @@ def demonstrations(
     data: str | Path,
     *,
     kind: str = "translation",
-    source: str = "fr",
+    source: str | Sequence[str] = "fr",
     target: str = "en",
     shots: int = 4,
     samples: int = 100,
@@ -73,7 +72,7 @@ def demonstrations(
       data: a folder of <language>.txt, a FLORES-200 release, a hub data set id, or "nano".
       kind: "translation", "shuffled", "unpaired", "monolingual" (of `source`), or with code "translation_vs_code"
         or "monolingual_vs_code".
-      source: ISO 639-1 code, or several as "fr+ru+sw" or "fr,ru,sw".
+      source: ISO 639-1 code, or several as "fr+ru+sw", "fr,ru,sw" or a list.
       target: ISO 639-1 code; monolingual samples do not use it.
       shots: sentences, or pairs of them, in a sample.
       samples: their number, over all sources.
@@ -107,31 +106,39 @@ def demonstrations(
       >>> "English:" in model.tokenizer.decode(batches[0].tokens[0])
       True
     """
-    for field, value in (("shots", shots), ("samples", samples), ("max_length", max_length)):
-        check(f"calibration.{field}", value, FIELDS[field])
     check("seed", seed, SEED)
     check("compat", compat, COMPAT)
     check("data", data, PATH)
-    check_texts(kind, source, target, samples, code)
-    chosen_kind = KINDS[kind]
-    check_side(tokens, chosen_kind, compat)
-    tokenizer = _usable(tokenizer, chosen_kind)
-    role = chosen_kind.role
-    sources = joined(source)
+    given = {
+        "data": str(data), "kind": kind, "source": source, "target": target, "shots": shots,
+        "samples": samples, "max_length": max_length, "code": None if code is None else str(code),
+        "lines": lines, "draw": draw, "tokens": tokens,
+    }  # fmt: skip
+    return sampled(tokenizer, checked(CalibrationFields, given, "calibration."), seed, compat)
+
+
+def sampled(
+    tokenizer: "PreTrainedTokenizerBase | None", fields: TextFields, seed: int, compat: str
+) -> list[Batch]:
+    """`demonstrations` for the fields `calibration.*`."""
+    check_texts(fields)
+    kind, samples, sources = KINDS[fields.kind], fields.samples, fields.source
+    tokens = fields.tokens if isinstance(fields, CalibrationFields) else ALL
+    check_side(tokens, kind, compat)
+    tokenizer = _usable(tokenizer, kind)
     texts = [""] * samples
     sides: list[Int[np.ndarray, " sentences"]] = [np.zeros(0, int)] * samples
     for turn, each in enumerate(sources):
-        codes = [each, target] if chosen_kind.has_target else [each]
-        how = (role, shots, samples, seed, compat)
-        sentences, chosen = _samples(data, codes, lines, draw, how)
+        codes = [each, fields.target] if kind.has_target else [each]
+        sentences, chosen = _samples(fields, codes, seed, compat)
         own = slice(turn, None, len(sources))
-        arranged = chosen_kind.arrange(chosen[own])
+        arranged = kind.arrange(chosen[own])
         texts[own] = prompts(sentences, codes, arranged, str(tokenizer.eos_token))
         sides[own] = [*arranged[..., 0]]
     turns = tuple(sources[i % len(sources)] for i in range(samples))
-    sets: dict[str, tuple[list[str], tuple[str, ...]]] = {role: (texts, turns)}
-    if chosen_kind.may_hold_code:
-        sets["code"] = (code_samples(str(code), samples, seed, draw), ())
+    sets: dict[str, tuple[list[str], tuple[str, ...]]] = {kind.role: (texts, turns)}
+    if kind.may_hold_code:
+        sets["code"] = (code_samples(str(fields.code), samples, seed, fields.draw), ())
     batches: list[Batch] = []
     for role, (texts, languages) in sets.items():
         on_side = tokens != ALL and role != "code"
@@ -140,11 +147,11 @@ def demonstrations(
                 f"calibration.tokens: got {tokens!r}; allowed: {ALL}, with this tokenizer"
             )
         encoded = tokenizer(
-            texts, truncation=True, max_length=max_length, return_offsets_mapping=on_side
+            texts, truncation=True, max_length=fields.max_length, return_offsets_mapping=on_side
         )
         sequences = [np.asarray(ids, dtype=np.int32) for ids in encoded["input_ids"]]
         if compat == "official":
-            rows = _pads_as_tokens(tokenizer, sequences, max_length)
+            rows = _pads_as_tokens(tokenizer, sequences, fields.max_length)
             batches.append(all_real(rows, role, languages))
             continue
         counted = []
@@ -158,10 +165,10 @@ def demonstrations(
             if not any(one.any() for one in counted):
                 raise InputError(
                     f"calibration.tokens: no sample has a token of the {tokens}; allowed: a calibration.max_length "
-                    f"above {max_length}"
+                    f"above {fields.max_length}"
                 )
         batches += group_by_length(
-            sequences, role, languages=languages, counted=counted, max_length=max_length
+            sequences, role, languages=languages, counted=counted, max_length=fields.max_length
         )
     digest = vocabulary_digest(tokenizer)
     return [dataclasses.replace(batch, vocabulary=digest) for batch in batches]
@@ -190,31 +197,27 @@ def _on_side(
     return real & counts[np.minimum(sentence, len(counts) - 1)]
 
 
-def sampled_lines(fields: CalibrationFields, seed: int, compat: str) -> list[str]:
+def sampled_lines(fields: TextFields, seed: int, compat: str) -> list[str]:
     """`line_digests` of the sentences in the samples that `demonstrations` makes for these fields, each once."""
-    kind, sources = KINDS[fields.kind], joined(fields.source)
-    how = (kind.role, fields.shots, fields.samples, seed, compat)
-    sampled: set[str] = set()
+    kind, sources = KINDS[fields.kind], fields.source
+    lines: set[str] = set()
     for turn, each in enumerate(sources if kind.reads_text else []):
         codes = [each, fields.target] if kind.has_target else [each]
-        texts, chosen = _samples(fields.data, codes, fields.lines, fields.draw, how)
-        sampled |= {text[line] for text in texts for line in chosen[turn :: len(sources)].flat}
-    return sorted({*line_digests(sampled)})
+        texts, chosen = _samples(fields, codes, seed, compat)
+        lines |= {text[line] for text in texts for line in chosen[turn :: len(sources)].flat}
+    return sorted({*line_digests(lines)})
 
 
 def _samples(
-    data: str | Path,
-    codes: Sequence[str],
-    lines: str | None,
-    draw: str | None,
-    how: tuple[str, int, int, int, str],
+    fields: TextFields, codes: Sequence[str], seed: int, compat: str
 ) -> tuple[list[Sequence[str]], Int[np.ndarray, "samples shots"]]:
-    """The sentences by language, and the lines of each sample; `how` are the arguments of `sample_lines`."""
-    sentences = aligned(data, codes, lines, draw)
+    """The sentences by language, and the lines of each sample."""
+    sentences = aligned(fields.data, codes, fields.lines, fields.draw)
+    how = (KINDS[fields.kind].role, fields.shots, fields.samples, seed, compat)
     try:
         return sentences, sample_lines(len(sentences[0]), *how)
     except InputError as error:
-        raise InputError(f"{data}: {error}") from None
+        raise InputError(f"{fields.data}: {error}") from None
 
 
 def _usable(

@@ -2,12 +2,12 @@
 
 import csv
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from jaxprune.errors import InputError
-from jaxprune.schema import are_names, rule
+from jaxprune.schema import comma_separated, several
 
 # Joins the languages of one calibration set; commas separate the items of a list.
 MIX = "+"
@@ -65,13 +65,19 @@ def code_hint(codes: object) -> str:
     return f" (did you mean {spelled.get(close[0], close[0])}?)" if close else ""
 
 
-def joined(languages: str) -> list[str]:
+def joined(languages: str) -> tuple[str, ...]:
     """The languages of one calibration set, separated by + or commas."""
-    return languages.replace(MIX, ",").split(",")
+    return comma_separated(languages.replace(MIX, ","))
+
+
+def sources_field(meaning: str = "") -> Any:
+    """A field of the languages of one calibration set, separated by + or commas; French by default."""
+    allowed = "a language code such as fr, or several, each once, as fr,ru,sw or fr+ru+sw"
+    field = several(allowed, LANGUAGES, "fr", meaning, hint=code_hint)
+    return replace(field, parse=lambda text: field.parse(",".join(joined(text))))
 
 
 def languages_field(meaning: str) -> Any:
     """A field of codes of LANGUAGES with commas; by default those of the data (`texts.chosen_languages`)."""
     allowed = "codes such as fr,de,sw, each once"
-    passes = lambda value: are_names(value, LANGUAGES)  # noqa: E731
-    return rule(allowed, passes, meaning=meaning, hint=code_hint)
+    return several(allowed, LANGUAGES, meaning=meaning, hint=code_hint)

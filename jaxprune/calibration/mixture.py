@@ -13,9 +13,10 @@ from jaxprune.calibration.combinations import SUM, Combination
 from jaxprune.calibration.languages import LANGUAGES
 from jaxprune.errors import InputError, refusal, shown
 from jaxprune.files import json_of_file
-from jaxprune.schema import is_number
+from jaxprune.schema import comma_separated, is_number
 
 _WEIGHTS = "weights"
+Weights = Mapping[str, float] | tuple[tuple[str, float], ...] | str | None
 _ONE = re.compile(r"([\w-]+):((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)")
 _ALLOWED = (
     "a weight above 0 for each language, as fr:2,sw:1, or a .json file with {language: weight}"
@@ -75,8 +76,8 @@ class Mixture:
         return self.combine(keys, [*np.eye(len(keys))], tokens)
 
 
-def weights_of(value: object) -> tuple[tuple[str, float], ...]:
-    """(language, weight) pairs from a text such as "fr:2,sw:1", a mapping, or the path of a .json file.
+def weights_of(value: Weights) -> tuple[tuple[str, float], ...]:
+    """(language, weight) pairs from a text such as "fr:2,sw:1", a mapping, such pairs, or the path of a .json file.
 
     Raises:
       InputError: another form, an unknown language or a weight that is not above 0.
@@ -85,7 +86,7 @@ def weights_of(value: object) -> tuple[tuple[str, float], ...]:
     if isinstance(value, str) and value.endswith(".json"):
         pairs = json_of_file(value, "weights")
     elif isinstance(value, str):
-        parts = [_ONE.fullmatch(part) for part in value.split(",")]
+        parts = [_ONE.fullmatch(part) for part in comma_separated(value)]
         if not all(parts):
             raise refusal("weights", value, _ALLOWED)
         pairs = {part[1]: float(part[2]) for part in parts if part}
@@ -93,6 +94,8 @@ def weights_of(value: object) -> tuple[tuple[str, float], ...]:
             raise refusal("weights", value, "each language once")
     if value is None:
         return ()
+    if isinstance(value, tuple):
+        pairs = dict(value)
     if not isinstance(pairs, Mapping) or not pairs:
         raise refusal("weights", value, _ALLOWED)
     for code, weight in pairs.items():

@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from jaxprune.calibration.draws import draw_field, lines_of_draw, numbers
+from jaxprune.calibration.draws import lines_of_draw, numbers
 from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.calibration.line_range import lines_of
 from jaxprune.calibration.nano import NANO, NANO_LANGUAGES, text_place
 from jaxprune.errors import InputError, listed
 from jaxprune.files import local_path, read_text
-from jaxprune.schema import check
 
 # The column of sentences in FLORES+ and in FLORES-200.
 _SENTENCE_COLUMNS = ("text", "sentence")
@@ -27,17 +26,17 @@ _HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
 PAPER_LANGUAGES = ("en", "fr", "es", "zh", "hi", "sw")
 
 
-def chosen_languages(codes: str | None, data: str | Path, target: str) -> list[str]:
+def chosen_languages(codes: Sequence[str] | None, data: str | Path, target: str) -> list[str]:
     """The languages of `analysis.languages`, or those of the data.
 
     Args:
-      codes: codes with commas, or None.
+      codes: some, or None.
       data: `calibration.data`. All languages of a folder of `<language>.txt` files or of "nano" are used;
         of releases, which have hundreds, those of the paper.
       target: is the first if `codes` is None.
     """
     if codes is not None:
-        return codes.split(",")
+        return list(codes)
     files = sorted(path.stem for path in local_path(text_place(data, "calibration")).glob("*.txt"))
     there = NANO_LANGUAGES if str(data) == NANO else files or PAPER_LANGUAGES
     return list(dict.fromkeys([target, *(code for code in there if code in LANGUAGES)]))
@@ -65,7 +64,6 @@ def aligned(
                 "aligned texts must have equal numbers of lines"
             )
     chosen = np.array(lines_of(range(len(texts[0])), lines, "calibration.lines", data), dtype=int)
-    check("calibration.draw", draw, draw_field())
     if draw is not None:
         there = documents(local_path(text_place(data, "calibration")), len(texts[0]))
         chosen = chosen[lines_of_draw([there[line] for line in chosen], draw)]

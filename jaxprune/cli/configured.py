@@ -16,11 +16,12 @@ from jaxprune import buckets
 from jaxprune.calibration import check_with_stats
 from jaxprune.cli.arguments import check_folder, described
 from jaxprune.cli.ready import config_file
-from jaxprune.config import FIELDS, READ_BY, Config, as_text, check_read, config_of, unknown_field
+from jaxprune.config import COMMANDS, FIELDS, as_text, check_read, config_of, unknown_field
 from jaxprune.devices import failure, hosts, keep_compiled, one_cpu_device_per_core
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import check_address, is_address, shown_path
-from jaxprune.schema import Field
+from jaxprune.runs.planning import JobConfig, PruneConfig
+from jaxprune.schema import Field, fields_of
 
 _PARSERS: dict[type, Any] = {
     bool: flags.BooleanParser(),
@@ -31,7 +32,7 @@ _HELP = {"--help", "-help", "-h"}
 
 
 def run_configured(
-    main: Callable[[Config, Path], object],
+    main: Callable[[Any, Path], object],
     program: str,
     arguments: Sequence[str],
     *,
@@ -42,7 +43,7 @@ def run_configured(
     """Runs a command: `main(config, workdir)` with a validated config.
 
     Args:
-      main: runs the job.
+      main: runs the job; takes the config of `COMMANDS[command]`.
       program: the words that the user typed before the arguments.
       arguments: flags and fields.
       about: the command's docstring, with which its help begins.
@@ -50,13 +51,13 @@ def run_configured(
       command: its name.
     """
 
-    def read(argv: Sequence[str]) -> tuple[Config, str]:
+    def read(argv: Sequence[str]) -> tuple[JobConfig, str]:
         known = {*flags.FLAGS}
         define()
         if not _HELP.isdisjoint(argv[1:]):
             own = [flags.FLAGS[name] for name in flags.FLAGS if name not in known]
             rest = [argument for argument in argv if argument not in _HELP]
-            fields = as_text(READ_BY[command], _given(rest, flags.FLAGS, command))
+            fields = as_text(fields_of(COMMANDS[command]), _given(rest, flags.FLAGS, command))
             print(usage(described(about, program), own, fields))
             sys.exit(0)
         read_arguments = parse(argv, flags.FLAGS, command)
@@ -65,7 +66,7 @@ def run_configured(
             logging.set_verbosity(logging.WARNING)
         return read_arguments
 
-    def start(read_arguments: tuple[Config, str]) -> None:
+    def start(read_arguments: tuple[JobConfig, str]) -> None:
         one_cpu_device_per_core()
         keep_compiled()
         leave_torch_alone()
@@ -185,7 +186,7 @@ def usage(about: str, own: Sequence[flags.Flag], fields: str) -> str:
 
 def parse(
     argv: Sequence[str], flag_values: flags.FlagValues, command: str = "prune"
-) -> tuple[Config, str]:
+) -> tuple[JobConfig, str]:
     """Defines and reads `--config NAME|FILE.py[:ARGUMENT]`, `--config.FIELD=VALUE` and `--workdir`.
 
     Returns:
@@ -204,11 +205,11 @@ def parse(
         check_address(workdir, "--workdir")
     else:
         check_folder("--workdir", Path(workdir).expanduser())
-    config = config_of(given, prunes=command == "prune")
     overrides = _overrides(flag_values)
     for path in overrides:
         check_read(path, command)
-    if command == "prune" and config.calibration.stats is not None:
+    config = config_of(given, COMMANDS[command])
+    if isinstance(config, PruneConfig) and config.calibration.stats is not None:
         _check_with_stats(given, overrides)
     return config, workdir
 
@@ -283,7 +284,8 @@ def _explain(error: flags.Error, command: str) -> InputError:
         name = error.flagname
         if field := re.fullmatch(r"(?:no)?config\.(.*)", name, re.DOTALL):
             return unknown_field(field[1])
-        meant = [path for path in READ_BY[command] if name in (path, path.rpartition(".")[2])]
+        read = fields_of(COMMANDS[command])
+        meant = [path for path in read if name in (path, path.rpartition(".")[2])]
         if meant:
             fields = " or ".join(f"--config.{path}" for path in meant)
             return InputError(f"--{name}: no such flag; did you mean {fields}?")

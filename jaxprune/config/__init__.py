@@ -2,12 +2,11 @@
 
 from jaxprune.config.help import as_markdown as as_markdown
 from jaxprune.config.help import as_text as as_text
+from jaxprune.config.record import COMMANDS as COMMANDS
 from jaxprune.config.record import DENSE as DENSE
 from jaxprune.config.record import FIELDS as FIELDS
 from jaxprune.config.record import LRP2 as LRP2
-from jaxprune.config.record import READ_BY as READ_BY
-from jaxprune.config.record import Config as Config
-from jaxprune.config.record import SweepFields as SweepFields
+from jaxprune.config.record import SweepConfig as SweepConfig
 from jaxprune.config.validate import base_config as base_config
 from jaxprune.config.validate import check_read as check_read
 from jaxprune.config.validate import config_of as config_of

@@ -1,14 +1,14 @@
-"""The config of all jobs: the fields of each subpackage, and those of sweeps."""
+"""The config of a sweep, and the configs of all commands."""
 
-import re
 from collections.abc import Mapping
 
 from jaxprune.analysis import AnalyzeConfig
-from jaxprune.calibration import KINDS, MIX, CalibrationFields, languages_field
-from jaxprune.evaluation import EvaluateConfig
-from jaxprune.pruning import METHODS
-from jaxprune.runs.planning import RecoverConfig, ShrinkConfig
-from jaxprune.schema import Field, are_names, choice, config_record, fields_of, integer, rule
+from jaxprune.calibration import KINDS, LANGUAGES, CalibrationFields, languages_field
+from jaxprune.devices import MeshFields
+from jaxprune.evaluation import EvaluateConfig, EvaluationFields
+from jaxprune.pruning import METHODS, PruningFields
+from jaxprune.runs.planning import JobConfig, OutputFields, PruneConfig, RecoverConfig, ShrinkConfig
+from jaxprune.schema import Field, choice, config_record, fields_of, filled, integer, several
 
 # Variants of a sweep that are not pruned: the dense model, and the one whose hidden states are shifted.
 DENSE, LRP2 = "dense", "lrp2"
@@ -18,45 +18,34 @@ SWEEP_CALIBRATIONS = (
     *(name for name, kind in KINDS.items() if kind.reads_text),
     LRP2,
 )
-
-
-_SOURCE = fields_of(CalibrationFields)["source"]
-
-
-def _are_sparsities(value: object) -> bool:
-    parts = value.split(",") if isinstance(value, str) else []
-    numbers = [float(part) for part in parts if re.fullmatch(r"0?\.\d+", part)]
-    return 0 < len(parts) == len({*numbers}) and all(0 < number < 1 for number in numbers)
-
-
-def _are_mixtures(value: object) -> bool:
-    parts = value.split(",") if isinstance(value, str) else []
-    are_sources = all(MIX in part and _SOURCE.passes(part) for part in parts)
-    return 0 < len(parts) == len({*parts}) and are_sources
+_CODE = f"({'|'.join(LANGUAGES)})"
+# several languages, each once
+_MIXTURE = rf"(?!.*\b(\w+)\b.*\b\1\b){_CODE}(\+{_CODE})+"
 
 
 @config_record
 class SweepFields:
     """The fields `sweep.*`."""
 
-    sparsities: str = rule(
+    sparsities: tuple[float, ...] = several(
         "distinct numbers between 0 and 1, such as 0.3,0.5",
-        _are_sparsities,
+        r"0?\.\d*[1-9]\d*",
         "0.3",
-        meaning="shares of weights to drop, comma-separated (docs/sweep.md)",
+        "shares of weights to drop, comma-separated (docs/sweep.md)",
+        kind=float,
     )
-    calibrations: str = rule(
+    calibrations: tuple[str, ...] = several(
         f"a comma-separated list of {', '.join(SWEEP_CALIBRATIONS)}, each at most once",
-        lambda value: are_names(value, SWEEP_CALIBRATIONS),
+        SWEEP_CALIBRATIONS,
         "dense,random,monolingual,translation,lrp2",
         meaning=f"variants to run, of {', '.join(f'`{name}`' for name in SWEEP_CALIBRATIONS)}",
     )
-    languages: str | None = languages_field(
+    languages: tuple[str, ...] | None = languages_field(
         "languages of the calibrations; not set: those of the data"
     )
-    mixtures: str | None = rule(
+    mixtures: tuple[str, ...] | None = several(
         "distinct languages joined by +, such as fr+ru+sw; several separated by commas",
-        _are_mixtures,
+        _MIXTURE,
         meaning="calibrations on several languages at once, such as `fr+ru+sw,fr+sw`",
     )
     draws: int = integer(
@@ -72,12 +61,26 @@ class SweepFields:
 
 
 @config_record
-class Config(AnalyzeConfig, EvaluateConfig, RecoverConfig, ShrinkConfig):
-    """The config of every job: all fields, checked, by group."""
+class SweepConfig(JobConfig):
+    """The config of a sweep, which fills in the kind, the source and the sparsity of each variant."""
 
+    calibration: CalibrationFields = filled(CalibrationFields, "kind", "source", "stats")
+    pruning: PruningFields = filled(PruningFields, "sparsity")
+    output: OutputFields = OutputFields()
+    evaluation: EvaluationFields = EvaluationFields()
     sweep: SweepFields = SweepFields()
+    mesh: MeshFields = MeshFields()
 
 
+# Command → its config, which has the fields that it reads.
+COMMANDS: Mapping[str, type[JobConfig]] = {
+    "prune": PruneConfig,
+    "recover": RecoverConfig,
+    "shrink": ShrinkConfig,
+    "evaluate": EvaluateConfig,
+    "analyze": AnalyzeConfig,
+    "sweep": SweepConfig,
+}
 # Groups of fields and their titles, in the order of --help.
 GROUPS = {
     "": "which model, and its dtype and seed",
@@ -91,35 +94,8 @@ GROUPS = {
     "sweep": "for sweep",
     "mesh": "how devices share the work",
 }
-_RULES = fields_of(Config)
+_RULES = {path: rule for record in COMMANDS.values() for path, rule in fields_of(record).items()}
+# The fields of all commands.
 FIELDS: Mapping[str, Field] = {
     path: _RULES[path] for group in GROUPS for path in _RULES if path.rpartition(".")[0] == group
-}
-
-
-def _of(*groups: str) -> list[str]:
-    return [path for path in FIELDS if path.rpartition(".")[0] in groups]
-
-
-_SENTENCES = [f"calibration.{name}" for name in ("target", "data", "lines", "shots")]
-_DEMONSTRATIONS = [f"calibration.{name}" for name in ("samples", "max_length", "draw")]
-_TEXTS = [f"calibration.{name}" for name in ("kind", "source", "code")]
-_MIXTURE = ["calibration.combine", "calibration.weights"]
-# Command → the fields that it reads. A sweep sets kind, source and sparsity of each variant itself.
-READ_BY: Mapping[str, list[str]] = {
-    "prune": _of("", "mesh", "calibration", "pruning", "output"),
-    "recover": [*_of("", "mesh", "recovery", "output"), *_TEXTS, *_SENTENCES, *_DEMONSTRATIONS],
-    "shrink": [*_of("", "shrink"), *_TEXTS, *_SENTENCES, *_DEMONSTRATIONS, *_MIXTURE],
-    "evaluate": [*_of("", "mesh", "evaluation"), *_SENTENCES],
-    "analyze": [*_of("", "mesh", "analysis"), *_SENTENCES, *_DEMONSTRATIONS],
-    "sweep": [
-        path
-        for path in FIELDS
-        if path
-        not in (
-            *_of("analysis", "recovery", "shrink"),
-            *(f"calibration.{name}" for name in ("kind", "source", "stats")),
-            "pruning.sparsity",
-        )
-    ],
 }

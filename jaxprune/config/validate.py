@@ -9,15 +9,17 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.calibration import check_calibration, only_with_stats
-from jaxprune.config.record import FIELDS, READ_BY, Config
+from jaxprune.config.record import COMMANDS, FIELDS, SweepConfig
 from jaxprune.errors import InputError, refusal, unusable
-from jaxprune.pruning import text_of
-from jaxprune.schema import check
+from jaxprune.pruning import Settings, text_of
+from jaxprune.runs.planning import JobConfig, PruneConfig
+from jaxprune.schema import check, fields_of, part_of
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
 _Value = TypeVar("_Value")
+_Config = TypeVar("_Config", bound=JobConfig)
 
 
 def base_config() -> "ConfigDict":
@@ -59,8 +61,8 @@ def pick(argument: str | None, among: Mapping[str, _Value], default: str) -> _Va
 
 def check_read(path: str, command: str) -> None:
     """Rejects a field that a command does not read; names the commands that do."""
-    if path not in READ_BY[command]:
-        readers = [name for name, paths in READ_BY.items() if path in paths]
+    readers = [name for name, record in COMMANDS.items() if path in fields_of(record)]
+    if command not in readers:
         raise InputError(
             f"{path}: {command} does not read it; allowed: with {' or '.join(readers)}"
         )
@@ -79,65 +81,75 @@ def unknown_field(path: str) -> InputError:
     return InputError(f"{path}: no such field{hint}")
 
 
-def validate(config: "ConfigDict", *, prunes: bool = True) -> Config:
-    """The checked record of a user's config, with `pruning.sparsity` filled in.
+def validate(config: "ConfigDict", command: str = "prune") -> JobConfig:
+    """The checked config of a command from a user's config, with `pruning.sparsity` filled in.
 
     Args:
-      prunes: whether the run prunes; only then is `calibration` checked against the criterion.
+      command: a name in `COMMANDS`; the fields of other commands are checked too.
 
     Raises:
       InputError: a field that is unknown or out of range, or fields that contradict each
         other. One line with the field, its value and the rule.
     """
-    return config_of(flatten_dict(config.to_dict(), sep="."), prunes=prunes)
+    return config_of(flatten_dict(config.to_dict(), sep="."), COMMANDS[command])
 
 
-def config_of(given: Mapping[str, object], *, prunes: bool) -> Config:
+def config_of(given: Mapping[str, object], record: type[_Config]) -> _Config:
     """`validate` for values by path, such as `calibration.kind`; the others are defaults."""
     # as JSON has no numbers of numpy
     given = {path: v.item() if isinstance(v, np.generic) else v for path, v in given.items()}
     for path in given:
         if path not in FIELDS:
             raise unknown_field(path)
-    given = {path: field.default for path, field in FIELDS.items()} | given
-    for path, field in FIELDS.items():
-        check(path, given[path], field)
-        for name in str(given[path]).split(","):
+    read = fields_of(record)
+    given = {path: field.default for path, field in read.items()} | given
+    typed = {
+        path: check(path, value, FIELDS[path])
+        for path, value in given.items()
+        if path in read or value is not None
+    }
+    for path, value in typed.items():
+        for name in map(str, value if isinstance(value, tuple) else (value,)):
             if why := unusable(name):
                 raise InputError(f"{path}: got {name!r}, {why}")
-    values = unflatten_dict(given, sep=".")
-    groups = {
-        name: dataclasses.replace(getattr(Config, name), **group)
-        for name, group in values.items()
-        if isinstance(group, dict)
-    }
-    return consistent(Config(**values | groups), prunes=prunes)
+    values = unflatten_dict({path: typed[path] for path in read}, sep=".")
+    for name, value in values.items():
+        if isinstance(value, dict):  # a group, of which the command may fill in a part
+            values[name] = dataclasses.replace(getattr(record, name), **value)
+    return consistent(record(**values))
 
 
-def consistent(config: Config, *, prunes: bool) -> Config:
-    """The config with `pruning.sparsity` filled in and the content of files of weights and shares in their place.
+def consistent(config: _Config) -> _Config:
+    """The config with `pruning.sparsity` filled in, and the content of a file of shares in its place.
 
     Raises as `validate`.
     """
+    if not isinstance(config, PruneConfig | SweepConfig):
+        return config
     try:
-        settings = config.settings
+        settings = part_of(PruneConfig, config).settings
     except InputError as error:  # each field is allowed, their combination is not
         group = "calibration" if str(error).startswith(("combine", "weights")) else "pruning"
         raise InputError(f"{group}.{error}") from None
-    saved = config.calibration.stats
-    if saved is not None and settings.propagate != "dense":
-        raise InputError(
-            f"pruning.propagate: got {settings.propagate!r}; allowed: dense, with calibration.stats"
-        )
-    if prunes and settings.needs_statistics and saved is None:
-        method = settings.method
-        check_calibration(config.calibration, method.name, method.sets, config.compat)
     shares = text_of(settings.spread) or config.pruning.allocation
     pruning = dataclasses.replace(
         config.pruning, sparsity=settings.implied_sparsity, allocation=shares
     )
-    weights = ",".join(f"{code}:{weight!r}" for code, weight in settings.mixture.weights)
-    calibration = dataclasses.replace(config.calibration, weights=weights or None)
-    if prunes and saved is not None:
-        calibration = only_with_stats(calibration)
-    return dataclasses.replace(config, pruning=pruning, calibration=calibration)
+    config = dataclasses.replace(config, pruning=pruning)
+    if isinstance(config, PruneConfig):
+        _check_statistics(config, settings)
+        if config.calibration.stats is not None:
+            calibration = only_with_stats(config.calibration)
+            config = dataclasses.replace(config, calibration=calibration)
+    return config
+
+
+def _check_statistics(config: PruneConfig, settings: Settings) -> None:
+    """Rejects samples, or saved statistics, that the criterion cannot read."""
+    saved, method = config.calibration.stats, settings.method
+    if saved is not None and settings.propagate != "dense":
+        raise InputError(
+            f"pruning.propagate: got {settings.propagate!r}; allowed: dense, with calibration.stats"
+        )
+    if settings.needs_statistics and saved is None:
+        check_calibration(config.calibration, method.name, method.sets, config.compat)

@@ -1,6 +1,7 @@
 """A config and a model → scores, perplexity and translations of every language in a workdir."""
 
 from jaxprune.evaluation.config import EvaluateConfig as EvaluateConfig
+from jaxprune.evaluation.config import EvaluationFields as EvaluationFields
 from jaxprune.evaluation.evaluate import evaluate_all as evaluate_all
 from jaxprune.evaluation.evaluate import evaluate_from_config as evaluate_from_config
 from jaxprune.evaluation.evaluate import facts as facts
@@ -8,6 +9,5 @@ from jaxprune.evaluation.evaluate import scorer_of as scorer_of
 from jaxprune.evaluation.folders import clear_folders as clear_folders
 from jaxprune.evaluation.identity import content_digests as content_digests
 from jaxprune.evaluation.identity import identities as identities
-from jaxprune.evaluation.workload import named_tasks as named_tasks
 from jaxprune.evaluation.workload import protocol_of as protocol_of
 from jaxprune.evaluation.workload import read_workload as read_workload

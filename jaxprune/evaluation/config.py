@@ -1,9 +1,10 @@
-"""The config of an evaluation: a run's, and the fields `evaluation.*`."""
+"""The config of an evaluation."""
 
-from jaxprune.calibration import line_range
+from jaxprune.calibration import SentenceFields, line_range
+from jaxprune.devices import MeshFields
 from jaxprune.evaluation.tasks import PROTOCOLS
-from jaxprune.runs.planning import PruneConfig
-from jaxprune.schema import are_names, choice, config_record, integer, rule, text
+from jaxprune.runs.planning import JobConfig
+from jaxprune.schema import choice, comma_separated, config_record, integer, rule, several, text
 
 # Whether the weights stay on the devices; None: if they fit.
 RESIDENT = {"auto": None, "resident": True, "streamed": False}
@@ -13,15 +14,16 @@ RESIDENT = {"auto": None, "resident": True, "streamed": False}
 class EvaluationFields:
     """The fields `evaluation.*`. Languages of tasks and plain text may be codes that `calibration.LANGUAGES` lacks."""
 
-    tasks: str = rule(
+    tasks: tuple[str, ...] = rule(
         "names of ready tasks or .toml files, separated by commas, or nothing",
         lambda value: isinstance(value, str),
         "xnli",
         meaning="ready tasks or `.toml` files, separated by commas (docs/evaluation.md)",
+        parse=lambda text: tuple(filter(None, comma_separated(text))),
     )
-    languages: str | None = rule(
+    languages: tuple[str, ...] | None = several(
         "codes such as fr,de,sw, each once",
-        are_names,
+        r"\w[\w-]*",
         meaning="codes separated by commas; not set: those of the task",
     )
     protocol: str | None = choice(
@@ -54,7 +56,9 @@ class EvaluationFields:
 
 
 @config_record
-class EvaluateConfig(PruneConfig):
-    """The config of an evaluation."""
+class EvaluateConfig(JobConfig):
+    """The config of an evaluation; `calibration` has the demonstrations of translations."""
 
+    calibration: SentenceFields = SentenceFields()
     evaluation: EvaluationFields = EvaluationFields()
+    mesh: MeshFields = MeshFields()

@@ -30,7 +30,7 @@ from jaxprune.evaluation.scoring import (
 from jaxprune.evaluation.summary import Result, print_summary
 from jaxprune.evaluation.tasks import Question, TaskQuestions
 from jaxprune.evaluation.translation import NEW_TOKENS, TRANSLATION, evaluate_translation
-from jaxprune.evaluation.workload import Workload, named_tasks, read_workload
+from jaxprune.evaluation.workload import Workload, read_workload
 from jaxprune.hf import Model, load
 from jaxprune.ledger import MODEL_DIGEST, open_workdir
 from jaxprune.runs import environment
@@ -59,8 +59,7 @@ def evaluate_from_config(
         another evaluation; processes have different jobs.
     """
     fields = config.evaluation
-    codes = fields.languages.split(",") if fields.languages else None
-    workload = read_workload(config, named_tasks(config), lambda _: codes)
+    workload = read_workload(config, lambda _: fields.languages)
     if not (workload.tasks or workload.texts or workload.sentences):
         raise InputError(
             "evaluation.tasks: got ''; allowed: tasks, or nothing with evaluation.perplexity or evaluation.translation"

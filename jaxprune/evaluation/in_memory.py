@@ -28,7 +28,7 @@ from jaxprune.evaluation.workload import read_workload
 from jaxprune.files import local_path
 from jaxprune.hf import Model, check_model
 from jaxprune.passes import DTYPE
-from jaxprune.schema import PATH, check, fields_of
+from jaxprune.schema import PATH, check, checked
 from jaxprune.tables import Shown, TextTable, data_frame
 
 
@@ -115,17 +115,15 @@ def evaluate(
       (20, 3)
     """
     check_model(model)
-    fields = EvaluationFields(
-        rows=rows, protocol=protocol, perplexity_lines=perplexity_lines,
-        data=_path("data", data), perplexity=_path("perplexity", perplexity),
-    )  # fmt: skip
-    for name in ("rows", "protocol", "perplexity_lines"):
-        check(name, getattr(fields, name), fields_of(EvaluationFields)[name])
+    fields = checked(EvaluationFields, {
+        "tasks": tasks, "languages": languages, "rows": rows, "protocol": protocol,
+        "perplexity_lines": perplexity_lines, "data": _path("data", data),
+        "perplexity": _path("perplexity", perplexity),
+    })  # fmt: skip
     check("dtype", dtype, DTYPE)
     check("seed", seed, SEED)
-    codes = None if languages is None else _names("languages", languages)
     config = EvaluateConfig(dtype=dtype, seed=seed, evaluation=fields)
-    workload = read_workload(config, _names("tasks", tasks), lambda _: codes)
+    workload = read_workload(config, lambda _: fields.languages)
     if not workload.tasks and not workload.texts:
         raise InputError("tasks: none; allowed: names of tasks, or nothing with perplexity")
     shows = progress and hosts.is_first()
@@ -171,17 +169,6 @@ def compare(a: Evaluation | str | Path, b: Evaluation | str | Path, *, seed: int
     """
     check("seed", seed, SEED)
     return comparison_of(Sides(_run("a", a), _run("b", b)), seed)
-
-
-def _names(what: str, value: str | Sequence[str]) -> list[str]:
-    """Names in a list, or separated by commas."""
-    names = value.split(",") if isinstance(value, str) else value
-    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
-        raise refusal(what, value, "names in a list, or separated by commas")
-    stripped = [name.strip() for name in names]
-    if not all(stripped) or len({*stripped}) < len(stripped):
-        raise refusal(what, value, "names in a list, or separated by commas, each once")
-    return stripped
 
 
 def _path(what: str, value: str | Path | None) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jaxprune.errors import InputError, refusal
-from jaxprune.evaluation.config import EvaluateConfig
+from jaxprune.evaluation.config import EvaluateConfig, EvaluationFields
 from jaxprune.evaluation.scoring import PERPLEXITY, PlainText, texts
 from jaxprune.evaluation.tasks import (
     TaskQuestions,
@@ -52,14 +52,11 @@ class Workload:
         )
 
 
-def read_workload(
-    config: EvaluateConfig, names: Sequence[str], languages_by_name: Languages
-) -> Workload:
+def read_workload(config: EvaluateConfig, languages_by_name: Languages) -> Workload:
     """Reads all data of an evaluation.
 
     Args:
-      config: the sources of all data, and the rows of each.
-      names: of ready tasks, or .toml files.
+      config: the tasks, the sources of all data, and the rows of each.
       languages_by_name: by the name of a task; None: those of `tasks.languages_of`.
 
     Raises:
@@ -67,7 +64,7 @@ def read_workload(
         sacrebleu is not installed.
     """
     fields = config.evaluation
-    tasks = _tasks(config, names, languages_by_name)
+    tasks = _tasks(config, languages_by_name)
     plain: Mapping[str, PlainText] = {}
     if fields.perplexity is not None:
         codes = languages_by_name(PERPLEXITY)
@@ -84,29 +81,21 @@ def read_workload(
         if not sentences:
             raise refusal(
                 "evaluation.languages",
-                fields.languages,
+                ",".join(fields.languages or ()) or None,
                 f"a language to translate into {calibration.target}",
             )
     return Workload(tasks, plain, sentences)
 
 
-def named_tasks(config: EvaluateConfig) -> list[str]:
-    """The names in `evaluation.tasks`: of ready tasks, or .toml files."""
-    names = config.evaluation.tasks.split(",")
-    return [name.strip() for name in names if name.strip()]
+def protocol_of(fields: EvaluationFields, compat: str) -> str:
+    """`evaluation.protocol`; by default that of `compat`."""
+    return fields.protocol or ("official" if compat == "official" else "paper")
 
 
-def protocol_of(config: EvaluateConfig) -> str:
-    """The protocol of a config; by default that of its `compat`."""
-    by_compat = "official" if config.compat == "official" else "paper"
-    return config.evaluation.protocol or by_compat
-
-
-def _tasks(
-    config: EvaluateConfig, names: Sequence[str], languages_by_name: Languages
-) -> list[TaskQuestions]:
-    protocol, data, rows = protocol_of(config), config.evaluation.data, config.evaluation.rows
-    tasks = [load_task(name) for name in names]
+def _tasks(config: EvaluateConfig, languages_by_name: Languages) -> list[TaskQuestions]:
+    data, rows = config.evaluation.data, config.evaluation.rows
+    protocol = protocol_of(config.evaluation, config.compat)
+    tasks = [load_task(name) for name in config.evaluation.tasks]
     for task in tasks:
         if task.name in TAKEN:
             raise InputError(

@@ -3,7 +3,6 @@
 import shlex
 
 from jaxprune.calibration import KINDS
-from jaxprune.evaluation.config import EvaluateConfig
 from jaxprune.evaluation.overlap import overlap_note
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import short_names
@@ -14,6 +13,7 @@ from jaxprune.html_report.plain import shown_value
 from jaxprune.ledger import CalibrationSettings, Report
 from jaxprune.pruning import UNIFORM, UNSTRUCTURED, allocation_of
 from jaxprune.runs.facts import (
+    PRUNE_FIELDS,
     command_line,
     commands,
     file_sizes,
@@ -21,15 +21,11 @@ from jaxprune.runs.facts import (
     share_of_all,
 )
 from jaxprune.runs.smaller_card import sizes
-from jaxprune.schema import fields_of
 from jaxprune.tables import count, percent
 
 _BY = {"prune": "Pruned by", "shrink": "Made by", "recover": "Recovered by"}
-_EVALUATE = {
-    path: field
-    for path, field in fields_of(EvaluateConfig).items()
-    if path in ("model", "dtype") or path.startswith("evaluation.")
-}
+# Of a run, an evaluation takes its dtype alone.
+_EVALUATE = {"dtype": PRUNE_FIELDS["dtype"]}
 
 
 def lead(run: RunFiles, before: RunFiles | None = None) -> Markup:
@@ -105,7 +101,7 @@ def _commands(run: RunFiles, before: RunFiles | None) -> Markup:
         sides = [here, "--against", "DENSE"] if run.report else ["PRUNED", "--against", here]
         lines += [("Next", shlex.join(["jaxprune", "report", *sides]))]
     elif (run.folder / "hf").is_dir():
-        line = command_line("evaluate", {**run.config, "model": None}, _EVALUATE, here)
+        line = command_line("evaluate", run.config, _EVALUATE, here)
         lines += [("Next", f"{line} {shlex.join([f'--config.model={here}/hf'])}")]
     return join(*(_command(title, line) for title, line in lines))
 

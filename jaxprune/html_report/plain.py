@@ -12,7 +12,7 @@ from jaxprune.html_report import verdicts
 from jaxprune.html_report.markup import Markup, escape, folded, join, note, tag
 from jaxprune.html_report.page import Section
 from jaxprune.html_report.tables import cell, table
-from jaxprune.runs.facts import last_part
+from jaxprune.runs.facts import last_parts
 from jaxprune.tables import number
 
 BEFORE, AFTER = "before", "after"
@@ -166,5 +166,5 @@ def shown_value(value: object) -> object:
     if isinstance(value, dict):
         return ", ".join(f"{key}: {part}" for key, part in flatten(value).items())
     if isinstance(value, str) and value.startswith(("/", "~", "..")):
-        return ",".join(map(last_part, value.split(",")))
+        return last_parts(value)
     return value

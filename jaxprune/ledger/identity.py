@@ -53,7 +53,9 @@ def run_identity(
     """
     fields = {name: config[name] for name in _FIELDS}
     mixture = config["calibration"]
-    fields["calibration"] = {name: mixture[name] for name in ("combine", "weights")}
+    fields["calibration"] = {
+        name: mixture[name] for name in ("combine", "weights") if name in mixture
+    }
     # the model's files, and those that are copied into the Hugging Face folder
     beside = exported_beside(model) if config["output"]["hf"] else {}
     files = {**beside, **model.source.fingerprint.digests}

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.calibration import COMBINATIONS, SUM, Mixture, SetKey, by_kind, weights_of
+from jaxprune.calibration import COMBINATIONS, SUM, Mixture, SetKey, Weights, by_kind, weights_of
 from jaxprune.errors import InputError, refusal
 from jaxprune.passes.statistics import SQUARES
 from jaxprune.passes.stats import ActivationStats
@@ -16,7 +16,7 @@ _COMBINE = choice(COMBINATIONS, SUM.name)
 
 def mixture_of(
     combine: str,
-    weights: Mapping[str, float] | str | None,
+    weights: Weights,
     statistics: set[str],
     where: str = "",
 ) -> Mixture:

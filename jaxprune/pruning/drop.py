@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.errors import InputError, shown
 from jaxprune.pruning import selection
-from jaxprune.schema import check, choice, is_number, rule
+from jaxprune.schema import check, choice, config_record, fields_of, is_number, rule
 
 UNSTRUCTURED = "unstructured"
 ROW, VARIANT, KERNEL = "row", "variant", "kernel"
@@ -32,50 +32,56 @@ def check_pattern(pattern: str, name: str, shape: tuple[int, ...]) -> None:
         )
 
 
-PATTERN = rule(
-    "unstructured, or N:M such as 2:4 or 4:8 (keep N of every M)",
-    lambda value: (
-        isinstance(value, str) and (value == UNSTRUCTURED or group_sizes(value) is not None)
-    ),
-    UNSTRUCTURED,
-    meaning="or N:M such as `2:4`, `4:8`: keep N of every M",
-)
-THRESHOLD = choice((ROW, VARIANT), ROW, "`row`, or `variant` for Wanda's cumulative threshold")
-DROP = choice((LOWEST, HIGHEST), LOWEST, "`lowest`, or `highest` for the ablation")
-GROUP = choice(
-    (ROW, KERNEL),
-    ROW,
-    "scores are compared within a `row` of the paper, an output column of a kernel, or within a `kernel`",
-)
+# The sparsity of the authors' example scripts.
+DEFAULT_SPARSITY = 0.3
 # Inputs of a kernel whose weights a method with `Method.selects` compares.
 BLOCK = 128
 
 
-@dataclasses.dataclass(frozen=True)
-class Selection:
-    """The rule that selects the scores of a column to keep.
+@config_record
+class SelectionFields:
+    """The fields `pruning.*` that select the scores of a column to keep."""
 
-    Attributes:
-      sparsity: share to drop; None with an N:M pattern, which implies it.
-      pattern: "unstructured", or "N:M" such as "2:4": keep N of every M.
-      threshold: "row", or "variant" for Wanda's cumulative threshold.
-      drop: "lowest", or "highest" for the ablation.
-      group: weights whose scores are compared: "row", an output column, or "kernel".
+    sparsity: float | None = rule(
+        "a number s with 0 <= s < 1",
+        lambda value: is_number(value) and 0 <= value < 1,
+        kind=float,
+        meaning="share of each output column to drop, 0 ≤ s < 1: exactly `int(inputs · s)` weights; not set: "
+        f"{DEFAULT_SPARSITY}, or the sparsity of an N:M pattern",
+    )
+    pattern: str = rule(
+        "unstructured, or N:M such as 2:4 or 4:8 (keep N of every M)",
+        lambda value: (
+            isinstance(value, str) and (value == UNSTRUCTURED or group_sizes(value) is not None)
+        ),
+        UNSTRUCTURED,
+        meaning="or N:M such as `2:4`, `4:8`: keep N of every M",
+    )
+    threshold: str = choice(
+        (ROW, VARIANT), ROW, "`row`, or `variant` for Wanda's cumulative threshold"
+    )
+    drop: str = choice((LOWEST, HIGHEST), LOWEST, "`lowest`, or `highest` for the ablation")
+    group: str = choice(
+        (ROW, KERNEL),
+        ROW,
+        "scores are compared within a `row` of the paper, an output column of a kernel, or within a `kernel`",
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Selection(SelectionFields):
+    """The rule that selects the scores of a column to keep: `SelectionFields`, checked.
+
+    `sparsity` is None only with an N:M pattern, which implies it.
 
     Raises:
       InputError: an invalid value, or values that contradict each other.
     """
 
-    sparsity: float | None = None
-    pattern: str = UNSTRUCTURED
-    threshold: str = ROW
-    drop: str = LOWEST
-    group: str = ROW
-
     def __post_init__(self) -> None:
-        rules = {"pattern": PATTERN, "threshold": THRESHOLD, "drop": DROP, "group": GROUP}
-        for name, field in rules.items():
-            check(name, getattr(self, name), field)
+        rules = fields_of(SelectionFields)
+        for name in ("pattern", "threshold", "drop", "group"):
+            check(name, getattr(self, name), rules[name])
         groups = group_sizes(self.pattern)
         if groups and self.threshold == VARIANT:
             raise InputError(f"threshold: got 'variant'; allowed: row, with pattern {self.pattern}")

@@ -27,9 +27,9 @@ from jaxprune.progress import Clock, progress_bar
 from jaxprune.pruning.allocated import kernel_shares, measure_blocks
 from jaxprune.pruning.allocations import Allocation
 from jaxprune.pruning.block import prune_kernels, pruned_params
-from jaxprune.pruning.criterion import CODE, Criterion, Function
+from jaxprune.pruning.criterion import CODE
 from jaxprune.pruning.finished import FinishedLayer, PrunedBlock
-from jaxprune.pruning.method import Method
+from jaxprune.pruning.methods import MethodLike
 from jaxprune.pruning.settings import Settings
 from jaxprune.pruning.steps import pass_through
 from jaxprune.pruning.summary import summarise
@@ -64,7 +64,7 @@ def prune(
     model: Model,
     batches: Sequence[Batch] = (),
     *,
-    criterion: str | Method | Criterion | Function = "wanda",
+    criterion: MethodLike = "wanda",
     start: str | None = None,
     sparsity: float | None = None,
     pattern: str = "unstructured",

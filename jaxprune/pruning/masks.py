@@ -79,7 +79,7 @@ def keep(
         Array([[0, 1, 0, 1],
                [1, 0, 1, 0]], dtype=int32)
     """
-    how = Selection(sparsity, pattern, threshold, drop, group)
+    how = Selection(sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop, group=group)
     for name, leaf in named_leaves("scores", scores).items():
         if not jnp.issubdtype(leaf.dtype, jnp.floating):  # JAX would truncate integers to 32 bits
             raise InputError(f"scores: {name} is {leaf.dtype}; allowed: floats")

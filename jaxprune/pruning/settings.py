@@ -4,78 +4,73 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from jaxprune.calibration import COMPAT, SEED, SUM, Mixture
+from jaxprune.calibration import COMPAT, SEED, SUM, Mixture, Weights
 from jaxprune.errors import InputError, refusal
 from jaxprune.passes import DTYPE, SQUARES, Statistic, mixture_of
 from jaxprune.pruning.allocations import ALLOCATION, UNIFORM, Allocation, allocation_of
-from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Function
+from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion
 from jaxprune.pruning.drop import (
-    DROP,
-    GROUP,
+    DEFAULT_SPARSITY,
     LOWEST,
-    PATTERN,
     ROW,
-    THRESHOLD,
     UNSTRUCTURED,
     Selection,
+    SelectionFields,
     group_sizes,
 )
 from jaxprune.pruning.method import Method
-from jaxprune.pruning.methods import METHODS, STARTS, method_of
+from jaxprune.pruning.methods import METHODS, STARTS, MethodLike, method_of
 from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.schema import check, choice, config_record, is_number, rule, text
-
-# The sparsity of the authors' example scripts.
-DEFAULT_SPARSITY = 0.3
-SLOPE = rule(
-    "a number between -1 and 1",
-    lambda value: is_number(value) and -1 < value < 1,
-    kind=float,
-    meaning="the sparsity of the last block minus that of the first, for `pruning.allocation=arithmetic`; below 0 if "
-    "the first blocks lose most",
-)
-IGNORE = text(
-    None,
-    "patterns of LAYER/KERNEL, such as 0/*,*/mlp/down",
-    "kernels to leave as they are: patterns of LAYER/KERNEL, separated by commas, such as `0/*,*/mlp/down`; "
-    "`pruning.sparsity` is then that of the others",
+from jaxprune.schema import (
+    check,
+    choice,
+    comma_separated,
+    config_record,
+    fields_of,
+    is_number,
+    is_text,
+    rule,
 )
 
 
 @config_record
-class PruningFields:
-    """The fields `pruning.*`."""
+class PruningFields(SelectionFields):
+    """The fields `pruning.*`. A config gives the criterion and the allocation by name."""
 
-    criterion: str = choice(
+    criterion: MethodLike = choice(
         METHODS, "wanda", "; ".join(f"`{m.name}`, {m.meaning}" for m in METHODS.values())
-    )
-    sparsity: float | None = rule(
-        "a number s with 0 <= s < 1",
-        lambda value: is_number(value) and 0 <= value < 1,
-        kind=float,
-        meaning="share of each output column to drop, 0 ≤ s < 1: exactly `int(inputs · s)` weights; not set: "
-        f"{DEFAULT_SPARSITY}, or the sparsity of an N:M pattern",
     )
     start: str | None = choice(
         STARTS, None, "criterion of the mask with which `dsnot` begins; not set: `wanda`"
     )
-    pattern: str = PATTERN
-    threshold: str = THRESHOLD
-    drop: str = DROP
-    group: str = GROUP
     propagate: str = choice(
         PROPAGATIONS,
         "block",
         "source of the inputs of the next statistics. "
         + ", ".join(f"`{p.name}`: {p.meaning}" for p in PROPAGATIONS.values()),
     )
-    allocation: str = ALLOCATION
-    slope: float | None = SLOPE
-    ignore: str | None = IGNORE
+    allocation: str | Allocation | Mapping[str, Any] | Sequence[float] = ALLOCATION
+    slope: float | None = rule(
+        "a number between -1 and 1",
+        lambda value: is_number(value) and -1 < value < 1,
+        kind=float,
+        meaning="the sparsity of the last block minus that of the first, for `pruning.allocation=arithmetic`; below 0 "
+        "if the first blocks lose most",
+    )
+    ignore: tuple[str, ...] | str | None = rule(
+        "patterns of LAYER/KERNEL, such as 0/*,*/mlp/down",
+        is_text,
+        parse=comma_separated,
+        meaning="kernels to leave as they are: patterns of LAYER/KERNEL, separated by commas, such as `0/*,*/mlp/down`"
+        "; `pruning.sparsity` is then that of the others",
+    )
+
+
+_RULES = fields_of(PruningFields)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings(Selection):
+class Settings(PruningFields, Selection):
     """Settings of pruning: the fields of `config.pruning` with `compat`, `seed` and `dtype`; `--help` explains each.
 
     `sparsity` is 0.3 by default, as in the authors' scripts; an N:M pattern implies it (`implied_sparsity`).
@@ -103,18 +98,12 @@ class Settings(Selection):
     """
 
     # Compared and hashed by its record, `method`, on which compiled programs depend, not by its name.
-    criterion: str | Method | Criterion | Function = dataclasses.field(
-        default="wanda", compare=False
-    )
-    start: str | None = None
-    propagate: str = "block"
+    criterion: MethodLike = dataclasses.field(default=_RULES["criterion"].default, compare=False)
     allocation: str | Allocation | Mapping[str, Any] | Sequence[float] = dataclasses.field(
         default=UNIFORM.name, compare=False
     )
-    slope: float | None = None
-    ignore: str | None = None
     combine: str = SUM.name
-    weights: Mapping[str, float] | str | None = dataclasses.field(default=None, compare=False)
+    weights: Weights = dataclasses.field(default=None, compare=False)
     compat: str = "corrected"
     seed: int = 0
     dtype: str = "float32"
@@ -134,7 +123,8 @@ class Settings(Selection):
                         f"{name}: got {got!r}; allowed: {only}, with criterion {self.method.name}"
                     )
         self._set_allocation()
-        rules = {"propagate": choice(PROPAGATIONS, "block"), "ignore": IGNORE}
+        object.__setattr__(self, "ignore", check("ignore", self.ignore, _RULES["ignore"]))
+        rules = {"propagate": _RULES["propagate"]}
         rules |= {"compat": COMPAT, "seed": SEED, "dtype": DTYPE}
         for name, field in rules.items():
             check(name, getattr(self, name), field)
@@ -151,15 +141,15 @@ class Settings(Selection):
             raise InputError(
                 f"allocation: got {chosen.name!r}; allowed: {UNIFORM.name}, with pattern {self.pattern}"
             )
-        check("slope", self.slope, SLOPE)
+        check("slope", self.slope, _RULES["slope"])
         if (self.slope is not None) != (takes := "slope" in chosen.options):
-            allowed = SLOPE.allowed if takes else "none"
+            allowed = _RULES["slope"].allowed if takes else "none"
             raise refusal("slope", self.slope, f"{allowed}, with allocation {chosen.name}")
 
     @property
     def ignored(self) -> tuple[str, ...]:
         """The patterns of `ignore`."""
-        return tuple(self.ignore.split(",")) if self.ignore else ()
+        return tuple(self.ignore or ())
 
     @property
     def sets(self) -> tuple[str, ...]:

@@ -1,16 +1,17 @@
 """The config fields `recovery.*`."""
 
-from jaxprune.schema import choice, config_record, integer, is_number, rule, text
+from jaxprune.schema import choice, config_record, integer, is_number, is_text, rule
 
 
 @config_record
 class RecoveryFields:
     """The fields `recovery.*`."""
 
-    run: str | None = text(
-        None,
+    run: str = rule(
         "the workdir of a finished run of prune, recover or shrink",
-        "workdir of the run whose model is recovered",
+        is_text,
+        required=True,
+        meaning="workdir of the run whose model is recovered",
     )
     how: str = choice(
         ("block", "distil"),

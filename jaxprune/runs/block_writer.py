@@ -32,10 +32,10 @@ from jaxprune.pruning import (
 )
 from jaxprune.runs import checkpoint, figures
 from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer, write_layer
-from jaxprune.runs.planning import PruneConfig
+from jaxprune.runs.planning import BlocksConfig
 
 
-def check_outputs(config: PruneConfig, model: Model, *, changes_weights: bool) -> None:
+def check_outputs(config: BlocksConfig, model: Model, *, changes_weights: bool) -> None:
     """Rejects outputs that cannot have the result of a run.
 
     Args:
@@ -60,7 +60,7 @@ class BlockWriter:
       run: that is open.
     """
 
-    def __init__(self, model: Model, config: PruneConfig, run: ledger.Run) -> None:
+    def __init__(self, model: Model, config: BlocksConfig, run: ledger.Run) -> None:
         self._model, self._config, self._folder = model, config, run.folder
         self._calibration = run.identity["calibration"]
         self._finished = finished_layers(run.folder)

@@ -70,17 +70,16 @@ def model_card(
     Raises:
       InputError: a value that a card shows is missing or wrong.
     """
-    fields = flatten_dict(dict(config), sep=".")
+    recovery = flatten_dict(dict(config), sep=".")
+    # of a recovery, config and report are its own
+    fields = recovery | flatten_dict(report.get("pruned", {}).get("config", {}), sep=".")
     for path, field in _FIELDS.items():
         check(f"config.json: {path}", fields.get(path), field)
     for name in _REPORTED:
         if name not in report:
             raise InputError(f"report.json: {name}: missing")
     origin, sparsity, results = report["origin"], report["sparsity"], measured or Measured()
-    recovery, pruned = fields, report
-    if recovered := report.get("pruned"):  # config and report are those of the recovery
-        fields = fields | flatten_dict(recovered["config"], sep=".")
-        pruned = {**report, **recovered}
+    recovered = report.get("pruned", {})
     repeat = _listed(details(config, report))
     zeros = percent(sparsity["overall"])
     kernels = sparsity["kernels"].items()
@@ -90,10 +89,11 @@ def model_card(
         table = [*table, "", f"{differ}."]
     body = [
         *_lead(fields, report, zeros),
-        *section("How it was pruned", _listed(pruning_facts(fields, pruned))),
+        *section("How it was pruned", _listed(pruning_facts(fields, {**report, **recovered}))),
         *(
             section("How it was recovered", _listed(recovery_facts(recovery, report)))
-            * bool(recovered)
+            if recovered
+            else ()
         ),
         *section("How to repeat it", [*folded("Command, versions and hashes", repeat), _ABOUT]),
         *section("Sparsity", table),

@@ -20,7 +20,7 @@ from jaxprune.pruning import (
     allocation_of,
 )
 from jaxprune.runs.planning import PruneConfig, RecoverConfig, ShrinkConfig
-from jaxprune.schema import Field, fields_of
+from jaxprune.schema import Field, comma_separated, fields_of
 from jaxprune.tables import as_code, byte_size, count, percent
 
 _VERSIONS = ("jaxprune", "jax", "numpy", "transformers")
@@ -30,19 +30,7 @@ _SHORT = (
 # Folders of the bundled models → their names, which are the same on every machine.
 _BUNDLED = {folder: name for name, folder in MODELS.items()}
 PRUNE_FIELDS = fields_of(PruneConfig)
-# Of recover and shrink; recover takes the fields of pruning from the run, and needs no statistics.
-RECOVER_FIELDS, SHRINK_FIELDS = (
-    {
-        path: field
-        for path, field in fields_of(record).items()
-        if path.partition(".")[0] != "pruning"
-        and path not in [f"calibration.{name}" for name in without]
-    }
-    for record, without in (
-        (RecoverConfig, ("combine", "weights", "stats", "tokens")),
-        (ShrinkConfig, ("stats", "tokens")),
-    )
-)
+RECOVER_FIELDS, SHRINK_FIELDS = fields_of(RecoverConfig), fields_of(ShrinkConfig)
 
 
 def measures(fields: Mapping[str, Any]) -> bool:
@@ -54,6 +42,11 @@ def measures(fields: Mapping[str, Any]) -> bool:
 def last_part(path: str) -> str:
     """The last part of a path; a hub id or a name as it is."""
     return path if re.fullmatch(_SHORT, path) else PurePath(path).name or path
+
+
+def last_parts(paths: str) -> str:
+    """The last part of each of some paths, separated by commas."""
+    return ",".join(map(last_part, comma_separated(paths)))
 
 
 def command_line(
@@ -76,7 +69,7 @@ def _without_paths(config: Mapping[str, Any]) -> dict[str, Any]:
     for path, value in flat.items():
         is_path = isinstance(value, str) and "/" in value
         if is_path and path != "revision" and not path.startswith("pruning."):
-            flat[path] = ",".join(map(last_part, value.split(",")))
+            flat[path] = last_parts(value)
     return unflatten_dict(flat, sep=".")
 
 
@@ -234,7 +227,7 @@ def versions(report: Mapping[str, Any]) -> str:
 
 
 def _calibration(fields: Mapping[str, Any], report: Mapping[str, Any]) -> str:
-    if fields["calibration.stats"] is not None:
+    if fields.get("calibration.stats") is not None:
         sets = report.get("languages", {}).items()
         by_role = (f"{role} ({', '.join(languages)})" for role, languages in sets)
         return f"saved statistics of the dense model: {'; '.join(by_role) or 'no language known'}"
@@ -246,7 +239,7 @@ def _calibration(fields: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     source = ", ".join(map(_language, joined(fields["calibration.source"])))
     pair = f"{source} → {_language(fields['calibration.target'])}" if kind.has_target else source
     samples, shots = fields["calibration.samples"], fields["calibration.shots"]
-    side = fields["calibration.tokens"]
+    side = fields.get("calibration.tokens", ALL)
     only = f"; the tokens of the {side} alone are measured" if side != ALL else ""
     return f"{samples} samples of {shots} {kind.meaning}, {pair}, from {shown}{only}"
 

@@ -26,7 +26,7 @@ from jaxprune.runs.block_writer import BlockWriter, check_outputs
 from jaxprune.runs.card import model_card
 from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.machine import environment
-from jaxprune.runs.planning import PruneConfig, check_fits, plan_of
+from jaxprune.runs.planning import BlocksConfig, PruneConfig, ShrinkConfig, check_fits, plan_of
 from jaxprune.runs.saved_stats import stats_for
 from jaxprune.runs.summary import print_summary
 
@@ -170,15 +170,10 @@ def _allocation(model: Model, settings: Settings, measured: list[float]) -> dict
     return {"allocation": found} if found else {}
 
 
-def calibration_batches(config: PruneConfig, model: Model) -> list[Batch]:
+def calibration_batches(config: BlocksConfig | ShrinkConfig, model: Model) -> list[Batch]:
     """The calibration set of `config.calibration`."""
-    fields, compat = config.calibration, config.compat
+    fields = config.calibration
     if not calibration.KINDS[fields.kind].reads_text:
         calibration.check_all_rows(fields)
-        return calibration.token_batches(fields.data, compat=compat)
-    return calibration.demonstrations(
-        model.tokenizer, fields.data, kind=fields.kind, source=fields.source, target=fields.target,
-        shots=fields.shots, samples=fields.samples, max_length=fields.max_length,
-        seed=config.seed, compat=compat, code=fields.code, lines=fields.lines,
-        draw=fields.draw, tokens=fields.tokens,
-    )  # fmt: skip
+        return calibration.token_batches(fields.data, compat=config.compat)
+    return calibration.sampled(model.tokenizer, fields, config.seed, config.compat)

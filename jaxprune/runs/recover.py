@@ -13,7 +13,7 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
 from jaxprune import ledger
-from jaxprune.calibration import ALL, SEED, SUM, Batch, sampled_lines, set_tokens, vocabulary_digest
+from jaxprune.calibration import SEED, Batch, sampled_lines, set_tokens, vocabulary_digest
 from jaxprune.devices import device_mesh, given_mesh, hosts
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import local_path, read_json
@@ -32,7 +32,7 @@ from jaxprune.runs.planning import RecoverConfig
 from jaxprune.runs.pruned_model import pruned_layers
 from jaxprune.runs.recover_smaller import recover_smaller
 from jaxprune.runs.summary import print_summary
-from jaxprune.schema import check, fields_of
+from jaxprune.schema import check, checked, fields_of
 from jaxprune.shrinking import teacher_of
 
 # Keys of report.json of the pruning run that the report of its recovery keeps.
@@ -45,7 +45,7 @@ def recover_from_config(
     """Recovers the model of a pruning run or a smaller one, or resumes an interrupted recovery.
 
     Args:
-      config: validated; its fields `pruning` are replaced by those of the run.
+      config: validated; its fields `pruning` are filled in with those of the run.
       workdir, overwrite: see `prune_from_config`.
 
     Returns:
@@ -55,17 +55,12 @@ def recover_from_config(
       InputError: as `prune_from_config`; `recovery.run` is no finished run, or one of another model.
     """
     began = time.perf_counter()
-    run = _run_of(config)
+    run = local_path(config.recovery.run)
     report = _finished_report(run, "recovery.run")
     model = load(config.model, config.revision)
     _check_dense(model, config.model, run, report)
     if run.resolve() == workdir.resolve():
         raise InputError(f"--workdir: {workdir} is recovery.run itself; allowed: another folder")
-    # no statistics are measured
-    texts = dataclasses.replace(
-        config.calibration, tokens=ALL, stats=None, combine=SUM.name, weights=None
-    )
-    config = dataclasses.replace(config, calibration=texts)
     fields, is_smaller = config.recovery, "shrunk" in report
     # of a smaller model the other one is the dense model
     other = model.source.fingerprint.digest if is_smaller else ledger.pruned_digest(report)
@@ -196,9 +191,7 @@ def recover(
         "batch": batch,
         "held_out": held_out,
     }
-    fields = RecoveryFields(**{name: value for name, value in given.items() if value is not None})
-    for name in given:
-        check(name, getattr(fields, name), fields_of(RecoveryFields)[name])
+    fields = checked(RecoveryFields, {n: value for n, value in given.items() if value is not None})
     for name, value, rule in (("seed", seed, SEED), ("dtype", dtype, DTYPE)):
         check(name, value, rule)
     check_samples(batches, samples_per_device)
@@ -277,13 +270,6 @@ def _layers(model: Model, pruned: object) -> Callable[[int], FinishedLayer]:
     return layer_of
 
 
-def _run_of(config: RecoverConfig) -> Path:
-    if config.recovery.run is None:
-        allowed = fields_of(RecoverConfig)["recovery.run"].allowed
-        raise InputError(f"recovery.run: not set; allowed: {allowed}")
-    return local_path(config.recovery.run)
-
-
 def _finished_report(run: Path, where: str) -> Report:
     report = ledger.read_report(run) or {}
     if "shrunk" not in report and not {"digests", "models", "tokens"} <= report.keys():
@@ -305,7 +291,5 @@ def _pruned_before(report: Report, config: dict[str, Any]) -> dict[str, Any]:
 
 def _pruning(given: dict[str, Any], run: Path) -> PruningFields:
     """The fields `pruning.*` of the run; fields that an older run lacks have their defaults."""
-    rules = fields_of(PruningFields)
-    for name in rules.keys() & given.keys():
-        check(f"{run / CONFIG}: pruning.{name}", given[name], rules[name])
-    return PruningFields(**{name: given[name] for name in rules.keys() & given.keys()})
+    known = {name: given[name] for name in fields_of(PruningFields) if name in given}
+    return checked(PruningFields, known, f"{run / CONFIG}: pruning.")

@@ -40,7 +40,7 @@ def recover_smaller(
     """Fits the smaller model of a run to the dense model's predictions, or resumes that.
 
     Args:
-      config: see `recover_from_config`, without choices of statistics.
+      config: see `recover_from_config`.
       model: the dense model.
       run: a finished run of `shrink`.
       before: its report.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxprune import ledger
-from jaxprune.calibration import SUM, Mixture, line_digests, sampled_lines
+from jaxprune.calibration import SUM, line_digests, sampled_lines
 from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import shown_path
@@ -34,9 +34,6 @@ from jaxprune.shrinking import (
 )
 from jaxprune.tables import columns, named_values, seconds
 
-# The parts of a config that it reads.
-_READ = ("model", "revision", "dtype", "compat", "seed", "calibration", "shrink")
-
 
 def shrink_from_config(
     config: ShrinkConfig, workdir: Path, *, overwrite: bool = False
@@ -61,8 +58,7 @@ def shrink_from_config(
     texts = _texts(fields)
     ledger.check_workdir(workdir, model.folder)
     samples = _samples(config, model)
-    every = config.json()
-    read = {name: every[name] for name in _READ}
+    read = config.json()
     order = order_of_sums(STATISTICS_OF_NEURONS, device_mesh()) if fields.mlp else None
     identity = ledger.shrink_identity(model, read, texts.digest, samples.batches, order)
     with open_run(
@@ -80,10 +76,9 @@ def _samples(config: ShrinkConfig, model: Model) -> Samples:
     fields, how = config.shrink, config.calibration
     measured = fields.layers is not None or fields.mlp is not None
     batches = calibration_batches(config, model) if measured else []
-    mixture = Mixture()
+    names = {one.name for one in STATISTICS_OF_NEURONS}
+    mixture = mixture_of(how.combine, how.weights, names, ", with shrink.mlp")
     if fields.mlp is not None:
-        names = {one.name for one in STATISTICS_OF_NEURONS}
-        mixture = mixture_of(how.combine, how.weights, names, ", with shrink.mlp")
         mixture.check(list(dict.fromkeys(code for one in batches for code in one.languages)))
     elif how.combine != SUM.name:
         raise refusal(
@@ -114,8 +109,7 @@ def _texts(fields: ShrinkFields) -> _Texts:
             )
         fields.check_without_texts("shrink.", "shrink.vocabulary")
         return _Texts({}, {}, {})
-    codes = fields.languages.split(",") if fields.languages else None
-    chosen = texts_by_language("shrink.vocabulary", fields.vocabulary, codes)
+    chosen = texts_by_language("shrink.vocabulary", fields.vocabulary, fields.languages)
     words = {code: frequent_words(code, fields.words) for code in chosen} if fields.words else {}
     if without := [code for code, of_code in words.items() if not of_code]:
         print(f"wordfreq has no list for {' '.join(without)}")

@@ -107,17 +107,17 @@ def _layers(
     model: Model, fields: ShrinkFields, samples: Samples, *, progress: bool
 ) -> Depth | None:
     """The layers of `fields.drop_layers` or `fields.layers`; None if neither is set."""
-    whole, named = model.config.n_layers, fields.drop_layers
-    if named is None and fields.layers is None:
+    whole, dropped = model.config.n_layers, fields.drop_layers
+    if dropped is None and fields.layers is None:
         return None
-    if named is None:
+    if dropped is None:
         return chosen_layers(
             model, samples.batches, int(fields.layers or 0), one_by_one=fields.one_by_one,
             dtype=samples.dtype, progress=progress,
         )  # fmt: skip
-    dropped = tuple(map(int, named.split(",")))
     kept = tuple(layer for layer in range(whole) if layer not in dropped)
     if max(dropped) >= whole or not kept:
+        named = ",".join(map(str, dropped))
         raise refusal("shrink.drop_layers", named, f"some of the layers 0 to {whole - 1}")
     return Depth(kept, dropped, {})
 

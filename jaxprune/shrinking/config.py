@@ -1,18 +1,10 @@
 """The config fields `shrink.*`."""
 
-import re
-
 from jaxprune.calibration import languages_field
 from jaxprune.errors import InputError, refusal
-from jaxprune.schema import config_record, flag, integer, is_number, rule, text
+from jaxprune.schema import config_record, fields_of, flag, integer, is_number, rule, several
 
 _PLACES = "folders of <language>.txt or .jsonl, separated by commas, each with :FIRST-LAST for some lines only"
-
-
-def _are_numbers(value: object) -> bool:
-    parts = value.split(",") if isinstance(value, str) else []
-    numbers = [int(part) for part in parts if re.fullmatch(r"[0-9]{1,4}", part)]
-    return 0 < len(parts) == len({*numbers})
 
 
 # Fields that only texts give a meaning.
@@ -23,8 +15,10 @@ _OF_TEXTS = ("languages", "words", "heldout", "coverage", "tokens")
 class ShrinkFields:
     """The fields `shrink.*`."""
 
-    vocabulary: str | None = text(None, _PLACES, f"texts whose tokens are kept: {_PLACES}")
-    languages: str | None = languages_field(
+    vocabulary: tuple[str, ...] | None = several(
+        _PLACES, ".+", meaning=f"texts whose tokens are kept: {_PLACES}"
+    )
+    languages: tuple[str, ...] | None = languages_field(
         "the languages to keep; not set: those of the first folder"
     )
     words: int | None = integer(
@@ -32,7 +26,9 @@ class ShrinkFields:
         1,
         "number of frequent words of each language whose tokens are kept too (needs wordfreq)",
     )
-    heldout: str | None = text(None, _PLACES, "other texts, on which the report shows the growth")
+    heldout: tuple[str, ...] | None = several(
+        _PLACES, ".+", meaning="other texts, on which the report shows the growth"
+    )
     coverage: float = rule(
         "a number c with 0 < c <= 1",
         lambda value: is_number(value) and 0 < value <= 1,
@@ -47,9 +43,10 @@ class ShrinkFields:
     layers: int | None = integer(
         None, 1, "number of layers to keep, those of the largest influence on the calibration set"
     )
-    drop_layers: str | None = rule(
+    drop_layers: tuple[int, ...] | None = several(
         "distinct numbers of layers, such as 3,7",
-        _are_numbers,
+        r"[0-9]{1,4}",
+        kind=int,
         meaning="layers to drop, in place of `layers`",
     )
     mlp: float | None = rule(
@@ -74,6 +71,7 @@ class ShrinkFields:
           prefix: before the names of the fields, for messages.
           texts: the name of the texts.
         """
-        for name in _OF_TEXTS:
-            if (value := getattr(self, name)) != getattr(ShrinkFields, name):
+        for name, field in fields_of(self).items():
+            value = field.text(getattr(self, name))
+            if name in _OF_TEXTS and value != field.default:
                 raise refusal(f"{prefix}{name}", value, f"only with {texts}")

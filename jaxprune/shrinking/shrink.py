@@ -8,7 +8,7 @@ from jaxprune.calibration import Batch, check_batches
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import sealed
 from jaxprune.hf import Model, check_model
-from jaxprune.schema import OUTPUT_PATH, check, fields_of
+from jaxprune.schema import OUTPUT_PATH, check, checked
 from jaxprune.shrinking.choose import Samples, Texts, choose
 from jaxprune.shrinking.config import ShrinkFields
 from jaxprune.shrinking.write import report_on, write_smaller
@@ -94,13 +94,10 @@ def shrink(
     check_batches(batches)
     if isinstance(drop_layers, str) or not isinstance(drop_layers, Sequence | None):
         raise refusal("drop_layers", drop_layers, "a list of layers")
-    named = None if drop_layers is None else ",".join(map(str, drop_layers))
-    fields = ShrinkFields(
-        coverage=coverage, tokens=tokens, multiple=multiple, layers=layers, drop_layers=named,
-        one_by_one=one_by_one, mlp=mlp,
-    )  # fmt: skip
-    for name in ("coverage", "tokens", "multiple", "layers", "drop_layers", "one_by_one", "mlp"):
-        check(name, getattr(fields, name), fields_of(ShrinkFields)[name])
+    fields = checked(ShrinkFields, {
+        "coverage": coverage, "tokens": tokens, "multiple": multiple, "layers": layers,
+        "drop_layers": drop_layers and [*drop_layers], "one_by_one": one_by_one, "mlp": mlp,
+    })  # fmt: skip
     fields.check_alternatives()
     for name, given in (("texts", texts or {}), ("heldout", heldout or {})):
         if not isinstance(given, Mapping):

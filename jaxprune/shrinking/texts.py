@@ -11,13 +11,13 @@ _SUFFIXES = (".txt", ".jsonl")
 
 
 def texts_by_language(
-    field: str, places: str, languages: Sequence[str] | None
+    field: str, places: Sequence[str], languages: Sequence[str] | None
 ) -> dict[str, list[str]]:
     """The lines of .txt files, and all texts in the rows of .jsonl files; blank ones are left out.
 
     Args:
       field: name of the config field, for messages.
-      places: folders of `<language>.txt` or `.jsonl`, separated by commas, each with `:FIRST-LAST` for some lines only;
+      places: folders of `<language>.txt` or `.jsonl`, each with `:FIRST-LAST` for some lines only;
         or "nano". A folder may lack a language that another one has.
       languages: by default the known ones of the first folder.
 
@@ -25,7 +25,7 @@ def texts_by_language(
       InputError: no such folder, lines or language; two files of a language in a folder; a file that is not UTF-8 or a
         row that is no JSON object.
     """
-    cut = [_cut(place) for place in places.split(",")]
+    cut = [_cut(place) for place in places]
     folders = [(_folder(field, folder), lines) for folder, lines in cut]
     codes = languages or [code for code in _codes(folders[0][0]) if code in LANGUAGES]
     if not codes:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jaxprune import ledger
 from jaxprune.calibration import KINDS, Batch, digest, share_shapes
-from jaxprune.config import Config
+from jaxprune.config import SweepConfig
 from jaxprune.devices import device_mesh
 from jaxprune.hf import Model
 from jaxprune.passes import ActivationStats, probe
@@ -30,7 +30,7 @@ class CalibrationSets:
       workdir: of the sweep; statistics of the dense model are stored in `stats/<set>`.
     """
 
-    def __init__(self, config: Config, model: Model, workdir: Path) -> None:
+    def __init__(self, config: SweepConfig, model: Model, workdir: Path) -> None:
         self._config, self._model, self._folder = config, model, workdir / STATS
         by_set: dict[str, list[Batch]] = {}
         for variant in variants(config):
@@ -56,9 +56,10 @@ class CalibrationSets:
         None if `pruning.propagate` is not dense, as statistics then depend on the pruned blocks below, so on the
         sparsity; or if they are too large to be saved.
         """
+        if self._config.pruning.propagate != "dense" or not set_names(variant):
+            return None
         needed = variant_config(self._config, variant).settings.statistics
-        is_dense = self._config.pruning.propagate == "dense"
-        if not is_dense or not set_names(variant) or not all(one.persisted for one in needed):
+        if not all(one.persisted for one in needed):
             return None
         return functools.reduce(ActivationStats.merge, map(self._probed, set_names(variant)))
 
@@ -78,7 +79,8 @@ class CalibrationSets:
     @functools.cached_property
     def _statistics(self) -> list[str]:
         """The statistics that are saved, of all variants, as some share their sets."""
-        every = (variant_config(self._config, one).settings for one in variants(self._config))
+        pruned = [one for one in variants(self._config) if one.sparsity is not None]
+        every = (variant_config(self._config, one).settings for one in pruned)
         return sorted({s.name for one in every for s in one.statistics if s.persisted})
 
     def _probed(self, name: str) -> ActivationStats:

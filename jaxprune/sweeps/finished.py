@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxprune.config import Config
+from jaxprune.config import SweepConfig
 from jaxprune.errors import InputError
 from jaxprune.evaluation.metrics_json import METRICS, read_metrics
 from jaxprune.evaluation.scoring import PERPLEXITY
@@ -13,7 +13,7 @@ from jaxprune.sweeps.plan import Variant
 from jaxprune.sweeps.sweep_json import begun_sweep
 
 
-def unfinished(planned: Sequence[Variant], config: Config, workdir: Path) -> list[Variant]:
+def unfinished(planned: Sequence[Variant], config: SweepConfig, workdir: Path) -> list[Variant]:
     """The variants that lack scores in one of their languages of the config; rejects a dense model that lacks any.
 
     Args:
@@ -40,7 +40,7 @@ def unfinished(planned: Sequence[Variant], config: Config, workdir: Path) -> lis
     ]
 
 
-def _evaluated(config: Config, workdir: Path) -> dict[str, list[str]]:
+def _evaluated(config: SweepConfig, workdir: Path) -> dict[str, list[str]]:
     """The languages of the config in which the dense model is evaluated, by folder of scores, from sweep.json."""
     fields, digests = config.evaluation, begun_sweep(workdir)["digests"]
     texts = {PERPLEXITY: fields.perplexity, TRANSLATION: fields.translation}

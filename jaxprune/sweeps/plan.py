@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 from jaxprune.calibration import KINDS, MIX, SUM, chosen_languages
-from jaxprune.config import DENSE, LRP2, Config, SweepFields, consistent
+from jaxprune.config import DENSE, LRP2, SweepConfig, consistent
 from jaxprune.errors import InputError, refusal
-from jaxprune.evaluation import named_tasks, protocol_of
+from jaxprune.evaluation import protocol_of
 from jaxprune.evaluation.scoring import PERPLEXITY, text_languages
 from jaxprune.evaluation.tasks import languages_of, load_task
 from jaxprune.evaluation.translation import TRANSLATION
-from jaxprune.pruning import CODE, METHODS
+from jaxprune.pruning import CODE, METHODS, MethodLike, method_of
+from jaxprune.runs.planning import PruneConfig
+from jaxprune.schema import part_of
 from jaxprune.sweeps.steering import check_steering
 
 # The criterion of each calibration on text: the paper's, or refined with code.
@@ -107,15 +109,15 @@ def by_row(
     return {group: row for group, row in rows.items() if row}
 
 
-def variants(config: Config) -> list[Variant]:
+def variants(config: SweepConfig) -> list[Variant]:
     """All variants; the first is the dense model, with which the others are compared."""
     target = config.calibration.target
     sources = calibration_sources(config)
-    sparsities = [float(number) for number in config.sweep.sparsities.split(",")]
+    sparsities = config.sweep.sparsities
     count = config.sweep.draws
     draws = [*range(1, count + 1)] if count > 1 else [None]
     planned = [Variant(DENSE)]
-    for calibration in sorted(config.sweep.calibrations.split(","), key=_place):
+    for calibration in sorted(config.sweep.calibrations, key=_place):
         if calibration == LRP2:
             planned.append(Variant(LRP2))
         elif calibration in _CRITERION_BY_KIND:
@@ -141,27 +143,26 @@ def _place(calibration: str) -> tuple[int, ...]:
     return (1, "seed" not in METHODS[calibration].options)  # random methods first
 
 
-def calibration_languages(config: Config) -> list[str]:
+def calibration_languages(config: SweepConfig) -> list[str]:
     """`sweep.languages`, or the languages of the data."""
     calibration = config.calibration
     return chosen_languages(config.sweep.languages, calibration.data, calibration.target)
 
 
-def calibration_sources(config: Config) -> list[str]:
+def calibration_sources(config: SweepConfig) -> list[str]:
     """The languages of the calibrations, then mixtures as "fr+ru+sw"."""
-    mixtures = config.sweep.mixtures
-    return [*calibration_languages(config), *(mixtures.split(",") if mixtures else [])]
+    return [*calibration_languages(config), *(config.sweep.mixtures or ())]
 
 
-def evaluation_languages(config: Config) -> list[str]:
+def evaluation_languages(config: SweepConfig) -> list[str]:
     """Languages of the evaluation: `evaluation.languages`, or the target and those of the calibrations."""
     if config.evaluation.languages:
-        return list(config.evaluation.languages.split(","))
+        return list(config.evaluation.languages)
     codes = [code for source in calibration_sources(config) for code in source.split(MIX)]
     return list(dict.fromkeys([config.calibration.target, *codes]))
 
 
-def task_languages(config: Config) -> dict[str, list[str]]:
+def task_languages(config: SweepConfig) -> dict[str, list[str]]:
     """The evaluated languages of each task, in the order of `evaluation.tasks`.
 
     Raises:
@@ -169,21 +170,23 @@ def task_languages(config: Config) -> dict[str, list[str]]:
     """
     fields = config.evaluation
     by_task: dict[str, list[str]] = {}
-    for name in named_tasks(config):
+    for name in config.evaluation.tasks:
         task = load_task(name)
-        available = languages_of(task, protocol=protocol_of(config), data=fields.data)
+        available = languages_of(
+            task, protocol=protocol_of(fields, config.compat), data=fields.data
+        )
         by_task[task.name] = _evaluated_of(available, config, f"task {task.name}")
     if not by_task:
         raise InputError("evaluation.tasks: got ''; allowed: tasks, on which variants are compared")
     return by_task
 
 
-def task_names(config: Config) -> list[str]:
+def task_names(config: SweepConfig) -> list[str]:
     """Names of the tasks, in the order of `evaluation.tasks`."""
-    return [load_task(name).name for name in named_tasks(config)]
+    return [load_task(name).name for name in config.evaluation.tasks]
 
 
-def perplexity_languages(config: Config) -> list[str]:
+def perplexity_languages(config: SweepConfig) -> list[str]:
     """The evaluated languages of plain text.
 
     Raises:
@@ -193,7 +196,7 @@ def perplexity_languages(config: Config) -> list[str]:
     return _evaluated_of(text_languages(text), config, text) if text else []
 
 
-def not_evaluated(config: Config) -> list[str]:
+def not_evaluated(config: SweepConfig) -> list[str]:
     """A line for each task or text that lacks languages of the evaluation."""
     wanted, found = evaluation_languages(config), task_languages(config)
     if config.evaluation.perplexity:
@@ -208,7 +211,7 @@ def not_evaluated(config: Config) -> list[str]:
     ]
 
 
-def _evaluated_of(available: Sequence[str], config: Config, where: str) -> list[str]:
+def _evaluated_of(available: Sequence[str], config: SweepConfig, where: str) -> list[str]:
     """The evaluated languages that are available `where`; rejects an empty list."""
     wanted = evaluation_languages(config)
     codes = [code for code in wanted if code in available]
@@ -219,7 +222,7 @@ def _evaluated_of(available: Sequence[str], config: Config, where: str) -> list[
     return codes
 
 
-def jobs(variant: Variant, config: Config) -> dict[str, list[str]]:
+def jobs(variant: Variant, config: SweepConfig) -> dict[str, list[str]]:
     """The languages in which a variant is evaluated, by folder.
 
     Tasks and perplexity: the languages of `sweep.evaluate`. Translation: only the languages in which the tables show
@@ -255,39 +258,36 @@ def jobs_of(
     return {folder: languages for folder, languages in made.items() if languages}
 
 
-def variant_config(config: Config, variant: Variant) -> Config:
-    """The config with which `jaxprune prune` makes this variant.
+def variant_config(config: SweepConfig, variant: Variant) -> PruneConfig:
+    """The config with which `jaxprune prune` makes a pruned variant.
 
     Raises:
       InputError: fields that contradict each other, such as a sparsity and an N:M pattern.
     """
-    calibration, pruning = replace(config.calibration, stats=None), config.pruning
-    if variant.sparsity is not None:
-        criterion = _criterion(pruning.criterion, variant.calibration)
-        start = pruning.start if criterion == pruning.criterion else None
-        pruning = replace(pruning, criterion=criterion, start=start, sparsity=variant.sparsity)
+    calibration, pruning = config.calibration, config.pruning
+    criterion = _criterion(pruning.criterion, variant.calibration)
+    start = pruning.start if criterion == pruning.criterion else None
+    pruning = replace(pruning, criterion=criterion, start=start, sparsity=variant.sparsity)
     if calibration.weights and len(variant.languages) < 2:  # without effect, and of others
         calibration = replace(calibration, combine=SUM.name, weights=None)
     if variant.draw is not None:
         calibration = replace(calibration, draw=f"{variant.draw}/{config.sweep.draws}")
     if variant.language is not None:
-        calibration = replace(
-            calibration, kind=variant.calibration, source=",".join(variant.languages)
-        )
-    changed = replace(config, calibration=calibration, pruning=pruning, sweep=SweepFields())
-    return consistent(changed, prunes=variant.sparsity is not None)
+        calibration = replace(calibration, kind=variant.calibration, source=variant.languages)
+    changed = replace(config, calibration=calibration, pruning=pruning)
+    return consistent(part_of(PruneConfig, changed))
 
 
-def _criterion(chosen: str, calibration: str) -> str:
+def _criterion(chosen: MethodLike, calibration: str) -> MethodLike:
     """The criterion of a variant: the config's, if it needs the sets of this calibration."""
     if calibration not in _CRITERION_BY_KIND:
         return calibration
-    sets = METHODS[chosen].sets
+    sets = method_of(chosen).sets
     fits = bool(sets) and (CODE in sets) == KINDS[calibration].may_hold_code
     return chosen if fits else _CRITERION_BY_KIND[calibration]
 
 
-def check_sweep(config: Config) -> None:
+def check_sweep(config: SweepConfig) -> None:
     """Rejects a config that is invalid for a sweep.
 
     Raises:
@@ -297,26 +297,28 @@ def check_sweep(config: Config) -> None:
         raise refusal("calibration.draw", config.calibration.draw, "none, with sweep.draws")
     task_languages(config)
     planned = variants(config)
-    if len(planned) == 1 and config.sweep.calibrations != DENSE:
+    if len(planned) == 1 and config.sweep.calibrations != (DENSE,):
         raise refusal(
             "sweep.languages",
-            config.sweep.languages,
+            ",".join(config.sweep.languages or ()) or None,
             f"others than {config.calibration.target}, the target",
         )
     if Variant(LRP2) in planned:
         check_steering(config)
     for variant in planned:
-        settings = variant_config(config, variant).settings
-        settings.mixture.check(variant.languages)
-        if variant.sparsity and not variant.language and settings.needs_statistics:
-            raise refusal(
-                "pruning.allocation",
-                settings.spread.name,
-                f"those without data, as {variant.name} has no text",
-            )
         if not jobs(variant, config):
             raise refusal(
                 "sweep.evaluate",
                 config.sweep.evaluate,
                 f"all, as {variant.name} would be evaluated in no language",
+            )
+        if variant.sparsity is None:
+            continue
+        settings = variant_config(config, variant).settings
+        settings.mixture.check(variant.languages)
+        if not variant.language and settings.needs_statistics:
+            raise refusal(
+                "pruning.allocation",
+                settings.spread.name,
+                f"those without data, as {variant.name} has no text",
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from jaxprune.config import Config
+from jaxprune.config import SweepConfig
 from jaxprune.evaluation.scoring import (
     PERPLEXITY,
     Encoded,
@@ -51,7 +51,7 @@ class SweepPlan:
         return (self.pruning + self.evaluation) / self.rate
 
 
-def plan_sweep(config: Config, workdir: Path, chip: str | None = None) -> SweepPlan:
+def plan_sweep(config: SweepConfig, workdir: Path, chip: str | None = None) -> SweepPlan:
     """The plan of a sweep on one device of a kind, or on all devices of this machine, whose rate is measured.
 
     Args:
@@ -133,7 +133,7 @@ def measured_rate(dtype: str) -> float:
     return devices * 2 * _WIDTH**3 / min(times)
 
 
-def print_sweep_plan(config: Config, found: SweepPlan, chip: str | None) -> None:
+def print_sweep_plan(config: SweepConfig, found: SweepPlan, chip: str | None) -> None:
     """Prints the table of `--plan`."""
     where = f"at the published rate of {chip}" if chip else "at the rate of this machine's products"
     rows = {

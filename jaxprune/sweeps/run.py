@@ -9,7 +9,7 @@ from typing import Any
 from flax.traverse_util import flatten_dict
 
 from jaxprune import evaluation, ledger
-from jaxprune.config import FIELDS, Config, check_read, config_of
+from jaxprune.config import FIELDS, SweepConfig, check_read, config_of
 from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
 from jaxprune.evaluation.metrics_json import read_metrics
@@ -20,7 +20,7 @@ from jaxprune.hf import Model, load
 from jaxprune.progress import say
 from jaxprune.runs import check_outputs, model_digest, prune_to_workdir, pruned_model
 from jaxprune.runs.planning import check_fits, plan_of
-from jaxprune.schema import OUTPUT_PATH, PATH, check
+from jaxprune.schema import OUTPUT_PATH, PATH, check, part_of
 from jaxprune.sweeps import plan
 from jaxprune.sweeps.calibration import STATS, CalibrationSets
 from jaxprune.sweeps.plan import LRP2, Variant
@@ -66,17 +66,14 @@ def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepTa
     check("model", model, PATH)
     check("workdir", workdir, OUTPUT_PATH)
     given = flatten_dict({"model": str(model), **settings}, sep=".")
-    for path, value in given.items():
-        if path in FIELDS:
-            check_read(path, "sweep")
-        if isinstance(value, list | tuple):
-            given[path] = ",".join(map(str, value))
-    config = config_of(given, prunes=False)
+    for path in FIELDS.keys() & given.keys():
+        check_read(path, "sweep")
+    config = config_of(given, SweepConfig)
     folder = Path(workdir).expanduser()
     return sweep_from_config(config, folder) or rebuild(folder)
 
 
-def sweep_from_config(config: Config, workdir: Path) -> SweepTables | None:
+def sweep_from_config(config: SweepConfig, workdir: Path) -> SweepTables | None:
     """Makes the missing variants of a sweep, with other workers of the same workdir, of which the last writes tables.
 
     Args:
@@ -100,7 +97,7 @@ def sweep_from_config(config: Config, workdir: Path) -> SweepTables | None:
         return None
 
 
-def make_shard(config: Config, workdir: Path, shard: str) -> None:
+def make_shard(config: SweepConfig, workdir: Path, shard: str) -> None:
     """Makes the missing variants of a share of a sweep, and no tables; see `shard_of`.
 
     Raises:
@@ -112,7 +109,7 @@ def make_shard(config: Config, workdir: Path, shard: str) -> None:
 
 
 @contextlib.contextmanager
-def _worker(config: Config, workdir: Path) -> Iterator["Runner"]:
+def _worker(config: SweepConfig, workdir: Path) -> Iterator["Runner"]:
     """The runner of a process that has joined the workers of a sweep."""
     plan.check_sweep(config)
     for line in plan.not_evaluated(config):
@@ -141,16 +138,15 @@ class Runner:
       digests: SHA-256 of the inputs: model, tokenizer, sets of samples, and the content of each task in each language.
     """
 
-    def __init__(self, config: Config, model: Model, workdir: Path) -> None:
+    def __init__(self, config: SweepConfig, model: Model, workdir: Path) -> None:
         self._config, self.model, self._workdir = config, model, workdir
+        self._evaluated = part_of(evaluation.EvaluateConfig, config)
         languages = {
             **plan.task_languages(config),
             PERPLEXITY: plan.perplexity_languages(config),
             TRANSLATION: plan.evaluation_languages(config),
         }
-        self.workload = evaluation.read_workload(
-            config, evaluation.named_tasks(config), languages.get
-        )
+        self.workload = evaluation.read_workload(self._evaluated, languages.get)
         self.sets = CalibrationSets(config, model, workdir)
         steered = Variant(LRP2) in plan.variants(config)
         self._steering = SteeringData.read(config, self.workload.tasks) if steered else None
@@ -208,16 +204,16 @@ class Runner:
             return
         if variant.sparsity is not None:
             model = pruned_model(model, folder)
-        scorer = evaluation.scorer_of(model, config)
+        scorer = evaluation.scorer_of(model, self._evaluated)
         workload, score = self.workload.of(missing), None
-        about = evaluation.facts(config, model) | {"variant": variant.name}
+        about = evaluation.facts(self._evaluated, model) | {"variant": variant.name}
         if self._steering and variant.calibration == LRP2:
             steering = Steering(config, scorer, self._steering, folder)
             score, about = steering.scores, about | {"layers": steering.pairs}
         with ledger.locked(folder):
             evaluation.clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
             evaluation.evaluate_all(
-                scorer, workload, config, folder, about, score=score, new_tokens=NEW_TOKENS
+                scorer, workload, self._evaluated, folder, about, score=score, new_tokens=NEW_TOKENS
             )
 
     def _is_pruned(self, variant: Variant) -> bool:

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxprune.calibration import sentences
-from jaxprune.config import Config
+from jaxprune.config import SweepConfig
 from jaxprune.errors import InputError, refusal
-from jaxprune.evaluation import lrp2, named_tasks, protocol_of
+from jaxprune.evaluation import lrp2, protocol_of
 from jaxprune.evaluation.identity import language_digests, row_digest
 from jaxprune.evaluation.scoring import Scorer, question_scores
 from jaxprune.evaluation.tasks import Question, Source, Task, TaskQuestions, load_task, questions
@@ -31,16 +31,16 @@ class _Choice(TypedDict):
     accuracy: Share
 
 
-def check_steering(config: Config) -> None:
+def check_steering(config: SweepConfig) -> None:
     """Rejects a protocol that LRP2 does not score, and data without a validation split, whose rows are the scored ones.
 
     Raises:
       InputError: names the field.
     """
-    data, protocol = config.evaluation.data, protocol_of(config)
+    data, protocol = config.evaluation.data, protocol_of(config.evaluation, config.compat)
     if protocol not in lrp2.PROTOCOLS:
         raise refusal("evaluation.protocol", protocol, f"{', '.join(lrp2.PROTOCOLS)}, with lrp2")
-    sources = {task: load_task(task).source for task in named_tasks(config)}
+    sources = {task: load_task(task).source for task in config.evaluation.tasks}
     for where, source in {"evaluation.data": Source(data)}.items() if data else sources.items():
         if source.is_files and "{split}" not in source.data:
             raise InputError(
@@ -62,7 +62,7 @@ class SteeringData:
     validation: Mapping[str, TaskQuestions]
 
     @classmethod
-    def read(cls, config: Config, tasks: Sequence[TaskQuestions]) -> "SteeringData":
+    def read(cls, config: SweepConfig, tasks: Sequence[TaskQuestions]) -> "SteeringData":
         """Reads the data of all languages of some tasks.
 
         Raises:
@@ -104,7 +104,9 @@ class Steering:
       folder: gets the pairs.
     """
 
-    def __init__(self, config: Config, scorer: Scorer, data: SteeringData, folder: Path) -> None:
+    def __init__(
+        self, config: SweepConfig, scorer: Scorer, data: SteeringData, folder: Path
+    ) -> None:
         self._target, self._scorer = config.calibration.target, scorer
         self._vectors = lrp2.language_vectors(scorer, data.sentences)
         self.pairs = self._chosen(data.validation, folder / PAIRS)

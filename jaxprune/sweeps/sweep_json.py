@@ -8,10 +8,11 @@ from typing import Any, TypedDict
 from flax.traverse_util import flatten_dict
 
 from jaxprune import ledger
-from jaxprune.config import FIELDS, Config
+from jaxprune.config import SweepConfig
 from jaxprune.errors import InputError
 from jaxprune.files import Hexadecimal, Scalar, read_as, write_json
 from jaxprune.ledger import SWEEP
+from jaxprune.schema import check, fields_of
 from jaxprune.sweeps import plan
 
 CONFIG = SWEEP  # its name
@@ -49,7 +50,7 @@ def begun_sweep(workdir: Path) -> _Sweep:
     return sweep
 
 
-def check_same_sweep(config: Config, workdir: Path) -> None:
+def check_same_sweep(config: SweepConfig, workdir: Path) -> None:
     """Rejects a workdir with variants of another config.
 
     Raises:
@@ -59,9 +60,10 @@ def check_same_sweep(config: Config, workdir: Path) -> None:
     if sweep is None:
         return
     before, now = sweep["config"], flatten_dict(config.json(), sep=".")
-    for path, field in FIELDS.items():
+    for path, field in fields_of(SweepConfig).items():
         # a sweep of an earlier version lacks newer fields, whose default it used
-        old, value = before.get(path, field.default), now[path]
+        old = field.text(check(path, before.get(path, field.default), field))
+        value = now[path]
         if old != value and path not in _FREE and not _joins(path, before):
             raise InputError(
                 f"{path}: got {value!r}; {workdir} contains a sweep with {old!r}; "
@@ -71,7 +73,7 @@ def check_same_sweep(config: Config, workdir: Path) -> None:
 
 
 @contextlib.contextmanager
-def joined(config: Config, workdir: Path, digests: Mapping[str, str]) -> Iterator[None]:
+def joined(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) -> Iterator[None]:
     """Joins the workers of a sweep, which all have its config; writes sweep.json if config or inputs are new.
 
     Args:
@@ -90,7 +92,7 @@ def joined(config: Config, workdir: Path, digests: Mapping[str, str]) -> Iterato
         yield
 
 
-def write_sweep(config: Config, workdir: Path, digests: Mapping[str, str]) -> None:
+def write_sweep(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) -> None:
     """Writes sweep.json, unless it is the same; rejects inputs that have changed."""
     sweep = read_sweep(workdir / CONFIG)
     before = sweep["digests"] if sweep else {}

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxprune.config import Config
+from jaxprune.config import SweepConfig
 from jaxprune.errors import InputError
 from jaxprune.evaluation import comparison
 from jaxprune.evaluation.metrics_json import METRICS, read_metrics
@@ -23,7 +23,7 @@ from jaxprune.sweeps.plan import DENSE, Variant
 Comparisons = Mapping[Variant, comparison.Comparison]  # of each variant with dense
 
 
-def sweep_tables(config: Config, workdir: Path) -> tables_json.SweepTables:
+def sweep_tables(config: SweepConfig, workdir: Path) -> tables_json.SweepTables:
     """Reads all variants that are finished, and compares them with the dense one.
 
     Args:
@@ -246,7 +246,7 @@ def _translation_cell(
 
 
 def _perplexity_tables(
-    config: Config, workdir: Path, dense: comparison.EvaluatedRun, comparisons: Comparisons
+    config: SweepConfig, workdir: Path, dense: comparison.EvaluatedRun, comparisons: Comparisons
 ) -> tables_json.PerplexityTables | None:
     """A row for each variant, on the same text; None without perplexities."""
     fields, codes, found = config.evaluation, plan.evaluation_languages(config), dense.perplexity

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from jaxprune.config import Config, config_of
+from jaxprune.config import SweepConfig, config_of
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.files import shown_path, to_json, write_json, write_text
 from jaxprune.html_report import write_page
@@ -31,11 +31,11 @@ def rebuild(workdir: Path) -> tables_json.SweepTables:
     Raises:
       InputError: scores of the dense model are missing, or a file is damaged.
     """
-    config = config_of(begun_sweep(workdir)["config"], prunes=False)
+    config = config_of(begun_sweep(workdir)["config"], SweepConfig)
     return write_tables_and_page(config, workdir)
 
 
-def write_tables_and_page(config: Config, workdir: Path) -> tables_json.SweepTables:
+def write_tables_and_page(config: SweepConfig, workdir: Path) -> tables_json.SweepTables:
     """Writes the tables and the page of a sweep's finished variants."""
     sweep = sweep_tables(config, workdir)
     write_text(workdir / "tables.csv", sweep_csv(sweep))

@@ -99,7 +99,7 @@ def swept(model, workdir):
         "statistic": "dense,translation",
     }.items():
         config = validate(
-            job(model, case, **fields, **{"sweep.calibrations": calibrations}), prunes=False
+            job(model, case, **fields, **{"sweep.calibrations": calibrations}), "sweep"
         )
         sweep_from_config(config, workdir / case)
         (variant,) = {p.parent for p in (workdir / case).glob("*/checkpoint")}

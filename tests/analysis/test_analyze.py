@@ -40,7 +40,7 @@ def ready(**fields):
         }
         | {path.replace("__", "."): value for path, value in fields.items()}
     )
-    return validate(config, prunes=False)
+    return validate(config, "analyze")
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +269,7 @@ def test_languages_where_none_are_named(tmp_path):
     for name in ("sw.txt", "fr.txt", "en.txt", "notes.txt"):
         (tmp_path / name).touch()
     assert chosen_languages(None, tmp_path, "en") == ["en", "fr", "sw"]
-    assert chosen_languages("sw,fr", tmp_path, "en") == ["sw", "fr"]
+    assert chosen_languages(("sw", "fr"), tmp_path, "en") == ["sw", "fr"]
     assert chosen_languages(None, "openlanguagedata/flores_plus", "en")[0] == "en"
 
 

@@ -15,6 +15,7 @@ from jaxprune.analysis.magnitudes import (
     over_median,
     share_shapes,
 )
+from jaxprune.calibration import DemonstrationFields
 from jaxprune.calibration.grouping import group_by_length
 from jaxprune.passes.stats import ActivationStats
 from jaxprune.passes.walk import HIDDEN
@@ -96,7 +97,8 @@ def rows(batches):
 
 def test_sets_are_the_demonstrations_of_each_language():
     tokenizer, options = jp.load(NANO).tokenizer, {"shots": 2, "samples": 3}
-    sets = demonstration_sets(tokenizer, "nano", ["en", "fr", "sw"], "en", **options)
+    fields = DemonstrationFields(data="nano", target="en", **options)
+    sets = demonstration_sets(tokenizer, fields, ["en", "fr", "sw"], 0, "corrected")
     roles = [f"monolingual/{code}" for code in ("en", "fr", "sw")] + [
         "translation/fr",
         "translation/sw",

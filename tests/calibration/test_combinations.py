@@ -138,5 +138,6 @@ def test_a_config_contains_the_weights_of_its_file(tmp_path):
     config.model = "nano/bloom"
     config.calibration.combine, config.calibration.weights = "weights", str(file)
     validated = validate(config)
-    assert validated.calibration.weights == "fr:2.5,sw:1e-05"
+    assert validated.calibration.weights == (("fr", 2.5), ("sw", 1e-05))
+    assert validated.json()["calibration"]["weights"] == "fr:2.5,sw:1e-05"
     assert validated.settings.mixture.weights == (("fr", 2.5), ("sw", 1e-05))

@@ -28,4 +28,4 @@ def test_anything_else_is_itself(tmp_path):
 def test_languages_of_nano_have_an_order_of_their_own():
     assert chosen_languages(None, "nano", "en") == ["en", "fr", "es", "de", "sw"]
     assert chosen_languages(None, "nano", "fr") == ["fr", "en", "es", "de", "sw"]
-    assert chosen_languages("sw,de", "nano", "fr") == ["sw", "de"]
+    assert chosen_languages(("sw", "de"), "nano", "fr") == ["sw", "de"]

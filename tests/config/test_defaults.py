@@ -47,13 +47,16 @@ from jaxprune.sweeps.plan import variant_config, variants
 config = base_config()
 config.model, config.calibration.data, config.calibration.code = "m", "nano", "code"
 config.sweep.calibrations = "dense,random,monolingual,translation,translation_vs_code"
-config = validate(config)
+config = validate(config, "sweep")
 print(json.dumps({
     "choices": {path: field.choices for path, field in FIELDS.items() if field.choices},
     "fields": {path: field.default for path, field in FIELDS.items()},
     "prune": {one.name: str(one.default) for one in inspect.signature(jp.prune).parameters.values()},
     "settings": [str(jp.Settings()), jp.Settings().method.name],
-    "sweep": {one.name: variant_config(config, one).pruning.criterion for one in variants(config)},
+    "sweep": {
+        one.name: variant_config(config, one).pruning.criterion
+        for one in variants(config) if one.sparsity
+    },
 }))
 """
 

@@ -2,17 +2,18 @@
 
 from dataclasses import is_dataclass
 from types import NoneType, UnionType
-from typing import get_type_hints
+from typing import get_origin, get_type_hints
 
 import pytest
 from run_scripts import run_alone, run_here
 
 from jaxprune.calibration import KINDS
-from jaxprune.config import FIELDS, READ_BY, Config, as_markdown, as_text, base_config, validate
+from jaxprune.config import COMMANDS, FIELDS, as_markdown, as_text, base_config, validate
 from jaxprune.evaluation import evaluate_from_config
 from jaxprune.evaluation.tasks import PROTOCOLS
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.pruning import METHODS, PROPAGATIONS
+from jaxprune.schema import check, fields_of
 
 
 def test_every_field_says_what_it_is_for():
@@ -28,17 +29,22 @@ def test_every_field_says_what_it_is_for():
 
 
 def test_the_types_of_the_record_are_those_that_its_rules_allow():
-    groups = {"": Config} | {
-        name: type(one.default) for name, one in Config.__dataclass_fields__.items()
-    }
+    hints = {}
+    for record in COMMANDS.values():
+        for name, one in record.__dataclass_fields__.items():
+            if is_dataclass(one.default):
+                group = get_type_hints(type(one.default))
+                hints |= {f"{name}.{path}": hint for path, hint in group.items()}
+        hints |= get_type_hints(record)
     for path, field in FIELDS.items():
-        group, _, name = path.rpartition(".")
-        hint = get_type_hints(groups[group])[name]
+        hint = hints[path]
         optional = field.default is None and not field.required
         kinds = hint.__args__ if isinstance(hint, UnionType) else (hint,)
+        kinds = tuple(get_origin(kind) or kind for kind in kinds)
+        default = None if field.default is None else check(path, field.default, field)
         assert (NoneType in kinds) == optional, path
-        assert field.required or isinstance(field.default, kinds), path
-        assert not optional or field.kind in kinds, path
+        assert field.required or isinstance(default, kinds), path
+        assert not optional or (tuple if field.parse else field.kind) in kinds, path
 
 
 @pytest.mark.parametrize(
@@ -66,7 +72,7 @@ def test_help_lists_flags_and_fields(monkeypatch, capfd):
         assert f"python scripts/{script}.py --config" in done.stdout
         for path, field in FIELDS.items():
             is_listed = f"  --config.{path}: {field.allowed}" in done.stdout
-            assert is_listed == (path in READ_BY[script]), path
+            assert is_listed == (path in fields_of(COMMANDS[script])), path
     assert "\nanalysis: " not in helped["sweep"].stdout
     assert "  --overwrite: start over" in helped["prune"].stdout
     assert "--overwrite" not in helped["sweep"].stdout  # it has none
@@ -92,7 +98,7 @@ def test_evaluate_reads_the_fields_that_it_is_said_to_read(tmp_path, monkeypatch
     config.evaluation.languages = "en,fr"
     config.evaluation.rows = config.evaluation.translation_rows = 2
     config.evaluation.perplexity = config.evaluation.translation = "nano"
-    checked = validate(config, prunes=False)
+    checked = validate(config, "evaluate")
     groups = {id(checked): ""} | {
         id(value): f"{name}." for name, value in vars(checked).items() if is_dataclass(value)
     }
@@ -107,4 +113,4 @@ def test_evaluate_reads_the_fields_that_it_is_said_to_read(tmp_path, monkeypatch
         if is_dataclass(record):
             monkeypatch.setattr(type(record), "__getattribute__", noted, raising=False)
     evaluate_from_config(checked, tmp_path)
-    assert read & {*FIELDS} == {*READ_BY["evaluate"]}
+    assert read & {*FIELDS} == {*fields_of(COMMANDS["evaluate"])}

@@ -62,14 +62,44 @@ def test_validate_returns_an_immutable_copy_with_the_sparsity_filled_in():
     assert config.pruning.sparsity is None
     with pytest.raises(AttributeError):
         checked.seed = 1
-    assert consistent(checked, prunes=True) == checked
+    assert consistent(checked) == checked
     assert validate(ready(pruning__sparsity=0.0)).pruning.sparsity == 0.0
 
 
 def test_json_is_what_ml_collections_writes_of_the_same_fields():
     config = ready(pruning__sparsity=0.25, evaluation__rows=3, output__figures=True, mesh__model=2)
-    written = ConfigDict(config.to_dict()).to_json_best_effort()  # in the order of names
-    assert json.dumps(validate(config).json()) == written
+    written = validate(config).json()
+    given = {name: group for name, group in config.to_dict().items() if name in written}
+    in_order = ConfigDict(given).to_json_best_effort()  # of names
+    assert json.dumps(written) == in_order
+    assert {"pruning", "output", "mesh", "model"} < written.keys()
+    assert "evaluation" not in written
+
+
+@pytest.mark.parametrize(
+    ("command", "path", "text", "value", "written"),
+    [
+        ("prune", "calibration.source", "fr+ru,sw", ("fr", "ru", "sw"), "fr,ru,sw"),
+        ("prune", "pruning.ignore", "0/*,*/mlp/down", ("0/*", "*/mlp/down"), "0/*,*/mlp/down"),
+        ("evaluate", "evaluation.tasks", "xnli, marc2", ("xnli", "marc2"), "xnli,marc2"),
+        ("evaluate", "evaluation.tasks", "", (), ""),
+        ("evaluate", "evaluation.languages", "fr,xx", ("fr", "xx"), "fr,xx"),
+        ("analyze", "analysis.masks", "runs/a,../b", ("runs/a", "../b"), "runs/a,../b"),
+        ("shrink", "shrink.drop_layers", "3,07", (3, 7), "3,7"),
+        ("shrink", "shrink.vocabulary", "a:0-9,b", ("a:0-9", "b"), "a:0-9,b"),
+        ("sweep", "sweep.sparsities", ".3,0.5", (0.3, 0.5), "0.3,0.5"),
+        ("sweep", "sweep.mixtures", "fr+sw,fr+ru", ("fr+sw", "fr+ru"), "fr+sw,fr+ru"),
+    ],
+)
+def test_a_text_is_a_value_inside_and_a_text_in_config_json(command, path, text, value, written):
+    config = ready()
+    config.update_from_flattened_dict({path: text})
+    checked = validate(config, command)
+    group, name = path.split(".")
+    assert getattr(getattr(checked, group), name) == value
+    assert checked.json()[group][name] == written
+    config.update_from_flattened_dict({path: written})
+    assert validate(config, command) == checked, "config.json is read as it was written"
 
 
 @pytest.mark.parametrize(("pattern", "sparsity"), [("2:4", 0.5), ("1:4", 0.75), ("6:8", 0.25)])

@@ -137,7 +137,7 @@ def smaller(run):
     }  # fmt: skip
     config = base_config()
     config.update_from_flattened_dict({"model": "nano/bloom", "shrink.drop_layers": "1"})
-    shrink_from_config(validate(config, prunes=False), run)
+    shrink_from_config(validate(config, "shrink"), run)
     fit = {"recovery.how": "distil", "recovery.epochs": 2, "recovery.batch": 6}
     return {"model": "nano/bloom", **calibration, **fit, "recovery.run": str(run)}
 
@@ -206,7 +206,7 @@ def test_two_processes_change_weights_as_one_within_rounding(pair, tiny_folder, 
 def test_two_processes_evaluate_as_one(pair, tmp_path):
     config = runpy.run_path(str(ROOT / "configs" / "nano.py"))["get_config"]("bloom")
     config.update_from_flattened_dict(ASKED)
-    evaluate_from_config(validate(config, prunes=False), tmp_path)
+    evaluate_from_config(validate(config, "evaluate"), tmp_path)
     assert read_evaluation(tmp_path) == read_evaluation(pair[0] / "evaluated")
 
 
@@ -258,9 +258,10 @@ def are_within_rounding(run, alone, both):
 
 
 @pytest.mark.parametrize(
-    ("job", "fields"), [(evaluate_from_config, ASKED), (analyze_from_config, ANALYZED)]
+    ("job", "command", "fields"),
+    [(evaluate_from_config, "evaluate", ASKED), (analyze_from_config, "analyze", ANALYZED)],
 )
-def test_processes_with_different_jobs_are_rejected(job, fields, tmp_path, monkeypatch):
+def test_processes_with_different_jobs_are_rejected(job, command, fields, tmp_path, monkeypatch):
     def gathered(mine):
         return [mine, dict.fromkeys(mine, "0" * 64)]
 
@@ -268,7 +269,7 @@ def test_processes_with_different_jobs_are_rejected(job, fields, tmp_path, monke
     config.update_from_flattened_dict(fields)
     monkeypatch.setattr(hosts, "gather_json", gathered)
     with pytest.raises(jp.InputError, match=r"^process 1 has another job than process 0: model"):
-        job(validate(config, prunes=False), tmp_path)
+        job(validate(config, command), tmp_path)
     assert not [*tmp_path.iterdir()]
 
 

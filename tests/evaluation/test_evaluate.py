@@ -36,7 +36,7 @@ def job(model=NANO / "bloom", **fields):
     config.model = str(model)
     with config.ignore_type():
         config.evaluation.update({"tasks": "nano_nli", "rows": ROWS} | fields)
-    return validate(config, prunes=False)
+    return validate(config, "evaluate")
 
 
 def read(folder):
@@ -181,7 +181,7 @@ def test_compat_official_is_the_authors_protocol(tmp_path):
     config.evaluation.tasks = "nano_reviews"
     config.evaluation.rows = 5
     config.evaluation.languages = "en"
-    found = evaluate_from_config(validate(config, prunes=False), tmp_path)
+    found = evaluate_from_config(validate(config, "evaluate"), tmp_path)
     assert found["nano_reviews"].protocol == "official"
 
 
@@ -302,7 +302,7 @@ def test_another_model_than_that_of_a_run_is_not_evaluated_into_it(tmp_path):
     (tmp_path / "elsewhere/report.json").write_text("[]")  # of another program
     assert evaluate_from_config(job(rows=2), tmp_path / "elsewhere")
     with pytest.raises(InputError, match="contains a run; allowed: another folder"):
-        sweep_from_config(job(), tmp_path)
+        sweep_from_config(validate(config, "sweep"), tmp_path)
     (tmp_path / "sweep.json").write_text("{}")
     with pytest.raises(InputError, match="contains a sweep; allowed: another folder"):
         prune_from_config(validate(config), tmp_path)
@@ -389,7 +389,7 @@ def test_calibration_needs_to_make_sense_only_where_something_is_pruned():
     config.calibration.data = "/no/such.npz"
     with pytest.raises(InputError, match=r"calibration\.data: no file '/no/such"):
         validate(config)
-    validate(config, prunes=False)
+    validate(config, "evaluate")
 
 
 def test_the_command_of_the_contract(tmp_path):

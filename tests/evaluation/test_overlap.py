@@ -27,7 +27,7 @@ def job(folder, **fields):
     }  # fmt: skip
     with config.ignore_type():
         config.update_from_flattened_dict(given | fields)
-    return validate(config, prunes="model" not in fields)
+    return validate(config, "evaluate" if "model" in fields else "prune")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,9 @@
 """The whole loop against plain torch, and what it promises whatever the model."""
 
 import collections
+import dataclasses
 import functools
+import inspect
 
 import jax
 import ml_dtypes
@@ -15,7 +17,8 @@ import jaxprune as jp
 from jaxprune.calibration.grouping import group_by_length
 from jaxprune.hf import finite
 from jaxprune.hf.weights import to_stored
-from jaxprune.pruning.settings import Settings
+from jaxprune.pruning.settings import PruningFields, Settings
+from jaxprune.schema import fields_of
 
 # Llama's blocks are Qwen3's without its norms, and Mistral's and SmolLM3's are Llama's
 FAMILIES = (
@@ -33,6 +36,15 @@ FAMILIES = (
 # float32 sums in another order move scores by some 1e-6 of themselves. The closest decision of every
 # comparison below is checked to be wider than this; the seeds are of samples for which it is.
 CLEAR = 1e-5
+
+
+def test_prune_takes_the_settings_by_the_same_names_and_defaults():
+    settings = {one.name: one.default for one in dataclasses.fields(Settings) if one.init}
+    taken = {name: one.default for name, one in inspect.signature(jp.prune).parameters.items()}
+    of_prune = ("model", "batches", "mesh", "samples_per_device", "progress")
+    assert {name: default for name, default in taken.items() if name not in of_prune} == settings
+    fields = {name: field.default for name, field in fields_of(PruningFields).items()}
+    assert fields.items() <= settings.items()
 
 
 def sequences(count=7, seed=0, vocab=131):

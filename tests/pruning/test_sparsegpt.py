@@ -46,7 +46,7 @@ def padded(samples):
 
 
 def selection(pattern, sparsity=0.5):
-    return Selection(sparsity if pattern == "unstructured" else None, pattern)
+    return Selection(sparsity=sparsity if pattern == "unstructured" else None, pattern=pattern)
 
 
 def pruned(kernel, gram, tokens, how):
@@ -133,12 +133,14 @@ def test_damping_is_raised_where_it_must_be():
     values *= inputs / values.sum()
     gram = ((q * values) @ q.T / 2 * 100).astype(np.float32)
     kernel = np.ones((inputs, 4), np.float32)
-    _, prepared = pruned(kernel, gram, 100, Selection(0.5))
+    _, prepared = pruned(kernel, gram, 100, Selection(sparsity=0.5))
     assert float(prepared.damping) == pytest.approx(1)
-    _, prepared = pruned(kernel, np.eye(inputs, dtype=np.float32), 100, Selection(0.5))
+    _, prepared = pruned(kernel, np.eye(inputs, dtype=np.float32), 100, Selection(sparsity=0.5))
     assert float(prepared.damping) == pytest.approx(DAMPING)
     values[0] = -1000
-    _, prepared = pruned(kernel, ((q * values) @ q.T).astype(np.float32), 100, Selection(0.5))
+    _, prepared = pruned(
+        kernel, ((q * values) @ q.T).astype(np.float32), 100, Selection(sparsity=0.5)
+    )
     assert np.isnan(prepared.damping)
 
 

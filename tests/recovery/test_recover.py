@@ -229,7 +229,7 @@ def test_a_recovery_that_crashed_goes_on_with_the_same_bits(runs, tokens, tmp_pa
 def test_a_part_of_ready_tokens_is_refused(runs, tokens, tmp_path):
     model, pruned, _ = runs
     given = {"recovery__run": str(pruned), "calibration__draw": "1/2"}
-    config = job(model, tokens, prunes=False, **given)
+    config = job(model, tokens, **given)
     with pytest.raises(
         jp.InputError, match=r"calibration.draw: got '1/2'; allowed: none, with tok"
     ):
@@ -286,9 +286,10 @@ def test_what_is_no_finished_run_of_the_model_is_refused(runs, tokens, tiny_fold
         (tiny_folder("llama"), pruned, f"another model than the dense one of {pruned}"),
     ]
     for dense, run, message in cases:
-        config = job(dense, tokens, recovery__run=run and str(run))
         with pytest.raises(jp.InputError, match=message):
-            recover_from_config(config, tmp_path / "out")
+            recover_from_config(
+                job(dense, tokens, recovery__run=run and str(run)), tmp_path / "out"
+            )
     config = job(model, tokens, recovery__run=str(pruned))
     with pytest.raises(jp.InputError, match=r"is recovery\.run itself"):
         recover_from_config(config, pruned, overwrite=True)

@@ -120,4 +120,4 @@ def test_a_sweep_needs_text_for_an_allocation_that_reads_it():
     with pytest.raises(
         jp.InputError, match="allocation: got 'owl'; allowed: those without data, as random"
     ):
-        check_sweep(validate(config, prunes=False))
+        check_sweep(validate(config, "sweep"))

@@ -172,7 +172,7 @@ def texts(tmp_path):
 def test_texts_in_a_bucket(lines, found, texts, monkeypatch):
     place = "s3://bucket/texts"
     monkeypatch.setattr("jaxprune.shrinking.texts.local_path", {place: Path(texts)}.__getitem__)
-    assert texts_by_language("shrink.vocabulary", place + lines, ["fr"]) == {"fr": found}
+    assert texts_by_language("shrink.vocabulary", [place + lines], ["fr"]) == {"fr": found}
 
 
 def test_a_workdir_is_one_like_any_other(folder, texts, tmp_path, capsys):
@@ -228,7 +228,7 @@ def test_texts_that_are_not_there_are_refused(fields, message, folder, texts, tm
     given = {} if not fields or "shrink__layers" in fields else {"shrink__vocabulary": texts}
     given |= {n: v.format(texts=texts) if isinstance(v, str) else v for n, v in fields.items()}
     with pytest.raises(InputError, match=message):
-        shrink_from_config(job(folder("xglm"), **given), tmp_path / "run")
+        shrink_from_config(job(folder("xglm"), "shrink", **given), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -290,9 +290,9 @@ def test_compared_with_the_dense_model_by_bits_per_byte(texts, tmp_path):
     (tmp_path / "fr.txt").write_text("\n".join(lines) + "\n")
     shrink_from_config(job("nano/bloom", shrink__vocabulary=texts, shrink__languages="fr"), runs[1])
     for run, model in zip(runs, ("nano/bloom", runs[1] / "hf"), strict=True):
-        config = job(
-            model, evaluation__perplexity=texts, evaluation__languages="fr", evaluation__tasks=""
-        )
+        fields = {"perplexity": texts, "languages": "fr", "tasks": ""}
+        given = {f"evaluation__{name}": value for name, value in fields.items()}
+        config = job(model, "evaluate", **given)
         evaluate_from_config(config, run)
     found = jp.compare(*runs)
     metrics = [json.loads((run / "perplexity/metrics.json").read_text()) for run in runs]
@@ -405,7 +405,7 @@ def test_combinations_that_a_width_does_not_allow(combine, weights, message, tmp
     ],
 )
 def test_settings_that_layers_do_not_read_are_refused(given, message, tmp_path):
-    config = job("nano/xglm", prunes=False, shrink__layers=2, calibration__data="nano", **given)
+    config = job("nano/xglm", shrink__layers=2, calibration__data="nano", **given)
     with pytest.raises(InputError, match=message):
         shrink_from_config(config, tmp_path / "run")
 

@@ -54,7 +54,7 @@ def job(**fields):
     }  # fmt: skip
     with config.ignore_type():
         config.update_from_flattened_dict(settings | fields)
-    return validate(config, prunes=False)
+    return validate(config, "sweep")
 
 
 NAMES = [one.name for one in plan.variants(job())]

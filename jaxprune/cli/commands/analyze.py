@@ -8,14 +8,13 @@ On several hosts, run the same command on each, with --distributed and a shared 
 
 from pathlib import Path
 
-from jaxprune.analysis import analyze_from_config
+from jaxprune.analysis import AnalyzeConfig, analyze_from_config
 from jaxprune.cli.configured import define_processes, join_processes
-from jaxprune.config import Config
 
 define = define_processes
 
 
-def analyze(config: Config, workdir: Path) -> None:
+def analyze(config: AnalyzeConfig, workdir: Path) -> None:
     """Analyzes `config.model` and writes to analysis/ in `workdir`."""
     join_processes()
     analyze_from_config(config, workdir)

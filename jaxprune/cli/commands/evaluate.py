@@ -10,8 +10,7 @@ from pathlib import Path
 from absl import flags
 
 from jaxprune.cli.configured import define_overwrite, define_processes, join_processes
-from jaxprune.config import Config
-from jaxprune.evaluation import evaluate_from_config
+from jaxprune.evaluation import EvaluateConfig, evaluate_from_config
 
 
 def define() -> None:
@@ -20,7 +19,7 @@ def define() -> None:
     define_processes()
 
 
-def evaluate(config: Config, workdir: Path) -> None:
+def evaluate(config: EvaluateConfig, workdir: Path) -> None:
     """Evaluates `config.model` and writes one folder per task to `workdir`."""
     join_processes()
     evaluate_from_config(config, workdir, overwrite=flags.FLAGS.overwrite)

@@ -12,9 +12,8 @@ from pathlib import Path
 from absl import flags
 
 from jaxprune.cli.configured import check_chip, define_overwrite, define_processes, join_processes
-from jaxprune.config import Config
 from jaxprune.runs import prune_from_config
-from jaxprune.runs.planning import CHIPS, plan_from_config, print_plan
+from jaxprune.runs.planning import CHIPS, PruneConfig, plan_from_config, print_plan
 
 
 def define() -> None:
@@ -29,7 +28,7 @@ def define() -> None:
     define_processes()
 
 
-def prune(config: Config, workdir: Path) -> None:
+def prune(config: PruneConfig, workdir: Path) -> None:
     """Prunes `config.model` and writes to `workdir`, or prints the plan of that."""
     given = flags.FLAGS
     if given.plan:

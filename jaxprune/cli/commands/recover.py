@@ -12,8 +12,8 @@ from pathlib import Path
 from absl import flags
 
 from jaxprune.cli.configured import define_overwrite, define_processes, join_processes
-from jaxprune.config import Config
 from jaxprune.runs import recover_from_config
+from jaxprune.runs.planning import RecoverConfig
 
 
 def define() -> None:
@@ -22,7 +22,7 @@ def define() -> None:
     define_processes()
 
 
-def recover(config: Config, workdir: Path) -> None:
+def recover(config: RecoverConfig, workdir: Path) -> None:
     """Recovers the model of `config.recovery.run` and writes to `workdir`."""
     join_processes()
     recover_from_config(config, workdir, overwrite=flags.FLAGS.overwrite)

@@ -11,8 +11,8 @@ from pathlib import Path
 from absl import flags
 
 from jaxprune.cli.configured import define_overwrite
-from jaxprune.config import Config
 from jaxprune.runs import shrink_from_config
+from jaxprune.runs.planning import ShrinkConfig
 
 
 def define() -> None:
@@ -20,6 +20,6 @@ def define() -> None:
     define_overwrite("replace a complete run in the workdir")
 
 
-def shrink(config: Config, workdir: Path) -> None:
+def shrink(config: ShrinkConfig, workdir: Path) -> None:
     """Makes the smaller model and writes to `workdir`."""
     shrink_from_config(config, workdir, overwrite=flags.FLAGS.overwrite)

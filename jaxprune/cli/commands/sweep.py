@@ -16,7 +16,7 @@ from absl import flags
 
 from jaxprune.cli.arguments import Arguments, output, path
 from jaxprune.cli.configured import check_chip, run_configured
-from jaxprune.config import Config
+from jaxprune.config import SweepConfig
 from jaxprune.errors import refusal
 from jaxprune.runs.planning import CHIPS
 from jaxprune.sweeps import (
@@ -67,7 +67,7 @@ def define() -> None:
     )
 
 
-def sweep(config: Config, workdir: Path) -> None:
+def sweep(config: SweepConfig, workdir: Path) -> None:
     """Makes the sweep, or a share of it, and prints its tables; or prints its plan."""
     given = flags.FLAGS
     if given.plan:

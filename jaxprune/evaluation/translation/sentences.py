@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from jaxprune.calibration import (
-    CalibrationFields,
+    SentenceFields,
     aligned,
     chosen_languages,
     language,
@@ -57,7 +57,7 @@ class Sentences:
 
 
 def read_sentences(
-    data: str, source: str, calibration: CalibrationFields, *, rows: int | None, seed: int
+    data: str, source: str, calibration: SentenceFields, *, rows: int | None, seed: int
 ) -> Sentences:
     """Reads demonstrations and sentences of one language, without overlap.
 

@@ -17,14 +17,13 @@ from jaxprune.pruning.method import Method
 _DECLARED = sorted(declared(sys.modules[__name__], "METHOD"), key=lambda one: str(one.name))
 METHODS: Mapping[str, Method | Criterion] = {**CRITERIA, **{one.name: one for one in _DECLARED}}
 
-
+# A method by name, as its record, or as a function of (kernel, norm).
+MethodLike = str | Method | Criterion | Function
 # Methods whose mask another one may begin with.
 STARTS = tuple(name for name, method in METHODS.items() if getattr(method, "on", None) is None)
 
 
-def method_of(
-    chosen: str | Method | Criterion | Function, start: str | None = None
-) -> Method | Criterion:
+def method_of(chosen: MethodLike, start: str | None = None) -> Method | Criterion:
     """The method of a name, a record, or a function of (kernel, norm).
 
     Args:

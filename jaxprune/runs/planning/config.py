@@ -1,15 +1,13 @@
-"""The config of a pruning run as a record, which the configs of other jobs extend."""
+"""The configs of the commands that write a model, as records."""
 
-import dataclasses
-import json
 from typing import Any
 
-from jaxprune.calibration import COMPAT, SEED, CalibrationFields
+from jaxprune.calibration import COMPAT, SEED, CalibrationFields, MixedTextFields, TextFields
 from jaxprune.devices import MeshFields
 from jaxprune.passes import DTYPE
 from jaxprune.pruning import PruningFields, Settings
 from jaxprune.recovery import RecoveryFields
-from jaxprune.schema import config_record, flag, is_text, rule, text
+from jaxprune.schema import config_record, filled, flag, is_text, rule, text, texts_of
 from jaxprune.shrinking import ShrinkFields
 
 
@@ -30,8 +28,8 @@ class OutputFields:
 
 
 @config_record
-class PruneConfig:
-    """The config of a pruning run; `jaxprune.config` makes it from a user's config."""
+class JobConfig:
+    """The fields that every command reads; the config of a command adds groups."""
 
     model: str = rule(
         "a hub id or a local Hugging Face folder",
@@ -45,6 +43,16 @@ class PruneConfig:
     dtype: str = DTYPE
     compat: str = COMPAT
     seed: int = SEED
+
+    def json(self) -> dict[str, Any]:
+        """The content of config.json: the fields by group, sorted by name."""
+        return texts_of(self)
+
+
+@config_record
+class PruneConfig(JobConfig):
+    """The config of a pruning run; `jaxprune.config` makes it from a user's config."""
+
     calibration: CalibrationFields = CalibrationFields()
     pruning: PruningFields = PruningFields()
     output: OutputFields = OutputFields()
@@ -63,21 +71,25 @@ class PruneConfig:
             compat=self.compat, seed=self.seed, dtype=self.dtype,
         )  # fmt: skip
 
-    def json(self) -> dict[str, Any]:
-        """The content of config.json: the fields by group, sorted by name."""
-        ordered: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self), sort_keys=True))
-        return ordered
-
 
 @config_record
-class RecoverConfig(PruneConfig):
+class RecoverConfig(JobConfig):
     """The config of a recovery; `pruning` is that of the run to recover."""
 
+    calibration: TextFields = TextFields()
+    pruning: PruningFields = filled(PruningFields)
     recovery: RecoveryFields = RecoveryFields()
+    output: OutputFields = OutputFields()
+    mesh: MeshFields = MeshFields()
+
+
+# Of the jobs that change every block of a model.
+BlocksConfig = PruneConfig | RecoverConfig
 
 
 @config_record
-class ShrinkConfig(PruneConfig):
-    """The config of making a smaller model; it reads no field of the group `pruning`."""
+class ShrinkConfig(JobConfig):
+    """The config of making a smaller model."""
 
+    calibration: MixedTextFields = MixedTextFields()
     shrink: ShrinkFields = ShrinkFields()

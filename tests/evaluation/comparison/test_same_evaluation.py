@@ -48,7 +48,7 @@ def job(data, model=CHECKPOINTS["bloom"], dtype="float32", **fields):
     with config.ignore_type():
         asked = {"tasks": "xnli", "data": f"{data}/rows", "perplexity": f"{data}/text"}
         config.evaluation.update(asked | fields)
-    return validate(config, prunes=False)
+    return validate(config, "evaluate")
 
 
 def in_memory(data, model=CHECKPOINTS["bloom"], **more):

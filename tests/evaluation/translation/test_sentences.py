@@ -188,4 +188,4 @@ def test_the_target_alone_is_no_language_to_translate(tmp_path):
     with pytest.raises(
         jp.InputError, match=r"evaluation.languages: got 'en'; allowed: a language to"
     ):
-        evaluate_from_config(validate(config, prunes=False), tmp_path / "run")
+        evaluate_from_config(validate(config, "evaluate"), tmp_path / "run")
