@@ -28,7 +28,7 @@ from jaxprune.evaluation.workload import read_workload
 from jaxprune.files import local_path
 from jaxprune.hf import Model, check_model
 from jaxprune.passes import DTYPE
-from jaxprune.schema import PATH, check, fields_of
+from jaxprune.schema import check, fields_of
 from jaxprune.tables import Shown, TextTable, data_frame
 
 
@@ -117,7 +117,7 @@ def evaluate(
     check_model(model)
     fields = EvaluationFields(
         rows=rows, protocol=protocol, perplexity_lines=perplexity_lines,
-        data=_path("data", data), perplexity=_path("perplexity", perplexity),
+        data=_text(data), perplexity=_text(perplexity),
     )  # fmt: skip
     for name in ("rows", "protocol", "perplexity_lines"):
         check(name, getattr(fields, name), fields_of(EvaluationFields)[name])
@@ -170,32 +170,25 @@ def compare(a: Evaluation | str | Path, b: Evaluation | str | Path, *, seed: int
       True
     """
     check("seed", seed, SEED)
-    return comparison_of(Sides(_run("a", a), _run("b", b)), seed)
+    return comparison_of(Sides(_run(a), _run(b)), seed)
 
 
 def _names(what: str, value: str | Sequence[str]) -> list[str]:
     """Names in a list, or separated by commas."""
-    names = value.split(",") if isinstance(value, str) else value
-    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
-        raise refusal(what, value, "names in a list, or separated by commas")
-    stripped = [name.strip() for name in names]
-    if not all(stripped) or len({*stripped}) < len(stripped):
+    parts = value.split(",") if isinstance(value, str) else value
+    names = [name.strip() for name in parts]
+    if not all(names) or len({*names}) < len(names):
         raise refusal(what, value, "names in a list, or separated by commas, each once")
-    return stripped
+    return names
 
 
-def _path(what: str, value: str | Path | None) -> str | None:
-    if value is None:
-        return None
-    check(what, value, PATH)
-    return str(value)
+def _text(path: str | Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
-def _run(side: str, given: Evaluation | str | Path) -> EvaluatedRun:
+def _run(given: Evaluation | str | Path) -> EvaluatedRun:
     """The compared parts of an evaluation in memory or in a workdir."""
     if not isinstance(given, Evaluation):
-        if not isinstance(given, str | Path):
-            raise refusal(side, given, "a return value of jaxprune.evaluate, or a workdir")
         return open_run(local_path(given))
     results: dict[str, Result | None] = {**given.tasks, PERPLEXITY: given.perplexity}
     return EvaluatedRun(
