@@ -332,18 +332,6 @@ def test_a_task_called_like_an_output_of_pruning_is_refused_and_takes_nothing_aw
     assert (tmp_path / "run" / "nano_nli" / "model.safetensors").exists()
 
 
-def test_broken_metrics_are_replaced_with_overwrite_alone(tmp_path):
-    job_of_few = job(rows=3, languages="en")
-    evaluate_from_config(job_of_few, tmp_path)
-    file = tmp_path / "nano_nli" / "metrics.json"
-    whole = json.loads(file.read_text())
-    file.write_text(file.read_text()[:100])
-    with pytest.raises(InputError, match=r"^--workdir: .*metrics\.json: broken.*; allowed: --over"):
-        evaluate_from_config(job_of_few, tmp_path)
-    evaluate_from_config(job_of_few, tmp_path, overwrite=True)
-    assert json.loads(file.read_text())["languages"] == whole["languages"]
-
-
 def test_sacrebleu_is_missed_before_the_model_is_opened(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sacrebleu.metrics", None)
     config = job("/no/such/model", translation="nano")
