@@ -127,12 +127,12 @@ def _masks(runs_named: str | None, workdir: Path, model: Model) -> MaskOverlap |
 
 
 def compare_sets(
-    stats: ActivationStats, share: float, halves: ActivationStats
+    stats: ActivationStats, share: float, halves: ActivationStats | None = None
 ) -> dict[str, Overlap]:
-    """Site → overlaps of all sets of `stats`, in the order of its roles, and of their `halves` if they have any."""
+    """Site → overlaps of all sets of `stats`, in the order of its roles, and of their `halves` if given."""
     norms = [stats.norms(role) for role in stats.roles]
     found = {site: overlaps(np.stack([n[site] for n in norms]), share) for site in norms[0]}
-    if not halves.roles:
+    if halves is None or not halves.roles:
         return found
     both = [[halves.norms(role + half) for half in HALVES] for role in stats.roles]
     return {
