@@ -76,6 +76,8 @@ def read_runs(folders: Sequence[Path], sites: Mapping[str, str]) -> MaskOverlap:
         raise InputError("analysis.masks: a run is given twice; allowed: each once")
     runs = {}
     for name, folder in zip(short_names(resolved), folders, strict=True):
+        if not folder.is_dir():
+            raise InputError(f"analysis.masks: no folder {str(folder)!r}")
         runs[name] = checkpoint.restore_packed_masks(folder / "checkpoint")
     return compare(runs, sites)
 

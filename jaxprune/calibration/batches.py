@@ -75,8 +75,13 @@ def check_batches(batches: object) -> None:
 
 def _fault(batch: Batch) -> str | None:
     """A message on the first fault of a batch; None if it has none."""
+    for name, kinds, rank in (("tokens", "iu", 2), ("valid", "b", 2), ("samples", "iu", 1)):
+        array = getattr(batch, name)
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds or array.ndim != rank:
+            kind = "bool" if kinds == "b" else "integers"
+            return f"{name}: got {shown(array)}; allowed: an array of {kind}, {'[B, T]' if rank == 2 else '[B]'}"
     shapes = batch.tokens.shape, batch.valid.shape, batch.samples.shape
-    if not batch.tokens.size or len(shapes[0]) != 2 or shapes[1:] != (shapes[0], shapes[0][:1]):
+    if not batch.tokens.size or shapes[1:] != (shapes[0], shapes[0][:1]):
         return (
             f"tokens, valid and samples have the shapes {shapes}; allowed: [B, T], [B, T] and [B]"
         )

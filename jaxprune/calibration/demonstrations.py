@@ -30,7 +30,7 @@ from jaxprune.calibration.grouping import group_by_length
 from jaxprune.calibration.kinds import KINDS, CalibrationKind
 from jaxprune.calibration.languages import joined
 from jaxprune.calibration.texts import aligned, code_samples, line_digests
-from jaxprune.errors import InputError
+from jaxprune.errors import InputError, refusal
 from jaxprune.schema import PATH, check
 
 if TYPE_CHECKING:
@@ -217,6 +217,8 @@ def _usable(
         )
     if tokenizer is None:
         raise InputError(f"the model has no tokenizer, which {kind.name} demonstrations need")
+    if not hasattr(tokenizer, "eos_token"):
+        raise refusal("tokenizer", tokenizer, "one of transformers, as Model.tokenizer")
     if not tokenizer.eos_token:
         raise InputError("the tokenizer has no eos_token, which ends each sentence of a prompt")
     return tokenizer

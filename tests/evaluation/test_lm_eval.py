@@ -220,7 +220,7 @@ def test_what_cannot_be_asked_is_refused():
         ({"typical_p": 0.9}, "got typical_p"),
         ({"do_sample": None, "temperature": 0.7}, "got sampling"),
         ({"max_tokens": 0}, "max_new_tokens: got 0; allowed: an integer of at least 1"),
-        ({"num_beams": 0}, "beams: got 0; allowed: an integer of at least 1"),
+        ({"num_beams": 0, "max_gen_toks": 2}, "beams: got 0; allowed: an integer of at least 1"),
         ({"max_gen_toks": LENGTH}, f"max_gen_toks: got {LENGTH}; allowed: less than {LENGTH}"),
     ):
         with pytest.raises(jp.InputError, match=said):
