@@ -304,7 +304,7 @@ def test_another_model_than_that_of_a_run_is_not_evaluated_into_it(tmp_path):
     with pytest.raises(InputError, match="contains a run; allowed: another folder"):
         sweep_from_config(job(), tmp_path)
     (tmp_path / "sweep.json").write_text("{}")
-    with pytest.raises(InputError, match="contains a sweep; allowed: another folder"):
+    with pytest.raises(InputError, match="contains a sweep; expected another folder"):
         prune_from_config(validate(config), tmp_path)
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 
@@ -26,14 +26,7 @@ from jaxprune.evaluation.scoring import (
     values_of_parts,
 )
 from jaxprune.evaluation.translation import TRANSLATION, compare_systems
-from jaxprune.files import from_json, parse_json, read_text
-
-
-class TranslatedRow(TypedDict):
-    """The compared fields of a line of a translation's .jsonl."""
-
-    hypothesis: str
-    reference: str
+from jaxprune.files import parse_json, read_text
 
 
 def compare_perplexities(
@@ -138,7 +131,8 @@ def order(code: str) -> tuple[bool, str]:
     return code != "en", code
 
 
-def _read(file: Path) -> list[TranslatedRow]:
+def _read(file: Path) -> list[dict[str, str]]:
+    """The rows of a translation: source, hypothesis and reference."""
     # Not splitlines(): sentences may contain U+2028 and the like.
     lines = read_text(file).removesuffix("\n").split("\n")
-    return [from_json(TranslatedRow, parse_json(line, str(file)), str(file)) for line in lines]
+    return [parse_json(line, str(file)) for line in lines]

@@ -221,7 +221,6 @@ def test_other_text_is_refused(runs):
     ("file", "content", "message"),
     [
         ("translation/fr.jsonl", "{", "fr.jsonl: no valid JSON"),
-        ("translation/fr.jsonl", '{"reference": "x"}\n', "fr.jsonl: hypothesis: missing"),
         ("perplexity/metrics.json", '{"languages": {"fr": {"tokens": 3}}}', r"languages\.fr\.perplexity: missing"),
         ("perplexity/metrics.json", "[", "metrics.json: broken"),
     ],
