@@ -80,7 +80,6 @@ TARGETS = [
         for file, seed, read in (
             ("report.json", run_json.REPORT, fuzz_checks.read_run),
             ("config.json", run_json.CONFIG, fuzz_checks.read_run),
-            ("xnli/metrics.json", run_json.METRICS, fuzz_checks.read_run),
             ("perplexity/metrics.json", run_json.PERPLEXITY, fuzz_checks.read_perplexities),
             ("progress/run.json", run_json.BEGUN, fuzz_checks.read_begun),
             ("sweep.json", run_json.SWEEP, read_sweep),

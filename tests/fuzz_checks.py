@@ -100,8 +100,7 @@ def read_index(path: Path) -> None:
 
 def read_run(path: Path) -> None:
     """All that a page tells of it in words and tables, as text that can be written."""
-    folder = path.parent if (path.parent / "xnli").is_dir() else path.parent.parent
-    run = read_files(folder)
+    run = read_files(path.parent)
     sections = [settings_section({"value": run}, {}), *(plain_section(*one) for one in _sides(run))]
     texts = [str(section) for section in (*sections, lead(run), *run.scored.values())]
     assert all(text.encode() for text in texts)

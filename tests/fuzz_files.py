@@ -22,7 +22,7 @@ CANARY = Path(tempfile.gettempdir()) / f"fuzz-canary-{os.getpid()}"
 
 def prepare(folder: Path) -> None:
     """What a target's folder holds beside the file: the shards of index.json, the folders and the report of a run."""
-    for name in ("xnli", "perplexity", "progress"):
+    for name in ("perplexity", "progress"):
         (folder / name).mkdir()
     about = {"sparsity": run_json.REPORT["sparsity"]}
     (folder / "report.json").write_text(json.dumps(about))

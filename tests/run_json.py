@@ -5,13 +5,6 @@ import json
 from jaxprune.files import from_json, read_json
 
 SHA = "0" * 64
-FIGURES = {
-    "rows": 4,
-    "accuracy": 0.75,
-    "interval": [0.3, 0.95],
-    "f1": 0.7,
-    "rankc": {"corrected": 0.5, "official": 0.4},
-}
 REPORT = {
     "sparsity": {"overall": 0.3, "layers": [0.3, 0.3], "kernels": {"mlp/up/kernel": 0.3, "b": 0.3}},
     "parameters": {"all": 1000, "dropped": 300},
@@ -27,13 +20,6 @@ REPORT = {
     "files": {"config.json": [3, SHA]},
     "origin": {"name": "a/b", "base_model": ["a/b"], "language": ["fr"], "license": "mit"},
 }
-METRICS = {
-    "task": "xnli", "protocol": "paper", "labels": ["no", "yes"], "data": "xnli",
-    "languages": {"en": FIGURES, "fr": FIGURES}, "worst": {"language": "fr", "accuracy": 0.75},
-    "gap_to_english": {"fr": 0.0}, "mean": 0.75, "mean_non_english": 0.75,
-    "model_sha256": SHA, "revision": "main", "dtype": "float32", "seed": 0, "seconds": 1.5,
-    "continuations": {"fr": [{"beginning": "a", "text": "b"}]},
-}  # fmt: skip
 CONFIG = {
     "model": "bloom",
     "calibration": {"source": "fr", "target": "en"},

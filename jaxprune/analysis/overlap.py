@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from jaxprune.schema import check, is_number, rule
+from jaxprune.schema import is_number, rule
 
 TOP = rule(
     "a share s with 0 < s <= 1",
@@ -56,11 +56,7 @@ def overlaps(magnitudes: Float[np.ndarray, "S L D"], share: float) -> Overlap:
       magnitudes: of one site. Only their order within a layer of a set matters, so norms and root
         mean squares give the same result.
       share: of the D features; k is the nearest integer, at least 1.
-
-    Raises:
-      InputError: not 0 < share <= 1.
     """
-    check("analysis.top", share, TOP)
     size = magnitudes.shape[-1]
     count = max(1, round(size * share))
     high = _members(largest(magnitudes, count), size)

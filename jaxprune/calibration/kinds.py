@@ -16,7 +16,6 @@ class CalibrationKind:
     Attributes:
       name: value of `calibration.kind`.
       meaning: description of the samples.
-      role: of its batches; see `Batch`.
       arrange: the lines of each sample → its sentences.
       reads_text: whether samples are made of sentences, with a tokenizer; otherwise they are token ids.
       has_target: whether samples also have sentences of `calibration.target`.
@@ -26,22 +25,23 @@ class CalibrationKind:
 
     name: str
     meaning: str
-    role: str
     arrange: Callable[[Int[np.ndarray, "samples shots"]], Arranged] = alone
     reads_text: bool = True
     has_target: bool = False
     may_hold_code: bool = False
     least: int = 1
 
+    @property
+    def role(self) -> str:
+        """Of its batches without code; see `Batch`."""
+        return self.name.removesuffix("_vs_code")
+
 
 _ALL = (
-    CalibrationKind(
-        "translation", "sentences and their translations", "translation", paired, has_target=True
-    ),
+    CalibrationKind("translation", "sentences and their translations", paired, has_target=True),
     CalibrationKind(
         "shuffled",
         "sentences, each followed by the translation of another",
-        "shuffled",
         shuffled,
         has_target=True,
         least=2,
@@ -49,16 +49,14 @@ _ALL = (
     CalibrationKind(
         "unpaired",
         "sentences and their translations, in separate samples",
-        "unpaired",
         apart,
         has_target=True,
         least=2,
     ),
-    CalibrationKind("monolingual", "sentences of one language", "monolingual", alone),
+    CalibrationKind("monolingual", "sentences of one language", alone),
     CalibrationKind(
         "translation_vs_code",
         "translations, and Python files to compare them with",
-        "translation",
         paired,
         has_target=True,
         may_hold_code=True,
@@ -66,12 +64,9 @@ _ALL = (
     CalibrationKind(
         "monolingual_vs_code",
         "sentences of one language, and Python files to compare them with",
-        "monolingual",
         alone,
         may_hold_code=True,
     ),
-    CalibrationKind(
-        "tokens", "ready token ids from an .npz", "tokens", reads_text=False, may_hold_code=True
-    ),
+    CalibrationKind("tokens", "ready token ids from an .npz", reads_text=False, may_hold_code=True),
 )
 KINDS: Mapping[str, CalibrationKind] = {kind.name: kind for kind in _ALL}

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from jaxprune.devices import room
 from jaxprune.evaluation.generation import Generator
-from jaxprune.evaluation.metrics_json import ContinuedLine
 from jaxprune.evaluation.scoring import PlainText, Scorer, weights_size
 
 LINES, BEGINNING, NEW_TOKENS = 3, 12, 24  # lines of a language; tokens of each
@@ -12,7 +11,7 @@ LINES, BEGINNING, NEW_TOKENS = 3, 12, 24  # lines of a language; tokens of each
 
 def continue_lines(
     scorer: Scorer, by_language: Mapping[str, PlainText]
-) -> dict[str, list[ContinuedLine]]:
+) -> dict[str, list[dict[str, str]]]:
     """Continues the beginnings of the first LINES lines of each language greedily.
 
     A beginning is the first BEGINNING tokens of a line, at most half of its tokens. All beginnings are one batch.
@@ -24,8 +23,8 @@ def continue_lines(
       by_language: texts by code; blank lines are skipped.
 
     Returns:
-      By language; empty if the model has too few positions, or if two copies of its weights would not fit in 60% of
-      the memory of a device or, on CPUs, of the host.
+      By language, for each line its `beginning` and the `text` after it; empty if the model has too few positions, or
+      if two copies of its weights would not fit in 60% of the memory of a device or, on CPUs, of the host.
 
     Raises:
       InputError: the model's logits are not finite.
@@ -47,7 +46,7 @@ def continue_lines(
             prompts.append(tokens[: min(BEGINNING, -(-len(tokens) // 2))])
     batch = max(1, len(prompts))
     generated = generator(prompts, max_new_tokens=NEW_TOKENS, batch=batch, name="continuations")
-    continued: dict[str, list[ContinuedLine]] = {code: [] for code in by_language}
+    continued: dict[str, list[dict[str, str]]] = {code: [] for code in by_language}
     for code, prompt, tokens in zip(codes, prompts, generated, strict=True):
         eos = tokenizer.eos_token_id
         ended = tokens[: tokens.index(eos)] if eos in tokens else tokens

@@ -17,6 +17,7 @@ from jaxprune.hf import Model
 from jaxprune.ledger import (
     MODEL_DIGEST,
     Report,
+    ScoreOrigin,
     difference,
     pruned_digest,
     read_report,
@@ -50,8 +51,7 @@ def clear_folders(
     others = []
     for name, identity in wanted.items():
         sealed.check_replaceable(workdir / name, overwrite=True, where="--workdir: ")
-        file = workdir / name / METRICS
-        written = _read(file, overwrite)
+        written = _score_origin(workdir / name)
         is_model = written.get(MODEL_DIGEST) in (None, digest)
         differs = identity is None or difference(written.get(IDENTITY, {}), identity)
         if is_model and not differs:
@@ -59,7 +59,8 @@ def clear_folders(
         if written and not overwrite:
             other = f"another evaluation, with {differs}" if is_model else "another model"
             raise InputError(
-                f"--workdir: {file} has the scores of {other}; allowed: --overwrite (replaces them), or another folder"
+                f"--workdir: {workdir / name / METRICS} has the scores of {other}; "
+                "allowed: --overwrite (replaces them), or another folder"
             )
         others.append(name)
     for name in others:
@@ -67,22 +68,14 @@ def clear_folders(
     workdir.mkdir(parents=True, exist_ok=True)
 
 
-def _read(file: Path, overwrite: bool) -> Mapping[str, Any]:
-    """Model and identity in a metrics.json; empty if it is broken and will be overwritten."""
-    folder = file.parent
+def _score_origin(folder: Path) -> ScoreOrigin:
+    """Model and identity of the scores in a folder; rejects a folder of something else."""
     if (folder / sealed.TABLE).is_file() and METRICS not in sealed.table(folder):
         raise InputError(
             f"--workdir: {folder} contains no scores, and would be replaced by those of a task of this name; "
             "allowed: a task of another name, or another folder"
         )
-    try:
-        return read_score_origin(folder)
-    except InputError as error:
-        if overwrite:
-            return {}
-        raise InputError(
-            f"--workdir: {error}; allowed: --overwrite (replaces the scores), or another folder"
-        ) from None
+    return read_score_origin(folder)
 
 
 def write_folder(

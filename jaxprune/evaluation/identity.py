@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.tasks import Option, Question
@@ -13,7 +13,7 @@ from jaxprune.hf import Model
 
 Identity = dict[str, str | int]
 # The key of the identity in metrics.json.
-IDENTITY = "identity"
+IDENTITY: Final = "identity"
 _CONTENT = "content "
 
 

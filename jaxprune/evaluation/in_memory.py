@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 
 from jaxprune.calibration import SEED
 from jaxprune.devices import hosts
-from jaxprune.errors import InputError, refusal
+from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import (
     Comparison,
     EvaluatedRun,
@@ -28,7 +28,7 @@ from jaxprune.evaluation.workload import read_workload
 from jaxprune.files import local_path
 from jaxprune.hf import Model, check_model
 from jaxprune.passes import DTYPE
-from jaxprune.schema import PATH, check, checked
+from jaxprune.schema import check, checked
 from jaxprune.tables import Shown, TextTable, data_frame
 
 
@@ -117,8 +117,8 @@ def evaluate(
     check_model(model)
     fields = checked(EvaluationFields, {
         "tasks": tasks, "languages": languages, "rows": rows, "protocol": protocol,
-        "perplexity_lines": perplexity_lines, "data": _path("data", data),
-        "perplexity": _path("perplexity", perplexity),
+        "perplexity_lines": perplexity_lines, "data": _text(data),
+        "perplexity": _text(perplexity),
     })  # fmt: skip
     check("dtype", dtype, DTYPE)
     check("seed", seed, SEED)
@@ -168,21 +168,16 @@ def compare(a: Evaluation | str | Path, b: Evaluation | str | Path, *, seed: int
       True
     """
     check("seed", seed, SEED)
-    return comparison_of(Sides(_run("a", a), _run("b", b)), seed)
+    return comparison_of(Sides(_run(a), _run(b)), seed)
 
 
-def _path(what: str, value: str | Path | None) -> str | None:
-    if value is None:
-        return None
-    check(what, value, PATH)
-    return str(value)
+def _text(path: str | Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
-def _run(side: str, given: Evaluation | str | Path) -> EvaluatedRun:
+def _run(given: Evaluation | str | Path) -> EvaluatedRun:
     """The compared parts of an evaluation in memory or in a workdir."""
     if not isinstance(given, Evaluation):
-        if not isinstance(given, str | Path):
-            raise refusal(side, given, "a return value of jaxprune.evaluate, or a workdir")
         return open_run(local_path(given))
     results: dict[str, Result | None] = {**given.tasks, PERPLEXITY: given.perplexity}
     return EvaluatedRun(

@@ -20,18 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxprune.devices import one_cpu_device_per_core
-from jaxprune.errors import InputError, refusal, shown
+from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation.generation import BATCH, Generator
-from jaxprune.evaluation.lm_eval_requests import (
-    BATCH_SIZE,
-    GenerationSettings,
-    cut_at,
-    read_settings,
-)
+from jaxprune.evaluation.lm_eval_requests import GenerationSettings, cut_at, read_settings
 from jaxprune.evaluation.scoring import Scorer, prefix_token
 from jaxprune.hf import load
 from jaxprune.passes import DTYPE
-from jaxprune.schema import check, is_int
+from jaxprune.schema import check
 
 try:
     from lm_eval.api.model import TemplateLM
@@ -66,8 +61,7 @@ class JaxpruneLM(TemplateLM):
       max_batch_size, device: ignored arguments of the harness; JAX uses all devices.
 
     Raises:
-      InputError: a model that does not load, an unknown dtype, a max_length beyond the model's positions, an invalid
-        batch_size.
+      InputError: a model that does not load, an unknown dtype, a max_length beyond the model's positions.
     """
 
     def __init__(
@@ -83,7 +77,6 @@ class JaxpruneLM(TemplateLM):
     ) -> None:
         super().__init__()
         check("dtype", dtype, DTYPE)
-        check("batch_size", batch_size, BATCH_SIZE)
         self._scorer = Scorer(load(pretrained, revision), dtype=dtype)
         self.tokenizer = self._scorer.model.tokenizer
         self._about = {"pretrained": pretrained, "model_revision": revision}
@@ -96,7 +89,7 @@ class JaxpruneLM(TemplateLM):
         if max_length is None:
             of_tokenizer = self.tokenizer.model_max_length
             return limit or (of_tokenizer if of_tokenizer < _NO_LIMIT else MAX_LENGTH)
-        if not is_int(max_length) or max_length < 1 or (limit is not None and max_length > limit):
+        if max_length < 1 or (limit is not None and max_length > limit):
             highest = " or more" if limit is None else f" to {limit}, the model's positions"
             raise refusal("max_length", max_length, f"1{highest}")
         return max_length
@@ -121,15 +114,7 @@ class JaxpruneLM(TemplateLM):
     def tok_encode(
         self, string: str, add_special_tokens: bool | None = None, **kwargs: Any
     ) -> list[int]:
-        """Token ids; with the tokenizer's special tokens, unless the text begins with the prefix token.
-
-        Raises:
-          InputError: half a surrogate pair, which no tokenizer accepts.
-        """
-        try:
-            string.encode()
-        except UnicodeEncodeError:
-            raise InputError(f"text {shown(string)}: contains half a surrogate pair") from None
+        """Token ids; with the tokenizer's special tokens, unless the text begins with the prefix token."""
         if add_special_tokens is None:
             add_special_tokens = not string.startswith(self._text([self.prefix_token_id]))
         return self.tokenizer.encode(string, add_special_tokens=add_special_tokens, verbose=False)
@@ -161,16 +146,6 @@ class JaxpruneLM(TemplateLM):
         return {**self._about, "model_num_parameters": size, "model_dtype": dtype}
 
     # Scores.
-
-    def loglikelihood(
-        self, requests: "list[Instance]", disable_tqdm: bool = False
-    ) -> list[tuple[float, bool]]:
-        """See `_loglikelihood_tokens`; an empty continuation raises InputError."""
-        for number, request in enumerate(requests):
-            if not request.args[1]:
-                raise InputError(f"request {number}: a continuation of 0 tokens; allowed: a text")
-        answers: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm)
-        return answers
 
     def _loglikelihood_tokens(
         self, requests: Sequence[TokenRequest], disable_tqdm: bool = False, **kwargs: Any
@@ -228,7 +203,7 @@ class JaxpruneLM(TemplateLM):
         """Generates a text after each context, greedily or by beam search, up to a text of `until`.
 
         Raises:
-          InputError: sampling, an unknown setting or a value of another kind; no room for a context.
+          InputError: sampling or an unknown setting; no room for a context.
         """
         groups: defaultdict[GenerationSettings, list[int]] = defaultdict(list)
         for number, request in enumerate(requests):

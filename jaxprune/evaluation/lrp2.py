@@ -98,12 +98,10 @@ def search(
 ) -> dict[LayerPair, float]:
     """Accuracy under every pair of layers i < j, in ascending order.
 
-    Arguments and errors are those of `projected_scores`; a model with fewer than two layers also raises InputError.
-    Questions are of a validation split, see `tasks.questions`.
+    Arguments and errors are those of `projected_scores`. The model has two layers or more. Questions are of a
+    validation split, see `tasks.questions`.
     """
     pairs = list(itertools.combinations(range(scorer.model.config.n_layers), 2))
-    if not pairs:
-        raise InputError(f"{name}: a model of one layer; allowed: two or more, for two projections")
     scores = projected_scores(scorer, questions, shift, pairs, protocol, name)
     labels = np.array([question.label for question in questions])
     accuracies = (scores.argmax(axis=-1) == labels).mean(axis=-1)
@@ -129,17 +127,13 @@ def projected_scores(
       questions: see `tasks.questions`.
       shift: vectors of the language towards which states are shifted, minus those of the questions' language; see
         `language_vectors`.
-      pairs: layers (i, j), in ascending order.
+      pairs: layers (i, j) with 0 <= i < j < L, in ascending order.
       protocol: paper or official.
       name: on the progress bar and in messages.
 
     Raises:
-      InputError: a pair without 0 ≤ i < j < L; a question that cannot be scored.
+      InputError: a question that cannot be scored; a tokenizer without character offsets.
     """
-    layers = scorer.model.config.n_layers
-    for pair in pairs:
-        if not 0 <= pair[0] < pair[1] < layers:
-            raise InputError(f"{name}: got layers {pair}; allowed: 0 <= i < j < {layers}")
     encoded = encode_questions(scorer.model, questions, protocol, name)
     is_moved = _is_moved(scorer, questions, encoded, name)
     # A token and its flag as one number, so that shared prefixes are equal in both.

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jaxprune.evaluation.metrics_json import ContinuedLine
 from jaxprune.evaluation.scoring import Perplexity, Scored, TaskMetrics
 from jaxprune.files import to_json
 
@@ -50,7 +49,7 @@ class PerplexityResult:
     languages: Mapping[str, Perplexity]
     about: Mapping[str, Any]
     seconds: float
-    continuations: Mapping[str, Sequence[ContinuedLine]] = field(default_factory=dict)
+    continuations: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
 
     def json(self) -> dict[str, Any]:
         """The object of metrics.json."""

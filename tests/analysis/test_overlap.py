@@ -10,7 +10,6 @@ from jaxprune.analysis.overlap import (
     overlaps,
     with_halves,
 )
-from jaxprune.errors import InputError
 
 
 def with_ties(shape, seed=0):
@@ -99,9 +98,3 @@ def test_means_by_kind_are_those_of_a_loop():
         ]
         np.testing.assert_allclose(got, np.mean(picked, axis=0))
     assert list(by_kind(shares[:, :2, :2], ["m", "t"])) == ["m in t", "t in m"]
-
-
-@pytest.mark.parametrize("share", [0, -0.1, 1.1, float("nan")])
-def test_a_share_that_is_none_is_refused(share):
-    with pytest.raises(InputError, match=r"analysis.top: got .*0 < s <= 1"):
-        overlaps(with_ties((2, 1, 5)), share)

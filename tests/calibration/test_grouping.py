@@ -141,8 +141,6 @@ IDS = np.ones((3, 4), dtype=np.int32)
         (IDS.astype(np.float32), None, "input_ids: got float32"),
         (IDS[0], None, r"shape \(4,\)"),
         (IDS[:0], None, r"shape \(0, 4\)"),
-        (IDS - 2, None, "row 0 contains -1"),
-        (IDS.astype(np.int64) << 40, None, "row 0 contains 1099511627776"),
     ],
 )
 def test_arrays_that_are_refused(ids, mask, message):

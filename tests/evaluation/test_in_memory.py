@@ -3,7 +3,6 @@
 import dataclasses
 from importlib.resources import files
 from pathlib import Path
-from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import pytest
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.evaluation.evaluate import evaluate_from_config
-from jaxprune.evaluation.metrics_json import MetricsFile, read_metrics
+from jaxprune.evaluation.metrics_json import read_metrics
 from jaxprune.files import to_json
 
 NANO = files("jaxprune").joinpath("nano", "checkpoints")
@@ -48,9 +47,6 @@ def test_figures_and_scores_are_those_of_the_job(side, pair):
     assert [*found.tasks] == ["nano_nli", "nano_reviews"]
     for task, result in found.tasks.items():
         written = read_metrics(folder / task)
-        assert {*written} - {*get_type_hints(MetricsFile)} == {
-            "environment"
-        }  # all it has are named
         told = result.json()
         for key in ("languages", "worst", "mean", "labels", "protocol", "data"):
             assert told[key] == written[key]
@@ -147,7 +143,6 @@ def test_what_cannot_be_compared_is_refused(pair, tmp_path):
         ),
         ".*empty: not evaluated; expected": tmp_path / "empty",
         ".*nowhere: no such folder": Path("nowhere"),
-        "b: got 3; allowed: a return value of jaxprune.evaluate, or a workdir": 3,
     }
     for message, b in cases.items():
         for a in (found[0], folders[0]):

@@ -11,7 +11,13 @@ from jaxprune.evaluation.metrics_json import METRICS, PerplexityFile, read_metri
 from jaxprune.evaluation.scoring import PERPLEXITY, Perplexity, Scored, check_scores
 from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.files import Scalar, from_json, read_json, read_npz
-from jaxprune.ledger import OUTPUTS, check_scored_model, read_report, read_score_origin
+from jaxprune.ledger import (
+    OUTPUTS,
+    PROGRESS,
+    check_scored_model,
+    read_report,
+    read_score_origin,
+)
 
 Value = TypeVar("Value")
 
@@ -75,7 +81,7 @@ def _within(by_language: Mapping[str, Value], languages: Collection[str]) -> dic
 def open_run(folder: Path) -> EvaluatedRun:
     """The evaluation in a workdir.
 
-    Files with neither scores nor labels are ignored.
+    Files without scores, labels or rows are ignored.
 
     Raises:
       InputError: no such folder, or a broken file.
@@ -85,7 +91,7 @@ def open_run(folder: Path) -> EvaluatedRun:
     check_scored_model(folder)
     tasks: dict[str, dict[str, Scored]] = {}
     for file in sorted(folder.glob("*/*.npz")):
-        if file.parent.name not in OUTPUTS and (scored := _read_scores(file)):
+        if file.parent.name not in (*OUTPUTS, PROGRESS) and (scored := _read_scores(file)):
             tasks.setdefault(file.parent.name, {})[file.stem] = scored
     folders = [file.parent for file in folder.glob(f"*/{METRICS}")]
     return EvaluatedRun(
@@ -109,11 +115,8 @@ def perplexities(run: Path) -> dict[str, Perplexity]:
 
 def _read_scores(file: Path) -> Scored | None:
     arrays = read_npz(file)
-    missing = {"scores", "labels", "rows"} - arrays.keys()
-    if missing >= {"scores", "labels"}:
+    if not {"scores", "labels", "rows"} <= arrays.keys():
         return None
-    if missing:
-        raise InputError(f"{file}: no {min(missing)}; expected scores, labels and rows")
     scored = Scored(**{name: arrays[name] for name in Scored._fields if name in arrays})
     check_scores(scored, str(file))
     return scored

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from jaxprune.evaluation.comparison.compare_json import (
     TranslationLanguage,
 )
 from jaxprune.evaluation.comparison.same_evaluation import check_equal
-from jaxprune.evaluation.metrics_json import METRICS, TranslationAbout, TranslationFile
+from jaxprune.evaluation.metrics_json import read_metrics
 from jaxprune.evaluation.scoring import (
     ALPHA,
     LARGEST_LOG,
@@ -26,14 +26,7 @@ from jaxprune.evaluation.scoring import (
     values_of_parts,
 )
 from jaxprune.evaluation.translation import TRANSLATION, compare_systems
-from jaxprune.files import from_json, parse_json, read_as, read_text
-
-
-class TranslatedRow(TypedDict):
-    """The compared fields of a line of a translation's .jsonl."""
-
-    hypothesis: str
-    reference: str
+from jaxprune.files import parse_json, read_text
 
 
 def compare_perplexities(
@@ -109,7 +102,7 @@ def compare_translations(
     """
     if not codes:
         return None, None
-    protocol, other = (_protocol(run) for run in (run_a, run_b))
+    protocol, other = (read_metrics(run / TRANSLATION)["protocol"] for run in (run_a, run_b))
     a, b = protocol["max_new_tokens"], other["max_new_tokens"]
     if a != b:
         return None, f"max_new_tokens {a} in A and {b} in B"
@@ -138,20 +131,8 @@ def order(code: str) -> tuple[bool, str]:
     return code != "en", code
 
 
-def _protocol(run: Path) -> TranslationAbout:
-    file = run / TRANSLATION / METRICS
-    found = read_as(TranslationFile, file)
-    if found is None:
-        raise InputError(f"{file}: missing")
-    return found["protocol"]
-
-
-def _read(file: Path) -> list[TranslatedRow]:
-    rows = []
-    for number, line in enumerate(read_text(file).split("\n"), start=1):
-        if line:
-            where = f"{file}:{number}"
-            rows.append(from_json(TranslatedRow, parse_json(line, where), where))
-    if not rows:
-        raise InputError(f"{file}: no sentences; expected JSON lines")
-    return rows
+def _read(file: Path) -> list[dict[str, str]]:
+    """The rows of a translation: source, hypothesis and reference."""
+    # Not splitlines(): sentences may contain U+2028 and the like.
+    lines = read_text(file).removesuffix("\n").split("\n")
+    return [parse_json(line, str(file)) for line in lines]

@@ -19,7 +19,6 @@ from jaxprune.evaluation.generation.prompt_batch import PromptBatch, prefill_sha
 from jaxprune.evaluation.generation.resident import for_decoding, put_on_devices
 from jaxprune.hf import Model
 from jaxprune.models import ModelConfig
-from jaxprune.passes import DTYPE
 from jaxprune.schema import check, integer
 
 # Sequences generated at once, over all devices.
@@ -46,7 +45,6 @@ class Generator:
         mesh: Mesh | None = None,
         progress: bool = True,
     ) -> None:
-        check("dtype", dtype, DTYPE)
         self.model = model
         self._model = put_on_devices(model, dtype, given_mesh(mesh))
         self._steps = for_decoding(self._model)
@@ -75,8 +73,8 @@ class Generator:
           name: shown on the progress bar and in messages.
 
         Raises:
-          InputError: an empty prompt, an id outside the vocabulary, more tokens than the model has positions,
-            a number out of range, or logits that are not finite.
+          InputError: an id outside the vocabulary, more tokens than the model has positions, a number out of range, or
+            logits that are not finite.
         """
         numbers = {"max_new_tokens": max_new_tokens, "beams": beams, "batch": batch}
         for argument, value in numbers.items():
@@ -147,8 +145,6 @@ def check_beams(config: ModelConfig, beams: int) -> None:
 def _check_prompts(config: ModelConfig, prompts: Sequence[Sequence[int]], new: int) -> None:
     positions = config.max_positions
     for i, prompt in enumerate(prompts):
-        if not len(prompt):
-            raise InputError(f"prompt {i} is empty; allowed: 1 token or more")
         check_tokens(f"prompt {i}", prompt, config.vocab_size)
         if positions is not None and len(prompt) + new > positions:
             raise InputError(

@@ -91,11 +91,11 @@ class Scorer:
           name: on the progress bar.
 
         Raises:
-          InputError: an empty sequence, a start below 1, an id beyond the vocabulary, or more tokens than the model's
-            positions plus one (the last token is only predicted).
+          InputError: an id beyond the vocabulary, or more tokens than the model's positions plus one (the last token is
+            only predicted).
         """
         starts = [1] * len(sequences) if starts is None else starts
-        check_sequences(self.model, sequences, starts)
+        check_sequences(self.model, sequences)
         results: list[Any] = [None] * len(sequences)
         by_process = self._passes_by_process(pack_forests(sequences, starts))
         passes = by_process[jax.process_index()]
@@ -208,15 +208,10 @@ def rows_per_device(rows: int, usual: int) -> int:
     return min(sizes, key=lambda size: -(-rows // (2 * size)) * size)
 
 
-def check_sequences(
-    model: Model, sequences: Sequence[Sequence[int]], starts: Sequence[int]
-) -> None:
+def check_sequences(model: Model, sequences: Sequence[Sequence[int]]) -> None:
     """Rejects sequences that cannot be scored; see `Scorer.__call__`."""
     positions = model.config.max_positions
-    for i, (sequence, start) in enumerate(zip(sequences, starts, strict=True)):
-        if not len(sequence) or start < 1:
-            fault = f"starts at token {start}" if len(sequence) else "is empty"
-            raise InputError(f"sequence {i} {fault}; allowed: tokens, with a start of at least 1")
+    for i, sequence in enumerate(sequences):
         check_tokens(f"sequence {i}", sequence, model.config.vocab_size)
         if positions is not None and len(sequence) > positions + 1:
             raise InputError(

@@ -147,26 +147,11 @@ def check_scores(scored: Scored, where: str) -> None:
       InputError: no rows, arrays of different lengths, a repeated row, a label without a column of scores, a score
         that is NaN or +inf; names the place and the row.
     """
-    scores, labels, rows = (np.asarray(array) for array in scored[:3])
-    size = len(labels) if labels.ndim == 1 else -1
-    if scores.dtype.kind != "f" or labels.dtype.kind not in "iu" or rows.dtype.kind not in "iu":
-        raise InputError(
-            f"{where}: scores, labels and rows are {scores.dtype}, {labels.dtype} and {rows.dtype}; "
-            "expected floats, integers and integers"
-        )
-    if scores.ndim != 2 or scores.shape[1] < 1 or (size, size) != (len(scores), rows.size):
-        raise InputError(
-            f"{where}: scores, labels and rows are {list(scores.shape)}, {list(labels.shape)} and "
-            f"{list(rows.shape)}; expected [rows, options], [rows] and [rows]"
-        )
-    if not size:
+    scores, labels, rows = scored[:3]
+    if len({len(array) for array in scored.arrays.values()}) > 1:
+        raise InputError(f"{where}: arrays of different lengths; expected the same rows in all")
+    if not len(rows):
         raise InputError(f"{where}: no rows")
-    for name, kinds in (("groups", "iu"), ("digests", "u")):
-        array = scored.arrays.get(name, rows.astype(np.uint64))
-        if array.shape != rows.shape or array.dtype.kind not in kinds:
-            raise InputError(
-                f"{where}: {name} are {list(array.shape)} {array.dtype}; expected [{size}] integers"
-            )
     ordered = np.sort(rows)
     if (twice := ordered[1:][ordered[1:] == ordered[:-1]]).size:
         raise InputError(f"{where}: row {twice[0]} occurs twice; expected each row once")

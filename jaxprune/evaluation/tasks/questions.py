@@ -31,7 +31,6 @@ from jaxprune.evaluation.tasks.data import Row, Source
 from jaxprune.evaluation.tasks.prompts import Option, Prompt
 from jaxprune.evaluation.tasks.protocols import PROTOCOLS
 from jaxprune.evaluation.tasks.task_file import Prompts, Task, read_task
-from jaxprune.schema import check, integer
 
 _READY = Path(__file__).parent
 
@@ -115,7 +114,6 @@ def questions(
         line), an empty or unknown label, a missing or empty field, not UTF-8, no rows.
       OSError: the hub cannot be reached.
     """
-    check("rows", rows, integer(None, 1))
     prompts = task.prompts(protocol)
     prompt = _prompt(task, prompts, protocol, language, data)
     source, name = _source(task, prompts, language, data)

@@ -250,6 +250,3 @@ def _check_slots(where: str, prompt: Prompt) -> None:
             )
     if any(slot.name == OPTION for slot in slots(*prompt.options)):
         raise InputError(f"{where}.options: {{option}} in an option; allowed: fields and words")
-    unused = set(prompt.words) - {slot.name for slot in prompt.slots}
-    if unused:
-        raise InputError(f"{where}.words.{min(unused)}: no template says {{{min(unused)}}}")

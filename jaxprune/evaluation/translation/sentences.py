@@ -66,7 +66,7 @@ def read_sentences(
         its premises and hypotheses, each once. Otherwise as in `texts.sentences`: a folder of
         `<language>.txt`, FLORES-200, a hub data set id; "nano": 1,000 sentences outside the training text
         of the bundled models.
-      source: ISO 639-1 code.
+      source: ISO 639-1 code, not of the target language.
       calibration: the target language; the location, the lines and the number of the demonstrations.
       rows: number of sentences to translate, from the first that is not a demonstration; None: all.
       seed: of the choice of demonstrations.
@@ -76,8 +76,6 @@ def read_sentences(
       OSError: the hub cannot be reached.
     """
     target, shots = calibration.target, calibration.shots
-    if language(source) == language(target):
-        raise InputError(f"target: got {target!r}, the source; allowed: another language")
     known = _lines(calibration.data, source, target, "calibration.data", calibration.lines)
     chosen = sample_lines(len(known), "translation", shots, 1, seed, "corrected")[0]
     demonstrations = [known[row] for row in chosen]

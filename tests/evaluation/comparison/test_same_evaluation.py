@@ -242,7 +242,5 @@ def test_digests_of_other_rows_are_refused(run, tmp_path):
     assert kept["digests"].dtype == np.uint64
     np.savez(other / "xnli" / "fr.npz", **kept | {"digests": kept["digests"][:2]})
     (other / "xnli" / sealed.TABLE).unlink()
-    with pytest.raises(
-        InputError, match=r"fr\.npz: digests are \[2\] uint64; expected \[6\] integers"
-    ):
+    with pytest.raises(InputError, match=r"fr\.npz: arrays of different lengths"):
         compare_runs(run, other)

@@ -353,11 +353,8 @@ GOOD = np.zeros((3, 2), np.float32)
         (scored(GOOD, [0, 2, 1], [7, 9, 11]), "fr: row 9 has label 2; expected 0 to 1, as there are 2"),
         (scored(GOOD, [0, 1, -1]), "fr: row 2 has label -1"),
         (scored(GOOD, [0, 1, 1], [4, 8, 4]), "fr: row 4 occurs twice"),
-        (scored(GOOD, [0, 1]), r"\[3, 2\], \[2\] and \[2\]; expected \[rows, options\]"),
-        (scored(GOOD[0], [0, 1]), r"fr: scores, labels and rows are \[2\]"),
+        (scored(GOOD, [0]), "fr: arrays of different lengths; expected the same rows in all"),
         (scored(np.zeros((0, 2)), []), "fr: no rows"),
-        (Scored(GOOD, np.zeros(3), np.arange(3)), "float32, float64 and int64; expected floats, int"),
-        (Scored(GOOD.astype(int), np.zeros(3, int), np.arange(3)), "int64, int64 and int64"),
     ],
 )  # fmt: skip
 def test_bad_scores_are_refused_by_language_and_row(bad, message):

@@ -171,18 +171,16 @@ def test_equal_logits_make_the_lowest_id_the_argmax(model):
 
 
 @pytest.mark.parametrize(
-    ("sequences", "starts", "message"),
+    ("sequences", "message"),
     [
-        ([[1, 2], []], None, "sequence 1 is empty; allowed: tokens, with a start of at least 1"),
-        ([[1, 2]], [0], "sequence 0 starts at token 0; allowed: tokens, with a start"),
-        ([[1, 131]], None, "sequence 0 has token id 131; allowed: 0 to 130, the model's"),
-        ([[1, -2]], None, "sequence 0 has token id -2; allowed: 0 to 130"),
-        ([[1] * 66], None, "sequence 0 has 66 tokens; allowed: 65, the model's positions and a"),
+        ([[1, 131]], "sequence 0 has token id 131; allowed: 0 to 130, the model's"),
+        ([[1, -2]], "sequence 0 has token id -2; allowed: 0 to 130"),
+        ([[1] * 66], "sequence 0 has 66 tokens; allowed: 65, the model's positions and a"),
     ],
 )
-def test_what_cannot_be_scored_is_refused(sequences, starts, message, model):
+def test_what_cannot_be_scored_is_refused(sequences, message, model):
     with pytest.raises(jp.InputError, match=message):
-        Scorer(model("xglm"), progress=False)(sequences, starts)
+        Scorer(model("xglm"), progress=False)(sequences)
 
 
 def test_small_models_stay_on_cpus_and_large_ones_do_not(model):

@@ -157,7 +157,6 @@ def test_premises_and_hypotheses_each_once(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"source": "en"}, "target: got 'en', the source; allowed: another language"),
         ({"source": "fr", "shots": 30}, "20 lines make 0 samples of 30 shots, not 1"),
         (
             {"source": "fr", "shots": 18, "rows": 3},
