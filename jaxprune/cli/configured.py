@@ -219,9 +219,10 @@ def parse(
         check_address(workdir, "--workdir")
     else:
         check_folder("--workdir", Path(workdir).expanduser())
+    config = config_of(given, COMMANDS[command])
     for path in _overrides(flag_values):
         check_read(path, command)
-    return config_of(given, COMMANDS[command]), workdir
+    return config, workdir
 
 
 def _given(
