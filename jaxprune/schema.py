@@ -119,10 +119,11 @@ def several(
     pattern = re.compile(item if isinstance(item, str) else "|".join(map(re.escape, item)))
 
     def parse(text: str) -> tuple[Any, ...]:
-        items = text.split(",")
-        if len({*items}) < len(items) or not all(map(pattern.fullmatch, items)):
+        parts = text.split(",")
+        items = tuple(kind(part) for part in parts if pattern.fullmatch(part))
+        if len({*items}) < len(parts):
             raise ValueError(text)
-        return tuple(map(kind, items))
+        return items
 
     return Field(allowed, is_text, default, meaning=meaning, hint=hint, parse=parse)
 

@@ -111,6 +111,8 @@ def test_flags_that_are_refused(tmp_path, arguments, message):
 def test_a_field_that_a_command_does_not_read_is_refused(command, argument, readers, tmp_path):
     path = argument.partition("=")[0]
     arguments = ["x.py", XGLM, f"--workdir={tmp_path}", f"--config.{argument}"]
+    if command == "recover":
+        arguments.append("--config.recovery.run=runs/nano")
     with pytest.raises(InputError) as error:
         parse(arguments, flags.FlagValues(), command)
     assert str(error.value) == f"{path}: {command} does not read it; allowed: with {readers}"
