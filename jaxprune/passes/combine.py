@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.calibration import COMBINATIONS, SUM, Mixture, SetKey, Weights, by_kind, weights_of
-from jaxprune.errors import InputError, refusal
+from jaxprune.errors import InputError
 from jaxprune.passes.statistics import SQUARES
 from jaxprune.passes.stats import ActivationStats
 from jaxprune.schema import check, choice
@@ -72,8 +72,6 @@ def combine(
       >>> [key.language for key in mean.sums], mean.count == stats.count
       ([''], True)
     """
-    if not isinstance(stats, ActivationStats):
-        raise refusal("stats", stats, "ActivationStats, as jaxprune.probe returns")
     flat = {key: flatten_dict(dict(sites)) for key, sites in stats.sums.items()}
     names = {name for sums in flat.values() for _, name in sums}
     mixture = mixture_of(combine, weights, names)

@@ -79,10 +79,11 @@ def choose(
     kept = _tokens(model, texts, fields, words) if texts else Kept()
     depth = _layers(model, fields, samples, progress=progress)
     kept = kept._replace(depth=depth, neurons=_neurons(model, fields))
-    whole = kept.tokens is not None and len(kept.tokens) == model.config.vocab_size
+    whole = kept.tokens is None or len(kept.tokens) == model.config.vocab_size
     if whole and depth is None and kept.neurons is None:
         raise InputError(
-            "shrink: all tokens are kept; allowed: a smaller shrink.coverage or shrink.tokens, or other texts"
+            "shrink: nothing is dropped; expected texts that lack tokens, or a smaller shrink.coverage, shrink.tokens, "
+            "shrink.layers or shrink.mlp"
         )
     return kept
 

@@ -40,11 +40,8 @@ def configs_of(
 
 
 def _with_layers(raw: Mapping[str, Any], smaller: ModelConfig) -> dict[str, Any]:
-    counts = [name for name in _LAYERS if name in raw]
-    if not counts:
-        raise InputError(f"config.json: no {' or '.join(_LAYERS)}; expected the number of layers")
     config = {name: value for name, value in raw.items() if name not in _PERIODS}
-    config |= dict.fromkeys(counts, smaller.n_layers)
+    config |= {name: smaller.n_layers for name in _LAYERS if name in raw}
     kinds = [smaller.kind(layer) for layer in range(smaller.n_layers)]
     differ = len(smaller.kinds) > 1
     if "layer_types" in raw or (differ and any(kind.window for kind in smaller.kinds)):

@@ -22,8 +22,7 @@ def texts_by_language(
       languages: by default the known ones of the first folder.
 
     Raises:
-      InputError: no such folder, lines or language; two files of a language in a folder; a file that is not UTF-8 or a
-        row that is no JSON object.
+      InputError: no such folder, lines or language; a file that is not UTF-8 or a row that is no JSON object.
     """
     cut = [_cut(place) for place in places]
     folders = [(_folder(field, folder), lines) for folder, lines in cut]
@@ -34,7 +33,7 @@ def texts_by_language(
     for code in codes:
         texts[code] = []
         for folder, lines in folders:
-            if (file := _file(field, folder, code)) is not None:
+            for file in filter(Path.exists, (folder / f"{code}{suffix}" for suffix in _SUFFIXES)):
                 chosen = lines_of(_rows(file), lines, field, file)
                 texts[code] += [text for row in chosen for text in row if text.strip()]
         if not texts[code]:
@@ -60,16 +59,6 @@ def _folder(field: str, name: str) -> Path:
 def _codes(folder: Path) -> list[str]:
     """The names of the files of texts."""
     return sorted({file.stem for file in folder.iterdir() if file.suffix in _SUFFIXES})
-
-
-def _file(field: str, folder: Path, code: str) -> Path | None:
-    """The file of a language; rejects two of them."""
-    found = [file for suffix in _SUFFIXES if (file := folder / f"{code}{suffix}").exists()]
-    if len(found) > 1:
-        raise InputError(
-            f"{field}: {folder} contains {code}.txt and {code}.jsonl; allowed: one of them"
-        )
-    return found[0] if found else None
 
 
 def _rows(file: Path) -> list[list[str]]:

@@ -35,10 +35,7 @@ def rules_of(model: Model) -> dict[str, Any]:
             "transformers reads as a fast tokenizer"
         )
     rules: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
-    try:
-        tokenizer_rules.check_kind(rules)
-    except InputError as error:
-        raise InputError(f"{model.folder}: {error}") from None
+    tokenizer_rules.check_kind(rules)
     return rules
 
 

@@ -248,30 +248,23 @@ def test_a_number_of_tokens_beside_their_coverage_is_refused(tmp_path):
 
 
 def test_a_vocabulary_that_is_kept_as_a_whole_is_refused(tmp_path):
-    with pytest.raises(InputError, match="shrink: all tokens are kept"):
+    with pytest.raises(InputError, match="shrink: nothing is dropped"):
         jp.shrink(jp.load("nano/bloom"), tmp_path / "all", texts={"fr": ["un chat"]}, tokens=10**6)
 
 
 @pytest.mark.parametrize("wrong", ["texts", "heldout"])
 def test_a_text_in_place_of_a_list_is_refused(wrong, tmp_path):
-    with pytest.raises(InputError, match=f"{wrong}: .*; allowed: lists of texts by language code"):
-        jp.shrink(jp.load("nano/bloom"), tmp_path / "small", **{wrong: ["le chat"]})
     given = {"texts": {"fr": ["le chat"]}, "heldout": {"fr": ["dort"]}} | {wrong: {"fr": "le chat"}}
     with pytest.raises(InputError, match=f"{wrong}: fr: got 'le chat'; allowed: a list of texts"):
         jp.shrink(jp.load("nano/bloom"), tmp_path / "small", **given)
 
 
-def test_blank_texts_count_as_none_and_two_files_of_a_language_are_refused(folder, tmp_path):
+def test_blank_texts_count_as_none(folder, tmp_path):
     with pytest.raises(InputError, match="texts: fr: no text; allowed: one or more"):
         jp.shrink(jp.load("nano/bloom"), tmp_path / "small", texts={"fr": [" "]})
     (tmp_path / "fr.txt").write_text("\n \n")
     config = job(folder("xglm"), shrink__vocabulary=str(tmp_path), shrink__languages="fr")
     with pytest.raises(InputError, match=r"shrink.vocabulary: no texts of 'fr'"):
-        shrink_from_config(config, tmp_path / "run")
-    (tmp_path / "fr.jsonl").write_text('{"text": "le chat"}\n')
-    with pytest.raises(
-        InputError, match=r"shrink.vocabulary: .* contains fr.txt and fr.jsonl; allowed"
-    ):
         shrink_from_config(config, tmp_path / "run")
 
 
