@@ -114,19 +114,12 @@ def ignored_kernels(config: ModelConfig, patterns: Sequence[str]) -> list[str]:
     Raises:
       InputError: a pattern matches none, or all match.
     """
-    names = [
-        f"{layer}/{path.removesuffix(_KERNEL)}"
-        for layer in range(config.n_layers)
-        for path in kernel_shapes(config)
-    ]
+    kernels = [path.removesuffix(_KERNEL) for path in kernel_shapes(config)]
+    names = [f"{layer}/{kernel}" for layer in range(config.n_layers) for kernel in kernels]
     for pattern in patterns:
         if not fnmatch.filter(names, pattern):
-            kernels = ", ".join(path.removesuffix(_KERNEL) for path in kernel_shapes(config))
-            raise refusal(
-                "ignore",
-                pattern,
-                f"patterns that match a kernel, such as {names[-1]}; a block has {kernels}",
-            )
+            allowed = f"patterns that match a kernel, such as {names[-1]}; a block has "
+            raise refusal("ignore", pattern, allowed + ", ".join(kernels))
     found = [name for name in names if any(fnmatch.fnmatchcase(name, one) for one in patterns)]
     if len(found) == len(names):
         raise InputError(f"ignore: {', '.join(patterns)} match all kernels; allowed: some")

@@ -213,8 +213,6 @@ def prune_blocks(
     """
     check_model(model)
     check_samples(batches, samples_per_device)
-    if not isinstance(settings, Settings):
-        raise refusal("settings", settings, "Settings")
     mesh = given_mesh(mesh)
     config, states = model.config.in_dtype(settings.dtype), None
     if stats is not None:

@@ -3,7 +3,6 @@
 from typing import Any, TypeGuard
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array
@@ -11,8 +10,6 @@ from jaxtyping import Array
 from jaxprune.errors import InputError, check_equal
 from jaxprune.models import MaskTree, Params, named_leaves
 from jaxprune.pruning.packed import PackedMasks
-
-_IN_TREE = "blocks/"  # before the paths of packed masks
 
 
 def masks_of(params: Params, masks: MaskTree) -> dict[str, Any]:
@@ -70,31 +67,22 @@ def named_masks(masks: MaskTree) -> dict[str, Any]:
     return by_path
 
 
-def shapes_of(masks: MaskTree | PackedMasks) -> dict[str, tuple[int, ...]]:
-    """The shape of each mask by path."""
-    if isinstance(masks, PackedMasks):
-        return {_IN_TREE + path: shape for path, shape in masks.shapes.items()}
-    return {path: mask.shape for path, mask in named_masks(masks).items()}
+def packed_masks(masks: MaskTree | PackedMasks) -> PackedMasks:
+    """One bit per weight, by the paths of a tree."""
+    if not isinstance(masks, PackedMasks):
+        return PackedMasks.of(named_masks(masks))
+    shapes = {f"blocks/{path}": shape for path, shape in masks.shapes.items()}
+    return PackedMasks({f"blocks/{path}": bits for path, bits in masks.bits.items()}, shapes)
 
 
-def kept_by_layer(masks: MaskTree | PackedMasks) -> dict[str, np.ndarray]:
+def kept_by_layer(masks: PackedMasks) -> dict[str, np.ndarray]:
     """The number of kept weights of each mask by layer, int64 [L]; L = 1 for `[in, out]`."""
-    if isinstance(masks, PackedMasks):
-        counts = {_IN_TREE + path: count.reshape(-1) for path, count in masks.kept().items()}
-    else:
-        counts = {
-            path: np.asarray(jnp.sum(mask, axis=(-2, -1), dtype=jnp.int32), np.int64).reshape(-1)
-            for path, mask in named_masks(masks).items()
-        }
-    for path, count in counts.items():
-        first = next(iter(counts))
-        if len(count) != len(counts[first]):
-            raise InputError(
-                f"masks: {path} has {len(count)} layers and {first} has {len(counts[first])}"
-            )
-    return counts
+    return {path: count.reshape(-1) for path, count in masks.kept().items()}
 
 
 def check_same(masks: MaskTree, other: MaskTree) -> None:
     """Rejects masks of different models; names the first path that differs."""
-    check_equal("masks", shapes_of(masks), shapes_of(other), "masks of the same model")
+    first, second = (
+        {path: mask.shape for path, mask in named_masks(tree).items()} for tree in (masks, other)
+    )
+    check_equal("masks", first, second, "masks of the same model")

@@ -16,7 +16,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array
 
 from jaxprune.devices import compiled
-from jaxprune.errors import InputError, refusal
+from jaxprune.errors import InputError
 from jaxprune.models import MaskTree, Params, ScoreTree, named_leaves, path_name
 from jaxprune.pruning.drop import Drop, Selection
 from jaxprune.pruning.mask_trees import (
@@ -25,8 +25,8 @@ from jaxprune.pruning.mask_trees import (
     kept_by_layer,
     masks_of,
     named_masks,
+    packed_masks,
     placed,
-    shapes_of,
 )
 from jaxprune.pruning.packed import PackedMasks
 from jaxprune.pruning.shares import Shares
@@ -147,8 +147,10 @@ def density(masks: MaskTree | PackedMasks) -> Shares:
         >>> jp.masks.density({"kernel": np.array([[True, False, False, False]])}).overall
         0.25
     """
-    kept, shapes = kept_by_layer(masks), shapes_of(masks)
-    return Shares.of(kept, {p: np.full_like(kept[p], math.prod(shapes[p][-2:])) for p in kept})
+    packed = packed_masks(masks)
+    sizes = {path: math.prod(shape[-2:]) for path, shape in packed.shapes.items()}
+    kept = kept_by_layer(packed)
+    return Shares.of(kept, {path: np.full_like(kept[path], sizes[path]) for path in kept})
 
 
 def overlap(masks: MaskTree | PackedMasks, other: MaskTree | PackedMasks) -> Shares:
@@ -159,7 +161,7 @@ def overlap(masks: MaskTree | PackedMasks, other: MaskTree | PackedMasks) -> Sha
         other: the same.
 
     Raises:
-        InputError: the masks differ in a path or shape, or one is a tree and the other is packed.
+        InputError: the masks differ in a path or shape.
 
     Examples:
         >>> import jaxprune as jp, numpy as np
@@ -167,14 +169,8 @@ def overlap(masks: MaskTree | PackedMasks, other: MaskTree | PackedMasks) -> Sha
         >>> round(jp.masks.overlap(a, b).overall, 3)
         0.333
     """
-    packed = [given for given in (masks, other) if isinstance(given, PackedMasks)]
-    trees = [given for given in (masks, other) if not isinstance(given, PackedMasks)]
-    if packed and trees:
-        raise InputError("masks: one is packed, the other is not; allowed: both or neither")
-    both = kept_by_layer(
-        packed[0].intersect(packed[1]) if packed else intersect(trees[0], trees[1])
-    )
-    ours, theirs = kept_by_layer(masks), kept_by_layer(other)
+    first, second = packed_masks(masks), packed_masks(other)
+    both, ours, theirs = map(kept_by_layer, (first.intersect(second), first, second))
     return Shares.of(both, {path: ours[path] + theirs[path] - both[path] for path in both})
 
 
@@ -246,8 +242,6 @@ def freeze(masks: MaskTree | PackedMasks) -> optax.GradientTransformation:
         >>> jnp.sign(updates["kernel"])
         Array([[ 0., -1.]], dtype=float32)
     """
-    if not isinstance(masks, PackedMasks):
-        named_masks(masks)
 
     def init(params: Params) -> FreezeState:
         tree = unpack(masks) if isinstance(masks, PackedMasks) else masks
@@ -291,11 +285,5 @@ def pack(masks: MaskTree) -> PackedMasks:
 
 
 def unpack(packed: PackedMasks) -> MaskTree:
-    """The masks {"blocks": …}, as host arrays, from the result of `pack`.
-
-    Raises:
-      InputError: not the result of `pack`.
-    """
-    if not isinstance(packed, PackedMasks):
-        raise refusal("packed", packed, "PackedMasks, as pack returns")
+    """The masks {"blocks": …}, as host arrays, from the result of `pack`."""
     return {"blocks": unflatten_dict(packed.unpack(), sep="/")}

@@ -6,9 +6,7 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Array, Bool, Float, Shaped
 
-from jaxprune.errors import refusal
-from jaxprune.passes import STATISTICS
-from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion, Inputs, Measures
+from jaxprune.pruning.criterion import Criterion, Inputs, Measures
 from jaxprune.pruning.drop import Drop
 
 # Share of the mean of the diagonal of a Gram matrix that is added before it is factored, as in the code of SparseGPT.
@@ -59,12 +57,8 @@ class Method(Measures):
       selects: whether it selects weights itself, by `Drop.blocks` or the pattern; then `threshold`, `drop` and `group`
         must have their default values.
       prepare: (statistics of a site, `Inputs.tokens`) → `Prepared`, computed once for all kernels that read the site;
-        None if they get the statistics themselves.
+        None if they get the statistics themselves, as with `by_column`.
       on: for a method that begins with the mask of another one, `pruning.start`: that one → this method; else None.
-
-    Raises:
-      InputError: `needs` is no tuple of pairs or contains an unknown set or statistic, `prune` is not callable, or
-        `prepare` is set with `by_column`.
     """
 
     name: str
@@ -79,18 +73,3 @@ class Method(Measures):
         Callable[[Mapping[str, Mapping[str, Any]], Mapping[str, Float[Array, ""]]], Prepared] | None
     ) = None
     on: "Callable[[Method | Criterion], Method] | None" = None
-
-    def __post_init__(self) -> None:
-        if not callable(self.prune):
-            raise refusal("prune", self.prune, "a function of (kernel, inputs, drop)")
-        if self.prepare is not None and self.by_column:
-            raise refusal("prepare", self.prepare, "none, with by_column")
-        if not isinstance(self.needs, tuple) or not all(
-            isinstance(pair, tuple) and len(pair) == 2 for pair in self.needs
-        ):
-            raise refusal("needs", self.needs, "a tuple of (set, statistic)")
-        for one, statistic in self.needs:
-            if one not in (DEMONSTRATIONS, CODE):
-                raise refusal("needs", one, (DEMONSTRATIONS, CODE))
-            if statistic not in STATISTICS:
-                raise refusal("needs", statistic, STATISTICS)

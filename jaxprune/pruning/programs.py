@@ -143,18 +143,11 @@ def _whole(kernel: Any, inputs: Inputs, drop: Drop, *, method: Method) -> Pruned
 
 
 def _checked(method: Method, kernel: Any, inputs: Inputs, drop: Drop) -> Pruned:
-    """The result of the method; InputError unless it has the types and shapes of `Pruned`."""
-    where, pruned = f"criterion {method.name}: {inputs.path}", method.prune(kernel, inputs, drop)
-    if not isinstance(pruned, Pruned) or (pruned.kernel is not None) != method.updates_weights:
-        wanted = "with" if method.updates_weights else "without"
-        raise InputError(f"{where}: got {type(pruned).__name__}; allowed: Pruned {wanted} a kernel")
-    for name, kind in (("keep", jnp.bool_), ("kernel", jnp.floating)):
-        array = getattr(pruned, name)
-        if array is not None and (
-            array.shape != kernel.shape or not jnp.issubdtype(array.dtype, kind)
-        ):
+    """The result of the method; InputError for arrays of another shape, which could broadcast."""
+    pruned = method.prune(kernel, inputs, drop)
+    for array in jax.tree.leaves(pruned):
+        if array.shape != kernel.shape:
             raise InputError(
-                f"{where}: {name}: got {array.dtype} of shape {array.shape}; allowed: {kind.__name__} of shape "
-                f"{kernel.shape}"
+                f"criterion {method.name}: {inputs.path}: got shape {array.shape}; expected {kernel.shape}"
             )
     return pruned

@@ -78,8 +78,6 @@ def tree_scores(
     check("seed", seed, SEED)
     kernels, norms = _kernels(params), dict[str, dict[str, Array]]()
     if chosen.measures:
-        if stats is None:
-            raise InputError(f"stats: not set; criterion {chosen.name} needs what probe returns")
         if not isinstance(stats, ActivationStats):
             raise refusal("stats", stats, "ActivationStats, as jaxprune.probe returns")
         for path, site in stats.sites:
@@ -93,7 +91,7 @@ def tree_scores(
         of = {CODE: CODE}
         if DEMONSTRATIONS in chosen.measures:
             of[DEMONSTRATIONS] = role or _demonstrations(stats, CODE in chosen.measures)
-        norms = {one: _norms(stats, of[one], kernels) for one in chosen.measures}
+        norms = {one: _norms(stats, of[one]) for one in chosen.measures}
 
     @pinned()
     def of_block(
@@ -166,17 +164,9 @@ def _demonstrations(stats: ActivationStats, beside_code: bool) -> str:
     raise InputError(f"role: not set; allowed: {', '.join(others)}, as stats contains several")
 
 
-def _norms(
-    stats: ActivationStats, role: str, kernels: Mapping[str, Array]
-) -> dict[str, Float[Array, "L in"]]:
-    """The norms of the inputs of every kernel; rejects those that do not fit."""
+def _norms(stats: ActivationStats, role: str) -> dict[str, Float[Array, "L in"]]:
+    """The norms of the inputs of every kernel."""
     if role not in stats.roles:
         raise refusal("role", role, stats.roles)
     by_site = stats.norms(role)
-    norms = {path: jnp.asarray(by_site[site]) for path, site in stats.sites}
-    for path, of_path in norms.items():
-        if of_path.shape != (needed := kernels[path].shape[:-1]):
-            raise InputError(
-                f"stats: {path} has norms of shape {of_path.shape}, its kernel needs {needed}"
-            )
-    return norms
+    return {path: jnp.asarray(by_site[site]) for path, site in stats.sites}

@@ -228,7 +228,7 @@ def test_a_callable_object_that_does_not_hash_prunes(prune):
 
 
 HERE = r"^layer 0, criterion \w+: attention/out/kernel: "
-SCORES = r"; allowed: an array of scores of shape \(48, 48\), \[in, out\]"
+SCORES = r"; expected \(48, 48\), \[in, out\]"
 
 
 def unfit(score):
@@ -241,12 +241,11 @@ def unfit(score):
 @pytest.mark.parametrize(
     ("score", "message"),
     [
-        (lambda kernel, norm: None, HERE + "got NoneType" + SCORES),
-        (lambda kernel, norm: 1.0, HERE + "got float" + SCORES),
-        (lambda kernel, norm: [kernel], HERE + "got list" + SCORES),
-        (lambda kernel, norm: norm, HERE + r"got float32 of shape \(48,\)" + SCORES),
-        (lambda kernel, norm: kernel[:-1], HERE + r"got float32 of shape \(47, 48\)" + SCORES),
-        (lambda kernel, norm: kernel + 0j, HERE + r"got complex64 of shape \(48, 48\)" + SCORES),
+        (lambda kernel, norm: None, HERE + ".*allowed: what can be compiled"),
+        (lambda kernel, norm: 1.0, HERE + r"got scores of shape \(\)" + SCORES),
+        (lambda kernel, norm: [kernel], HERE + r"got scores of shape \(1, 48, 48\)" + SCORES),
+        (lambda kernel, norm: norm, HERE + r"got scores of shape \(48,\)" + SCORES),
+        (lambda kernel, norm: kernel[:-1], HERE + r"got scores of shape \(47, 48\)" + SCORES),
         (lambda kernel, norm: kernel[kernel > 0], HERE + ".*allowed: what can be compiled"),
         (lambda kernel, norm: np.abs(kernel), HERE + ".*allowed: what can be compiled"),
         (lambda kernel, norm: kernel if kernel[0, 0] > 0 else norm, HERE + ".*can be compiled"),
@@ -321,9 +320,9 @@ def test_the_refined_metric_may_divide_by_zero_as_the_authors_code_does(prune):
     [
         (
             lambda kernel: kernel,
-            r"criterion: <lambda> takes \(kernel\); allowed: .*\(kernel, norm\)",
+            HERE.replace(r"\w+", "<lambda>") + ".* takes 1 positional argument",
         ),
-        (lambda a, b, c: a, r"criterion: <lambda> takes \(a, b, c\)"),
+        (lambda a, b, c: a, "missing 1 required positional argument"),
         (3, r"criterion: got 3; allowed: ria, wanda, .* a function of \(kernel, norm\)"),
         (None, "criterion: not set; allowed: ria, wanda, "),
         ("wonda", r"criterion: got 'wonda'; .*did you mean wanda\?"),
@@ -334,21 +333,6 @@ def test_what_is_no_criterion_is_refused(criterion, message, prune):
     with pytest.raises(jp.InputError, match=message) as caught:
         prune(criterion)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("measures", ["code", ("translation",), ["code"], 3])
-def test_a_record_of_unknown_sets_is_refused(measures):
-    with pytest.raises(
-        jp.InputError, match=r"measures: got .*; allowed: a tuple of some of 'demonstr"
-    ):
-        jp.Criterion("own", "", wanda, measures=measures)
-    with pytest.raises(jp.InputError, match="score: got 'wanda'; allowed: a function"):
-        jp.Criterion("own", "", "wanda")
-    with pytest.raises(jp.InputError, match=r"prepare: got .*; allowed: none, with by_column"):
-        jp.Method("own", "", lambda *_: None, by_column=True, prepare=lambda *_: None)
-    for needs in (("demonstrations", "squares"), [("demonstrations", "squares")]):
-        with pytest.raises(jp.InputError, match=r"needs: got .*; allowed: a tuple of \(set, stat"):
-            jp.Method("own", "", lambda *_: None, needs=needs)
 
 
 def test_a_record_without_its_set_is_refused(prune):

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.files import json_of_file, parse_json
 from jaxprune.pruning.allocations.allocation import Allocation, Blocks
-from jaxprune.schema import is_number
 
 NAME = "listed"
 ALLOWED = (
@@ -51,7 +50,7 @@ def listed_allocation(value: str | Mapping | Sequence) -> Allocation:
     """The allocation of a list: the path of a .json file, JSON text, or its value.
 
     Raises:
-      InputError: the file cannot be read, or a share is not a number s with 0 <= s < 1.
+      InputError: the file cannot be read, or is no list; the shares are checked with the model.
     """
     found: object = value
     if isinstance(value, str):
@@ -61,12 +60,6 @@ def listed_allocation(value: str | Mapping | Sequence) -> Allocation:
         found = {str(layer): shares for layer, shares in enumerate(found)}
     if not isinstance(found, Mapping):
         raise refusal("allocation", value, ALLOWED)
-    for layer, shares in found.items():
-        by_kernel = shares if isinstance(shares, Mapping) else {"": shares}
-        for kernel, share in by_kernel.items():
-            if not (is_number(share) and 0 <= share < 1):
-                where = f"allocation: layer {layer} {kernel}".rstrip()
-                raise refusal(where, share, "a number s with 0 <= s < 1")
     meaning = "as listed for each block"
     return Allocation(NAME, meaning, ListedShares(json.dumps(found, sort_keys=True, default=float)))
 
