@@ -8,6 +8,8 @@ from jaxprune.errors import shown
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.config import LayerKind, RopeConfig
 
+# Limit on the number of layers that are listed one by one, so that a config cannot claim a list of any length.
+MOST_LAYERS = 10_000
 _LEGACY = {"attention": "full_attention"}
 
 
@@ -15,7 +17,13 @@ def parse_grouped_heads(hf: Attributes, d_model: int) -> dict[str, Any]:
     """Heads of a model with rotary positions: `num_attention_heads`, `num_key_value_heads` and `head_dim`."""
     heads = hf.size("num_attention_heads")
     kv_heads = hf.size("num_key_value_heads", default=heads)
+    if heads % kv_heads:
+        raise hf.refuse(
+            f"num_attention_heads {heads} is no multiple of num_key_value_heads {kv_heads}"
+        )
     head_dim = hf.size("head_dim", default=d_model // heads)
+    if head_dim % 2:
+        raise hf.refuse(f"head_dim {head_dim} is odd; rotary positions turn pairs of coordinates")
     return _head_fields(heads, kv_heads, head_dim)
 
 
@@ -26,6 +34,8 @@ def parse_full_heads(hf: Attributes, width: Sequence[str], number: Sequence[str]
       width, number: spellings of the attributes for d_model and the number of heads.
     """
     d_model, heads = hf.size(*width), hf.size(*number)
+    if d_model % heads:
+        raise hf.refuse(f"{width[0]} {d_model} is not a multiple of {number[0]} {heads}")
     return {"d_model": d_model} | _head_fields(heads, heads, d_model // heads)
 
 
@@ -83,6 +93,10 @@ def qwen_windows(hf: Attributes, layers: int, rope: RopeConfig) -> dict[str, Any
     if slides is None:
         if window is None or first >= layers:
             return distinct([LayerKind(None, rope)])
+        if first and layers > MOST_LAYERS:
+            raise hf.refuse(
+                f"num_hidden_layers is {layers}; with windows in some, at most {MOST_LAYERS:,}"
+            )
         slides = tuple(layer >= first for layer in range(layers)) if first else (True,)
     return with_windows(hf, slides, window, [LayerKind(rope=rope)] * len(slides))
 
@@ -100,6 +114,8 @@ def sliding_pattern(hf: Attributes, layers: int, default: int) -> tuple[bool, ..
 def all_but_every(hf: Attributes, layers: int, name: str, default: Any = ...) -> tuple[bool, ...]:
     """A repeating pattern of layers, False for every n-th; `name` is the attribute of n, with its `default`."""
     interval = hf.size(name, default=default)
+    if interval > MOST_LAYERS:
+        raise hf.refuse(f"{name} is {interval}, expected at most {MOST_LAYERS:,}")
     return tuple((layer + 1) % interval != 0 for layer in range(min(interval, layers)))
 
 

@@ -16,20 +16,29 @@ def parse_rope(
 ) -> RopeConfig:
     """`rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling` of earlier releases.
 
-    Of both tables transformers takes `rope_scaling`.
-
     Args:
       hf: a config with these attributes.
       theta: the base if absent: the default of the config's class.
       default: the table if absent. An empty `rope_parameters` counts as a table, an empty `rope_scaling` as absent.
 
     Raises:
-      InputError: a type of scaling other than linear, dynamic and Llama 3's; a number that differs inside and outside
-        a table.
+      InputError: a type of scaling other than linear, dynamic and Llama 3's; two tables that differ (transformers takes
+        `rope_scaling`); a number that differs inside and outside a table.
     """
     scaling = hf.take("rope_scaling", dict, default={})
-    parameters = hf.take("rope_parameters", dict, default=dict(default))
-    table = scaling or parameters
+    table = hf.take("rope_parameters", dict, default={} if scaling else dict(default))
+    ropes = [_parse_table(hf, one, theta) for one in filter(None, (scaling, table))]
+    if not ropes:
+        return _parse_table(hf, {}, theta)
+    if ropes[0] != ropes[-1]:
+        raise hf.refuse(
+            "rope_scaling and rope_parameters disagree; expected the same rotary positions, or one of them"
+        )
+    return ropes[0]
+
+
+def _parse_table(hf: Attributes, table: dict[str, Any], theta: float) -> RopeConfig:
+    """One table, with the numbers beside it."""
     rope = hf.part("rope", table)
     if nested := [name for name, value in table.items() if isinstance(value, dict)]:
         raise rope.refuse(f"a table for each kind of layer is not supported: {listed(nested)}")
@@ -47,19 +56,19 @@ def parse_rope(
         raise hf.refuse("partial_rotary_factor other than 1 is not supported")
     name = "original_max_position_embeddings"
     original = _one_of(hf, name, rope.size(name, default=None), hf.size(name, default=None))
-    factors: dict[str, Any] = {}
+    scaling: dict[str, Any] = {}
     if kind == "llama3":
         names = ("factor", "low_freq_factor", "high_freq_factor")
-        factors = {name: rope.take(name, float) for name in names}
-        if factors["low_freq_factor"] >= factors["high_freq_factor"]:
+        scaling = {name: rope.take(name, float) for name in names}
+        if scaling["low_freq_factor"] >= scaling["high_freq_factor"]:
             raise rope.refuse("low_freq_factor must be below high_freq_factor")
-        factors["original_max_positions"] = original or hf.size("max_position_embeddings")
+        scaling["original_max_positions"] = original or hf.size("max_position_embeddings")
     elif kind == "linear":
-        factors["linear_factor"] = rope.take("factor", float)
+        scaling["linear_factor"] = rope.take("factor", float)
     else:  # dynamic scaling starts beyond max_position_embeddings, and all rows are shorter
         rope.take("factor", float, default=... if kind == "dynamic" else None)
     rope.finish()
-    return RopeConfig(numbers["rope_theta"] or theta, **factors)
+    return RopeConfig(numbers["rope_theta"] or theta, **scaling)
 
 
 def _one_of(hf: Attributes, name: str, inside: Any, outside: Any) -> Any:

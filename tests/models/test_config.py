@@ -31,8 +31,11 @@ REFUSED = [
     ("gpt2", "scale_attn_by_inverse_layer_idx", True),
     ("gpt2", "add_cross_attention", True),
     ("gpt2", "activation_function", "gelu_fast"),
+    ("gpt2", "n_head", 5),
     ("xglm", "add_cross_attention", True),
     ("xglm", "activation_function", "quick_gelu"),
+    ("xglm", "attention_heads", 5),
+    ("bloom", "n_head", 5),
     ("bloom", "attention_chunk_size", 8),
     ("bloom", "slow_but_exact", True),
     ("llama", "rope_parameters", YARN),
@@ -43,6 +46,7 @@ REFUSED = [
     ("llama", "rope_parameters", {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1]}),
     ("llama", "partial_rotary_factor", 0.5),
     ("llama", "hidden_act", "quick_gelu"),
+    ("llama", "num_key_value_heads", 4),
     ("llama", "layer_types", ["sliding_attention"] * 3),
     ("llama", "sliding_window", 8),
     ("llama", "attention_chunk_size", 8),
@@ -170,8 +174,10 @@ def test_rotary_positions_as_older_releases_wrote_them(old, want, tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
+        {"rope_scaling": {"type": "linear", "factor": 2.0}},
         {"rope_theta": 5e5},
         {"rope_parameters": LINEAR | {"type": "dynamic"}},
+        {"rope_parameters": LINEAR, "rope_scaling": LINEAR | {"factor": 3.0}},
     ],
 )
 def test_rotary_positions_that_are_told_twice(change, tmp_path):
@@ -180,8 +186,7 @@ def test_rotary_positions_that_are_told_twice(change, tmp_path):
     assert raw["rope_parameters"] == {"rope_theta": 1e4, "rope_type": "default"}
     with pytest.raises(jp.InputError, match=r"rope.* and .* (disagree|are two spellings)"):
         load_config(written(tmp_path, raw | change))
-    other = LINEAR | {"factor": 3.0}
-    raw |= {"rope_scaling": LINEAR, "rope_parameters": other, "rope_theta": 1e4}
+    raw |= {"rope_scaling": LINEAR, "rope_parameters": LINEAR, "rope_theta": 1e4}
     assert load_config(written(tmp_path, raw)).kinds[0].rope == RopeConfig(1e4, linear_factor=2.0)
 
 
@@ -229,6 +234,17 @@ DEEP = json.loads("[" * 900 + "]" * 900)
         ("llama", {"hidden_size": 10**400}, "hidden_size is 10.*, expected less than 2"),
         ("gpt2", {"n_embd": 3 * 10**400}, "n_embd is 30.*, expected less than 2"),
         ("qwen2", {"num_hidden_layers": 2**30, "layer_types": ["full_attention"]}, "layer_types="),
+        (
+            "qwen2",
+            {
+                "num_hidden_layers": 2**30,
+                "layer_types": None,
+                "use_sliding_window": True,
+                "sliding_window": 8,
+            },
+            "num_hidden_layers is 1073741824; with windows in some, at most 10,000",
+        ),
+        ("llama", {"head_dim": 7}, "head_dim 7 is odd"),
         ("llama", {"rms_norm_eps": float("nan")}, "not JSON: .*invalid character"),
         (
             "bloom",
@@ -326,7 +342,8 @@ def test_nulls_that_mean_something(tmp_path):
     theirs = transformers.Qwen2Config(**raw, num_key_value_heads=None)
     got = load_config(written(tmp_path, raw | {"num_key_value_heads": None}))
     assert got.n_kv_heads == theirs.num_key_value_heads == 16
-    assert load_config(written(tmp_path, raw)).n_kv_heads == 32
+    with pytest.raises(jp.InputError, match="no multiple of num_key_value_heads 32"):
+        load_config(written(tmp_path, raw))
     assert load_config(written(tmp_path, tiny("xglm", pad_token_id=None))).position_zero_row is None
 
 
@@ -398,7 +415,7 @@ def test_what_is_quantised_is_named(table, kind, tmp_path):
                 "rope_scaling": {"rope_type": "linear", "factor": 8.0},
                 "rope_parameters": {"full_attention": {"rope_type": "default"}},
             },
-            None,
+            "rope_scaling and full_attention of rope_parameters disagree",
         ),
     ],
 )

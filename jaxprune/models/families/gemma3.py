@@ -65,6 +65,10 @@ def _ropes(hf: Attributes) -> tuple[RopeConfig, RopeConfig]:
     local, full = (table.take(kind, dict, default={}) for kind in (SLIDING, FULL))
     table.finish()
     scaling = hf.take("rope_scaling", dict, default={})
+    if any(full.get(name, value) != value for name, value in scaling.items()):
+        raise hf.refuse(
+            f"rope_scaling and {FULL} of rope_parameters disagree; expected one of them"
+        )
     if not by_type:  # in this case transformers ignores the older `type`
         full = {"rope_type": "default"}
     return (
