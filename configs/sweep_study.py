@@ -35,8 +35,7 @@ PARTS: dict[str, dict[str, str | int]] = {
     },
     "sparsegpt": {
         "sweep.calibrations": "dense,monolingual,translation",
-        "sweep.draws": 2, "pruning.criterion": "sparsegpt",
-        "output.hf": True,  # has the changed weights
+        "sweep.draws": 2, "pruning.criterion": "sparsegpt", "output.hf": True,
     },
 }  # fmt: skip
 PARTS["owl"] = PARTS["sparsegpt"] | {"pruning.allocation": "owl"}

@@ -78,7 +78,10 @@ def check_workdir(workdir: Path, model: Path, outputs: Iterable[str] = OUTPUTS) 
         sealed.check_replaceable(folder, overwrite=True, where="--workdir: ")
     config = workdir / CONFIG
     progress = workdir / PROGRESS
-    reports = map(_read, (workdir / REPORT, progress / REPORT, progress / OLDER))
+    try:
+        reports = [_read(file) for file in (workdir / REPORT, progress / REPORT, progress / OLDER)]
+    except InputError as error:
+        raise InputError(f"--workdir: {error}; move it away, or name another folder") from None
     listed = [tuple((report or {}).get("files", {}).get(CONFIG, ())) for report in reports]
     if config.exists() and sealed.file_facts(config) not in listed:
         raise InputError(

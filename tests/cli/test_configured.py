@@ -158,7 +158,7 @@ def test_with_saved_statistics_the_samples_of_a_ready_config_are_not_recorded(tm
         "--config.calibration.stats=run", "--config.calibration.combine=weights",
         "--config.calibration.weights=fr:2,sw:1",
     )  # fmt: skip
-    changed = {"stats": "run", "combine": "weights", "weights": "fr:2.0,sw:1.0"}
+    changed = {"stats": "run", "combine": "weights", "weights": (("fr", 2.0), ("sw", 1.0))}
     assert config.calibration == CalibrationFields(**changed)
 
 

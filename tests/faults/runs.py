@@ -3,7 +3,7 @@
 import os
 
 from faults.fault import Fault, both, full_disk
-from faults.place import flip, halve, npy, zipped
+from faults.place import halve, npy, zipped
 
 
 def npz_in_run(place, content):
@@ -47,9 +47,6 @@ ROWS = {
     "compare: checkpoint cut": Fault(
         lambda p: ["compare", *both(*(r := two_masked(p, halve)), r)], r"b/checkpoint/masks/.*: damaged"
     ),
-    "compare: bit of the checkpoint": Fault(
-        lambda p: ["compare", *both(*(r := two_masked(p, flip)), r)], r"b/checkpoint/masks/.*: damaged"
-    ),
     "compare: out is a file": Fault(
         lambda p: ["compare", *p.runs(), "--out", p.file(b"", "file")], r"--out: .*is a file"
     ),
@@ -68,13 +65,6 @@ ROWS = {
         lambda p: p.script(
             "analyze", "calibration.data=nano",
             f"analysis.masks={','.join(map(str, two_masked(p, halve)))}",
-        ),
-        r"b/checkpoint/masks/.*: damaged",
-    ),
-    "analyze: bit of the checkpoint": Fault(
-        lambda p: p.script(
-            "analyze", "calibration.data=nano",
-            f"analysis.masks={','.join(map(str, two_masked(p, flip)))}",
         ),
         r"b/checkpoint/masks/.*: damaged",
     ),

@@ -14,7 +14,7 @@ import browser
 import jax
 import numpy as np
 import pytest
-from faults.place import flip
+from faults.place import halve
 from run_json import read_record
 from run_scripts import run_here
 from scipy.special import softmax
@@ -318,21 +318,19 @@ def test_scores_of_other_weights_and_a_broken_report_are_made_again(done, tmp_pa
     sweep_from_config(config, workdir)
     assert contents(workdir) == contents(done[0])
     (variant / "report.json").write_text("{")
-    with pytest.raises(
-        InputError, match=r"random-0\.5/report\.json: broken.*; allowed: to move it"
-    ):
+    with pytest.raises(InputError, match=r"random-0\.5/report\.json: not JSON.*; move it away"):
         sweep_from_config(config, workdir)
 
 
 def test_an_interrupted_sweep_goes_on_with_the_same_bits(done, tmp_path, monkeypatch):
-    """Two variants are whole but for a bit each; one is pruned and half evaluated when it stops."""
+    """Two variants lack half of a file each; one is pruned and half evaluated when it stops."""
     workdir, _ = done
     for name in ("dense", "random-0.5"):
         shutil.copytree(workdir / name, tmp_path / name)
     shutil.copy(workdir / sweep_json.CONFIG, tmp_path)
     masks = (file for file in (tmp_path / "random-0.5" / "checkpoint").rglob("*") if file.is_file())
-    flip(max(masks, key=lambda file: file.stat().st_size))
-    flip(tmp_path / "dense" / "nano_nli" / "en.npz")
+    halve(max(masks, key=lambda file: file.stat().st_size))
+    halve(tmp_path / "dense" / "nano_nli" / "en.npz")
     real, calls = evaluate.score_task, []
 
     def stops(scorer, asked, about, *rest):

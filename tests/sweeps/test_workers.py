@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from faults.place import flip
+from faults.place import halve
 from run_scripts import run_here
 
 import jaxprune as jp
@@ -295,7 +295,7 @@ def test_a_damaged_or_different_variant_is_not_merged(shares, tmp_path):
     variant = parts[1] / NAMES[1]
     scores = variant / "nano_nli/fr.npz"
     before = scores.read_bytes()
-    flip(scores)
+    halve(scores)
     with pytest.raises(InputError, match=f"{NAMES[1]}/nano_nli/fr.npz: damaged"):
         merge(parts, tmp_path / "all")
     scores.write_bytes(before)

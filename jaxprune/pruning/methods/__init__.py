@@ -14,10 +14,9 @@ from jaxprune.pruning.criteria import CRITERIA
 from jaxprune.pruning.criterion import Criterion, Function, of_function
 from jaxprune.pruning.method import Method
 
-METHODS: Mapping[str, Method | Criterion] = {
-    **CRITERIA,
-    **{method.name: method for method in declared(sys.modules[__name__], "METHOD")},
-}
+_DECLARED = sorted(declared(sys.modules[__name__], "METHOD"), key=lambda one: str(one.name))
+METHODS: Mapping[str, Method | Criterion] = {**CRITERIA, **{one.name: one for one in _DECLARED}}
+
 # A method by name, as its record, or as a function of (kernel, norm).
 MethodLike = str | Method | Criterion | Function
 # Methods whose mask another one may begin with.
