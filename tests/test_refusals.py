@@ -43,7 +43,6 @@ CALLS = {
     "a text as mesh": (lambda m: jp.prune(m, [BATCH], mesh="x"), "mesh: got 'x'; allowed: a jax.shard"),
     "a mesh of other axes": (lambda m: jp.probe(m, [BATCH], mesh=OTHER_MESH), "mesh: got Mesh.*'data'"),
     "a dtype of numpy's": (lambda m: jp.probe(m, [BATCH], dtype="f"), "dtype: got 'f'; allowed: float32"),
-    "settings that are none": (lambda m: list(jp.prune_blocks(m, [BATCH], "x")), "settings: got 'x'"),
     "stats that are none": (
         lambda m: list(jp.prune_blocks(m, [BATCH], Settings(propagate="dense"), stats="x")),
         "stats: got 'x'; allowed: ActivationStats",
