@@ -68,15 +68,16 @@ def digests(workdir: Path) -> dict[str, object]:
 
 
 def killed(job: list[str], workdir: Path | str, seconds: float, kills: int) -> int:
-    """Kills the command at random moments, so many times; returns how many hit it before its end."""
-    hits = 0
-    for _ in range(kills):
+    """Kills the command at random moments until it ends before one, at most so many times; returns the number."""
+    for kill in range(kills):
         process = start(job, workdir)
         time.sleep(random.uniform(0.3, 1) * seconds)
-        hits += process.poll() is None
+        is_over = process.poll() is not None
         process.kill()
         process.communicate()
-    return hits
+        if is_over:
+            return kill
+    return kills
 
 
 @contextlib.contextmanager
@@ -100,34 +101,45 @@ def bucket() -> Iterator[str]:
         server.stop()
 
 
+def in_folder(job: list[str], workdir: Path, seconds: float, kills: int) -> tuple[int, bool]:
+    """The number of kills, and whether the files of a stranger are there after the end of the job."""
+    for stranger in STRANGERS:
+        (workdir / stranger).parent.mkdir(parents=True, exist_ok=True)
+        (workdir / stranger).write_text("mine")
+    hits = killed(job, workdir, seconds, kills)
+    to_the_end(job, workdir)
+    return hits, all((workdir / name).read_text() == "mine" for name in STRANGERS)
+
+
+def in_bucket(job: list[str], copy: Path, seconds: float, kills: int) -> tuple[int, bool]:
+    """As `in_folder`, in a bucket, which is downloaded at the end."""
+    from jaxprune.files import Store
+
+    with bucket() as address:
+        store = Store(address, "--workdir")
+        store.write(STRANGERS[0], b"mine")
+        hits = killed(job, address, seconds, kills)
+        to_the_end(job, address)
+        store.download(store.facts(), copy)
+    return hits, (copy / STRANGERS[0]).read_text() == "mine"
+
+
 def tried(name: str, job: list[str], folder: Path, kills: int) -> bool:
-    """Whether the killed job ends with the digests of the whole one, and the files of a stranger are there."""
-    whole, workdir = folder / "whole", folder / "killed"
+    """Whether jobs that are killed so many times end with the digests of the whole one, and keep a stranger's files."""
+    whole = folder / "whole"
     began = time.monotonic()
     if not whole.exists():
         to_the_end(job, whole)
     seconds = time.monotonic() - began
-    if name == "bucket":
-        from jaxprune.files import Store
-
-        with bucket() as address:
-            store = Store(address, "--workdir")
-            store.write(STRANGERS[0], b"mine")
-            hits = killed(job, address, seconds, kills)
-            to_the_end(job, address)
-            store.download(store.facts(), workdir)
-        strangers = STRANGERS[:1]
-    else:
-        for stranger in STRANGERS:
-            (workdir / stranger).parent.mkdir(parents=True, exist_ok=True)
-            (workdir / stranger).write_text("mine")
-        hits = killed(job, workdir, seconds, kills)
-        to_the_end(job, workdir)
-        strangers = STRANGERS
-    stays = all((workdir / name).read_text() == "mine" for name in strangers)
-    same = digests(whole) == digests(workdir)
+    hits, count, same, stays = 0, 0, True, True
+    while hits < kills:
+        workdir = folder / f"killed{count}"
+        run = in_bucket if name == "bucket" else in_folder
+        more, stay = run(job, workdir, seconds, kills - hits)
+        hits, count, stays = hits + more, count + 1, stays and stay
+        same &= digests(whole) == digests(workdir)
     print(
-        f"{name}: {hits} of {kills} kills before the end of a command of {seconds:.0f} s; "
+        f"{name}: {hits} kills of {count} runs of {seconds:.0f} s; "
         f"digests {'equal' if same else 'DIFFER'}; files of a stranger {'stay' if stays else 'GONE'}",
         flush=True,
     )
