@@ -156,8 +156,8 @@ def remove(folder: Path) -> None:
     (folder / TABLE).unlink(missing_ok=True)
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir() and not path.is_symlink():
-            _remove_if_empty(path)
-    _remove_if_empty(folder)
+            remove_if_empty(path)
+    remove_if_empty(folder)
 
 
 def unfinished(folder: Path) -> Path:
@@ -219,6 +219,7 @@ def _foreign(folder: Path, files: Mapping[str, FileFacts]) -> list[str]:
     return sorted(name for name in names if not _is_signed_card(folder, name))
 
 
-def _remove_if_empty(folder: Path) -> None:
+def remove_if_empty(folder: Path) -> None:
+    """Removes a folder; one that contains anything stays."""
     with contextlib.suppress(OSError):  # not empty
         folder.rmdir()

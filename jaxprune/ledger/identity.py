@@ -127,7 +127,7 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
 def inputs(identity: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a record by which finished runs are compared: config, model and calibration set.
 
-    The others, code and versions, can only change how sums are rounded.
+    The others, such as code and versions, are the provenance of a run.
     """
     return {name: value for name, value in identity.items() if name.startswith(_INPUTS)}
 

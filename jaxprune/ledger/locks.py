@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from jaxprune.errors import InputError
+from jaxprune.files import sealed
 
 PROGRESS = "progress"
 LOCK = "lock"  # of the whole workdir
@@ -45,7 +46,7 @@ def locked(
         finally:
             _remove(workdir / PROGRESS / name, file)
             if is_new:
-                _remove_if_empty(workdir)
+                sealed.remove_if_empty(workdir)
 
 
 def _acquired(workdir: Path, name: str, how: int) -> TextIO:
@@ -68,9 +69,4 @@ def _remove(lock: Path, file: TextIO) -> None:
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         lock.unlink(missing_ok=True)
-        _remove_if_empty(lock.parent)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # not empty
-        folder.rmdir()
+        sealed.remove_if_empty(lock.parent)
