@@ -105,9 +105,10 @@ def mean_changes(source: Source, language: str, pairs: Pairs, seed: int) -> list
             figures = (difference, low, high, p, p)
             changes.append(Change(*source, language, measure, rows, *means, *figures))
     if known := _values(pairs, lambda one: within_groups(one).contrast):
-        base_value, value, *relative = _contrast(known, seed)
-        contrast = Change(*source, language, "contrast", rows, base_value, value, *relative)
-        changes.append(contrast)
+        base_value, value, relative, least, most = _contrast(known, seed)
+        changes.append(
+            Change(*source, language, "contrast", rows, base_value, value, relative, least, most)
+        )
     return changes
 
 
