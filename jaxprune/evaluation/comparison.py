@@ -14,7 +14,7 @@ from jaxprune.evaluation.changes import (
     translation_changes,
 )
 from jaxprune.evaluation.evaluation import Evaluation
-from jaxprune.evaluation.measurements import Measurement, frame
+from jaxprune.evaluation.measurements import MEASURES, Measurement, frame
 from jaxprune.evaluation.same_evaluation import check_same, dtype_notes, other_tokenizer
 from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY, Perplexity, Scored
 from jaxprune.evaluation.shared_rows import on_shared_rows
@@ -84,13 +84,15 @@ class Comparison(NotebookTable):
         Columns: value of the base; of every other run value, difference, low, high, p and p_holm, see `Change`.
         """
         changes, index = frame(self.changes, Change._fields), ["task", "measure", "language"]
-        order = changes[index].drop_duplicates().apply(tuple, axis=1)
         fields = ["value", "difference", "low", "high", "p", "p_holm"]
         others = changes.pivot(index=index, columns="run", values=fields).swaplevel(axis=1)
         table = changes.drop_duplicates(index).set_index(index)[["base_value"]]
         table.columns = type(others.columns).from_tuples([(self.names[0], "value")])
         columns = [(name, field) for name in self.names[1:] for field in fields]
-        return table.join(others).reindex(index=list(order))[[*table.columns, *columns]]
+        rows = dict.fromkeys((row.task, row.measure, row.language) for row in self.changes)
+        tasks, measures = list(dict.fromkeys(row[0] for row in rows)), list(MEASURES)
+        order = sorted(rows, key=lambda row: (tasks.index(row[0]), measures.index(row[1])))
+        return table.join(others).reindex(index=order, columns=[*table.columns, *columns])
 
     def plot(self) -> Chart:
         """The changes by language with intervals: points of accuracy of each task, and ratios of perplexity."""

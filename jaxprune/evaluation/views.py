@@ -11,7 +11,6 @@ from jaxprune.tables import (
     NONE,
     Cell,
     Table,
-    capitalized,
     count,
     count_range,
     fraction,
@@ -47,11 +46,11 @@ ABOUT_MEASURES = (
 )
 ABOUT_CHANGES = (
     f"Changes are in points; of contrasts, perplexities and bits per byte they are ratios. Their {CONFIDENCE:.0%} "
-    "intervals and p boot: paired bootstrap over rows, or over groups of rows if the task has groups "
+    "intervals: paired bootstrap over rows, or over groups of rows if the task has groups "
     f"({count(RESAMPLES)} resamples, drawn jointly in all languages of a mean); of perplexity: Student's interval "
-    "over parts of the text. p McN: McNemar's exact test. p Holm: p McN, or of BLEU p of sacrebleu's paired "
-    f"bootstrap, after Holm's correction over the languages of the task; better and worse: at most {ALPHA}. Other "
-    "measures are not corrected for multiple tests."
+    "over parts of the text. p: of accuracy in a language McNemar's exact test, of translations sacrebleu's paired "
+    "bootstrap, otherwise that of the interval. p Holm: p after Holm's correction over the languages of the task; "
+    f"better and worse: at most {ALPHA}. Other measures are not corrected for multiple tests."
 )
 
 
@@ -280,79 +279,83 @@ def comparison_tables(
     if len(others) > 1:
         tables += overview_tables(names, measurements, changes)
     for run in others:
+        against = f", {run} against {base}" if len(others) > 1 else ""
         rows = [row for row in changes if row.run == run]
         for task in dict.fromkeys(row.task for row in rows):
             of_task = [row for row in rows if row.task == task]
             for measure in dict.fromkeys(row.measure for row in of_task):
                 of_measure = [row for row in of_task if row.measure == measure]
-                tables.append(_change_table(figures, of_measure))
+                note = "; ".join(vanished(of_task)) if measure == "accuracy" else ""
+                title = f"{task}: {MEASURES[measure].title}{against}"
+                tables.append(_change_table(figures, of_measure, title, note))
             if task not in (PERPLEXITY, TRANSLATION):
-                tables.append(_pair_table(figures, (base, run), task))
+                title = f"{task}: other figures{against}"
+                tables.append(_pair_table(figures, (base, run), task, title))
     return tables
 
 
-def _change_table(figures: Figures, rows: Sequence[Change]) -> Table:
+def _change_table(figures: Figures, rows: Sequence[Change], title: str, note: str) -> Table:
     """Both values, the change, its interval and its p by language, with a verdict of what is corrected."""
     first = rows[0]
     run, base, task, measure = first.run, first.base, first.task, first.measure
     unit = "ratio" if MEASURES[measure].scale == "ratio" else "change"
-    title, tested = f"{task}: {MEASURES[measure].title}", any(row.p is not None for row in rows)
-    header = ["language", "n", base, run, unit, "95% interval"]
+    tested = any(row.p is not None for row in rows)
     corrected = any(row.p_holm is not None for row in rows)
-    ps_of = {"accuracy": ["p boot", "p McN", "p Holm"], "bleu": ["p", "p Holm"], "chrf": ["p"]}
-    names = ps_of.get(measure, ["p boot"] if tested else [])
+    said = corrected or measure == "perplexity"
+    header = ["language", "n", base, run, unit, "95% interval", *["p"] * tested]
+    header += [*["p Holm"] * corrected, *[""] * said]
     lines = []
     for row in rows:
         accuracy = figures.get((base, task, row.language, "accuracy"))
         options = options_of(figures, base, task, row.language)
         kind = verdict(row, accuracy is not None and at_chance(accuracy, options))
         shown = show_difference(measure, row.difference)
-        mcnemar = row.p if row.p_holm is not None else None
-        ps = {
-            "p boot": row.p if row.p_bootstrap is None else row.p_bootstrap,
-            "p McN": mcnemar,
-            "p Holm": row.p_holm,
-            "p": row.p,
-        }
-        said = corrected or measure == "perplexity"
         lines.append([
             row.language, count(row.n), show_value(measure, row.base_value),
             show_value(measure, row.value), Cell(shown, kind) if said else shown,
-            show_bounds(measure, row), *(p_value(ps[name]) for name in names),
-            *([Cell(VERDICTS[kind] if kind != "untested" else "", kind)] if said else []),
+            show_bounds(measure, row), *[p_value(row.p)] * tested,
+            *[p_value(row.p_holm)] * corrected,
+            *[Cell(VERDICTS[kind] if kind != "untested" else "", kind)] * said,
         ])  # fmt: skip
-    heading = [*header, *names, *([""] if corrected or measure == "perplexity" else [])]
-    return Table(title, heading, lines, note="; ".join(vanished(figures, rows)))
+    return Table(title, header, lines, note=note)
 
 
-def _pair_table(figures: Figures, runs: tuple[str, str], task: str) -> Table:
-    """Figures of both runs that are not tested."""
+def _pair_table(figures: Figures, runs: tuple[str, str], task: str, title: str) -> Table:
+    """Figures of both runs that are not tested: a row for each language and run."""
     codes = [
         code for run, of, code, measure in figures
-        if (run, of, measure) == (runs[1], task, "accuracy")
+        if (run, of, measure) == (runs[1], task, "accuracy") and (runs[0], of, code, measure) in figures
     ]  # fmt: skip
-    names = {"gap to en": 2, "F1 %": 2, "RankC": 2, "RankC official": 2, "chosen %": 2}
     rows = []
     for code in codes:
-        cells = [percent(_gap(figures, run, task, code)) for run in runs]
-        for measure in ("f1", "rankc", "rankc_official"):
-            known = (figures.get((run, task, code, measure)) for run in runs)
-            cells += [show_value(measure, row.value if row else None) for row in known]
-        rows.append([code, *cells, *(_chosen(figures, run, task, code) for run in runs)])
-    header = ["language", *(run for _ in names for run in runs)]
-    return Table(f"{task}: other figures", header, rows, groups=[("", 1), *names.items()])
-
-
-def vanished(figures: Figures, rows: Sequence[Change]) -> Iterator[str]:
-    """The significant changes of accuracy that are within chance once the options' priors are subtracted."""
-    for row in rows:
-        if row.measure == "accuracy" and row.p_holm is not None and row.p_holm <= ALPHA:
-            one, other = (
-                figures.get((run, row.task, row.language, "accuracy_without_prior"))
-                for run in (row.base, row.run)
+        for run in runs:
+            measures = ("f1", "rankc", "rankc_official")
+            known = (figures.get((run, task, code, measure)) for measure in measures)
+            shown = (
+                show_value(measure, row.value if row else None)
+                for measure, row in zip(measures, known, strict=True)
             )
-            if one and other:
-                yield f"{row.language}: without the options' priors {points(other.value - one.value)}"
+            gap, chosen = percent(_gap(figures, run, task, code)), _chosen(figures, run, task, code)
+            rows.append([code, run, gap, *shown, chosen])
+    header = ["language", "run", "behind en", "F1 %", "RankC", "official", "chosen %"]
+    return Table(title, header, rows)
+
+
+def vanished(changes: Sequence[Change]) -> Iterator[str]:
+    """Notes on significant changes of accuracy that are not significant without the options' priors."""
+    without = {
+        (row.run, row.task, row.language): row
+        for row in changes
+        if row.measure == "accuracy_without_prior"
+    }
+    for row in changes:
+        if row.measure == "accuracy" and row.p_holm is not None and row.p_holm <= ALPHA:
+            one = without.get((row.run, row.task, row.language))
+            if one and one.p is not None and one.p > ALPHA:
+                yield (
+                    f"{row.language}: the significant change of {points(row.difference)} points is not significant "
+                    f"without the options' priors: {points(one.difference)} {show_bounds(one.measure, one)}"
+                )
 
 
 def overview_tables(
@@ -431,10 +434,11 @@ def conclusion(changes: Sequence[Change]) -> str:
         texts = [row.difference for row in rows if row.measure == "perplexity"]
         ratios = [1 + difference for difference in texts if difference is not None]
         if ratios:
-            parts.append(f"perplexity ×{ratio(min(ratios))} to ×{ratio(max(ratios))}")
+            bounds = (min(ratios), max(ratios))
+            parts.append(f"perplexity ×{' to ×'.join(dict.fromkeys(map(ratio, bounds)))}")
         if parts:
             sentences.append(f"{run} against {rows[0].base}: {'; '.join(parts)}.")
-    return capitalized(" ".join(sentences))
+    return " ".join(sentences)
 
 
 def _named(change: Change) -> str:
