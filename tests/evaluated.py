@@ -62,3 +62,9 @@ def written(evaluation, workdir):
 def translated(hypotheses, references):
     """Translations of sentences that nobody reads."""
     return Translated(["…"] * len(references), hypotheses, references)
+
+
+def figures(scored, code="fr"):
+    """The measurements of a task in one language, by measure."""
+    measured = task_measurements(("run", "model", "task"), {code: scored})
+    return {row.measure: row for row in measured}
