@@ -160,12 +160,14 @@ def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Com
     """
     if len(evaluations) < 2:
         raise InputError("compare: one run; expected two or more, the first of which is the base")
-    evaluations, partial = on_shared_rows(_distinctly_named(evaluations))
-    base, *others = evaluations
+    base, *others = named = _distinctly_named(evaluations)
     changes, notes, left_out = list[Change](), list[str](), list[str]()
     for run in others:
         left_out += _left_out(base, run)
         check_same(base, run)
+    evaluations, partial = on_shared_rows(named)
+    base, *others = evaluations
+    for run in others:
         notes += dtype_notes(base, run)
         differs = other_tokenizer(base, run)
         if differs:
