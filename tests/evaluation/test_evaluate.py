@@ -145,13 +145,14 @@ def test_the_table_has_every_figure(run, capsys):
             low, high = 100 * one.low, 100 * one.high
             cells = f"{code} {ROWS} {100 * one.value:.1f} [{low:.1f}, {high:.1f}]".split()
             assert any(row[:5] == cells for row in rows)
-            figures = {name: row.value for (of, name), row in measured.items() if of == code}
-            shares = [share for name, share in figures.items() if name.startswith("chosen_")]
-            cells = [code, "/".join(f"{100 * share:.0f}" for share in shares)]
-            cells.append(f"{100 * figures['accuracy_without_prior']:.1f}")
-            if task == "nano_nli":
-                cells.append(f"{100 * figures['discrimination']:.1f}")
-            assert any(row[: len(cells)] == cells for row in rows)
+            shares = [
+                row.value for (of, name), row in measured.items() if of == code and "chosen" in name
+            ]
+            expected = {"/".join(f"{100 * share:.0f}" for share in shares)}
+            percents = ["f1", "accuracy_without_prior"] + ["discrimination"] * (task == "nano_nli")
+            expected |= {f"{100 * measured[code, name].value:.1f}" for name in percents}
+            expected.add(f"{100 * measured[code, 'probability'].value:.2f}")
+            assert expected <= {cell for row in rows if row[:1] == [code] for cell in row}
         values = {code: 100 * one.value for code, one in accuracies.items()}
         worst = min(values, key=values.get)
         assert f"worst language {worst}, {values[worst]:.1f}" in out
