@@ -13,6 +13,7 @@ import study_scores
 
 import jaxprune as jp
 from jaxprune.config import validate
+from jaxprune.evaluation import evaluated_folders
 from jaxprune.sweeps import plan, sweep_from_config
 
 ROOT = Path(__file__).parents[1]
@@ -100,7 +101,7 @@ def test_collected_scores_give_the_figures_of_the_sweep(data, tmp_path, monkeypa
         "evaluation.translation": f"{data}/text", "evaluation.translation_rows": 2,
     })  # fmt: skip
     sweep_from_config(validate(config, "sweep"), tmp_path / "languages")
-    (tmp_path / "languages/monolingual-sw-0.5-draw2/perplexity/metrics.json").unlink()
+    (tmp_path / "languages/monolingual-sw-0.5-draw2/perplexity/evaluation.json").unlink()
     shutil.rmtree(tmp_path / "languages/monolingual-fr-0.5-draw1/hf")  # as recover.sh does
     monkeypatch.setattr(study_scores, "STUDY", tmp_path)
     monkeypatch.setattr(study_scores, "MODELS", tmp_path / "models.json")
@@ -110,7 +111,7 @@ def test_collected_scores_give_the_figures_of_the_sweep(data, tmp_path, monkeypa
     assert scores.models == ["dense", *rest[:3]], "one model is unfinished"
     for name in scores.models:
         run = tmp_path / "languages" / name
-        made = {folder.name: study_scores.metrics(run, folder.name) for folder in run.glob("*/")}
+        made = {folder.name: study_scores.measured(run, folder.name) for folder in evaluated_folders(run)}
         for code in ("fr", "sw"):
             found = made["xnli"][code]
             assert scores.contrast(name, code).mean() == pytest.approx(found["contrast"])

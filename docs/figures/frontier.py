@@ -14,7 +14,9 @@ from pathlib import Path
 from cells import read, with_table, write
 
 from jaxprune.charts import Chart, write_png
-from jaxprune.evaluation.comparison import compare_means, open_run, shared_rows
+from jaxprune.evaluation import open_evaluation
+from jaxprune.evaluation.changes import MEAN, mean_changes
+from jaxprune.evaluation.shared_rows import shared_rows
 from jaxprune.tables import pipes
 
 FIGURES = Path(__file__).parent
@@ -39,7 +41,7 @@ def cell(run: Path, files: list[str], speeds: dict, dense: Path) -> dict:
     of the program. If XNLI was evaluated, also its discrimination, mean of the languages, and how much this differs
     from the dense model's, with the interval over premises.
     """
-    text = json.loads((run / "perplexity" / "metrics.json").read_text(encoding="utf-8"))
+    texts = open_evaluation(run).perplexities
     first = {program_of(file): found for file, found in reversed(speeds.items())}
     rates = {
         program_of(file): {
@@ -49,18 +51,22 @@ def cell(run: Path, files: list[str], speeds: dict, dense: Path) -> dict:
     }
     return {
         "gigabytes": speeds[files[0]]["files, GB"],
-        "bits": {code: found["bits_per_byte"] for code, found in text["languages"].items()},
+        "bits": {code: text.bits_per_byte for code, text in texts.items()},
         "rates": rates,
         "discrimination": discrimination(run, dense) if (run / "xnli").is_dir() else None,
     }
 
 
-def discrimination(run: Path, dense: Path) -> list[float]:
+def discrimination(run: Path, dense: Path) -> list[float | None]:
     """On XNLI, mean of the languages: the run's, its difference from the dense model's, and the interval of that."""
-    a, b = (open_run(folder).tasks["xnli"].languages for folder in (dense, run))
-    pairs = {code: shared_rows(code, a[code], b[code]) for code in a}
-    change = compare_means(pairs, seed=0).discrimination
-    return [change.mean.b, change.difference, *change.interval]
+    a, b = (open_evaluation(folder).scored("xnli") for folder in (dense, run))
+    pairs = {}
+    for code in a:
+        base, other = shared_rows(f"xnli/{code}", {"dense": a[code], "run": b[code]}).values()
+        pairs[code] = base, other
+    changes = mean_changes(("run", "dense", "xnli"), MEAN, pairs, seed=0)
+    change = next(change for change in changes if change.measure == "discrimination")
+    return [change.value, change.difference, change.low, change.high]
 
 
 def program_of(file: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cells import read, with_table, write
 
+from jaxprune.evaluation import open_evaluation
 from jaxprune.tables import pipes
 
 PAGE = Path(__file__).parents[1] / "guide" / "shrink.md"
@@ -21,8 +22,8 @@ SHOWN = ("words", "tokens", "layers", "drop_layers", "mlp")
 
 def cell(run: Path) -> dict:
     """An evaluated run: settings, sizes, growth of held-out texts and bits per byte by language."""
-    text = json.loads((run / "perplexity" / "metrics.json").read_text(encoding="utf-8"))
-    bits = {code: found["bits_per_byte"] for code, found in text["languages"].items()}
+    texts = open_evaluation(run).perplexities
+    bits = {code: text.bits_per_byte for code, text in texts.items()}
     if not (run / "report.json").is_file():
         return {"bits": bits}
     report, config = (

@@ -308,6 +308,16 @@ def test_another_model_than_that_of_a_run_is_not_evaluated_into_it(tmp_path):
         prune_from_config(validate(config), tmp_path)
 
 
+def test_a_sweep_is_not_made_in_the_workdir_of_a_run(tmp_path):
+    from jaxprune.sweeps import sweep_from_config
+
+    config = base_config()
+    config.model, config.pruning.criterion = str(NANO / "bloom"), "magnitude"
+    prune_from_config(validate(config), tmp_path)
+    with pytest.raises(InputError, match="contains a run; allowed: another folder"):
+        sweep_from_config(validate(config, "sweep"), tmp_path)
+
+
 def test_an_evaluation_of_an_earlier_version_is_refused_and_replaced_with_overwrite(tmp_path):
     config = job(rows=2, languages="en")
     evaluate_from_config(config, tmp_path)

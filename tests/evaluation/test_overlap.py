@@ -75,6 +75,17 @@ def test_the_overlap_is_named_in_output_and_facts(place, capsys):
     assert found.parts["perplexity"].facts["calibration_overlap"] == expected
 
 
+def test_the_overlap_is_named_on_page_and_card(place):
+    from jaxprune.html_report import write_report
+
+    run = place / "run"
+    evaluation = evaluate_from_config(job(place, model=str(run / "hf")), run)
+    write_report(run)
+    lines = ", ".join(f"{overlap(run)[code]} ({code})" for code in evaluation.perplexities)
+    for file in (run / "report.html", run / "hf" / "README.md"):
+        assert NOTE + lines in file.read_text(encoding="utf-8")
+
+
 def test_the_overlap_of_an_overlaid_model_in_lines_and_in_rows(place):
     plain, expected = calibrated(place)
     rows = place / "rows"  # the same lines, as rows

@@ -20,8 +20,8 @@ from small_tokenizers import KINDS, LINES, save
 
 import jaxprune as jp
 from jaxprune.errors import InputError
-from jaxprune.evaluation import evaluate_from_config
-from jaxprune.evaluation.comparison import evaluation_notes
+from jaxprune.evaluation import evaluate_from_config, open_evaluation
+from jaxprune.evaluation.write import comparison_text
 from jaxprune.html_report import write_report
 from jaxprune.ledger import shrink_identity
 from jaxprune.runs import shrink_from_config
@@ -288,17 +288,16 @@ def test_compared_with_the_dense_model_by_bits_per_byte(texts, tmp_path):
         config = job(model, "evaluate", **given)
         evaluate_from_config(config, run)
     found = jp.compare(*runs)
-    metrics = [json.loads((run / "perplexity/metrics.json").read_text()) for run in runs]
-    assert metrics[1]["calibration_overlap"] == {"fr": len({*lines})}
-    a, b = (one["languages"]["fr"] for one in metrics)
-    assert a["tokens"] == b["tokens"]  # the text splits as before
-    figure = found.perplexity["fr"]
-    assert found.other_tokenizer
-    assert b["perplexity"] < a["perplexity"]  # over fewer tokens
-    np.testing.assert_allclose(figure.perplexity.b, b["perplexity"], rtol=1e-6)
-    assert figure.bits_per_byte.b == b["bits_per_byte"]
-    assert "The tokenizers differ" in str(evaluation_notes(found))
-    assert figure.interval[0] < figure.ratio < figure.interval[1]
+    a, b = (open_evaluation(run) for run in runs)
+    assert b.parts["perplexity"].facts["calibration_overlap"] == {"fr": len({*lines})}
+    a, b = a.perplexities["fr"], b.perplexities["fr"]
+    assert a.tokens == b.tokens  # the text splits as before
+    assert b.perplexity < a.perplexity  # over fewer tokens
+    change, bits = found.changes
+    np.testing.assert_allclose(change.value, b.perplexity, rtol=1e-6)
+    assert bits.value == b.bits_per_byte
+    assert "The tokenizers of dense and run differ" in comparison_text(found)
+    assert change.low < change.difference < change.high
     write_report(runs[1], None, tmp_path / "alone.html")
     card = (runs[1] / "hf/README.md").read_text()
     assert "| language | tokens | perplexity | bits/byte |" in card
