@@ -80,10 +80,16 @@ TARGETS = [
         for file, seed, read in (
             ("report.json", run_json.REPORT, fuzz_checks.read_run),
             ("config.json", run_json.CONFIG, fuzz_checks.read_run),
-            ("perplexity/metrics.json", run_json.PERPLEXITY, fuzz_checks.read_perplexities),
+            ("xnli/evaluation.json", run_json.EVALUATION, fuzz_checks.read_evaluated),
             ("progress/run.json", run_json.BEGUN, fuzz_checks.read_begun),
             ("sweep.json", run_json.SWEEP, read_sweep),
         )
+    ),
+    Target(
+        "measurements.csv",
+        "measurements.csv",
+        fuzz_files.measurement_files(),
+        fuzz_checks.read_measured,
     ),
     Target("files.json of a run", "files.json", fuzz_files.table_files(), fuzz_checks.read_table),
     Target("npz of tokens", "tokens.npz", fuzz_files.npz_files(), fuzz_checks.read_tokens),

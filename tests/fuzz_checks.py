@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import safetensors
-from jaxprune.evaluation.comparison.reading import perplexities
-from jaxprune.evaluation.comparison.texts import compare_perplexities
 
 from jaxprune.calibration import token_batches
 from jaxprune.calibration.texts import sentences
 from jaxprune.errors import InputError, one_line
+from jaxprune.evaluation.measurements import Measurement, measurements_csv, read_measurements
 from jaxprune.evaluation.tasks.data import Source
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.files import read_npz, sealed
@@ -25,6 +24,7 @@ from jaxprune.html_report.facts import lead
 from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.plain import plain_section
 from jaxprune.html_report.settings import settings_section
+from jaxprune.ledger import read_score_origin
 from jaxprune.ledger.identity import difference
 from jaxprune.ledger.run import read_record
 from jaxprune.models import load_config
@@ -114,11 +114,19 @@ def _sides(run: RunFiles) -> Iterator[tuple[str, dict]]:
     return ((task, {"value": metrics}) for task, metrics in run.metrics.items())
 
 
-def read_perplexities(path: Path) -> None:
-    """Ratios are those of equal numbers."""
-    found = perplexities(path.parents[1])
-    for figure in (compare_perplexities(found, found) or {}).values():
-        assert figure.ratio == 1
+def read_evaluated(path: Path) -> None:
+    """A digest or none, and an identity that can be compared."""
+    origin = read_score_origin(path.parent)
+    assert isinstance(origin.get("model_sha256"), str | None)
+    assert difference(origin.get("identity", {}), {"rows en": "other"})
+
+
+def read_measured(path: Path) -> None:
+    """What is read is written again as it was, but for the form of numbers."""
+    measured = read_measurements(path.parent)
+    path.write_text(measurements_csv(measured, Measurement._fields), encoding="utf-8")
+    again = read_measurements(path.parent)
+    assert list(map(repr, again)) == list(map(repr, measured))
 
 
 def read_begun(path: Path) -> None:

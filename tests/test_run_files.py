@@ -8,11 +8,10 @@ import json
 import re
 
 import pytest
-from jaxprune.evaluation.comparison.reading import perplexities
 from run_json import (
     BEGUN,
     CONFIG,
-    PERPLEXITY,
+    EVALUATION,
     REPORT,
     SWEEP,
     TABLE,
@@ -25,24 +24,24 @@ from jaxprune.errors import InputError
 from jaxprune.files import sealed
 from jaxprune.html_report.files import read_files
 from jaxprune.html_report.write import run_page
+from jaxprune.ledger import read_score_origin
 from jaxprune.ledger.run import read_record
 from jaxprune.sweeps.sweep_json import read_sweep
 
 # Paths by their keys, whose values may be more than of the kind of the one that stands there.
 ANY_SCALAR = re.compile(r"(environment|identity|(sweep )?config) .*")
-DIGEST = re.compile(r"(sweep )?(digests|models) .*")
-NULL = re.compile(r"pruning sparsity")
+DIGEST = re.compile(r"(sweep )?(digests|models) .*|model_sha256")
+NULL = re.compile(r"pruning sparsity|model_sha256")
 EMPTY = re.compile(
     r"tokens|seconds|weight_bytes|peak_memory_bytes|environment|identity|files"
     r"|languages|pruning|calibration|(sweep )?config"
-    r"|origin base_model|origin language|languages de by_window|sweep digests"
+    r"|origin base_model|origin language|sweep digests"
 )
 SIZE = r"seed|files config.json 0|[ab].npz 0"  # a size that is none is that of no file
-NEGATIVE = re.compile(rf"languages \w+ by_window \d|{SIZE}")
-HUGE = re.compile(SIZE)
+HUGE = NEGATIVE = re.compile(SIZE)
 NEEDED = re.compile(
     r"sparsity \w+|compilation \w+|digests masks|models dense|origin name|sweep (config|digests)"
-    r"|languages de (perplexity|tokens|windows|by_window)|parameters \w+"
+    r"|parameters \w+"
 )
 WRONG = (None, "text", -1, [], {}, float("inf"), 10**400, True, ...)
 
@@ -85,7 +84,7 @@ def fault(path, wrong):
 FILES = {
     "report.json": (REPORT, read_all),
     "config.json": (CONFIG, read_all),
-    "perplexity/metrics.json": (PERPLEXITY, perplexities),
+    "xnli/evaluation.json": (EVALUATION, lambda folder: read_score_origin(folder / "xnli")),
     "progress/run.json": (BEGUN, lambda folder: read_record(folder / "progress")),
     "hf/files.json": (TABLE, lambda folder: sealed.table(folder / "hf")),
     "sweep.json": (SWEEP, lambda folder: read_sweep(folder / "sweep.json")),

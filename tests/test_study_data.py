@@ -111,7 +111,10 @@ def test_collected_scores_give_the_figures_of_the_sweep(data, tmp_path, monkeypa
     assert scores.models == ["dense", *rest[:3]], "one model is unfinished"
     for name in scores.models:
         run = tmp_path / "languages" / name
-        made = {folder.name: study_scores.measured(run, folder.name) for folder in evaluated_folders(run)}
+        made = {
+            folder.name: study_scores.measured(run, folder.name)
+            for folder in evaluated_folders(run)
+        }
         for code in ("fr", "sw"):
             found = made["xnli"][code]
             assert scores.contrast(name, code).mean() == pytest.approx(found["contrast"])

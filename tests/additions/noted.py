@@ -74,7 +74,7 @@ def in_use(model, case, workdir):
     scores = [
         {
             code: one.scores.tobytes().hex()
-            for code, one in jp.evaluate(m, **asked).tasks["nano_nli"].scored.items()
+            for code, one in jp.evaluate(m, **asked).scored("nano_nli").items()
         }
         for m in (overlaid, exported)
     ]
@@ -104,7 +104,7 @@ def swept(model, workdir):
         sweep_from_config(config, workdir / case)
         (variant,) = {p.parent for p in (workdir / case).glob("*/checkpoint")}
         criterion = json.loads((variant / "config.json").read_text())["pruning"]["criterion"]
-        scored = json.loads((variant / "nano_nli" / "metrics.json").read_text())
+        scored = json.loads((variant / "nano_nli" / "evaluation.json").read_text())
         digest = pruned_model(jp.load(model), variant).source.fingerprint.digest
         found[case] = {"criterion": criterion, "is_its_own": scored["model_sha256"] == digest}
     return found
