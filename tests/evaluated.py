@@ -13,6 +13,23 @@ from jaxprune.evaluation.scoring import (
 )
 from jaxprune.evaluation.translation import TRANSLATION, Translated, translation_measurements
 
+LABELS = np.random.default_rng(0).integers(0, 3, 300)
+GROUPS = np.int32(np.arange(300) // 3 * 3)
+
+
+def made_scores(seed, weight):
+    noise = np.random.default_rng(seed).normal(size=(len(LABELS), 3))
+    return noise + weight * np.eye(3)[LABELS]
+
+
+def right(scores):
+    return np.argmax(scores, axis=1) == LABELS
+
+
+# sw gets much worse, fr a little better.
+A = {"en": made_scores(1, 2.0), "fr": made_scores(2, 1.0), "sw": made_scores(3, 1.5)}
+B = {"en": A["en"], "fr": A["fr"] + made_scores(4, 0.6) / 3, "sw": made_scores(5, 0.1)}
+
 
 def scored(scores, labels, rows=None, **arrays):
     """Scores of rows that are numbered from 0, or as given."""
@@ -68,3 +85,30 @@ def figures(scored, code="fr"):
     """The measurements of a task in one language, by measure."""
     measured = task_measurements(("run", "model", "task"), {code: scored})
     return {row.measure: row for row in measured}
+
+
+def changes(comparison, measure, task="xnli"):
+    """By language."""
+    return {
+        row.language: row
+        for row in comparison.changes
+        if (row.task, row.measure) == (task, measure)
+    }
+
+
+REFERENCES = [f"the {a} {b} sees a small {c} near the river" for a in ("red", "old", "big", "sad")
+              for b in ("cat", "dog", "hen") for c in ("house", "boat", "tree", "hill")]  # fmt: skip
+
+
+def worse(lines, every, word="thing"):
+    """The lines with a wrong word in each `every`-th of them."""
+    return [
+        line.replace("small", word) if place % every == 0 else line
+        for place, line in enumerate(lines)
+    ]
+
+
+HYPOTHESES = {
+    "a": {"fr": worse(REFERENCES, 4), "sw": worse(REFERENCES, 2)},
+    "b": {"fr": worse(REFERENCES, 4), "sw": worse(worse(REFERENCES, 1), 1, "so")},
+}

@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 import sacrebleu
 import scipy.stats
-from evaluated import evaluation, scored
+from evaluated import (
+    GROUPS,
+    HYPOTHESES,
+    LABELS,
+    REFERENCES,
+    A,
+    B,
+    changes,
+    evaluation,
+    made_scores,
+    right,
+    scored,
+)
 from scipy.special import softmax
 from scipy.stats import bootstrap
 
@@ -18,23 +30,7 @@ from jaxprune.evaluation.comparison import compare_evaluations
 from jaxprune.evaluation.scoring import Perplexity, metrics
 from jaxprune.evaluation.write import comparison_markdown, comparison_text
 
-LABELS = np.random.default_rng(0).integers(0, 3, 300)
-GROUPS = np.int32(np.arange(300) // 3 * 3)
 SOURCE = ("b", "a", "perplexity")
-
-
-def made_scores(seed, weight):
-    noise = np.random.default_rng(seed).normal(size=(len(LABELS), 3))
-    return noise + weight * np.eye(3)[LABELS]
-
-
-def right(scores):
-    return np.argmax(scores, axis=1) == LABELS
-
-
-# sw gets much worse, fr a little better.
-A = {"en": made_scores(1, 2.0), "fr": made_scores(2, 1.0), "sw": made_scores(3, 1.5)}
-B = {"en": A["en"], "fr": A["fr"] + made_scores(4, 0.6) / 3, "sw": made_scores(5, 0.1)}
 
 
 def compared(a=A, b=B, labels=LABELS, **arrays):
@@ -43,15 +39,6 @@ def compared(a=A, b=B, labels=LABELS, **arrays):
         for name, scores in (("a", a), ("b", b))
     ]
     return compare_evaluations(runs)
-
-
-def changes(comparison, measure, task="xnli"):
-    """By language."""
-    return {
-        row.language: row
-        for row in comparison.changes
-        if (row.task, row.measure) == (task, measure)
-    }
 
 
 def interval(change):
@@ -358,24 +345,6 @@ def test_the_interval_of_other_tokenizers_is_of_bits_per_byte():
 
 
 # Translation.
-
-
-REFERENCES = [f"the {a} {b} sees a small {c} near the river" for a in ("red", "old", "big", "sad")
-              for b in ("cat", "dog", "hen") for c in ("house", "boat", "tree", "hill")]  # fmt: skip
-
-
-def worse(lines, every, word="thing"):
-    """The lines with a wrong word in each `every`-th of them."""
-    return [
-        line.replace("small", word) if place % every == 0 else line
-        for place, line in enumerate(lines)
-    ]
-
-
-HYPOTHESES = {
-    "a": {"fr": worse(REFERENCES, 4), "sw": worse(REFERENCES, 2)},
-    "b": {"fr": worse(REFERENCES, 4), "sw": worse(worse(REFERENCES, 1), 1, "so")},
-}
 
 
 def translations(references=REFERENCES):

@@ -7,8 +7,18 @@ import evaluated
 import numpy as np
 import pandas
 import pytest
-from evaluated import evaluation, of_perplexity, scored, written
-from test_changes import LABELS, A, B, changes, made_scores, right
+from evaluated import (
+    LABELS,
+    A,
+    B,
+    changes,
+    evaluation,
+    made_scores,
+    of_perplexity,
+    right,
+    scored,
+    written,
+)
 
 import jaxprune as jp
 from jaxprune.errors import InputError
@@ -187,24 +197,20 @@ def test_the_plot_names_runs_tasks_and_languages(number, runs):
     assert all(word in drawn for word in words)
 
 
-def test_translations_of_other_protocols_are_left_out_with_the_reason():
-    """As those of a sweep, which end after 64 tokens."""
-    rows, protocol = {"fr": evaluated.translated(["a b"], ["a b"])}, {"target": "en", "shots": 4}
-    runs = [
-        jp.Evaluation(
-            name=name,
-            parts={
-                "translation": evaluated.part(
-                    name, "translation", rows, protocol=protocol | {"max_new_tokens": tokens}
-                )
-            },
-        )
-        for name, tokens in (("a", 128), ("b", 64))
-    ]
-    found = compare_evaluations(runs)
-    assert found.changes == []
+def test_translations_of_other_protocols_are_left_out_with_the_reason(runs):
+    """As those of a sweep, which end after 64 tokens; all else is compared."""
+    lines, both = {"fr": evaluated.translated(["a b"], ["a b"])}, []
+    for one, tokens in zip(runs, (128, 64), strict=True):
+        facts = {"protocol": {"target": "en", "max_new_tokens": tokens}}
+        part = evaluated.part(one.name, "translation", lines, **facts)
+        both.append(dataclasses.replace(one, parts={**one.parts, "translation": part}))
+    found = compare_evaluations(both)
+    assert found.changes == compare_evaluations(runs).changes
     assert found.notes == ("translation: not compared (max_new_tokens 128 in a and 64 in b)",)
-    assert len(found.table) == 0
+    alone = [
+        dataclasses.replace(one, parts={"translation": one.parts["translation"]}) for one in both
+    ]
+    assert len(compare_evaluations(alone).table) == 0
 
 
 # Refusals.

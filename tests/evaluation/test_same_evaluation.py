@@ -20,7 +20,7 @@ from jaxprune.evaluation.scoring import PlainText
 from jaxprune.evaluation.translation import Sentences
 from jaxprune.evaluation.translation.sentences import Pair
 from jaxprune.evaluation.workload import Workload
-from jaxprune.evaluation.write import comparison_markdown, comparison_text
+from jaxprune.evaluation.write import comparison_text
 from jaxprune.files import sealed
 from jaxprune.nano import CHECKPOINTS
 
@@ -168,12 +168,12 @@ def test_other_parts_of_a_text_are_another_evaluation():
     assert found[0] != found[1]
 
 
-def write_translation(run, shown, beams=1, tokens=128):
+def write_translation(run, shown, beams=1):
     """Translations as an evaluation writes them."""
     pairs = [Pair("le chat dort", "the cat sleeps"), Pair("le chien lit", "the dog reads")]
     workload = Workload([], {}, {"fr": Sentences("fr", "en", shown, pairs)})
     known = identities(workload, jp.load(CHECKPOINTS["bloom"]), "float32", beams)
-    protocol = {"target": "en", "shots": len(shown), "beams": beams, "max_new_tokens": tokens}
+    protocol = {"target": "en", "shots": len(shown), "beams": beams, "max_new_tokens": 128}
     facts = {"protocol": protocol, IDENTITY: known["translation"]}
     references = [pair.target for pair in pairs]
     part = Part(facts=facts, measurements=[], rows={"fr": translated(references, references)})
@@ -196,18 +196,6 @@ def test_translations_with_other_demonstrations_or_beams(tmp_path):
     refused(run, other, rf"translation/fr: demonstrations {SHA} in \w and {SHA} in \w; {SAME}")
     other = write_translation(tmp_path / "c", shown, beams=4)
     refused(run, other, rf"translation: beams \d in \w and \d in \w; {SAME}")
-
-
-def test_translations_of_another_length_are_left_out_and_all_else_is_compared(run, tmp_path):
-    a, b = (shutil.copytree(run, tmp_path / name) for name in "ab")
-    shown = [Pair("la femme lit", "the woman reads")]
-    write_translation(a, shown)
-    write_translation(b, shown, tokens=64)
-    found = jp.compare(a, b)
-    assert counted(found).keys() == {"xnli", "perplexity"}
-    note = "translation: not compared (max_new_tokens 128 in a and 64 in b)"
-    for text in (comparison_text(found), comparison_markdown(found)):
-        assert note in text
 
 
 def test_another_dtype_is_said_first(data, run, tmp_path):

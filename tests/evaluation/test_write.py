@@ -4,9 +4,21 @@ import csv
 
 import numpy as np
 import pytest
-from evaluated import evaluation, of_perplexity, scored, translated, written
+from evaluated import (
+    HYPOTHESES,
+    LABELS,
+    REFERENCES,
+    A,
+    B,
+    changes,
+    evaluation,
+    of_perplexity,
+    right,
+    scored,
+    translated,
+    written,
+)
 from run_scripts import run_alone, run_here
-from test_changes import HYPOTHESES, LABELS, REFERENCES, A, B, changes, right
 
 import jaxprune as jp
 from jaxprune.errors import InputError

@@ -5,12 +5,13 @@ import csv
 from jaxprune.tables import (
     JOINED,
     WIDTH,
-    Group,
+    Table,
     columns,
     csv_text,
-    grouped_columns,
     named_values,
     pipes,
+    table_lines,
+    table_pipes,
     wrapped,
 )
 
@@ -26,28 +27,35 @@ def test_columns_are_as_wide_as_their_widest_cell():
     assert columns(["name", "p"], []) == ["name  p"]
 
 
-def test_titles_stand_over_their_columns_and_rules_over_the_bodies():
-    groups = [Group("", ("",)), Group("points", ("A", "B"))]
-    means = [["mean", "480", "−1"]]
-    assert grouped_columns(groups, ROWS, means) == [
+def test_titles_of_groups_stand_over_their_columns():
+    groups = [("", 1), ("points", 2)]
+    table = Table("changes", ["", "A", "B"], ROWS, groups)
+    assert table_lines(table) == [
         "            points",
         "              A     B",
-        "---------------------",
         "en        1,000  −2.5",
         "zho_Hans     40     –",
-        "---------------------",
-        "mean        480    −1",
     ]
+    assert table_pipes(table)[0] == "|  | points A | points B |"
 
 
 def test_a_title_that_is_wider_than_its_columns_is_whole():
-    groups = [Group("", ("",)), Group("a long title", ("A", "B")), Group("", ("C",))]
-    assert grouped_columns(groups, [["en", "1", "2", "3"]]) == [
+    groups = [("", 1), ("a long title", 2), ("", 1)]
+    assert table_lines(Table("", ["", "A", "B", "C"], [["en", "1", "2", "3"]], groups)) == [
         "    a long title",
         "    A          B  C",
-        "-------------------",
         "en  1          2  3",
     ]
+
+
+def test_a_table_wider_than_a_terminal_continues_below_with_its_first_column():
+    cells = ["en", *(f"{number:>20}" for number in range(7))]
+    lines = table_lines(Table("", ["code", *"ABCDEFG"], [cells], [("", 1), ("group", 7)]))
+    assert max(map(len, lines)) <= WIDTH
+    first, second = lines[: lines.index("")], lines[lines.index("") + 1 :]
+    assert first[0].split() == ["code", *" ".join(f"group {c}" for c in "ABCD").split()]
+    assert second[0].split() == ["code", *" ".join(f"group {c}" for c in "EFG").split()]
+    assert [*first[1].split(), *second[1].split()[1:]] == ["en", *map(str, range(7))]
 
 
 def test_pipes_are_markdown():
