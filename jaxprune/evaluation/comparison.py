@@ -58,7 +58,7 @@ class Comparison(NotebookTable):
       changes: of every other run against the base.
       masks: by run, where the base has masks too.
       notes: differences between the evaluations, and what cannot carry a conclusion.
-      left_out: evaluations that only one of two runs has.
+      left_out: evaluations and masks that only one of two runs has.
     """
 
     evaluations: Sequence[Evaluation]

@@ -16,12 +16,12 @@ def compare_masks(base: Path, run: Path) -> MaskComparison | str:
     """
     without = [folder for folder in (base, run) if not (folder / "checkpoint").exists()]
     if without:  # a dense model has none
-        return f"no masks in {' and '.join(folder.name for folder in without)}"
+        return f"none in {' and '.join(folder.name for folder in without)}"
     packed = [checkpoint.restore_packed_masks(folder / "checkpoint") for folder in (base, run)]
     try:
         iou = masks.overlap(*packed)
     except InputError as error:
-        return f"masks not compared ({error})"
+        return str(error)
     expected = sum(float(count.sum()) for count in packed[0].independent(packed[1]).values())
     union = sum(int(n.sum()) for one in packed for n in one.kept().values()) - expected
     return MaskComparison(

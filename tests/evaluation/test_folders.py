@@ -57,6 +57,14 @@ def test_what_is_written_is_read_to_the_bit(tmp_path):
     assert [list(column) for column in read] == [list(column) for column in lines["fr"]]
 
 
+def test_an_evaluation_under_two_names_has_that_of_its_folder(tmp_path):
+    run = tmp_path / "folder"
+    written(evaluation("one", xnli={"fr": scored(B["fr"], LABELS)}), run)
+    written(evaluation("two", perplexity={"fr": of_perplexity(9.0)}), run)
+    found = open_evaluation(run)
+    assert {row.run for row in found.measurements} == {found.name} == {"folder"}
+
+
 def test_files_of_other_programs_are_ignored(run):
     before = open_evaluation(run).measurements
     (run / "analysis").mkdir()

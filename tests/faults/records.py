@@ -27,15 +27,6 @@ def pruned(script, file, says, **values):
     return Fault(lambda p: both(r := p.whole_run(), edited(r / file, **values), [script, r]), says)
 
 
-def remeasured(place, value):
-    """Two evaluated runs, the second with other measurements."""
-    runs = place.runs()
-    (runs[1] / "xnli" / "measurements.csv").write_text(
-        f"run,model,task,language,measure,value,low,high,n\nb,m,xnli,en,accuracy,{value},,,4\n"
-    )
-    return ["compare", *runs]
-
-
 def sealed_and_changed(place, file, change):
     """Two evaluated runs; of the second a file changes after its folder has its table."""
     runs = place.runs()
@@ -77,13 +68,6 @@ ROWS = {
     "report: analysis": Fault(
         lambda p: both(r := p.runs()[0], edited(r / "analysis" / "analysis.json", top=[0.1]), ["report", r]),
         r"analysis/analysis\.json: Expected `object`, got `array` - at `\$\.top`",
-    ),
-    "compare: a measurement": Fault(
-        lambda p: remeasured(p, "half"), r"b/xnli/measurements\.csv: damaged: could not convert string to float: 'half'"
-    ),
-    "compare: an earlier version": Fault(
-        lambda p: both(r := p.runs(), edited(r[1] / "xnli" / "metrics.json", task="xnli"), ["compare", *r]),
-        r"b/xnli/metrics\.json: written by an earlier version; evaluate again with --overwrite",
     ),
     "compare: model": Fault(
         lambda p: both(
