@@ -1,4 +1,4 @@
-"""Language vectors and projections against a plain loop over single sequences, block by block."""
+"""studies/lrp2: language vectors and projections against a plain loop over single sequences, block by block."""
 
 import dataclasses
 import functools
@@ -11,12 +11,12 @@ import pytest
 from flax import nnx
 
 import jaxprune as jp
-from jaxprune.evaluation import lrp2
 from jaxprune.evaluation.scoring.options import question_scores
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks.questions import Option, Question, load_task, questions
 from jaxprune.models import modules
 from nano import corpus
+from studies.lrp2 import lrp2
 
 NANO = files("jaxprune").joinpath("nano", "checkpoints", "xglm")
 LAYERS, LENGTH = 4, 64
@@ -201,3 +201,28 @@ def test_vectors_are_means_of_sentence_means(scorer):
 def test_a_language_without_sentences_is_refused(scorer):
     with pytest.raises(jp.InputError, match="fr: no samples"):
         lrp2.language_vectors(scorer, {"fr": []})
+
+
+def test_the_pair_of_a_language_is_the_best_on_validation_rows(scorer, monkeypatch):
+    monkeypatch.setattr(lrp2, "VALIDATION_ROWS", 8)
+    task = load_task("nano_nli")
+    lines = {code: corpus.sentences(code, "train", 5) for code in ("en", "fr")}
+    [steered] = lrp2.steer(scorer, [task], lines, lrp2.Settings(rows=6))
+    vectors = lrp2.language_vectors(scorer, lines)
+    rows = lrp2.validation_rows(task, "fr", lrp2.Settings())
+    assert len(rows) == 8
+    assert {row.row for row in rows} != set(range(8))  # drawn
+    labels = np.array([row.label for row in rows])
+    want = {}
+    for pair in itertools.combinations(range(LAYERS), 2):
+        scores = [
+            [by_hand(scorer.model, o, vectors, pair, DIVISORS["paper"]) for o in row.options]
+            for row in rows
+        ]
+        want[pair] = (np.argmax(scores, axis=1) == labels).mean()
+    assert (steered.language, steered.pair) == ("fr", max(want, key=want.get))
+    assert steered.validation == max(want.values())
+    evaluated = questions(task, "fr", rows=6)
+    own = np.array([question.label for question in evaluated])
+    plain = question_scores(scorer, evaluated, "paper", "plain").argmax(axis=1) == own
+    assert steered.dense == plain.mean()
