@@ -1,12 +1,15 @@
 """config.json and parameters → a model's embedding, blocks of four sites, and head, as Flax NNX modules."""
 
-from jaxprune.models.attention import Prefix as Prefix
+from jaxprune.models.attention import KeyValues as KeyValues
 from jaxprune.models.attention import Scoring as Scoring
-from jaxprune.models.attention import capped as capped
-from jaxprune.models.attention import causal_attention as causal_attention
+from jaxprune.models.attention import Stretches as Stretches
 from jaxprune.models.block import SITES as SITES
 from jaxprune.models.block import Block as Block
 from jaxprune.models.config import ModelConfig as ModelConfig
+from jaxprune.models.decoding import decode_step as decode_step
+from jaxprune.models.decoding import prefill as prefill
+from jaxprune.models.decoding import reorder as reorder
+from jaxprune.models.decoding import write_token as write_token
 from jaxprune.models.families import FAMILIES as FAMILIES
 from jaxprune.models.families.apertus import NOT_LEARNED as NOT_LEARNED
 from jaxprune.models.heads import logits_of as logits_of
