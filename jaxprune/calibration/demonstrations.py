@@ -24,7 +24,7 @@ from jaxprune.calibration.config import (
     SEED,
     SOURCE,
     TARGET,
-    CalibrationFields,
+    SampleFields,
     TextFields,
     check_side,
     check_texts,
@@ -114,7 +114,7 @@ def demonstrations(
         "samples": samples, "max_length": max_length, "code": None if code is None else str(code),
         "lines": lines, "draw": draw, "tokens": tokens,
     }  # fmt: skip
-    return sampled(tokenizer, checked(CalibrationFields, given, "calibration."), seed, compat)
+    return sampled(tokenizer, checked(SampleFields, given, "calibration."), seed, compat)
 
 
 def sampled(
@@ -123,7 +123,7 @@ def sampled(
     """`demonstrations` for the fields `calibration.*`."""
     check_texts(fields)
     kind, samples, sources = KINDS[fields.kind], fields.samples, fields.source
-    tokens = fields.tokens if isinstance(fields, CalibrationFields) else ALL
+    tokens = fields.tokens if isinstance(fields, SampleFields) else ALL
     check_side(tokens, kind, compat)
     tokenizer = _usable(tokenizer, kind)
     texts = [""] * samples

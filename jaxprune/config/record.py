@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 from jaxprune.analysis import AnalyzeConfig
-from jaxprune.calibration import KINDS, LANGUAGES, CalibrationFields, languages_field
+from jaxprune.calibration import KINDS, LANGUAGES, languages_field
 from jaxprune.devices import MeshFields
 from jaxprune.evaluation import EvaluateConfig, EvaluationFields
+from jaxprune.passes import CalibrationFields
 from jaxprune.pruning import METHODS, PruningFields
 from jaxprune.runs.planning import JobConfig, OutputFields, PruneConfig, RecoverConfig, ShrinkConfig
 from jaxprune.schema import Field, choice, config_record, fields_of, filled, integer, several

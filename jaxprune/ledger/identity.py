@@ -29,10 +29,7 @@ _VERSIONS = ("jax", "jaxlib", "numpy", "ml_dtypes")
 # Prefixes of values that come from the user, not from the package or the machine.
 _INPUTS = ("config.", "file ", "calibration")
 # Subpackages whose code determines the masks.
-_NUMERIC = (
-    "calibration/combinations", "calibration/mixture.py", "devices", "hf", "models", "passes",
-    "pruning", "recovery",
-)  # fmt: skip
+_NUMERIC = ("devices", "hf", "models", "passes", "pruning", "recovery")
 
 
 def run_identity(

@@ -12,10 +12,11 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 from jaxtyping import Float
 
-from jaxprune.calibration import Mixture, SetKey, by_kind, by_language
+from jaxprune.calibration import SetKey, by_kind, by_language
 from jaxprune.charts import Chart
 from jaxprune.errors import InputError, check_equal, refusal
 from jaxprune.passes.figures import magnitude_chart
+from jaxprune.passes.mixture import Mixture
 from jaxprune.passes.statistics import SQUARES
 from jaxprune.tables import Shown, TextTable, count, import_pandas, number
 

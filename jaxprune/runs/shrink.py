@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxprune import ledger
-from jaxprune.calibration import SUM, line_digests, sampled_lines
+from jaxprune.calibration import line_digests, sampled_lines
 from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import shown_path
 from jaxprune.hf import Model, load, origin_of
 from jaxprune.ledger import Report
-from jaxprune.passes import mixture_of, order_of_sums
+from jaxprune.passes import SUM, mixture_of, order_of_sums
 from jaxprune.progress import Clock
 from jaxprune.runs.facts import mean_loss
 from jaxprune.runs.lifecycle import open_run

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from jaxprune.calibration import COMPAT, SEED, CalibrationFields, MixedTextFields, TextFields
+from jaxprune.calibration import COMPAT, SEED, TextFields
 from jaxprune.devices import MeshFields
-from jaxprune.passes import DTYPE
+from jaxprune.passes import DTYPE, CalibrationFields, MixedTextFields
 from jaxprune.pruning import PruningFields, Settings
 from jaxprune.recovery import RecoveryFields
 from jaxprune.schema import config_record, filled, flag, is_text, rule, text, texts_of

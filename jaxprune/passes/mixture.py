@@ -8,11 +8,10 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from jaxprune.calibration.batches import SetKey
-from jaxprune.calibration.combinations import SUM, Combination
-from jaxprune.calibration.languages import LANGUAGES
+from jaxprune.calibration import LANGUAGES, SetKey
 from jaxprune.errors import InputError, refusal, shown
 from jaxprune.files import json_of_file
+from jaxprune.passes.combinations import SUM, Combination
 from jaxprune.schema import comma_separated, is_number
 
 _WEIGHTS = "weights"

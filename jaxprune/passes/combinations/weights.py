@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from jaxprune.calibration.combinations.combination import Combination
+from jaxprune.passes.combinations.combination import Combination
 
 
 def combine(

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import jaxprune as jp
-from jaxprune.calibration import COMBINATIONS, SetKey
+from jaxprune.calibration import SetKey
 from jaxprune.config.validate import base_config, validate
+from jaxprune.passes import COMBINATIONS
 
 SUMS = {"fr": np.array([[6.0, 1.0, 4.0]]), "sw": np.array([[2.0, 3.0, 1.0]])}
 TOKENS = {"fr": 30, "sw": 10}

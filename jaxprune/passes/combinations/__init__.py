@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Mapping
 
-from jaxprune.calibration.combinations.combination import Combination as Combination
 from jaxprune.declared import declared
+from jaxprune.passes.combinations.combination import Combination as Combination
 
 COMBINATIONS: Mapping[str, Combination] = {
     one.name: one for one in declared(sys.modules[__name__], "COMBINATION")
