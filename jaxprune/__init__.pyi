@@ -1,8 +1,6 @@
 from .analysis import LanguageNeurons as LanguageNeurons
 from .analysis import language_neurons as language_neurons
 from .calibration import Batch as Batch
-from .calibration import demonstrations as demonstrations
-from .calibration import token_batches as token_batches
 from .errors import InputError as InputError
 from .evaluation.in_memory import compare as compare
 from .evaluation.in_memory import evaluate as evaluate
@@ -12,6 +10,8 @@ from .hf import load as load
 from .models import ModelConfig as ModelConfig
 from .models import forward as forward
 from .passes import ActivationStats as ActivationStats
+from .passes import demonstrations as demonstrations
+from .passes import token_batches as token_batches
 from .passes.combine import combine as combine
 from .passes.probe import probe as probe
 from .pruning import Allocation as Allocation

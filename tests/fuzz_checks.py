@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import safetensors
 
-from jaxprune.calibration import token_batches
 from jaxprune.calibration.texts import sentences
 from jaxprune.errors import InputError, one_line
 from jaxprune.evaluation.comparison.reading import perplexities
@@ -28,6 +27,7 @@ from jaxprune.html_report.settings import settings_section
 from jaxprune.ledger.identity import difference
 from jaxprune.ledger.run import read_record
 from jaxprune.models import load_config
+from jaxprune.passes import token_batches
 
 
 def read_tensors(path: Path) -> dict[str, StoredTensor]:

@@ -67,7 +67,7 @@ def masks(job, side, model):
 
 
 def _bits(opened, samples, dtype, mesh):
-    from jaxprune.calibration import from_arrays
+    from jaxprune.passes import from_arrays
     from jaxprune.pruning import PackedMasks, Settings, prune_blocks
 
     settings = Settings(sparsity=SPARSITY, dtype=dtype)

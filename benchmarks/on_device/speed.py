@@ -11,8 +11,9 @@ from on_device.job import SPARSITY, SPEED_DTYPE
 
 def prune(job, side, model):
     """Half of the weights, block by block; what the plan says, and the peak of the device's memory."""
-    from jaxprune.calibration import from_arrays, set_tokens
+    from jaxprune.calibration import set_tokens
     from jaxprune.devices import device_mesh
+    from jaxprune.passes import from_arrays
     from jaxprune.pruning import Settings, prune_blocks
     from jaxprune.runs import peak_memory
 

@@ -1,4 +1,4 @@
-"""Sentences, code or token ids → batches of tokens, left-justified, in a few static shapes."""
+"""Sentences, code or token ids → samples: rows of tokens, each of its own length."""
 
 from jaxprune.calibration.arrangements import paired as paired
 from jaxprune.calibration.arrangements import prompts as prompts
@@ -22,13 +22,9 @@ from jaxprune.calibration.config import SentenceFields as SentenceFields
 from jaxprune.calibration.config import TextFields as TextFields
 from jaxprune.calibration.config import check_all_rows as check_all_rows
 from jaxprune.calibration.config import check_calibration as check_calibration
-from jaxprune.calibration.demonstrations import demonstrations as demonstrations
 from jaxprune.calibration.demonstrations import sampled as sampled
 from jaxprune.calibration.demonstrations import sampled_lines as sampled_lines
 from jaxprune.calibration.demonstrations import vocabulary_digest as vocabulary_digest
-from jaxprune.calibration.grouping import from_arrays as from_arrays
-from jaxprune.calibration.grouping import group_by_length as group_by_length
-from jaxprune.calibration.grouping import share_shapes as share_shapes
 from jaxprune.calibration.kinds import KINDS as KINDS
 from jaxprune.calibration.languages import LANGUAGES as LANGUAGES
 from jaxprune.calibration.languages import MIX as MIX
@@ -41,7 +37,9 @@ from jaxprune.calibration.line_range import lines_of as lines_of
 from jaxprune.calibration.nano import NANO as NANO
 from jaxprune.calibration.nano import NANO_LANGUAGES as NANO_LANGUAGES
 from jaxprune.calibration.nano import text_place as text_place
-from jaxprune.calibration.ready_tokens import token_batches as token_batches
+from jaxprune.calibration.ready_tokens import samples_of as samples_of
+from jaxprune.calibration.ready_tokens import token_samples as token_samples
+from jaxprune.calibration.samples import Samples as Samples
 from jaxprune.calibration.texts import aligned as aligned
 from jaxprune.calibration.texts import chosen_languages as chosen_languages
 from jaxprune.calibration.texts import documents as documents

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxprune.calibration import SetKey, group_by_length
+from jaxprune.calibration import SetKey
 from jaxprune.devices import compiled_by_rows
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import (
@@ -39,7 +39,7 @@ from jaxprune.evaluation.scoring import (
     slices,
 )
 from jaxprune.evaluation.tasks import Question
-from jaxprune.passes import MicroBatches, calibration_states, sum_samples
+from jaxprune.passes import MicroBatches, calibration_states, group_by_length, sum_samples
 from jaxprune.progress import progress_bar
 
 PROTOCOLS = ("paper", "official")

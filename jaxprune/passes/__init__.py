@@ -5,6 +5,8 @@ from jaxprune.passes.blocks import blocks as blocks
 from jaxprune.passes.blocks import converted as converted
 from jaxprune.passes.blocks import prefetch as prefetch
 from jaxprune.passes.blocks import to_device as to_device
+from jaxprune.passes.calibration_sets import demonstrations as demonstrations
+from jaxprune.passes.calibration_sets import token_batches as token_batches
 from jaxprune.passes.combinations import COMBINATIONS as COMBINATIONS
 from jaxprune.passes.combinations import SUM as SUM
 from jaxprune.passes.combine import mixture_of as mixture_of
@@ -13,6 +15,10 @@ from jaxprune.passes.config import MixedTextFields as MixedTextFields
 from jaxprune.passes.config import check_with_stats as check_with_stats
 from jaxprune.passes.config import only_with_stats as only_with_stats
 from jaxprune.passes.figures import magnitude_lines as magnitude_lines
+from jaxprune.passes.grouping import from_arrays as from_arrays
+from jaxprune.passes.grouping import group_by_length as group_by_length
+from jaxprune.passes.grouping import grouped as grouped
+from jaxprune.passes.grouping import share_shapes as share_shapes
 from jaxprune.passes.micro_batches import Context as Context
 from jaxprune.passes.micro_batches import MicroBatches as MicroBatches
 from jaxprune.passes.mixture import Mixture as Mixture

@@ -12,7 +12,7 @@ from jaxprune.calibration import Batch
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.files import local_path
 from jaxprune.hf import Model, load, origin_of
-from jaxprune.passes import ActivationStats, order_of_sums
+from jaxprune.passes import ActivationStats, grouped, order_of_sums, token_batches
 from jaxprune.progress import Clock
 from jaxprune.pruning import (
     Settings,
@@ -175,5 +175,5 @@ def calibration_batches(config: BlocksConfig | ShrinkConfig, model: Model) -> li
     fields = config.calibration
     if not calibration.KINDS[fields.kind].reads_text:
         calibration.check_all_rows(fields)
-        return calibration.token_batches(fields.data, compat=config.compat)
-    return calibration.sampled(model.tokenizer, fields, config.seed, config.compat)
+        return token_batches(fields.data, compat=config.compat)
+    return grouped(calibration.sampled(model.tokenizer, fields, config.seed, config.compat))

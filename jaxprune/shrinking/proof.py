@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxprune.calibration import group_by_length
 from jaxprune.devices import device_mesh
 from jaxprune.hf import Model
 from jaxprune.ledger import Differences, Splits
@@ -16,6 +15,7 @@ from jaxprune.passes import (
     WHOLE_BLOCK,
     blocks,
     calibration_states,
+    group_by_length,
     run_and_measure,
 )
 from jaxprune.shrinking.vocabulary import split

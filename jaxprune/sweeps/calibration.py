@@ -5,11 +5,11 @@ import functools
 from pathlib import Path
 
 from jaxprune import ledger
-from jaxprune.calibration import KINDS, Batch, digest, share_shapes
+from jaxprune.calibration import KINDS, Batch, digest
 from jaxprune.config import SweepConfig
 from jaxprune.devices import device_mesh
 from jaxprune.hf import Model
-from jaxprune.passes import ActivationStats, probe
+from jaxprune.passes import ActivationStats, probe, share_shapes
 from jaxprune.pruning import CODE
 from jaxprune.runs import calibration_batches, checkpoint
 from jaxprune.sweeps.plan import Variant, variant_config, variants

@@ -32,7 +32,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 import jaxprune as jp
-from jaxprune.calibration import SetKey, group_by_length, sentences
+from jaxprune.calibration import SetKey, sentences
 from jaxprune.devices import compiled_by_rows
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import (
@@ -46,7 +46,7 @@ from jaxprune.evaluation.scoring import (
     slices,
 )
 from jaxprune.evaluation.tasks import Question, Task, load_task, questions
-from jaxprune.passes import MicroBatches, calibration_states, sum_samples
+from jaxprune.passes import MicroBatches, calibration_states, group_by_length, sum_samples
 from jaxprune.progress import progress_bar
 
 PROTOCOLS = ("paper", "official")

@@ -10,14 +10,13 @@ from device_jobs import xglm_shaped
 from flax import nnx
 
 import jaxprune as jp
-from jaxprune.calibration import from_arrays
 from jaxprune.config.validate import base_config, validate
 from jaxprune.devices import device_mesh, products
 from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.ledger.identity import difference, run_identity
 from jaxprune.models import SITES, modules
-from jaxprune.passes import blocks
+from jaxprune.passes import blocks, from_arrays
 from jaxprune.runs.planning import plan_from_config
 from jaxprune.runs.planning.plan import print_plan
 

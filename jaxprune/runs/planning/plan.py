@@ -8,7 +8,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from jaxprune.calibration import KINDS, Batch, token_batches
+from jaxprune.calibration import KINDS, Batch
 from jaxprune.devices import DATA, MODEL, device_mesh, platform, product_dtype, room
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import read_json
@@ -22,7 +22,7 @@ from jaxprune.models import (
     published,
     site_widths,
 )
-from jaxprune.passes import SAMPLES_PER_DEVICE
+from jaxprune.passes import SAMPLES_PER_DEVICE, token_batches
 from jaxprune.pruning import check_pattern, ignored_kernels, kernel_shares, layer_shares
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.config import PruneConfig

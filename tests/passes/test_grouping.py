@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxprune.calibration.batches import Batch, check_ids, digest
-from jaxprune.calibration.grouping import SHAPE_COST, from_arrays, group_by_length
 from jaxprune.errors import InputError
+from jaxprune.passes.grouping import SHAPE_COST, from_arrays, group_by_length
 
 
 def sequences_of(lengths, seed=0):

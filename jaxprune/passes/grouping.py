@@ -1,12 +1,13 @@
 """Token rows of many lengths → a few batches of static shape. Independent of tokenizer and model."""
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Int, Int32
 
-from jaxprune.calibration.batches import Batch
+from jaxprune.calibration import Batch, Samples, samples_of
 from jaxprune.errors import InputError
 
 # Padded tokens that an additional static shape must save, as each is compiled once per run.
@@ -14,6 +15,18 @@ SHAPE_COST = 128
 # Groups are padded to a multiple of this number of samples: two for each of two devices. It is fixed, as masks must
 # not depend on the number of devices.
 MICRO_BATCH = 4
+
+
+def grouped(sets: Sequence[Samples]) -> list[Batch]:
+    """Batches of the samples of each role, in the order of the roles; see `group_by_length`."""
+    batches = []
+    for samples in sets:
+        own = group_by_length(
+            samples.sequences, samples.role, languages=samples.languages,
+            counted=samples.counted, max_length=samples.max_length,
+        )  # fmt: skip
+        batches += [dataclasses.replace(batch, vocabulary=samples.vocabulary) for batch in own]
+    return batches
 
 
 def group_by_length(
@@ -164,41 +177,4 @@ def from_arrays(
       InputError: not a matrix of token ids, a mask of another shape or with values other than 0
         and 1, or a row without real tokens or with pads between them.
     """
-    ids = token_ids(input_ids, "input_ids")
-    mask = np.asarray(np.ones(ids.shape) if attention_mask is None else attention_mask)
-    if mask.shape != ids.shape:
-        raise InputError(f"attention_mask: shape {mask.shape}; input_ids has {ids.shape}")
-    if not np.isin(mask, (0, 1)).all():
-        raise InputError("attention_mask: has values other than 0 and 1")
-    return group_by_length(_left_justify(ids, mask.astype(bool)), role)
-
-
-def token_ids(array: np.ndarray, name: str) -> Int32[np.ndarray, "N T"]:
-    """The array as int32 token ids.
-
-    Raises:
-      InputError: not a non-empty integer matrix.
-    """
-    array = np.asarray(array)
-    if array.ndim != 2 or not array.size or not np.issubdtype(array.dtype, np.integer):
-        raise InputError(
-            f"{name}: got {array.dtype} of shape {array.shape}; allowed: int32 [samples, tokens]"
-        )
-    return array.astype(np.int32)
-
-
-def _left_justify(
-    ids: Int32[np.ndarray, "N T"], mask: Bool[np.ndarray, "N T"]
-) -> list[Int32[np.ndarray, " _"]]:
-    sequences = []
-    for row, real in enumerate(mask):
-        places = np.flatnonzero(real)
-        if not places.size:
-            raise InputError(f"attention_mask: row {row} has no real token")
-        if places[-1] - places[0] + 1 != places.size:
-            raise InputError(
-                f"attention_mask: row {row} has pads between real tokens; "
-                "allowed: pads on the left or the right"
-            )
-        sequences.append(ids[row, places])
-    return sequences
+    return grouped([samples_of(input_ids, attention_mask, role)])
