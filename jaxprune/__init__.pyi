@@ -25,6 +25,7 @@ from .pruning import prune as prune
 from .pruning import prune_blocks as prune_blocks
 from .pruning import scores as scores
 from .runs import checkpoint as checkpoint
+from .runs.plots import plot as plot
 from .runs.recover import recover as recover
 from .shrinking.shrink import shrink as shrink
 from .sweeps.run import sweep as sweep

@@ -12,7 +12,8 @@ from jaxprune.html_report.files import Analysis, Arrays
 from jaxprune.html_report.markup import Markup, folded, join, note, tag
 from jaxprune.html_report.page import Section, charts_row
 from jaxprune.ledger import Report
-from jaxprune.passes import ActivationStats, magnitude_lines
+from jaxprune.passes import ActivationStats
+from jaxprune.runs import magnitude_lines
 from jaxprune.runs.facts import share_of_all
 from jaxprune.tables import count, fraction, percent, tenths, times
 

@@ -14,7 +14,6 @@ from jaxprune.passes.config import CalibrationFields as CalibrationFields
 from jaxprune.passes.config import MixedTextFields as MixedTextFields
 from jaxprune.passes.config import check_with_stats as check_with_stats
 from jaxprune.passes.config import only_with_stats as only_with_stats
-from jaxprune.passes.figures import magnitude_lines as magnitude_lines
 from jaxprune.passes.grouping import from_arrays as from_arrays
 from jaxprune.passes.grouping import group_by_length as group_by_length
 from jaxprune.passes.grouping import grouped as grouped

@@ -39,4 +39,5 @@ from jaxprune.pruning.packed import PackedMasks as PackedMasks
 from jaxprune.pruning.propagation import PROPAGATIONS as PROPAGATIONS
 from jaxprune.pruning.settings import PruningFields as PruningFields
 from jaxprune.pruning.settings import Settings as Settings
+from jaxprune.pruning.shares import Shares as Shares
 from jaxprune.pruning.summary import summarise as summarise

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxprune.charts import Chart, Line, line_chart
 from jaxprune.tables import Shown, TextTable, percent
 
 
@@ -36,11 +35,6 @@ class Shares(Shown):
             layers=tuple(share(p, w) for p, w in zip(parts.T, wholes.T, strict=True)),
             overall=share(parts, wholes),
         )
-
-    def plot(self) -> Chart:
-        """The share of each layer, in percent."""
-        layers = Line("share", [100 * share for share in self.layers])
-        return line_chart([layers], title="share of the weights by layer", y_title="%")
 
     def _shown(self) -> tuple[str, list[TextTable]]:
         rows = [[path, percent(share)] for path, share in self.leaves.items()]
