@@ -1,7 +1,7 @@
 """The decoder block that all families share: four sites, one definition for every kind of pass."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -61,6 +61,7 @@ class Attention(nnx.Module):
         return causal_attention(q, k, v, self.out.dtype, self.scoring, kind, tree)
 
 
+@runtime_checkable
 class Builders(Protocol):
     """Makes the modules of a block with fresh parameters, as a `Family` does."""
 
