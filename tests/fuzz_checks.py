@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import safetensors
+from jaxprune.evaluation.comparison.reading import perplexities
+from jaxprune.evaluation.comparison.texts import compare_perplexities
 
 from jaxprune.calibration.texts import sentences
 from jaxprune.errors import InputError, one_line
-from jaxprune.evaluation.comparison.reading import perplexities
-from jaxprune.evaluation.comparison.texts import compare_perplexities
 from jaxprune.evaluation.tasks.data import Source
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.files import read_npz, sealed

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxprune.tables import Shown, TextTable, percent
+from jaxprune.tables import NotebookTable, Table, percent
 
 
 @dataclass(frozen=True, repr=False)
-class Shares(Shown):
+class Shares(NotebookTable):
     """Shares in [0, 1] of the weights that a mask tree covers.
 
     Attributes:
@@ -36,6 +36,6 @@ class Shares(Shown):
             overall=share(parts, wholes),
         )
 
-    def _shown(self) -> tuple[str, list[TextTable]]:
+    def _shown(self) -> tuple[str, list[Table]]:
         rows = [[path, percent(share)] for path, share in self.leaves.items()]
-        return f"{percent(self.overall)}% of the weights", [TextTable("", ["kernel", "%"], rows)]
+        return f"{percent(self.overall)}% of the weights", [Table("", ["kernel", "%"], rows)]
