@@ -16,13 +16,12 @@ from jaxprune.analysis.neurons import LanguageNeurons, language_neurons
 from jaxprune.analysis.overlap import Overlap, by_kind, halves_by_kind, overlaps, with_halves
 from jaxprune.analysis.tables import write_magnitudes, write_masks, write_neurons, write_overlaps
 from jaxprune.calibration import chosen_languages, digest
-from jaxprune.devices import device_mesh, hosts
+from jaxprune.devices import device_mesh, environment, hosts
 from jaxprune.files import local_path, sealed, shown_path, write_json
 from jaxprune.hf import Model, load
 from jaxprune.models import family_of
 from jaxprune.passes import HALVES, HIDDEN, ActivationStats
 from jaxprune.progress import Clock
-from jaxprune.runs import environment
 from jaxprune.tables import columns, count, fraction, percent, tenths
 
 # The share in the authors' figures; their code ignores the share that is set.

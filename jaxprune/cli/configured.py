@@ -19,8 +19,8 @@ from jaxprune.config import COMMANDS, FIELDS, as_text, check_read, config_of, un
 from jaxprune.devices import failure, hosts, keep_compiled, one_cpu_device_per_core
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import check_address, is_address, shown_path
-from jaxprune.passes import check_with_stats
-from jaxprune.runs.planning import JobConfig, PruneConfig
+from jaxprune.passes import JobConfig, check_with_stats
+from jaxprune.runs.planning import PruneConfig
 from jaxprune.schema import Field, fields_of
 
 _PARSERS: dict[type, Any] = {

@@ -17,10 +17,10 @@ import jax
 from flax.traverse_util import flatten_dict
 
 from jaxprune.calibration import Batch, digest
-from jaxprune.devices import compiler_settings, hosts, platform, product_dtype
+from jaxprune.devices import compiler_settings, hosts, product_dtype
 from jaxprune.errors import InputError
 from jaxprune.hf import Model, exported_beside
-from jaxprune.models import attention_path
+from jaxprune.models import attention_path, platform
 
 # Fields of the config that determine bits, except those that determine the tokens of the calibration set.
 _FIELDS = ("dtype", "compat", "seed", "pruning", "output")

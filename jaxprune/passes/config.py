@@ -1,12 +1,36 @@
-"""The fields `calibration.*` of statistics: how languages are combined, and saved statistics in place of samples."""
+"""The fields that every command reads, and the fields `calibration.*` of statistics: their combination, saved ones."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from jaxprune.calibration import SampleFields, TextFields
+from jaxprune.calibration import COMPAT, SEED, SampleFields, TextFields
 from jaxprune.errors import InputError
+from jaxprune.passes.blocks import DTYPE
 from jaxprune.passes.combinations import COMBINATIONS, SUM
 from jaxprune.passes.mixture import weights_of
-from jaxprune.schema import choice, config_record, is_text, rule, text
+from jaxprune.schema import choice, config_record, is_text, rule, text, texts_of
+
+
+@config_record
+class JobConfig:
+    """The fields that every command reads; the config of a command adds groups."""
+
+    model: str = rule(
+        "a hub id or a local Hugging Face folder",
+        is_text,
+        required=True,
+        meaning="the model to prune or evaluate",
+    )
+    revision: str | None = text(
+        None, "a branch, tag or commit of the hub id", "branch, tag or commit"
+    )
+    dtype: str = DTYPE
+    compat: str = COMPAT
+    seed: int = SEED
+
+    def json(self) -> dict[str, Any]:
+        """The content of config.json: the fields by group, sorted by name."""
+        return texts_of(self)
 
 
 @config_record

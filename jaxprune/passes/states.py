@@ -177,7 +177,7 @@ def calibration_states(
     cuts = np.cumsum([part.size for part in states.states])[:-1]
     shapes = [part.shape for part in states.states]
     states.states = [x.reshape(s) for x, s in zip(np.split(indices, cuts), shapes, strict=True)]
-    embed(model.config.in_dtype(dtype), to_device(table, "float32", mesh), states)
+    embed(model.config_in(dtype), to_device(table, "float32", mesh), states)
     return states
 
 

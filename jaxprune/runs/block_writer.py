@@ -18,18 +18,10 @@ from jaxprune.charts import write_png
 from jaxprune.devices import hosts, termination
 from jaxprune.errors import InputError, TerminatedError
 from jaxprune.files import sealed
-from jaxprune.hf import HfWriter, Model, stack_layers
-from jaxprune.models import Params
-from jaxprune.passes import ActivationStats, Sums, stack
-from jaxprune.pruning import (
-    FinishedLayer,
-    PackedMasks,
-    PrunedBlock,
-    hash_changed,
-    hash_masks,
-    hash_weights,
-    summarise,
-)
+from jaxprune.hf import HfWriter, Model, hash_changed, hash_masks, hash_weights, stack_layers
+from jaxprune.models import PackedMasks, Params
+from jaxprune.passes import ActivationStats, FinishedLayer, PrunedBlock, Sums, stack
+from jaxprune.pruning import summarise
 from jaxprune.runs import checkpoint, figures
 from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer, write_layer
 from jaxprune.runs.planning import BlocksConfig

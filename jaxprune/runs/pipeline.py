@@ -10,6 +10,7 @@ from jax.sharding import Mesh
 from jaxprune import calibration, ledger
 from jaxprune.calibration import Batch
 from jaxprune.devices import device_mesh, hosts
+from jaxprune.devices.environment import environment
 from jaxprune.files import local_path
 from jaxprune.hf import Model, load, origin_of
 from jaxprune.passes import ActivationStats, grouped, order_of_sums, token_batches
@@ -25,7 +26,6 @@ from jaxprune.pruning import (
 from jaxprune.runs.block_writer import BlockWriter, check_outputs
 from jaxprune.runs.card import model_card
 from jaxprune.runs.lifecycle import open_run
-from jaxprune.runs.machine import environment
 from jaxprune.runs.planning import BlocksConfig, PruneConfig, ShrinkConfig, check_fits, plan_of
 from jaxprune.runs.saved_stats import stats_for
 from jaxprune.runs.summary import print_summary

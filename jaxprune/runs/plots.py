@@ -9,8 +9,9 @@ from jaxtyping import Float
 
 from jaxprune.charts import Chart, Line, grid, heatmap, limits, line_chart
 from jaxprune.errors import refusal
+from jaxprune.models import Shares
 from jaxprune.passes import ActivationStats
-from jaxprune.pruning import PruneResult, Shares
+from jaxprune.pruning import PruneResult
 from jaxprune.tables import tenths
 
 _PANEL = 260  # width of a site, in pixels

@@ -15,18 +15,18 @@ from jax.sharding import Mesh
 from jaxprune import ledger
 from jaxprune.calibration import SEED, Batch, sampled_lines, set_tokens, vocabulary_digest
 from jaxprune.devices import device_mesh, given_mesh, hosts
+from jaxprune.devices.environment import environment
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import local_path, read_json
 from jaxprune.hf import Model, check_model, load, origin_of
 from jaxprune.ledger import CONFIG, FIT, Report
-from jaxprune.passes import DTYPE, SAMPLES_PER_DEVICE, check_samples
+from jaxprune.passes import DTYPE, SAMPLES_PER_DEVICE, FinishedLayer, check_samples
 from jaxprune.progress import Clock
-from jaxprune.pruning import FinishedLayer, PruneResult, PruningFields, result_of
+from jaxprune.pruning import PruneResult, PruningFields, result_of
 from jaxprune.recovery import RecoveryFields, Task, recover_blocks, whole_layers
 from jaxprune.runs.block_writer import BlockWriter, check_outputs
 from jaxprune.runs.card import model_card
 from jaxprune.runs.lifecycle import open_run
-from jaxprune.runs.machine import environment
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import RecoverConfig
 from jaxprune.runs.pruned_model import pruned_layers

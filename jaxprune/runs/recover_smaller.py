@@ -7,6 +7,7 @@ from typing import Any
 from jaxprune import ledger
 from jaxprune.calibration import by_kind, by_language, sampled_lines, set_tokens
 from jaxprune.devices import device_mesh, hosts
+from jaxprune.devices.environment import environment
 from jaxprune.errors import refusal
 from jaxprune.files import read_json
 from jaxprune.hf import HfWriter, Model, load, origin_of
@@ -14,7 +15,6 @@ from jaxprune.ledger import CONFIG, FIT, Report, Shrunk
 from jaxprune.progress import Clock
 from jaxprune.recovery import Task, recover_blocks, whole_layers
 from jaxprune.runs.lifecycle import open_run
-from jaxprune.runs.machine import environment
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import OutputFields, RecoverConfig
 from jaxprune.runs.shrink import print_smaller

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from jaxprune import ledger
 from jaxprune.calibration import line_digests, sampled_lines
 from jaxprune.devices import device_mesh
+from jaxprune.devices.environment import environment
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import shown_path
 from jaxprune.hf import Model, load, origin_of
@@ -17,7 +18,6 @@ from jaxprune.passes import SUM, mixture_of, order_of_sums
 from jaxprune.progress import Clock
 from jaxprune.runs.facts import mean_loss
 from jaxprune.runs.lifecycle import open_run
-from jaxprune.runs.machine import environment
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import ShrinkConfig
 from jaxprune.runs.smaller_card import HEADER, remarks, sizes, smaller_card, splits

@@ -72,7 +72,7 @@ def compare_numbers(
 
 def _last_states(model: Model, texts: Sequence[np.ndarray]) -> np.ndarray:
     """[N, D] the last block's outputs at all tokens."""
-    mesh, config = device_mesh(), model.config.in_dtype("float32")
+    mesh, config = device_mesh(), model.config_in("float32")
     batches = group_by_length([text.astype(np.int32) for text in texts], "tokens")
     samples = calibration_states(model, batches, mesh, SAMPLES_PER_DEVICE, "float32")
     for layer, (_, params) in enumerate(blocks(model, "float32", mesh)):

@@ -49,7 +49,7 @@ def both(multiplying, compute):
 def test_every_product_is_float32_s_of_rounded_numbers(multiplying):
     multiplying(False)
     model = xglm_shaped(1)
-    config = model.config.in_dtype("bfloat16")
+    config = model.config_in("bfloat16")
     [(stored, params)] = blocks(model, "bfloat16", device_mesh(1))
     assert {leaf.dtype.name for leaf in jax.tree.leaves(params)} == {"float32"}
     jax.tree.map(

@@ -9,7 +9,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxprune.calibration import KINDS, Batch
-from jaxprune.devices import DATA, MODEL, device_mesh, platform, product_dtype, room
+from jaxprune.devices import DATA, MODEL, device_mesh, product_dtype, room
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import read_json
 from jaxprune.hf import STORED, hub, load
@@ -19,6 +19,7 @@ from jaxprune.models import (
     attention_path,
     kernel_shapes,
     load_config,
+    platform,
     published,
     site_widths,
 )

@@ -28,10 +28,9 @@ from jaxprune.models import (
 )
 from jaxprune.models.config import LayerKind, RopeConfig
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.passes import token_batches
+from jaxprune.passes import inverse_factor, token_batches
 from jaxprune.passes.statistics.gram import gram
 from jaxprune.passes.walk import Context, run_segment
-from jaxprune.pruning import inverse_factor
 from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.methods import METHODS

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import jax
 import pytest
 
-from jaxprune.devices import platform
+from jaxprune.models import platform
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from jaxprune.models import BlockParams
-from jaxprune.pruning.packed import PackedMasks
+from jaxprune.models import BlockParams, PackedMasks
 
 
 def hash_masks(digest: Any, masks: PackedMasks) -> None:

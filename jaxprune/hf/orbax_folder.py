@@ -17,7 +17,7 @@ from jax.sharding import Mesh, Sharding
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import read_json, sealed
-from jaxprune.models import named_leaves, path_name
+from jaxprune.models import PackedMasks, named_leaves, path_name
 
 # Shardings of parameters: one for all, a tree like the parameters, or a function of their paths.
 Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]
@@ -149,3 +149,15 @@ def restore_json(folder: Path) -> dict[str, Any]:
     """The metadata of a folder; InputError if a file is missing or cut."""
     _check_sizes(folder, "metadata")
     return read_json(folder / METADATA)
+
+
+def restore_packed_masks(path: str | Path) -> PackedMasks:
+    """The masks of a checkpoint, one bit per weight.
+
+    Raises:
+      InputError: no masks, or damaged ones.
+    """
+    item = whole(Path(path)) / "masks"
+    if not item.is_dir():
+        raise InputError(f"{path}: contains no masks")
+    return PackedMasks.from_tree(restore_tree(item, None))

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxprune.pruning.drop import BLOCK
-from jaxprune.pruning.method import DAMPING
-
+# Share of the mean of the diagonal of a Gram matrix that is added before it is factored, as in the code of SparseGPT.
+DAMPING = 0.01
+# Inputs of a block whose weights a second-order update compensates together, and of a matrix that LAPACK factors.
+BLOCK = 128
 _RAISES = 3  # times that the damping is raised tenfold at most
 
 

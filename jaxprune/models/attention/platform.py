@@ -1,4 +1,4 @@
-"""The device properties that compiled programs depend on."""
+"""The device properties that the path of attention depends on."""
 
 import re
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from jaxprune.hf import Fingerprint, Model, ParameterSource, ShardWriter
-from jaxprune.pruning.block import pruned_params
-from jaxprune.pruning.digests import hash_masks
-from jaxprune.pruning.packed import PackedMasks
+from jaxprune.hf.fingerprint import Fingerprint
+from jaxprune.hf.layer_digests import hash_masks
+from jaxprune.hf.model import Model
+from jaxprune.hf.shards import ShardWriter
+from jaxprune.hf.source import ParameterSource
+from jaxprune.models import PackedMasks, pruned_params
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A block over prompts, then token by token: its output, and a cache of keys and values (`attention/decoding.py`)."""
+"""A block over prompts, then token by token: its output, and a cache of keys and values (`models.attention`)."""
 
 import functools
 
@@ -8,12 +8,19 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from jaxprune.devices import compiled_by_rows
-from jaxprune.models.attention import KeyValues, Prefix, Stretches, attend_step, causal_attention
-from jaxprune.models.block import Block
-from jaxprune.models.config import ModelConfig
-from jaxprune.models.model import modules
-from jaxprune.models.positions import Kind, Positions
-from jaxprune.models.trees import BlockParams
+from jaxprune.models import (
+    Block,
+    BlockParams,
+    KeyValues,
+    Kind,
+    ModelConfig,
+    Positions,
+    Prefix,
+    Stretches,
+    attend_step,
+    causal_attention,
+    modules,
+)
 
 
 @functools.partial(compiled_by_rows, static_argnames=("config", "limit"))

@@ -8,8 +8,8 @@ from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array
 
 from jaxprune.errors import InputError, check_equal
-from jaxprune.models import MaskTree, Params, named_leaves
-from jaxprune.pruning.packed import PackedMasks
+from jaxprune.models.packed_masks import PackedMasks
+from jaxprune.models.trees import MaskTree, Params, named_leaves
 
 
 def masks_of(params: Params, masks: MaskTree) -> dict[str, Any]:

@@ -1,13 +1,18 @@
-"""The result of pruning a block: masks, changed weights and statistics, and its parameters."""
+"""The result of changing a block: masks, changed weights and statistics, its parameters, and a block that has them."""
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.models import BlockParams
-from jaxprune.passes import Sums
+from jaxprune.devices import compiled
+from jaxprune.models import BlockParams, masks
+from jaxprune.passes.blocks import converted
+from jaxprune.passes.stats import Sums
 
 
 class FinishedLayer(NamedTuple):
@@ -54,3 +59,26 @@ class PrunedBlock:
     def kept(self) -> dict[str, tuple[int, int]]:
         """(kept weights, all weights) of each kernel."""
         return {path: (int(mask.sum()), mask.size) for path, mask in self.keep.items()}
+
+
+def put_back(
+    params: BlockParams,
+    keep: Mapping[str, np.ndarray],
+    changed: Mapping[str, np.ndarray],
+    dtype: str,
+) -> BlockParams:
+    """A block on the devices with dropped weights +0 and changed weights replaced."""
+    flat = flatten_dict(params, sep="/")
+    masked = {path: mask for path, mask in keep.items() if path not in changed}
+    if masked:
+        where = {path: flat[path].sharding for path in masked}
+        flat |= drop_weights({p: flat[p] for p in masked}, jax.device_put(masked, where))
+    for path, leaf in changed.items():
+        flat[path] = jax.device_put(converted(leaf, dtype), flat[path].sharding)
+    return unflatten_dict(flat, sep="/")
+
+
+@functools.partial(compiled, donate_argnames="kernels")
+def drop_weights(kernels: dict[str, Any], keep: dict[str, Any]) -> dict[str, Any]:
+    """Kernels of a block with the dropped weights +0, with unchanged sharding."""
+    return dict(masks.apply(kernels, keep))
