@@ -24,10 +24,10 @@ from jaxprune.html_report.facts import lead
 from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.plain import plain_section
 from jaxprune.html_report.settings import settings_section
-from jaxprune.ledger.identity import difference
 from jaxprune.ledger.run import read_record
 from jaxprune.models import load_config
 from jaxprune.passes import token_batches
+from jaxprune.workdir import difference
 
 
 def read_tensors(path: Path) -> dict[str, StoredTensor]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxprune import charts, ledger
+from jaxprune import charts
 from jaxprune.analysis import pictures
 from jaxprune.analysis.config import AnalyzeConfig
 from jaxprune.analysis.magnitudes import demonstration_sets, measure, split_halves
@@ -19,6 +19,7 @@ from jaxprune.calibration import chosen_languages, digest
 from jaxprune.devices import device_mesh, environment, hosts
 from jaxprune.files import local_path, sealed, shown_path, write_json
 from jaxprune.hf import Model, load
+from jaxprune.ledger import open_workdir
 from jaxprune.models import family_of
 from jaxprune.passes import HALVES, HIDDEN, ActivationStats
 from jaxprune.progress import Clock
@@ -57,7 +58,7 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
     identity = {
         "model": model.source.fingerprint.digest, "calibration": content, "dtype": config.dtype,
     }  # fmt: skip
-    with ledger.open_workdir(workdir, identity):
+    with open_workdir(workdir, identity):
         found = measure(
             model, batches, dtype=config.dtype, mesh=mesh, halves=True, neurons=True,
             progress=hosts.is_first(),

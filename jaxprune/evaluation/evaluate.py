@@ -42,7 +42,8 @@ from jaxprune.evaluation.translation import (
 )
 from jaxprune.evaluation.workload import Workload, read_workload
 from jaxprune.hf import Model, load
-from jaxprune.ledger import MODEL_DIGEST, open_workdir
+from jaxprune.ledger import open_workdir
+from jaxprune.workdir import MODEL_DIGEST
 
 
 def evaluate_from_config(

@@ -5,7 +5,6 @@ from jaxprune.hf.export import HfWriter as HfWriter
 from jaxprune.hf.export import export_hf as export_hf
 from jaxprune.hf.export import exported_beside as exported_beside
 from jaxprune.hf.fingerprint import Fingerprint as Fingerprint
-from jaxprune.hf.fingerprint import combined as combined
 from jaxprune.hf.fingerprint import exported_digest as exported_digest
 from jaxprune.hf.layer_digests import hash_changed as hash_changed
 from jaxprune.hf.layer_digests import hash_masks as hash_masks
@@ -14,7 +13,6 @@ from jaxprune.hf.model import Model as Model
 from jaxprune.hf.model import check_model as check_model
 from jaxprune.hf.model import load as load
 from jaxprune.hf.orbax_folder import restore_packed_masks as restore_packed_masks
-from jaxprune.hf.origin import Origin as Origin
 from jaxprune.hf.origin import origin_of as origin_of
 from jaxprune.hf.overlay import overlaid as overlaid
 from jaxprune.hf.shards import ShardWriter as ShardWriter

@@ -1,25 +1,7 @@
-"""A workdir → the owner of its files, their run, and their integrity."""
+"""A job → the run of its workdir: its identity, opened, resumed and put in place."""
 
-from jaxprune.ledger.identity import difference as difference
-from jaxprune.ledger.identity import inputs as inputs
 from jaxprune.ledger.identity import run_identity as run_identity
-from jaxprune.ledger.identity import shortened as shortened
 from jaxprune.ledger.identity import shrink_identity as shrink_identity
-from jaxprune.ledger.json_files import CONFIG as CONFIG
-from jaxprune.ledger.json_files import EVALUATION as EVALUATION
-from jaxprune.ledger.json_files import REPORT as REPORT
-from jaxprune.ledger.json_files import CalibrationSettings as CalibrationSettings
-from jaxprune.ledger.json_files import Compiled as Compiled
-from jaxprune.ledger.json_files import Differences as Differences
-from jaxprune.ledger.json_files import Record as Record
-from jaxprune.ledger.json_files import Report as Report
-from jaxprune.ledger.json_files import RunConfig as RunConfig
-from jaxprune.ledger.json_files import ScoreOrigin as ScoreOrigin
-from jaxprune.ledger.json_files import Shrunk as Shrunk
-from jaxprune.ledger.json_files import Splits as Splits
-from jaxprune.ledger.locks import PROGRESS as PROGRESS
-from jaxprune.ledger.locks import LockedError as LockedError
-from jaxprune.ledger.locks import locked as locked
 from jaxprune.ledger.run import COMMIT as COMMIT
 from jaxprune.ledger.run import FIT as FIT
 from jaxprune.ledger.run import SWEEP as SWEEP
@@ -28,13 +10,3 @@ from jaxprune.ledger.run import UnfinishedError as UnfinishedError
 from jaxprune.ledger.run import of_unfinished_run as of_unfinished_run
 from jaxprune.ledger.run import open_run as open_run
 from jaxprune.ledger.run import open_workdir as open_workdir
-from jaxprune.ledger.workdir import MODEL_DIGEST as MODEL_DIGEST
-from jaxprune.ledger.workdir import OUTPUTS as OUTPUTS
-from jaxprune.ledger.workdir import check_scored_model as check_scored_model
-from jaxprune.ledger.workdir import check_workdir as check_workdir
-from jaxprune.ledger.workdir import file_faults as file_faults
-from jaxprune.ledger.workdir import has_card as has_card
-from jaxprune.ledger.workdir import is_complete as is_complete
-from jaxprune.ledger.workdir import pruned_digest as pruned_digest
-from jaxprune.ledger.workdir import read_report as read_report
-from jaxprune.ledger.workdir import read_score_origin as read_score_origin

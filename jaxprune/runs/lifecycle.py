@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxprune import ledger
 from jaxprune.devices import compiling, hosts
-from jaxprune.devices.environment import peak_memory
+from jaxprune.devices.machine import peak_memory
 from jaxprune.files import sealed, shown_path
 from jaxprune.hf import Model, exported_digest
 

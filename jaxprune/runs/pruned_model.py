@@ -7,9 +7,9 @@ from flax.traverse_util import flatten_dict
 
 from jaxprune.errors import InputError
 from jaxprune.hf import Model, load, overlaid
-from jaxprune.ledger import Report, pruned_digest, read_report
 from jaxprune.passes import FinishedLayer
 from jaxprune.runs.checkpoint import restore_packed_masks
+from jaxprune.workdir import Report, pruned_digest, read_report
 
 
 def pruned_layers(run: Path) -> Callable[[int], FinishedLayer]:

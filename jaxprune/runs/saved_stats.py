@@ -9,9 +9,9 @@ from jaxprune.errors import InputError
 from jaxprune.files import Count, Hexadecimal, from_json, local_path
 from jaxprune.hf import Model
 from jaxprune.hf.orbax_folder import METADATA, restore_json, restore_tree, save_trees, whole
-from jaxprune.ledger import shortened
 from jaxprune.passes import STATISTICS, ActivationStats, MeasuredOn
 from jaxprune.schema import OUTPUT_PATH, check
+from jaxprune.workdir import shortened
 
 
 class MeasuredWith(TypedDict):

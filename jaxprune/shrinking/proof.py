@@ -8,7 +8,6 @@ from jaxtyping import Array
 
 from jaxprune.devices import device_mesh
 from jaxprune.hf import Model
-from jaxprune.ledger import Differences, Splits
 from jaxprune.models import head_inputs, logits_of
 from jaxprune.passes import (
     SAMPLES_PER_DEVICE,
@@ -19,6 +18,7 @@ from jaxprune.passes import (
     run_and_measure,
 )
 from jaxprune.shrinking.vocabulary import split
+from jaxprune.workdir import Differences, Splits
 
 # Texts of each language whose numbers are compared, and their tokens at most.
 _TEXTS, _LONGEST = 4, 64

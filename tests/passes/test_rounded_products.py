@@ -14,11 +14,12 @@ from jaxprune.config.validate import base_config, validate
 from jaxprune.devices import device_mesh, products
 from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.scoring.scorer import Scorer
-from jaxprune.ledger.identity import difference, run_identity
+from jaxprune.ledger.identity import run_identity
 from jaxprune.models import SITES, modules
 from jaxprune.passes import blocks, from_arrays
 from jaxprune.runs.planning import plan_from_config
 from jaxprune.runs.planning.plan import print_plan
+from jaxprune.workdir import difference
 
 NANO = Path(jp.__file__).parent / "nano" / "checkpoints" / "bloom"
 

@@ -13,7 +13,6 @@ from jaxprune.devices import DATA, MODEL, device_mesh, product_dtype, room
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import read_json
 from jaxprune.hf import STORED, hub, load
-from jaxprune.ledger import Record
 from jaxprune.models import (
     ModelConfig,
     attention_path,
@@ -29,6 +28,7 @@ from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.config import PruneConfig
 from jaxprune.runs.planning.costs import Chip, Machines, Work, chip_of
 from jaxprune.tables import by_layer, byte_size, named_values, percent, seconds
+from jaxprune.workdir import Record
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,10 +12,9 @@ from typing import Any, Final
 from flax.traverse_util import flatten_dict
 
 from jaxprune.errors import InputError
-from jaxprune.files import read_as, read_json, sealed
-from jaxprune.hf import combined
-from jaxprune.ledger.identity import difference, inputs
-from jaxprune.ledger.json_files import (
+from jaxprune.files import combined, read_as, read_json, sealed
+from jaxprune.workdir.differences import difference, inputs
+from jaxprune.workdir.json_files import (
     CONFIG,
     EVALUATION,
     REPORT,
@@ -24,7 +23,7 @@ from jaxprune.ledger.json_files import (
     ScoreOrigin,
     content_digest,
 )
-from jaxprune.ledger.locks import PROGRESS
+from jaxprune.workdir.locks import PROGRESS
 
 # The folders that a run may fill.
 OUTPUTS = ("checkpoint", "stats", "hf", "figures")

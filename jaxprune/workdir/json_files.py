@@ -8,7 +8,6 @@ from typing import Annotated, Any, NotRequired, TypedDict
 from msgspec import Meta
 
 from jaxprune.files import Count, Finite, Hexadecimal, Scalar, Seconds, Share
-from jaxprune.hf import Origin
 
 REPORT, CONFIG = "report.json", "config.json"
 EVALUATION = "evaluation.json"  # in each folder of an evaluation; no figures
@@ -127,6 +126,22 @@ class Shrunk(TypedDict):
     width: NotRequired[NarrowBlocks]
     config: NotRequired[dict[str, Any]]
     recoveries: NotRequired[list[dict[str, Any]]]
+
+
+class Origin(TypedDict):
+    """The known facts about the dense model; keys except the first and last are those of front matter.
+
+    Licence and languages come from its card; `base_model` is its hub id, or for a local folder the `base_model` of its
+    card. `name` is the hub id or the last part of the folder's path.
+    """
+
+    name: str
+    base_model: NotRequired[list[str]]
+    license: NotRequired[str]
+    license_name: NotRequired[str]
+    license_link: NotRequired[str]
+    language: NotRequired[list[str]]
+    has_tokenizer: NotRequired[bool]
 
 
 class Report(TypedDict, total=False):
