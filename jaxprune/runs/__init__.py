@@ -1,5 +1,6 @@
 """A config → a workdir: a complete run of pruning, recovery or shrinking, its outputs, resuming and verification."""
 
+from jaxprune.runs.analyze import analyze_from_config as analyze_from_config
 from jaxprune.runs.block_writer import check_outputs as check_outputs
 from jaxprune.runs.pipeline import calibration_batches as calibration_batches
 from jaxprune.runs.pipeline import prune_from_config as prune_from_config

@@ -1,19 +1,15 @@
 """A config → `<workdir>/analysis`: the largest features of each kind of demonstration by layer, language neurons."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jaxprune import charts
-from jaxprune.analysis import pictures
 from jaxprune.analysis.config import AnalyzeConfig
 from jaxprune.analysis.magnitudes import demonstration_sets, measure, split_halves
-from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou, read_runs
-from jaxprune.analysis.neurons import LanguageNeurons, language_neurons
-from jaxprune.analysis.overlap import Overlap, by_kind, halves_by_kind, overlaps, with_halves
+from jaxprune.analysis.mask_overlap import MaskOverlap, read_runs
+from jaxprune.analysis.neurons import language_neurons
+from jaxprune.analysis.summary import analysis_summary, compare_sets
 from jaxprune.analysis.tables import write_magnitudes, write_masks, write_neurons, write_overlaps
 from jaxprune.calibration import chosen_languages, digest
 from jaxprune.devices import device_mesh, environment, hosts
@@ -21,8 +17,9 @@ from jaxprune.files import local_path, sealed, shown_path, write_json
 from jaxprune.hf import Model, load
 from jaxprune.ledger import open_workdir
 from jaxprune.models import family_of
-from jaxprune.passes import HALVES, HIDDEN, ActivationStats
+from jaxprune.passes import HIDDEN, ActivationStats
 from jaxprune.progress import Clock
+from jaxprune.runs import analysis_pictures
 from jaxprune.tables import columns, count, fraction, percent, tenths
 
 # The share in the authors' figures; their code ignores the share that is set.
@@ -98,7 +95,7 @@ def _write(
         write_neurons(folder, neurons)
     clock.lap("tables")
     (folder / "figures").mkdir()
-    drawn = pictures.charts(
+    drawn = analysis_pictures.charts(
         stats, overlap, masks, neurons, target=config.calibration.target, share=share
     )
     for name, chart in drawn:
@@ -119,89 +116,6 @@ def _masks(names: Sequence[str] | None, workdir: Path, model: Model) -> MaskOver
     if (workdir / "checkpoint").is_dir() and workdir.resolve() not in known:
         runs.insert(0, workdir)
     return read_runs(runs, family_of(model.config).sites)
-
-
-def compare_sets(
-    stats: ActivationStats, share: float, halves: ActivationStats | None = None
-) -> dict[str, Overlap]:
-    """Site → overlaps of all sets of `stats`, in the order of its roles, and of their `halves` if given."""
-    norms = [stats.norms(role) for role in stats.roles]
-    found = {site: overlaps(np.stack([n[site] for n in norms]), share) for site in norms[0]}
-    if halves is None or not halves.roles:
-        return found
-    both = [[halves.norms(role + half) for half in HALVES] for role in stats.roles]
-    return {
-        site: with_halves(overlap, np.array([[n[site] for n in two] for two in both]), share)
-        for site, overlap in found.items()
-    }
-
-
-def analysis_summary(
-    stats: ActivationStats,
-    overlaps: Mapping[str, Overlap],
-    masks: MaskOverlap | None,
-    neurons: LanguageNeurons | None,
-) -> dict[str, Any]:
-    """Means over layers and pairs of sets, and of runs; numbers of language neurons."""
-    kinds = [role.partition("/")[0] for role in stats.roles]
-
-    def means(by_layer: Mapping[str, np.ndarray]) -> dict[str, float]:
-        return {name: round(float(shares.mean()), 6) for name, shares in by_layer.items()}
-
-    summary: dict[str, Any] = {
-        "tokens": dict(stats.count),
-        "overlap": {
-            site: {
-                "features": overlap.features,
-                "chance": overlap.chance,
-                "top_in_top": means(by_kind(overlap.top, kinds)),
-                "top_in_bottom": means(by_kind(overlap.bottom, kinds)),
-                "halves": {
-                    "top_in_top": means(halves_by_kind(overlap.halves_top, kinds)),
-                    "top_in_bottom": means(halves_by_kind(overlap.halves_bottom, kinds)),
-                },
-            }
-            for site, overlap in overlaps.items()
-        },
-    }
-    if masks is not None:
-        both = masks.both.sum((-2, -1))
-        shares, unrelated = iou(both), chance(both, masks.expected.sum((-2, -1)))
-        summary["masks"] = [
-            {
-                "runs": [masks.runs[a], masks.runs[b]],
-                "iou": float(shares[a, b]),
-                "chance": float(unrelated[a, b]),
-            }
-            for a, b in masks.pairs
-        ]
-    if neurons is not None:
-        summary["language_neurons"] = neurons_summary(neurons)
-    return summary
-
-
-def neurons_summary(found: LanguageNeurons) -> dict[str, Any]:
-    """Numbers over all layers, by language and of any, with their standard errors and agreement of halves."""
-
-    def at(array: np.ndarray | None, place: int) -> float | None:
-        if array is None or math.isnan(array[place]):
-            return None
-        return round(float(array[place]), 6)
-
-    errors = None if found.counts_error is None else found.counts_error[-1]
-    return {
-        "of": found.entropy.size,
-        "threshold": found.threshold,
-        "by_chance": found.by_chance,
-        "languages": {
-            code: {
-                "neurons": int(found.counts[-1, place]),
-                "standard_error": at(errors, place),
-                "agreement_of_halves": at(found.agreement, place),
-            }
-            for place, code in enumerate([*found.languages, "any"])
-        },
-    }
 
 
 def neuron_lines(found: Mapping[str, Any]) -> list[str]:
