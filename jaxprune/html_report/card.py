@@ -13,6 +13,7 @@ from jaxprune.html_report import verdicts
 from jaxprune.html_report.accuracy import ABOUT_PRIORS, cells_without_prior
 from jaxprune.html_report.files import RunFiles
 from jaxprune.html_report.plain import ABOUT_CONTINUATIONS, continued_rows
+from jaxprune.ledger import MODEL_DIGEST, has_card
 from jaxprune.runs.card import Measured, folded, model_card
 from jaxprune.runs.smaller_card import smaller_card
 from jaxprune.tables import (
@@ -25,7 +26,6 @@ from jaxprune.tables import (
     percent,
     pipes,
 )
-from jaxprune.workdir import MODEL_DIGEST, has_card
 
 _THIS = "this model"
 

@@ -10,6 +10,7 @@ from jaxprune.html_report.files import RunFiles
 from jaxprune.html_report.markup import Markup, join, note, tag
 from jaxprune.html_report.page import fact_list
 from jaxprune.html_report.plain import shown_value
+from jaxprune.ledger import CalibrationSettings, Report
 from jaxprune.pruning import UNIFORM, UNSTRUCTURED, allocation_of
 from jaxprune.runs.facts import (
     PRUNE_FIELDS,
@@ -21,7 +22,6 @@ from jaxprune.runs.facts import (
 )
 from jaxprune.runs.smaller_card import sizes
 from jaxprune.tables import count, percent
-from jaxprune.workdir import CalibrationSettings, Report
 
 _BY = {"prune": "Pruned by", "shrink": "Made by", "recover": "Recovered by"}
 # Of a run, an evaluation takes its dtype alone.

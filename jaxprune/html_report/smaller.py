@@ -7,8 +7,8 @@ from jaxprune.charts import SHAPES, Line, bar_chart, line_chart
 from jaxprune.html_report.markup import join, tag
 from jaxprune.html_report.page import Section, charts_row
 from jaxprune.html_report.tables import table
+from jaxprune.ledger import Shrunk
 from jaxprune.runs.smaller_card import HEADER, growth, remarks, splits
-from jaxprune.workdir import Shrunk
 
 
 def smaller_section(shrunk: Shrunk) -> Section:

@@ -10,6 +10,7 @@ from flax.traverse_util import flatten_dict
 
 from jaxprune.calibration import KINDS, joined
 from jaxprune.errors import InputError, one_line
+from jaxprune.hf import Origin
 from jaxprune.pruning import UNSTRUCTURED
 from jaxprune.runs.facts import (
     PRUNE_FIELDS,
@@ -22,7 +23,6 @@ from jaxprune.runs.facts import (
 )
 from jaxprune.schema import check
 from jaxprune.tables import as_code, by_layer, percent, pipes
-from jaxprune.workdir import Origin
 
 _PAPER = "https://arxiv.org/abs/2409.16911"
 # Of the relations of the hub (adapter, merge, quantized, finetune) the last means changed weights of the same shapes.

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from flax.traverse_util import flatten_dict
 
 from jaxprune.calibration import LANGUAGES, language
+from jaxprune.ledger import Report, Shrunk, Splits
 from jaxprune.runs.card import (
     NOT_EVALUATED,
     Measured,
@@ -24,7 +25,6 @@ from jaxprune.runs.facts import (
     versions,
 )
 from jaxprune.tables import as_code, byte_size, count, percent, pipes, points
-from jaxprune.workdir import Report, Shrunk, Splits
 
 
 def smaller_card(

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.files import shown_path
+from jaxprune.ledger import CONFIG, OUTPUTS, REPORT, Compiled
 from jaxprune.pruning import UNIFORM, allocation_of
 from jaxprune.runs.facts import damped_sites, mean_loss
 from jaxprune.runs.planning import BlocksConfig
 from jaxprune.tables import by_layer, byte_size, count, named_values, percent, seconds
-from jaxprune.workdir import CONFIG, OUTPUTS, REPORT, Compiled
 
 
 def print_summary(config: BlocksConfig, report: Mapping[str, Any], workdir: Path) -> None:

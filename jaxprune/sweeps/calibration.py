@@ -4,15 +4,15 @@ import dataclasses
 import functools
 from pathlib import Path
 
-from jaxprune.calibration import KINDS, Batch, digest
+from jaxprune import ledger
+from jaxprune.calibration import KINDS, Batch, digest, share_shapes
 from jaxprune.config import SweepConfig
 from jaxprune.devices import device_mesh
 from jaxprune.hf import Model
-from jaxprune.passes import ActivationStats, probe, share_shapes
+from jaxprune.passes import ActivationStats, probe
 from jaxprune.pruning import CODE
 from jaxprune.runs import calibration_batches, checkpoint
 from jaxprune.sweeps.plan import Variant, variant_config, variants
-from jaxprune.workdir import locked
 
 STATS = "stats"  # folder of the sets' statistics in a sweep's workdir
 
@@ -85,7 +85,7 @@ class CalibrationSets:
 
     def _probed(self, name: str) -> ActivationStats:
         folder = self._folder / name.replace("/", "-")
-        with locked(self._folder.parent, f"stats-{folder.name}.lock", wait=True):
+        with ledger.locked(self._folder.parent, f"stats-{folder.name}.lock", wait=True):
             if folder.is_dir():
                 return checkpoint.restore_stats(folder)
             mesh = device_mesh(self._config.mesh.data, self._config.mesh.model)

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from jaxprune import ledger
 from jaxprune.errors import InputError, check_equal, listed
 from jaxprune.evaluation.metrics_json import read_metrics
 from jaxprune.files import read_json, sealed, write_json
@@ -13,7 +14,6 @@ from jaxprune.sweeps.steering import PAIRS
 from jaxprune.sweeps.sweep_json import CONFIG, PLACE, WORKERS, begun_sweep
 from jaxprune.sweeps.tables_json import SweepTables
 from jaxprune.sweeps.write import rebuild
-from jaxprune.workdir import REPORT, is_complete, locked, read_report
 
 
 def merge(parts: Sequence[Path], workdir: Path) -> SweepTables:
@@ -39,7 +39,7 @@ def merge(parts: Sequence[Path], workdir: Path) -> SweepTables:
     sweeps = [workdir, *parts] if (workdir / CONFIG).is_file() else parts
     for sweep in sweeps:
         _check_same(sweeps[0], sweep)
-    with locked(workdir, WORKERS):
+    with ledger.locked(workdir, WORKERS):
         for part in parts:
             if part != workdir:
                 _merge_one(part, workdir)
@@ -81,25 +81,25 @@ def _merge_one(part: Path, workdir: Path) -> None:
 
 def _copy_variant(source: Path, target: Path) -> None:
     """Copies a finished run without its scores; rejects another run of the same variant."""
-    report = read_report(source)
+    report = ledger.read_report(source)
     if report is None:  # dense and lrp2 have none
         if (pairs := read_json(source / PAIRS)) and not (target / PAIRS).exists():
             target.mkdir(parents=True, exist_ok=True)
             write_json(target / PAIRS, pairs)
         return
-    if (there := read_report(target)) is not None:
+    if (there := ledger.read_report(target)) is not None:
         for name in ("identity", "digests"):
             check_equal(f"{source} and {target}", report[name], there[name], "runs of one sweep")
         return
-    if not is_complete(source):
+    if not ledger.is_complete(source):
         raise InputError(f"{source}: damaged or unfinished; allowed: to make it again there")
     for path in sorted(source.iterdir()):
-        if path.is_file() and path.name != REPORT:
+        if path.is_file() and path.name != ledger.REPORT:
             target.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, target)
         elif path.is_dir() and not (path / "metrics.json").is_file():
             _copy(path, target / path.name)
-    write_json(target / REPORT, report)
+    write_json(target / ledger.REPORT, report)
 
 
 def _languages(folder: Path) -> set[str]:

@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
-from jaxprune.calibration import KINDS, MIX, chosen_languages
+from jaxprune.calibration import KINDS, MIX, SUM, chosen_languages
 from jaxprune.config import DENSE, LRP2, SweepConfig, consistent
 from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation import protocol_of
 from jaxprune.evaluation.scoring import PERPLEXITY, text_languages
 from jaxprune.evaluation.tasks import languages_of, load_task
 from jaxprune.evaluation.translation import TRANSLATION
-from jaxprune.passes import SUM
 from jaxprune.pruning import CODE, METHODS, MethodLike, method_of
 from jaxprune.runs.planning import PruneConfig
 from jaxprune.schema import part_of

@@ -8,7 +8,7 @@ from typing import Any
 
 from flax.traverse_util import flatten_dict
 
-from jaxprune import evaluation
+from jaxprune import evaluation, ledger
 from jaxprune.config import FIELDS, SweepConfig, check_read, config_of
 from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
@@ -17,7 +17,6 @@ from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.files import sealed
 from jaxprune.hf import Model, load
-from jaxprune.ledger import UnfinishedError, run_identity
 from jaxprune.progress import say
 from jaxprune.runs import check_outputs, model_digest, prune_to_workdir, pruned_model
 from jaxprune.runs.planning import check_fits, plan_of
@@ -30,18 +29,6 @@ from jaxprune.sweeps.sweep_json import WORKERS, check_same_sweep, joined
 from jaxprune.sweeps.tables_json import SweepTables
 from jaxprune.sweeps.workers import make_all, shard_of
 from jaxprune.sweeps.write import rebuild, write_tables_and_page
-from jaxprune.workdir import (
-    MODEL_DIGEST,
-    OUTPUTS,
-    REPORT,
-    LockedError,
-    check_workdir,
-    difference,
-    inputs,
-    is_complete,
-    locked,
-    read_report,
-)
 
 # The most of a translation, as many as in the authors' script.
 NEW_TOKENS = 64
@@ -103,9 +90,9 @@ def sweep_from_config(config: SweepConfig, workdir: Path) -> SweepTables | None:
     with _worker(config, workdir) as runner:
         make_all(plan.variants(config), workdir, runner.is_whole, runner.make)
     try:
-        with locked(workdir, WORKERS):  # no worker is left
+        with ledger.locked(workdir, WORKERS):  # no worker is left
             return write_tables_and_page(config, workdir)
-    except LockedError:
+    except ledger.LockedError:
         say("sweep: all variants are made; another worker writes the tables")
         return None
 
@@ -127,10 +114,10 @@ def _worker(config: SweepConfig, workdir: Path) -> Iterator["Runner"]:
     plan.check_sweep(config)
     for line in plan.not_evaluated(config):
         say(f"sweep: {line}")
-    if read_report(workdir):
+    if ledger.read_report(workdir):
         raise InputError(f"--workdir: {workdir} contains a run; allowed: another folder")
     model = load(config.model, config.revision)
-    check_workdir(workdir, model.folder, {*OUTPUTS} - {STATS})
+    ledger.check_workdir(workdir, model.folder, {*ledger.OUTPUTS} - {STATS})
     check_same_sweep(config, workdir)
     runner = Runner(config, model, workdir)
     runner.check()
@@ -185,7 +172,7 @@ class Runner:
         mesh = device_mesh(self._config.mesh.data, self._config.mesh.model)
         for variant in plan.variants(self._config):
             folder = self._workdir / variant.name
-            if variant.sparsity is not None and not (folder / REPORT).is_file():
+            if variant.sparsity is not None and not (folder / ledger.REPORT).is_file():
                 config = plan.variant_config(self._config, variant)
                 check_outputs(
                     config, self.model, changes_weights=config.settings.method.updates_weights
@@ -210,8 +197,8 @@ class Runner:
                 plan.variant_config(config, variant), folder, stats=self.sets.stats(variant),
             )  # fmt: skip
             try:
-                prune(overwrite=(folder / REPORT).is_file())  # it is damaged
-            except UnfinishedError:  # of another version or kind of device, or damaged
+                prune(overwrite=(folder / ledger.REPORT).is_file())  # it is damaged
+            except ledger.UnfinishedError:  # of another version or kind of device, or damaged
                 prune(overwrite=True)
         if not (missing := self._missing(variant)):
             return
@@ -223,7 +210,7 @@ class Runner:
         if self._steering and variant.calibration == LRP2:
             steering = Steering(config, scorer, self._steering, folder)
             score, about = steering.scores, about | {"layers": steering.pairs}
-        with locked(folder):
+        with ledger.locked(folder):
             evaluation.clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
             evaluation.evaluate_all(
                 scorer, workload, self._evaluated, folder, about, score=score, new_tokens=NEW_TOKENS
@@ -235,14 +222,14 @@ class Runner:
         if variant.sparsity is None:
             return True
         try:
-            if not is_complete(folder):
+            if not ledger.is_complete(folder):
                 return False
         except InputError:
             return False
         fields = plan.variant_config(self._config, variant).json()
-        identity = run_identity(self.model, fields, self.sets.batches(variant))
-        before = (read_report(folder) or {}).get("identity", {})
-        if differs := difference(inputs(before), inputs(identity)):
+        identity = ledger.run_identity(self.model, fields, self.sets.batches(variant))
+        before = (ledger.read_report(folder) or {}).get("identity", {})
+        if differs := ledger.difference(ledger.inputs(before), ledger.inputs(identity)):
             raise InputError(
                 f"--workdir: {folder} contains a complete run with {differs}; allowed: the run of this "
                 "variant there, or another --workdir"
@@ -254,8 +241,8 @@ class Runner:
         folder = self._workdir / variant.name
         digest: str | None = self.digests["model"]
         if variant.sparsity is not None:
-            digest = model_digest(read_report(folder) or {})
-        about = {MODEL_DIGEST: digest, "variant": variant.name}
+            digest = model_digest(ledger.read_report(folder) or {})
+        about = {ledger.MODEL_DIGEST: digest, "variant": variant.name}
         return {
             name: codes
             for name, codes in plan.jobs(variant, self._config).items()

@@ -14,11 +14,11 @@ from jaxprune.evaluation import comparison
 from jaxprune.evaluation.metrics_json import METRICS, read_metrics
 from jaxprune.evaluation.scoring import ALPHA, MEASURES, PERPLEXITY, Scored, holm, task_metrics
 from jaxprune.evaluation.translation import TranslationResult
+from jaxprune.ledger import read_report
 from jaxprune.sweeps import plan, tables_json
 from jaxprune.sweeps.finished import unfinished
 from jaxprune.sweeps.over_draws import Runs, drawn_rows
 from jaxprune.sweeps.plan import DENSE, Variant
-from jaxprune.workdir import read_report
 
 Comparisons = Mapping[Variant, comparison.Comparison]  # of each variant with dense
 

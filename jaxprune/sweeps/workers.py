@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from jaxprune import ledger
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.progress import say
 from jaxprune.sweeps.plan import Variant
-from jaxprune.workdir import LockedError, locked
 
 _BAR = "sweep {desc} {n_fmt}/{total_fmt} |{bar}| {elapsed} < {remaining}"
 # Seconds until a worker that has nothing else to do looks again for variants of workers that are gone.
@@ -57,7 +57,7 @@ def make_all(
 
 def _owned(variant: Variant, workdir: Path, act: Callable[[Variant], bool]) -> bool:
     """The result of `act` on a variant that no other worker has meanwhile; False if another one has it."""
-    with contextlib.suppress(LockedError), locked(workdir, f"{variant.name}.lock"):
+    with contextlib.suppress(ledger.LockedError), ledger.locked(workdir, f"{variant.name}.lock"):
         return act(variant)
     return False
 
