@@ -28,7 +28,7 @@ from jaxprune.evaluation.translation import (
 )
 from jaxprune.files import read_npz, sealed, write_json, write_text
 from jaxprune.hf import Model
-from jaxprune.workdir import (
+from jaxprune.ledger import (
     EVALUATION,
     MODEL_DIGEST,
     OUTPUTS,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jaxprune.errors import InputError
 from jaxprune.files import read_json
+from jaxprune.ledger import EVALUATION
 from jaxprune.tables import csv_text
-from jaxprune.workdir import EVALUATION
 
 if TYPE_CHECKING:
     import pandas

@@ -8,7 +8,7 @@ from jaxprune.calibration import line_digests
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import PlainText
 from jaxprune.hf import Model
-from jaxprune.workdir import pruned_digest, read_report
+from jaxprune.ledger import pruned_digest, read_report
 
 
 def calibration_overlap(

@@ -6,7 +6,7 @@ from typing import Any
 from jaxprune.errors import InputError
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.identity import IDENTITY
-from jaxprune.workdir import shortened
+from jaxprune.ledger import shortened
 
 
 def check_same(base: Evaluation, run: Evaluation) -> None:

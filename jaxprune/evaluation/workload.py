@@ -21,7 +21,7 @@ from jaxprune.evaluation.translation import (
     metrics_of,
     read_sentences,
 )
-from jaxprune.workdir import OUTPUTS, PROGRESS
+from jaxprune.ledger import OUTPUTS, PROGRESS
 
 # Names in a workdir that other commands write, so no task may have them.
 TAKEN = (*OUTPUTS, PROGRESS, PERPLEXITY, TRANSLATION, "analysis", "compare")

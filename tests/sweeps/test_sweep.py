@@ -29,6 +29,7 @@ from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.evaluation.translation.bleu import translation_scores
 from jaxprune.files import sealed
+from jaxprune.ledger import is_complete
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs import checkpoint, pruned_model
@@ -39,7 +40,6 @@ from jaxprune.sweeps.run import sweep_from_config
 from jaxprune.sweeps.tables_json import SweepTables
 from jaxprune.sweeps.write import print_tables, rebuild
 from jaxprune.tables import points
-from jaxprune.workdir import is_complete
 
 ROOT = Path(__file__).parents[2]
 NANO = str(files("jaxprune").joinpath("nano", "checkpoints", "gpt2"))

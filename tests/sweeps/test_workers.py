@@ -20,6 +20,7 @@ from faults.place import halve
 from run_scripts import run_here
 
 import jaxprune as jp
+from jaxprune import ledger
 from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import scorer
@@ -39,7 +40,6 @@ from jaxprune.sweeps import (
     workers,
 )
 from jaxprune.sweeps.run import sweep_from_config
-from jaxprune.workdir import PROGRESS, locked
 
 NANO = str(files("jaxprune").joinpath("nano", "checkpoints", "bloom"))
 
@@ -102,7 +102,7 @@ def test_workers_share_the_variants_and_give_the_tables_of_one(alone, tmp_path, 
     assert sorted(name for _, name in made) == sorted(NAMES)
     assert len({worker for worker, _ in made}) == 2
     assert contents(tmp_path) == contents(alone[0])
-    assert not (tmp_path / PROGRESS).exists()
+    assert not (tmp_path / ledger.PROGRESS).exists()
 
 
 def test_workers_of_other_variants_are_refused_meanwhile(tmp_path, monkeypatch):
@@ -124,7 +124,7 @@ def test_workers_of_other_variants_are_refused_meanwhile(tmp_path, monkeypatch):
 HOLD = """
 import sys, time
 from pathlib import Path
-from jaxprune.workdir import locked
+from jaxprune.ledger import locked
 with locked(Path(sys.argv[1]), "dense.lock"):
     print("locked", flush=True)
     time.sleep(600)
@@ -152,7 +152,7 @@ def test_a_lock_that_is_removed_by_its_owner_has_one_owner(tmp_path):
 
     def work():
         for _ in range(40):
-            with locked(tmp_path, wait=True):
+            with ledger.locked(tmp_path, wait=True):
                 inside.append(1)
                 most.append(len(inside))
                 time.sleep(0.0005)
