@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import safetensors
 
-from jaxprune.calibration import token_batches
 from jaxprune.calibration.texts import sentences
 from jaxprune.errors import InputError, one_line
 from jaxprune.evaluation.measurements import Measurement, measurements_csv, read_measurements
@@ -24,10 +23,10 @@ from jaxprune.html_report.facts import lead
 from jaxprune.html_report.files import RunFiles, read_files
 from jaxprune.html_report.plain import plain_section
 from jaxprune.html_report.settings import settings_section
-from jaxprune.ledger import read_score_origin
-from jaxprune.ledger.identity import difference
 from jaxprune.ledger.run import read_record
 from jaxprune.models import load_config
+from jaxprune.passes import token_batches
+from jaxprune.workdir import difference, read_score_origin
 
 
 def read_tensors(path: Path) -> dict[str, StoredTensor]:

@@ -24,9 +24,9 @@ from jaxprune.errors import InputError
 from jaxprune.files import sealed
 from jaxprune.html_report.files import read_files
 from jaxprune.html_report.write import run_page
-from jaxprune.ledger import read_score_origin
 from jaxprune.ledger.run import read_record
 from jaxprune.sweeps.sweep_json import read_sweep
+from jaxprune.workdir import read_score_origin
 
 # Paths by their keys, whose values may be more than of the kind of the one that stands there.
 ANY_SCALAR = re.compile(r"(environment|identity|(sweep )?config) .*")

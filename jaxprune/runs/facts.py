@@ -9,8 +9,9 @@ from typing import Any
 
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.calibration import ALL, COMBINATIONS, KINDS, SUM, joined, language
+from jaxprune.calibration import ALL, KINDS, joined, language
 from jaxprune.nano import MODELS
+from jaxprune.passes import COMBINATIONS, SUM
 from jaxprune.pruning import (
     METHODS,
     PROPAGATIONS,

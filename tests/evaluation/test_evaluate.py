@@ -20,8 +20,8 @@ from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.write import print_evaluation
 from jaxprune.files import sealed
-from jaxprune.ledger import OUTPUTS
 from jaxprune.runs import prune_from_config
+from jaxprune.workdir import OUTPUTS
 from nano import corpus
 
 TASKS = files("jaxprune").joinpath("evaluation", "tasks")

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import jaxprune as jp
-from jaxprune.calibration import CalibrationFields
 from jaxprune.config.validate import base_config, validate
 from jaxprune.evaluation import read_measurements
 from jaxprune.evaluation.evaluate import evaluate_from_config, translate_texts
@@ -25,6 +24,7 @@ from jaxprune.evaluation.translation.sentences import (
     translation_prompts,
 )
 from jaxprune.files import sealed
+from jaxprune.passes import CalibrationFields
 from nano import corpus
 
 NANO = files("jaxprune").joinpath("nano", "checkpoints")
