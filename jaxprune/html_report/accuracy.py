@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from jaxprune.charts import Chart, Estimate, change_chart, change_in_points, interval_chart
+from jaxprune.charts import Chart, Estimate, interval_chart, verdict
 from jaxprune.evaluation import comparison
 from jaxprune.evaluation.metrics_json import LanguageFigures, MetricsFile
 from jaxprune.html_report import verdicts
@@ -20,6 +20,7 @@ from jaxprune.tables import (
     p_value,
     percent,
     points,
+    signed,
 )
 
 Series = dict[str, dict[str, Estimate]]  # run → language → estimate
@@ -107,8 +108,8 @@ def _about_task(protocol: object, options: int | None) -> Markup | None:
 
 def _charts(accuracy: Series, rankc: Series, options: int | None) -> list[Chart]:
     """Accuracy, and RankC if a language has a value."""
-    chance = 100 / options if options else None
-    charts = [interval_chart(accuracy, title="Accuracy", unit="accuracy, %", chance=chance)]
+    chance = ("chance", 100 / options) if options else None
+    charts = [interval_chart(accuracy, title="Accuracy", unit="accuracy, %", reference=chance)]
     if any(rankc.values()):
         charts.append(interval_chart(rankc, title="Consistency with English", unit="RankC"))
     return charts
@@ -141,13 +142,15 @@ def comparison_section(
         for run, side in zip(rankc, one.rankc or (), strict=False):
             rankc[run][code] = Estimate(side.corrected)
     kinds = {n: verdicts.of_accuracy(one, options) for n, one in compared.figures.items()}
-    changes = [
+    changes = {
         # the change of a model that was at chance is not significant; that of a mean is not tested
-        change_in_points(
-            name, one.difference, one.interval, one.significant and kinds[name] != "chance"
-        )
+        name: Estimate(
+            one.difference,
+            *one.interval,
+            verdict(one.difference, one.significant and kinds[name] != "chance"),
+        ).scaled(100)
         for name, one in compared.figures.items()
-    ]
+    }
     measures = [
         join(
             tag("h3", capitalized(title)),
@@ -156,7 +159,13 @@ def comparison_section(
         for title, header, rows in comparison.measure_tables(compared, (BEFORE, AFTER), "points")
     ]
     unit = f"points, {AFTER} \N{MINUS SIGN} {BEFORE}"
-    change = change_chart(changes, title="Change in accuracy", unit=unit)
+    change = interval_chart(
+        {"": changes},
+        title="Change in accuracy",
+        unit=unit,
+        reference=("unchanged", 0.0),
+        show=signed,
+    )
     body = join(
         _about_task(compared.protocol, options),
         charts_row(change, *_charts(accuracy, rankc, options)),

@@ -7,13 +7,8 @@ from jaxprune.evaluation.comparison import LanguageComparison, MeanComparison, P
 from jaxprune.html_report.markup import Markup, note, tag
 
 # By class of style.css.
-WORDS = {
-    "better": "better",
-    "worse": "worse",
-    "unclear": "no significant change",
-    "chance": "at chance: cannot tell",
-    "untested": "not tested",
-}
+WORDS = {kind: looks.words for kind, looks in VERDICTS.items()}
+_GLYPHS = {"better": "▲", "worse": "▼", "untested": "◆"}
 
 
 def is_at_chance(interval: Sequence[float], options: int | None) -> bool:
@@ -43,8 +38,7 @@ def word(kind: str) -> Markup:
 
 def verdict_mark(kind: str) -> Markup:
     """The character of a verdict's mark in charts; verdicts without a mark have that of an insignificant change."""
-    glyph = VERDICTS.get(kind, VERDICTS["unclear"]).glyph
-    return tag("span", glyph, class_=f"glyph {kind}", aria_hidden="true")
+    return tag("span", _GLYPHS.get(kind, "○"), class_=f"glyph {kind}", aria_hidden="true")
 
 
 def by_verdict(title: str, section: str, chips: Sequence[tuple[str, Markup]], text: str) -> Markup:

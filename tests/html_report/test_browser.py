@@ -6,10 +6,8 @@ import pytest
 from report_runs import make_runs
 
 from jaxprune.charts import (
-    Change,
     Estimate,
     Line,
-    change_chart,
     heatmap,
     interval_chart,
     line_chart,
@@ -39,15 +37,15 @@ def large_page():
         name: {code: Estimate(v, v - 3, v + 3) for code, v in zip(codes, values, strict=True)}
         for name, values in zip(systems, rng.random((6, 32)) * 60 + 30, strict=True)
     }
-    changes = [
-        Change(code, v, v - 2, v + 2, bool(v > 0))
+    changes = {
+        code: Estimate(v, v - 2, v + 2, "better" if v > 0 else "unclear")
         for code, v in zip(codes, rng.normal(size=32), strict=True)
-    ]
+    }
     lines = [Line(name, rng.random(48) * 10**4, i) for i, name in enumerate(systems)]
     layers = [str(i) for i in range(48)]
     charts = charts_row(
         interval_chart(series, title="Accuracy of every system in every language", unit="%"),
-        change_chart(changes, title="Change", unit="points"),
+        interval_chart({"": changes}, title="Change", unit="points"),
         line_chart(lines, title="t", y_title="RMS", log=True),
         heatmap(rng.random((32, 48)) * 10**4, codes, layers, title="By layer", x_title="layer"),
         heatmap(rng.random((12, 12)) * 100, codes[:12], codes[:12], title="Pairs"),

@@ -296,7 +296,9 @@ def test_a_model_at_chance_gives_no_verdict(tmp_path):
     _, rows = tables(root)["xnli: changes by language"]
     assert rows["fr"][2:5] == ["+57.0", rows["fr"][3], "at chance: cannot tell"]
     assert verdicts_of(root.find("body/main/section"))["○at chance: cannot tell"] == "fr +57.0"
-    assert any(told.endswith(", not significant") for told in titles(root, "Change in accuracy"))
+    assert any(
+        told.endswith(", no significant change") for told in titles(root, "Change in accuracy")
+    )
     for side, said in (("0", "at chance"), ("1", "–")):
         header, rows = tables(made(tmp_path / side))["xnli by language"]
         assert (rows["fr"][3] if "" in header else "–") == said
@@ -324,7 +326,7 @@ def test_continuations_stand_side_by_side_and_folded(tmp_path):
 def test_chance_is_drawn_where_accuracy_is(pages):
     for name, task in (("run", "accuracy"), ("compare", "before")):
         told = titles(parsed(pages[name]), "Accuracy")
-        assert told[0] == "chance: 33.3"  # three options
+        assert told[0] == "chance: 33.33"  # three options
         assert any(title.startswith(f"fr, {task}: ") for title in told)
 
 

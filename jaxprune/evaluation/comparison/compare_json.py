@@ -8,19 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from jaxprune.charts import (
-    Change,
-    Chart,
-    Estimate,
-    change_chart,
-    change_in_points,
-    grid,
-    interval_chart,
-)
+from jaxprune.charts import Chart, Estimate, grid, interval_chart, verdict
 from jaxprune.evaluation.scoring import Interval, LanguageAccuracy, RankC
 from jaxprune.evaluation.translation import ScoreComparison
 from jaxprune.files import LEFT_OUT_IF_NONE
-from jaxprune.tables import Shown, TextTable, data_frame
+from jaxprune.tables import Shown, TextTable, data_frame, signed
 
 Value = TypeVar("Value")
 # `Comparison.masks_note` of runs without masks, by whether A and B have masks.
@@ -175,12 +167,14 @@ class TaskComparison:
         return {name: mean for name, mean in means.items() if mean is not None}
 
     @property
-    def changes(self) -> list[Change]:
+    def changes(self) -> dict[str, Estimate]:
         """The changes in accuracy of `figures`, in points."""
-        return [
-            change_in_points(name, one.difference, one.interval, one.significant)
+        return {
+            name: Estimate(
+                one.difference, *one.interval, verdict(one.difference, one.significant)
+            ).scaled(100)
             for name, one in self.figures.items()
-        ]
+        }
 
     @property
     def figures(self) -> Mapping[str, LanguageComparison | MeanComparison]:
@@ -310,13 +304,20 @@ class Comparison(Shown):
         """The changes by language with intervals: points of accuracy of each task, and ratios of perplexity."""
         unit = "points, B \N{MINUS SIGN} A"
         charts = [
-            change_chart(task.changes, title=name, unit=unit) for name, task in self.tasks.items()
+            interval_chart(
+                {"": task.changes}, title=name, unit=unit, reference=("unchanged", 0.0), show=signed
+            )
+            for name, task in self.tasks.items()
         ]
         if texts := self.perplexity:
             ratios = {
                 code: Estimate(one.ratio, *(one.interval or ())) for code, one in texts.items()
             }
-            charts.append(interval_chart({"": ratios}, title="perplexity", unit="B / A"))
+            unchanged = ("unchanged", 1.0)
+            ratio = interval_chart(
+                {"": ratios}, title="perplexity", unit="B / A", reference=unchanged, log=True
+            )
+            charts.append(ratio)
         return grid(charts, title=self._shown()[0], columns=2, one_legend=False)
 
     def to_pandas(self) -> Any:
