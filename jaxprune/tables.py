@@ -5,7 +5,6 @@ The first column of a table contains the names of its rows, aligned left; the ot
 
 import csv
 import io
-import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
@@ -20,8 +19,6 @@ MINUS = "\N{MINUS SIGN}"
 WIDTH = 100  # columns of a terminal
 JOINED = "\N{NO-BREAK SPACE}"  # between words that `wrapped` keeps on one line
 _GAP = "  "  # between columns
-# Characters that XML and HTML do not allow, and lone surrogates, which cannot be encoded.
-_IMPOSSIBLE = re.compile("[^\t\n\r -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 # Numbers in a uniform format: a true minus, an en dash for None. Shares are in [0, 1]; percent and points are shares
@@ -125,11 +122,6 @@ def number(value: float) -> str:
 
 def _with_minus(digits: str) -> str:
     return MINUS + digits[1:] if digits.startswith("-") else digits
-
-
-def legal_text(text: str) -> str:
-    """The text, with U+FFFD for each character that XML or HTML does not allow."""
-    return _IMPOSSIBLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 # Tables on a terminal, in Markdown and as CSV.

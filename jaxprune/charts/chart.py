@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxprune.charts import theme
-from jaxprune.tables import legal_text
+from jaxprune.templates import legal_text
 
 _PIXELS = 2  # of a PNG file, per pixel of the chart
 

@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 
 from jaxprune.charts import theme
 from jaxprune.charts.chart import Chart, svg_without_title
-from jaxprune.tables import legal_text
+from jaxprune.templates import legal_text
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")

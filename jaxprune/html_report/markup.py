@@ -5,7 +5,7 @@ The output is also well-formed XML, so a test can parse a page.
 
 import html
 
-from jaxprune.tables import legal_text
+from jaxprune.templates import legal_text
 
 _EMPTY = frozenset(("br", "link", "meta", "wbr"))  # elements that HTML does not close
 
