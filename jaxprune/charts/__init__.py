@@ -13,11 +13,9 @@ from jaxprune.charts.lines import Line as Line
 from jaxprune.charts.lines import line_chart as line_chart
 from jaxprune.charts.page_svg import page_svg as page_svg
 from jaxprune.charts.panels import grid as grid
-from jaxprune.charts.rows import VERDICTS as VERDICTS
 from jaxprune.charts.rows import Estimate as Estimate
 from jaxprune.charts.rows import bar_chart as bar_chart
 from jaxprune.charts.rows import interval_chart as interval_chart
-from jaxprune.charts.rows import verdict as verdict
 from jaxprune.charts.scales import limits as limits
 from jaxprune.charts.theme import CSS as CSS
 from jaxprune.charts.theme import SHAPES as SHAPES

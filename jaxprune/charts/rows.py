@@ -7,43 +7,33 @@ from typing import Any, NamedTuple
 from jaxprune.charts import theme
 from jaxprune.charts.chart import Chart
 from jaxprune.charts.scales import drawable, limits
-from jaxprune.tables import number, tenths
+from jaxprune.tables import VERDICTS, number, tenths
 
 _STEP = 13  # pixels between the dots of a row
 _AIR = 10  # pixels between rows
 _BAR_ROW = 24  # pixels
 
 
-class Verdict(NamedTuple):
-    """The appearance of a change: words, the shape of its mark, and the fill and stroke by name of the theme."""
+class _Look(NamedTuple):
+    """The appearance of a verdict: the shape of its mark, and the fill and stroke by name of the theme."""
 
-    words: str
     shape: str
     fill: str
     stroke: str
 
 
-# By class of style.css.
-VERDICTS = {
-    "better": Verdict("better", "triangle-up", "better", "better"),
-    "worse": Verdict("worse", "triangle-down", "worse", "worse"),
-    "unclear": Verdict("no significant change", "circle", "paper", "faint"),
-    "chance": Verdict("at chance: cannot tell", "circle", "paper", "faint"),
-    "untested": Verdict("not tested", "diamond", "ink", "ink"),
+_LOOKS = {
+    "better": _Look("triangle-up", "better", "better"),
+    "worse": _Look("triangle-down", "worse", "worse"),
+    "unclear": _Look("circle", "paper", "faint"),
+    "chance": _Look("circle", "paper", "faint"),
+    "untested": _Look("diamond", "ink", "ink"),
 }
-
-
-def verdict(difference: float, significant: bool | None) -> str:
-    """The key of `VERDICTS` of a change for which more is better; `significant` is None if it was not tested."""
-    if significant is None:
-        return "untested"
-    if not significant:
-        return "unclear"
-    return "better" if difference > 0 else "worse"
+_HOLLOW = ("unclear", "chance", "untested")  # in charts of several series
 
 
 class Estimate(NamedTuple):
-    """A value, with its interval if it has one; a change also with its verdict, a key of `VERDICTS`."""
+    """A value, with its interval if it has one; a change also with its verdict, a key of `tables.VERDICTS`."""
 
     value: float
     low: float | None = None
@@ -115,36 +105,39 @@ def _row(
         row |= {"low": low, "high": high}
         tooltip += f" [{show(low)}, {show(high)}]"
     if kind:
-        tooltip += f", {VERDICTS[kind].words}"
-        row |= {"verdict": VERDICTS[kind].words}
+        tooltip += f", {VERDICTS[kind]}"
+        row["verdict"] = kind
     return row | {"tooltip": tooltip}
 
 
 def _verdict_looks(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The looks of the verdicts that occur, with a legend; adds the colour of each row to it."""
-    shown = [
-        one for one in VERDICTS.values() if any(row.get("verdict") == one.words for row in rows)
-    ]
-    colours = {one.words: theme.COLOURS[one.stroke] for one in shown}
+    shown = {
+        kind: look
+        for kind, look in _LOOKS.items()
+        if any(row.get("verdict") == kind for row in rows)
+    }
     for row in rows:
-        row["colour"] = colours.get(row.get("verdict", ""), theme.COLOURS["ink"])
-    words = [one.words for one in shown]
-    fills = [theme.COLOURS[one.fill] for one in shown]
+        kind = row.get("verdict")
+        row["colour"] = theme.COLOURS[shown[kind].stroke if kind else "ink"]
+        row["words"] = VERDICTS[kind] if kind else ""
+    words, looks = [VERDICTS[kind] for kind in shown], list(shown.values())
     legend = theme.legend(words)
     return {
-        "shape": theme.coded("verdict", words, [one.shape for one in shown], legend),
-        "fill": theme.coded("verdict", words, fills, legend),
-        "stroke": theme.coded("verdict", words, list(colours.values()), legend),
+        "shape": theme.coded("words", words, [look.shape for look in looks], legend),
+        "fill": theme.coded("words", words, [theme.COLOURS[look.fill] for look in looks], legend),
+        "stroke": theme.coded(
+            "words", words, [theme.COLOURS[look.stroke] for look in looks], legend
+        ),
     }
 
 
 def _series_looks(rows: list[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
     """The looks of the series, with a legend of several; adds colour and fill of each row to it."""
-    hollow = {VERDICTS[kind].words for kind in ("unclear", "chance", "untested")}
     colours = [theme.colour(place) for place in range(len(names))]
     for row in rows:
         row["colour"] = colours[names.index(row["series"])]
-        row["fill"] = theme.COLOURS["paper"] if row.get("verdict") in hollow else row["colour"]
+        row["fill"] = theme.COLOURS["paper"] if row.get("verdict") in _HOLLOW else row["colour"]
     legend = theme.legend(names, symbolFillColor="transparent") if len(names) > 1 else None
     shapes = [theme.shape(place) for place in range(len(names))]
     return {

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeAlias, Union
+from typing import NamedTuple, TypeAlias
 
 from markupsafe import Markup
 
@@ -62,7 +62,7 @@ class Folded(NamedTuple):
 
 
 # Text is a paragraph.
-Part: TypeAlias = Union[str, Note, Heading, Command, Facts, Table, Texts, Charts, Folded]
+Part: TypeAlias = str | Note | Heading | Command | Facts | Table | Texts | Charts | Folded
 
 
 class Section(NamedTuple):

@@ -31,6 +31,8 @@ _SHORT = (
 )
 # Folders of the bundled models → their names, which are the same on every machine.
 _BUNDLED = {folder: name for name, folder in MODELS.items()}
+# The groups of fields that a card shows.
+_SHOWN = ("dtype", "compat", "seed", "pruning", "calibration", "recovery")
 PRUNE_FIELDS = fields_of(PruneConfig)
 RECOVER_FIELDS, SHRINK_FIELDS = fields_of(RecoverConfig), fields_of(ShrinkConfig)
 
@@ -41,13 +43,19 @@ def pruned_fields(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[
     Raises:
       InputError: a field of pruning or of the calibration set is wrong.
     """
-    own = flatten_dict(dict(config), sep=".")
-    fields = own | flatten_dict(report.get("pruned", {}).get("config", {}), sep=".")
-    for path, field in PRUNE_FIELDS.items():
-        if path.partition(".")[0] in ("dtype", "compat", "seed", "pruning", "calibration"):
-            fields[path] = fields.get(path, field.default)
-            check(f"config.json: {path}", fields[path], field)
-    return fields
+    fields = flatten_dict(dict(config), sep=".")
+    fields |= flatten_dict(report.get("pruned", {}).get("config", {}), sep=".")
+    return _checked(fields, PRUNE_FIELDS)
+
+
+def _checked(fields: Mapping[str, Any], rules: Mapping[str, Field]) -> dict[str, Any]:
+    """The fields that a card shows, with the defaults of those that are absent."""
+    checked = dict(fields)
+    for path, rule in rules.items():
+        if path.partition(".")[0] in _SHOWN:
+            checked[path] = fields.get(path, rule.default)
+            check(f"config.json: {path}", checked[path], rule)
+    return checked
 
 
 def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, str]:
@@ -69,7 +77,7 @@ def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str,
         facts["files of the weights"] = file_sizes(report)
         facts["speed"] = _speed(fields["pruning.pattern"])
     if "losses" in report:
-        recovered = recovery_facts(flatten_dict(dict(config), sep="."), report)
+        recovered = recovery_facts(config, report)
         facts |= {f"recovery, {name}": value for name, value in recovered}
     return {name: value for name, value in facts.items() if value}
 
@@ -169,9 +177,14 @@ def file_sizes(report: Mapping[str, Any]) -> str | None:
 
 
 def recovery_facts(
-    fields: Mapping[str, Any], report: Mapping[str, Any]
+    config: Mapping[str, Any], report: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
-    """The settings and losses of a recovery, as (name, value)."""
+    """The settings and losses of a recovery, as (name, value).
+
+    Raises:
+      InputError: a field is wrong.
+    """
+    fields = _checked(flatten_dict(dict(config), sep="."), RECOVER_FIELDS)
     how = {
         "block": "block by block, kept weights, norms and biases to the outputs of the dense blocks",
         "distil": "all blocks together, kept weights, norms and biases to the dense model's predictions of the "
@@ -187,7 +200,9 @@ def recovery_facts(
 
 
 def _token_counts(report: Mapping[str, Any]) -> str:
-    return ", ".join(f"{count(number)} ({role})" for role, number in report["tokens"].items())
+    return ", ".join(
+        f"{count(number)} ({role})" for role, number in report.get("tokens", {}).items()
+    )
 
 
 def pruning_facts(

@@ -73,7 +73,8 @@ def remarks(shrunk: Shrunk) -> Iterator[str]:
     if differences := shrunk.get("differences"):
         yield (
             f"Over {differences['texts']} texts that split as before, the largest difference is "
-            f"{differences['hidden']:.2g} in hidden states and {differences['logits']:.2g} in logits of kept tokens (float32)."
+            f"{differences['hidden']:.2g} in hidden states and {differences['logits']:.2g} in logits of kept "
+            "tokens (float32)."
         )
     if depth := shrunk.get("depth"):
         dropped = ", ".join(map(str, depth["dropped"]))

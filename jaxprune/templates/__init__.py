@@ -7,6 +7,8 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
+from jaxprune.errors import one_line
+
 if TYPE_CHECKING:
     import jinja2
 
@@ -37,11 +39,18 @@ def _environment() -> "jinja2.Environment":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["markdown"] = _markdown
     environment.filters["kind"] = lambda value: type(value).__name__
     return environment
 
 
+def _markdown(text: str) -> str:
+    """A text from outside on one line, with its Markdown characters escaped."""
+    return re.sub(r"[*`\[\]<>|\\]", r"\\\g<0>", one_line(text))
+
+
 def _legal(value: object) -> object:
     """The value of an expression, with `legal_text` applied; `Markup` is HTML already."""
-    is_text = isinstance(value, str) and not hasattr(value, "__html__")
-    return legal_text(value) if is_text else value
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return legal_text(value)
+    return value
