@@ -78,14 +78,15 @@ def _shown(value: object) -> str:
 
 
 def flatten(values: Mapping[str, Any]) -> dict[str, object]:
-    """Nested JSON → dotted key → number or text; paths that leave the folder are reduced to their last part."""
+    """Nested JSON → dotted key → number or text, as in `shown_value`."""
     shown = {key: value for key, value in values.items() if key not in _NOT_SHOWN}
-    return {key: _plain(value) for key, value in flatten_dict(shown, sep=".").items()}
+    return {key: shown_value(value) for key, value in flatten_dict(shown, sep=".").items()}
 
 
-def _plain(value: object) -> object:
+def shown_value(value: object) -> object:
+    """A value of a JSON file, for a cell; of paths that leave the folder only the last part."""
     if isinstance(value, list):
-        parts = (number(v) if isinstance(v, float) else str(_plain(v)) for v in value)
+        parts = (number(v) if isinstance(v, float) else str(shown_value(v)) for v in value)
         return f"[{', '.join(parts)}]"
     if isinstance(value, dict):
         return ", ".join(f"{key}: {part}" for key, part in flatten(value).items())

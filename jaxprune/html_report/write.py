@@ -17,14 +17,13 @@ from jaxprune.html_report.pruning import (
     overlap_section,
     sparsity_section,
 )
-from jaxprune.html_report.settings import settings_section
+from jaxprune.html_report.settings import settings_section, shown_value
 from jaxprune.html_report.smaller import smaller_section
 from jaxprune.runs.facts import (
     PRUNE_FIELDS,
     command_line,
     commands,
     few_tokens,
-    last_part,
     run_facts,
 )
 
@@ -114,7 +113,7 @@ def _model(run: RunFiles, before: Sequence[RunFiles]) -> list[Part]:
         *(p.facts.get("model") for p in run.evaluation.parts.values()),
     ]
     facts = {
-        "model": last_part(next(filter(None, models), "")),
+        "model": str(shown_value(next(filter(None, models), ""))),
         **run_facts(run.config, run.report),
     }
     parts: list[Part] = [Facts({name: value for name, value in facts.items() if value})]
