@@ -72,7 +72,7 @@ def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str,
         facts |= dict(sizes(cast(Report, report)))
     elif "sparsity" in report:
         fields = pruned_fields(config, report)
-        facts["weights dropped"] = _dropped(report)
+        facts["sparsity"] = _sparsity(report)
         facts |= dict(pruning_facts(fields, {**report, **report.get("pruned", {})}))
         facts["files of the weights"] = file_sizes(report)
         facts["speed"] = _speed(fields["pruning.pattern"])
@@ -82,9 +82,9 @@ def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str,
     return {name: value for name, value in facts.items() if value}
 
 
-def _dropped(report: Mapping[str, Any]) -> str:
+def _sparsity(report: Mapping[str, Any]) -> str:
     sparsity, share = report["sparsity"], share_of_all(report)
-    text = f"{percent(sparsity['overall'])}% of the pruned kernels"
+    text = f"{percent(sparsity['overall'], 2)}% of the blocks' kernels"
     text += "" if share is None else f", {percent(share)}% of all parameters"
     differ = by_layer(sparsity["layers"])
     return f"{text}; {differ}" if differ else text
