@@ -12,7 +12,6 @@ import safetensors
 from jaxprune.evaluation.comparison.reading import perplexities
 from jaxprune.evaluation.comparison.texts import compare_perplexities
 
-from jaxprune.calibration import token_batches
 from jaxprune.calibration.texts import sentences
 from jaxprune.errors import InputError, one_line
 from jaxprune.evaluation.tasks.data import Source
@@ -22,9 +21,10 @@ from jaxprune.hf.tensor_index import find_tensors
 from jaxprune.hf.tensors import StoredTensor
 from jaxprune.html_report.files import read_files
 from jaxprune.html_report.write import run_page
-from jaxprune.ledger.identity import difference
 from jaxprune.ledger.run import read_record
 from jaxprune.models import load_config
+from jaxprune.passes import token_batches
+from jaxprune.workdir import difference
 
 
 def read_tensors(path: Path) -> dict[str, StoredTensor]:

@@ -18,8 +18,8 @@ from jaxprune.evaluation.scoring.priors import within_groups
 from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.files import sealed
 from jaxprune.hf import load
-from jaxprune.ledger import file_faults, read_report
 from jaxprune.models import family_of
+from jaxprune.workdir import file_faults, read_report
 
 STUDY = Path(__file__).parents[2] / "studies" / "study"
 MODELS = STUDY / "models.json"

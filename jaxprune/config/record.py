@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 from jaxprune.analysis import AnalyzeConfig
-from jaxprune.calibration import KINDS, LANGUAGES, CalibrationFields, languages_field
+from jaxprune.calibration import KINDS, LANGUAGES, languages_field
 from jaxprune.devices import MeshFields
 from jaxprune.evaluation import EvaluateConfig, EvaluationFields
+from jaxprune.passes import CalibrationFields, JobConfig
 from jaxprune.pruning import METHODS, PruningFields
-from jaxprune.runs.planning import JobConfig, OutputFields, PruneConfig, RecoverConfig, ShrinkConfig
+from jaxprune.runs.planning import OutputFields, PruneConfig, RecoverConfig, ShrinkConfig
 from jaxprune.schema import Field, choice, config_record, fields_of, filled, integer, several
 
 # Variants of a sweep that are not pruned: the dense model, and the one whose hidden states are shifted.

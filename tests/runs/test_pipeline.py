@@ -18,10 +18,11 @@ from run_scripts import run_alone
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 import jaxprune as jp
-from jaxprune.calibration import demonstrations, token_batches
+from jaxprune.devices import machine
 from jaxprune.hf import finite
 from jaxprune.hf.shards import ShardWriter
-from jaxprune.runs import block_writer, checkpoint, machine
+from jaxprune.passes import demonstrations, token_batches
+from jaxprune.runs import block_writer, checkpoint
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
 
