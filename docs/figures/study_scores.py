@@ -13,14 +13,15 @@ import numpy as np
 
 from jaxprune.analysis.mask_overlap import read_runs
 from jaxprune.evaluation import read_evaluation, read_measurements
+from jaxprune.evaluation.measurements import MEASUREMENTS
 from jaxprune.evaluation.scoring import PERPLEXITY, Scored
 from jaxprune.evaluation.scoring.perplexity import values_of_parts
 from jaxprune.evaluation.scoring.priors import within_groups
 from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.files import sealed
 from jaxprune.hf import load
+from jaxprune.ledger import file_faults, read_report
 from jaxprune.models import family_of
-from jaxprune.workdir import file_faults, read_report
 
 STUDY = Path(__file__).parents[2] / "studies" / "study"
 MODELS = STUDY / "models.json"
@@ -92,13 +93,19 @@ def of_run(run: Path) -> dict[str, np.ndarray]:
         with np.load(file) as found:
             parts = np.stack([found["part_sums"], found["part_tokens"]], axis=1)
             arrays[f"{run.name}/{PERPLEXITY}/{file.stem}"] = parts
-    if (run / TRANSLATION).is_dir():
-        rows = read_measurements(run / TRANSLATION)
-        scores = {(row.language, row.measure): row.value for row in rows}
-        for code in dict.fromkeys(row.language for row in rows):
-            both = [scores[code, measure] for measure in ("chrf", "bleu")]
-            arrays[f"{run.name}/{TRANSLATION}/{code}"] = np.array(both)
+    for code, one in figures(run, TRANSLATION).items():
+        arrays[f"{run.name}/{TRANSLATION}/{code}"] = np.array([one["chrf"], one["bleu"]])
     return arrays
+
+
+def figures(run: Path, folder: str) -> dict[str, dict[str, float]]:
+    """The values of all measures by language; empty without measurements."""
+    if not (run / folder / MEASUREMENTS).is_file():
+        return {}
+    values: dict[str, dict[str, float]] = {}
+    for one in read_measurements(run / folder):
+        values.setdefault(one.language, {})[one.measure] = one.value
+    return values
 
 
 def shared_weights(runs: list[Path]) -> dict[str, np.ndarray]:
