@@ -112,8 +112,7 @@ def test_collected_scores_give_the_figures_of_the_sweep(data, tmp_path, monkeypa
     for name in scores.models:
         run = tmp_path / "languages" / name
         made = {
-            folder.name: study_scores.measured(run, folder.name)
-            for folder in evaluated_folders(run)
+            folder.name: study_scores.figures(run, folder.name) for folder in evaluated_folders(run)
         }
         for code in ("fr", "sw"):
             found = made["xnli"][code]

@@ -34,7 +34,7 @@ def cell(run: Path, *, alone: bool) -> dict:
     alone, peak memory, and by language (log-probability, tokens) of each part.
     """
     parts = {
-        code: [*zip(text.part_sums.tolist(), text.part_tokens.tolist(), strict=True)]
+        code: np.stack([text.part_sums, text.part_tokens], axis=1).tolist()
         for code, text in open_evaluation(run).perplexities.items()
     }
     if not (run / "report.json").is_file():

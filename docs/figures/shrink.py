@@ -8,9 +8,8 @@ import json
 import sys
 from pathlib import Path
 
-from cells import read, with_table, write
+from cells import bits_per_byte, read, with_table, write
 
-from jaxprune.evaluation import open_evaluation
 from jaxprune.tables import pipes
 
 PAGE = Path(__file__).parents[1] / "guide" / "shrink.md"
@@ -22,8 +21,7 @@ SHOWN = ("words", "tokens", "layers", "drop_layers", "mlp")
 
 def cell(run: Path) -> dict:
     """An evaluated run: settings, sizes, growth of held-out texts and bits per byte by language."""
-    texts = open_evaluation(run).perplexities
-    bits = {code: text.bits_per_byte for code, text in texts.items()}
+    bits = bits_per_byte(run)
     if not (run / "report.json").is_file():
         return {"bits": bits}
     report, config = (

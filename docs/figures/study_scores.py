@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from jaxprune.analysis.mask_overlap import read_runs
-from jaxprune.evaluation import open_evaluation, read_evaluation, read_measurements
+from jaxprune.evaluation import read_evaluation, read_measurements
+from jaxprune.evaluation.measurements import MEASUREMENTS
 from jaxprune.evaluation.scoring import PERPLEXITY, Scored
 from jaxprune.evaluation.scoring.perplexity import values_of_parts
 from jaxprune.evaluation.scoring.priors import within_groups
 from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.files import sealed
 from jaxprune.hf import load
+from jaxprune.ledger import file_faults, read_report
 from jaxprune.models import family_of
-from jaxprune.workdir import file_faults, read_report
 
 STUDY = Path(__file__).parents[2] / "studies" / "study"
 MODELS = STUDY / "models.json"
@@ -88,20 +89,23 @@ def of_run(run: Path) -> dict[str, np.ndarray]:
                 if run.name == "dense":
                     names = ("labels", "groups", "rows")
                     arrays |= {f"{n}/{task}/{file.stem}": found[n] for n in names if n in found}
-    for code, text in open_evaluation(run).perplexities.items():
-        parts = np.stack([text.part_sums, text.part_tokens], axis=1)
-        arrays[f"{run.name}/{PERPLEXITY}/{code}"] = parts
-    for code, one in measured(run, TRANSLATION).items():
+    for file in sorted(run.glob(f"{PERPLEXITY}/*.npz")):
+        with np.load(file) as found:
+            parts = np.stack([found["part_sums"], found["part_tokens"]], axis=1)
+            arrays[f"{run.name}/{PERPLEXITY}/{file.stem}"] = parts
+    for code, one in figures(run, TRANSLATION).items():
         arrays[f"{run.name}/{TRANSLATION}/{code}"] = np.array([one["chrf"], one["bleu"]])
     return arrays
 
 
-def measured(run: Path, folder: str) -> dict[str, dict[str, float]]:
-    """The values of a folder of an evaluation by language and measure; empty without the folder."""
-    by_language: dict[str, dict[str, float]] = {}
-    for row in read_measurements(run / folder) if (run / folder).is_dir() else ():
-        by_language.setdefault(row.language, {})[row.measure] = row.value
-    return by_language
+def figures(run: Path, folder: str) -> dict[str, dict[str, float]]:
+    """The values of all measures by language; empty without measurements."""
+    if not (run / folder / MEASUREMENTS).is_file():
+        return {}
+    values: dict[str, dict[str, float]] = {}
+    for one in read_measurements(run / folder):
+        values.setdefault(one.language, {})[one.measure] = one.value
+    return values
 
 
 def shared_weights(runs: list[Path]) -> dict[str, np.ndarray]:

@@ -84,7 +84,7 @@ def test_the_table_shows_percent_and_points(workdirs):
     row = " | ".join([*cells, f"[{low}, {high}]", "<0.001", "<0.001", "worse"])
     markdown = comparison_markdown(found)
     assert f"| {row} |" in markdown
-    sentence = f" against a: worse in xnli sw ({difference}); perplexity ×1.500"
+    sentence = f"b against a: worse in xnli sw ({difference}); perplexity ×1.500."
     assert sentence in " ".join(text.split())
     assert sentence in markdown
     behind = (100 * (right(s["en"]).mean() - right(s["sw"]).mean()) for s in (A, B))

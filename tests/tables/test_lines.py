@@ -27,9 +27,8 @@ def test_columns_are_as_wide_as_their_widest_cell():
     assert columns(["name", "p"], []) == ["name  p"]
 
 
-def test_titles_of_groups_stand_over_their_columns():
-    groups = [("", 1), ("points", 2)]
-    table = Table("changes", ["", "A", "B"], ROWS, groups)
+def test_titles_stand_over_their_columns():
+    table = Table("", ["", "A", "B"], ROWS, groups=[("", 1), ("points", 2)])
     assert table_lines(table) == [
         "            points",
         "              A     B",
@@ -41,21 +40,23 @@ def test_titles_of_groups_stand_over_their_columns():
 
 def test_a_title_that_is_wider_than_its_columns_is_whole():
     groups = [("", 1), ("a long title", 2), ("", 1)]
-    assert table_lines(Table("", ["", "A", "B", "C"], [["en", "1", "2", "3"]], groups)) == [
+    table = Table("", ["", "A", "B", "C"], [["en", "1", "2", "3"]], groups)
+    assert table_lines(table) == [
         "    a long title",
         "    A          B  C",
         "en  1          2  3",
     ]
 
 
-def test_a_table_wider_than_a_terminal_continues_below_with_its_first_column():
-    cells = ["en", *(f"{number:>20}" for number in range(7))]
-    lines = table_lines(Table("", ["code", *"ABCDEFG"], [cells], [("", 1), ("group", 7)]))
+def test_a_table_that_is_wider_than_the_terminal_continues_below():
+    cells = [f"{place}{'x' * 20}" for place in range(8)]
+    lines = table_lines(Table("", ["name", *cells], [["en", *cells]]))
     assert max(map(len, lines)) <= WIDTH
-    first, second = lines[: lines.index("")], lines[lines.index("") + 1 :]
-    assert first[0].split() == ["code", *" ".join(f"group {c}" for c in "ABCD").split()]
-    assert second[0].split() == ["code", *" ".join(f"group {c}" for c in "EFG").split()]
-    assert [*first[1].split(), *second[1].split()[1:]] == ["en", *map(str, range(7))]
+    second = lines[lines.index("") + 1 :]
+    assert second[0].startswith("name")
+    assert second[1].startswith("en")
+    shown = [word for line in lines for word in line.split() if "x" in word]
+    assert sorted(shown) == sorted(cells * 2)
 
 
 def test_pipes_are_markdown():
