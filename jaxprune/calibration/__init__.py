@@ -25,6 +25,7 @@ from jaxprune.calibration.config import SentenceFields as SentenceFields
 from jaxprune.calibration.config import TextFields as TextFields
 from jaxprune.calibration.config import check_all_rows as check_all_rows
 from jaxprune.calibration.config import check_calibration as check_calibration
+from jaxprune.calibration.config import check_texts as check_texts
 from jaxprune.calibration.config import check_with_stats as check_with_stats
 from jaxprune.calibration.config import only_with_stats as only_with_stats
 from jaxprune.calibration.demonstrations import demonstrations as demonstrations

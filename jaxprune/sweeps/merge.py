@@ -10,7 +10,6 @@ from jaxprune.evaluation.metrics_json import read_metrics
 from jaxprune.files import read_json, sealed, write_json
 from jaxprune.progress import say
 from jaxprune.sweeps.calibration import STATS
-from jaxprune.sweeps.steering import PAIRS
 from jaxprune.sweeps.sweep_json import CONFIG, PLACE, WORKERS, begun_sweep
 from jaxprune.sweeps.tables_json import SweepTables
 from jaxprune.sweeps.write import rebuild
@@ -82,10 +81,7 @@ def _merge_one(part: Path, workdir: Path) -> None:
 def _copy_variant(source: Path, target: Path) -> None:
     """Copies a finished run without its scores; rejects another run of the same variant."""
     report = ledger.read_report(source)
-    if report is None:  # dense and lrp2 have none
-        if (pairs := read_json(source / PAIRS)) and not (target / PAIRS).exists():
-            target.mkdir(parents=True, exist_ok=True)
-            write_json(target / PAIRS, pairs)
+    if report is None:  # the dense model has none
         return
     if (there := ledger.read_report(target)) is not None:
         for name in ("identity", "digests"):
