@@ -4,6 +4,7 @@ from .calibration import Batch as Batch
 from .calibration import demonstrations as demonstrations
 from .calibration import token_batches as token_batches
 from .errors import InputError as InputError
+from .evaluation import Evaluation as Evaluation
 from .evaluation.in_memory import compare as compare
 from .evaluation.in_memory import evaluate as evaluate
 from .hf import Model as Model

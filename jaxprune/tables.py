@@ -8,11 +8,9 @@ import io
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
-from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from jaxprune.errors import InputError, one_line
-from jaxprune.files import to_json
+from jaxprune.errors import one_line
 
 NONE = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -127,19 +125,38 @@ def _with_minus(digits: str) -> str:
 # Tables on a terminal, in Markdown and as CSV.
 
 
-class Group(NamedTuple):
-    """Neighbouring columns: a common title, which may be empty, and their own titles."""
+class Cell(str):
+    """Text with a verdict on a change.
+
+    Attributes:
+      kind: better, worse, unclear, chance or untested, a class of the pages' style.
+    """
+
+    kind: str
+
+    def __new__(cls, text: str, kind: str) -> "Cell":
+        """A cell of this text."""
+        cell = super().__new__(cls, text)
+        cell.kind = kind
+        return cell
+
+
+class Table(NamedTuple):
+    """A table of text, which terminals, Markdown, pages and notebooks show.
+
+    Attributes:
+      title: above the table.
+      header: titles of the columns; the first names the rows.
+      rows: text, or `Cell` with a verdict.
+      groups: (common title, number of columns) of neighbouring columns, for all of them; empty without such titles.
+      note: a sentence below the table.
+    """
 
     title: str
-    columns: tuple[str, ...]
-
-
-class TextTable(NamedTuple):
-    """A title, a header and rows of text."""
-
-    title: str
-    header: list[str]
-    rows: list[list[str]]
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    groups: Sequence[tuple[str, int]] = ()
+    note: str = ""
 
 
 def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -150,30 +167,29 @@ def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [line.format(*row).rstrip() for row in cells]
 
 
-def grouped_columns(groups: Sequence[Group], *bodies: Sequence[Sequence[str]]) -> list[str]:
-    """A table on a terminal with a line of group titles and a rule above each body.
-
-    Args:
-      groups: of all columns, including the first.
-      bodies: rows of each body.
-    """
-    header = [name for group in groups for name in group.columns]
-    widths = _widths([header, *(row for rows in bodies for row in rows)])
-    last = -1
-    for group in groups:  # a title that is wider than its columns widens the last of them
-        first, last = last + 1, last + len(group.columns)
-        room = sum(widths[first : last + 1]) + len(_GAP) * (last - first)
-        widths[last] += max(0, len(group.title) - room)
+def table_lines(table: Table) -> list[str]:
+    """A table on a terminal: the titles of groups, if any, above `columns`."""
+    header, widths = list(table.header), _widths([table.header, *table.rows])
+    titles, last = [], -1
+    for title, number in table.groups:
+        first, last = last + 1, last + number
+        room = sum(widths[first : last + 1]) + len(_GAP) * (number - 1)
+        # a title that is wider than its columns widens the last of them
+        widths[last] += max(0, len(title) - room)
         header[last] = header[last].rjust(widths[last])
-    titles, left = [], iter(widths)
-    for group in groups:
-        inside = [*islice(left, len(group.columns))]
-        titles.append(f"{group.title:^{sum(inside) + len(_GAP) * (len(inside) - 1)}}")
-    lines = iter(columns(header, [row for rows in bodies for row in rows]))
-    table = [_GAP.join(titles).rstrip(), next(lines)]
-    for rows in bodies:
-        table += ["-" * (sum(widths) + len(_GAP) * (len(widths) - 1)), *islice(lines, len(rows))]
-    return table
+        titles.append(f"{title:^{max(room, len(title))}}")
+    grouped = [_GAP.join(titles).rstrip()] if any(title for title, _ in table.groups) else []
+    return [*grouped, *columns(header, table.rows)]
+
+
+def table_pipes(table: Table) -> list[str]:
+    """A table in Markdown; titles of groups stand in front of those of their columns."""
+    groups = [title for title, number in table.groups for _ in range(number)]
+    header = [
+        f"{group} {name}".strip()
+        for group, name in zip(groups or [""] * len(table.header), table.header, strict=True)
+    ]
+    return pipes(header, table.rows)
 
 
 def pipes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -228,13 +244,13 @@ def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
     return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
-# Tables in notebooks, and pandas DataFrames.
+# Tables in notebooks.
 
 
-class Shown:
+class NotebookTable:
     """A record that notebooks show as tables under a caption, and `repr` as the caption."""
 
-    def _shown(self) -> tuple[str, Iterable[TextTable]]:
+    def _shown(self) -> tuple[str, Iterable[Table]]:
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -245,33 +261,12 @@ class Shown:
         return f"<p>{escape(caption)}</p>{''.join(map(_html, tables))}"
 
 
-def _html(table: TextTable) -> str:
-    def row(tag: str, cells: Iterable[str]) -> str:
-        return f"<tr>{''.join(f'<{tag}>{escape(cell.strip())}</{tag}>' for cell in cells)}</tr>"
+def _html(table: Table) -> str:
+    def cells(tag: str, texts: Iterable[str]) -> str:
+        return "".join(f"<{tag}>{escape(text.strip())}</{tag}>" for text in texts)
 
-    body = "".join(row("td", cells) for cells in table.rows)
-    head = f"<caption>{escape(table.title)}</caption><thead>{row('th', table.header)}</thead>"
-    return f"<table>{head}<tbody>{body}</tbody></table>"
-
-
-def import_pandas() -> Any:
-    """The module; InputError if it is not installed."""
-    try:
-        import pandas  # no dependency
-    except ImportError:
-        raise InputError("to_pandas: pandas is not installed; pip install pandas") from None
-    return pandas
-
-
-def data_frame(figures: Mapping[str, Mapping[str, object]]) -> Any:
-    """Records by task and language as rows of a DataFrame. Columns are their JSON keys, nested ones joined by `_`."""
-    rows = [
-        {"task": task, "language": code, **to_json(figure)}
-        for task, by_language in figures.items()
-        for code, figure in by_language.items()
-    ]
-    frame = import_pandas().json_normalize(rows, sep="_")
-    if "interval" in frame:
-        interval = frame.pop("interval")
-        frame["low"], frame["high"] = interval.str[0], interval.str[1]
-    return frame
+    groups = "".join(f'<th colspan="{n}">{escape(title)}</th>' for title, n in table.groups)
+    head = f"<tr>{groups}</tr>" * bool(groups) + f"<tr>{cells('th', table.header)}</tr>"
+    body = "".join(f"<tr>{cells('td', texts)}</tr>" for texts in table.rows)
+    caption = f"<caption>{escape(table.title)}</caption>"
+    return f"<table>{caption}<thead>{head}</thead><tbody>{body}</tbody></table>"

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import safetensors
+from jaxprune.evaluation.comparison.reading import perplexities
+from jaxprune.evaluation.comparison.texts import compare_perplexities
 
 from jaxprune.calibration import token_batches
 from jaxprune.calibration.texts import sentences
 from jaxprune.errors import InputError, one_line
-from jaxprune.evaluation.comparison.reading import perplexities
-from jaxprune.evaluation.comparison.texts import compare_perplexities
 from jaxprune.evaluation.tasks.data import Source
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.files import read_npz, sealed

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
+from jaxprune.evaluation.comparison.write import comparison_csv
 
 import jaxprune as jp
-from jaxprune.evaluation.comparison.write import comparison_csv
 
 ROOT = Path(__file__).parents[1]
 ASKED = {

@@ -8,6 +8,7 @@ import json
 import re
 
 import pytest
+from jaxprune.evaluation.comparison.reading import perplexities
 from run_json import (
     BEGUN,
     CONFIG,
@@ -21,7 +22,6 @@ from run_json import (
 )
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.comparison.reading import perplexities
 from jaxprune.files import sealed
 from jaxprune.html_report.files import read_files
 from jaxprune.html_report.write import run_page

@@ -14,6 +14,11 @@ RESIDENT = {"auto": None, "resident": True, "streamed": False}
 class EvaluationFields:
     """The fields `evaluation.*`. Languages of tasks and plain text may be codes that `calibration.LANGUAGES` lacks."""
 
+    name: str | None = text(
+        None,
+        "a name",
+        "of the run in tables and comparisons; not set: that of the workdir's folder",
+    )
     tasks: tuple[str, ...] = rule(
         "names of ready tasks or .toml files, separated by commas, or nothing",
         lambda value: isinstance(value, str),

@@ -1,46 +1,54 @@
-"""A config and a model → `<workdir>/<task>`: scores of every language, their figures, a table on the terminal."""
+"""A config and a model → an `Evaluation`, and a folder of the workdir for each task, text and translation."""
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from flax.traverse_util import flatten_dict
-from jaxtyping import Float
 
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.errors import InputError
 from jaxprune.evaluation.config import RESIDENT, EvaluateConfig
 from jaxprune.evaluation.continuations import continue_lines
-from jaxprune.evaluation.folders import clear_folders, write_folder
+from jaxprune.evaluation.evaluation import Evaluation, Part
+from jaxprune.evaluation.folders import clear_folders, write_part
 from jaxprune.evaluation.generation import Generator, check_beams
 from jaxprune.evaluation.identity import IDENTITY, identities, row_digest
+from jaxprune.evaluation.measurements import Measurement
 from jaxprune.evaluation.overlap import calibration_overlap
-from jaxprune.evaluation.results import PerplexityResult, TaskResult
 from jaxprune.evaluation.scoring import (
     PERPLEXITY,
+    Perplexity,
+    PlainText,
     Scored,
     Scorer,
     perplexity,
+    perplexity_measurements,
     question_scores,
-    task_metrics,
+    task_measurements,
 )
-from jaxprune.evaluation.summary import Result, print_summary
-from jaxprune.evaluation.tasks import Question, TaskQuestions
-from jaxprune.evaluation.translation import NEW_TOKENS, TRANSLATION, evaluate_translation
+from jaxprune.evaluation.tasks import TaskQuestions
+from jaxprune.evaluation.translation import (
+    NEW_TOKENS,
+    TRANSLATION,
+    Sentences,
+    Translated,
+    TranslationProtocol,
+    translate,
+    translation_measurements,
+)
 from jaxprune.evaluation.workload import Workload, read_workload
 from jaxprune.hf import Model, load
 from jaxprune.ledger import MODEL_DIGEST, open_workdir
 from jaxprune.runs import environment
 
-Scoring = Callable[[str, Sequence[Question], str, str], Float[np.ndarray, "R C"]]
-
 
 def evaluate_from_config(
     config: EvaluateConfig, workdir: Path, *, overwrite: bool = False
-) -> dict[str, Result]:
+) -> Evaluation:
     """Evaluates a model on all data that `config.evaluation` names.
 
     All rows and texts are read before the model, so that faults in them are reported at once.
@@ -50,9 +58,6 @@ def evaluate_from_config(
       workdir: gets a folder for each task (see `evaluate_all`), `perplexity/` and `translation/`. A folder appears
         when it is complete. The same evaluation is repeated.
       overwrite: replace the scores of another model, or of other questions or settings.
-
-    Returns:
-      The results by folder.
 
     Raises:
       InputError: config, model or data do not fit; another job writes to the workdir; a folder has the scores of
@@ -68,16 +73,13 @@ def evaluate_from_config(
     check_beams(model.config, fields.beams)
     scorer = scorer_of(model, config)
     known = identities(workload, model, config.dtype, fields.beams)
-    about = facts(config, model)
-    identity = {MODEL_DIGEST: about[MODEL_DIGEST], **flatten_dict(known, sep=" ")}
+    facts = facts_of(config, model, fields.name or workdir.resolve().name)
+    identity = {MODEL_DIGEST: facts[MODEL_DIGEST], **flatten_dict(known, sep=" ")}
     with open_workdir(workdir, identity):
         if hosts.is_first():
             clear_folders(workdir, known, model, overwrite)
         lines = fields.weights != "streamed"
-        results = evaluate_all(scorer, workload, config, workdir, about, continuations=lines)
-    if hosts.is_first():
-        print_summary(results, workdir)
-    return results
+        return evaluate_all(scorer, workload, config, workdir, facts, continuations=lines)
 
 
 def evaluate_all(
@@ -85,53 +87,50 @@ def evaluate_all(
     workload: Workload,
     config: EvaluateConfig,
     workdir: Path | None,
-    about: Mapping[str, Any],
+    facts: Mapping[str, Any],
     *,
-    score: Scoring | None = None,
     new_tokens: int = NEW_TOKENS,
     continuations: bool = False,
-) -> dict[str, Result]:
+) -> Evaluation:
     """Evaluates a model, and writes a folder for each task, for perplexity and for translation.
 
     Args:
       scorer: of the model.
       workload: tasks, texts and sentences.
       config: the sources of texts and sentences, and the settings of translation.
-      workdir: gets `<task>/<language>.npz` with the arrays of `Scored`, and `<task>/metrics.json`. None: no files.
-      about: facts for every metrics.json, such as the model.
-      score: see `score_task`.
+      workdir: gets `<task>/` with the parts of the evaluation, see `write_part`. None: no files.
+      facts: for every evaluation.json, with `run` and `model`, see `facts_of`.
       new_tokens: the most of a translation.
       continuations: whether to continue the first lines of each text, see `continue_lines`.
-
-    Returns:
-      The results by folder.
     """
-    fields = config.evaluation
-    known = identities(workload, scorer.model, config.dtype, fields.beams)
-    results: dict[str, Result] = {}
-    for one in workload.tasks:
-        found = score_task(scorer, one, {**about, IDENTITY: known[one.task.name]}, score)
-        write_folder(workdir, found.task, found.json(), found.scored)
-        results[found.task] = found
+    known = identities(workload, scorer.model, config.dtype, config.evaluation.beams)
+    parts: dict[str, Part] = {}
+
+    def finish(name: str, part: Part) -> None:
+        scorer.model.source.fingerprint.check_unchanged()
+        write_part(workdir, name, part)
+        parts[name] = part
+
+    for questions in workload.tasks:
+        name = questions.task.name
+        finish(name, score_task(scorer, questions, {**facts, IDENTITY: known[name]}))
     if workload.texts:
-        about_text = {**about, "data": fields.perplexity, IDENTITY: known[PERPLEXITY]}
-        about_text |= calibration_overlap(scorer.model, workload.texts, workdir)
-        measured = measure_perplexity(scorer, workload.texts, about_text)
-        if continuations:
-            continued = continue_lines(scorer, workload.texts)
-            measured = dataclasses.replace(measured, continuations=continued)
-        write_folder(workdir, PERPLEXITY, measured.json(), {})
-        results[PERPLEXITY] = measured
+        of_text = {**facts, "data": config.evaluation.perplexity, IDENTITY: known[PERPLEXITY]}
+        of_text |= calibration_overlap(scorer.model, workload.texts, workdir)
+        finish(PERPLEXITY, measure_texts(scorer, workload.texts, of_text, continuations))
     if workload.sentences:
-        results[TRANSLATION] = evaluate_translation(
-            Generator(scorer.model, dtype=config.dtype, mesh=scorer.mesh, progress=scorer.progress),
-            workload.sentences,
-            workdir,
-            {**about, "data": fields.translation, IDENTITY: known[TRANSLATION]},
-            beams=fields.beams,
-            new_tokens=new_tokens,
+        generator = Generator(
+            scorer.model, dtype=config.dtype, mesh=scorer.mesh, progress=scorer.progress
         )
-    return results
+        of_sentences = {
+            **facts, "data": config.evaluation.translation, IDENTITY: known[TRANSLATION],
+        }  # fmt: skip
+        first = next(iter(workload.sentences.values()))
+        shots, beams = len(first.demonstrations), config.evaluation.beams
+        protocol = TranslationProtocol(first.target, shots, beams, new_tokens)
+        translated = translate_texts(generator, workload.sentences, protocol, of_sentences)
+        finish(TRANSLATION, translated)
+    return Evaluation(name=facts["run"], parts=parts, folder=workdir)
 
 
 def scorer_of(model: Model, config: EvaluateConfig) -> Scorer:
@@ -143,64 +142,94 @@ def scorer_of(model: Model, config: EvaluateConfig) -> Scorer:
     )
 
 
-def facts(config: EvaluateConfig, model: Model) -> dict[str, Any]:
-    """Facts for every metrics.json of a run, with the digest of the model."""
-    about = {key: getattr(config, key) for key in ("model", "revision", "dtype", "seed")}
-    about[MODEL_DIGEST] = model.source.fingerprint.digest
-    return about | {"environment": environment(device_mesh(config.mesh.data, config.mesh.model))}
+def facts_of(config: EvaluateConfig, model: Model, run: str) -> dict[str, Any]:
+    """Facts for every evaluation.json: the name of the run, settings, the digest of the model, the environment."""
+    settings = {key: getattr(config, key) for key in ("model", "revision", "dtype", "seed")}
+    digest = {MODEL_DIGEST: model.source.fingerprint.digest}
+    environs = environment(device_mesh(config.mesh.data, config.mesh.model))
+    return {"run": run, **settings, **digest, "environment": environs}
 
 
-def score_task(
-    scorer: Scorer,
-    task_questions: TaskQuestions,
-    about: Mapping[str, Any],
-    score: Scoring | None = None,
-) -> TaskResult:
+def score_task(scorer: Scorer, task_questions: TaskQuestions, facts: Mapping[str, Any]) -> Part:
     """Scores a task in all its languages.
 
     Args:
       scorer: of the model.
       task_questions: the questions.
-      about: facts for metrics.json, such as the model.
-      score: replaces `scoring.question_scores`: (language, questions, protocol, name) → scores.
+      facts: for evaluation.json, see `facts_of`.
 
     Raises:
       InputError: as `scoring.question_scores`; a score that is no number.
     """
     began = time.perf_counter()
-    score = score or (lambda _, *how: question_scores(scorer, *how))
     task, protocol, scored = task_questions.task, task_questions.protocol, {}
     for number, (code, rows) in enumerate(task_questions.languages.items(), start=1):
         name = f"{task.name} {code} {number}/{len(task_questions.languages)}"
         scored[code] = Scored(
-            score(code, rows, protocol, name),
+            question_scores(scorer, rows, protocol, name),
             np.array([question.label for question in rows], np.int32),
             np.array([question.row for question in rows], np.int32),
             np.array([question.group for question in rows], np.int32) if task.group else None,
             np.array([row_digest(question, protocol) for question in rows], np.uint64),
         )
-    result = TaskResult(
-        task=task.name,
-        protocol=protocol,
-        labels=task.labels,
-        data=task_questions.data,
-        metrics=task_metrics(scored, parallel=task.parallel),
-        about=about,
-        seconds=round(time.perf_counter() - began, 3),
-        scored=scored,
-    )
-    scorer.model.source.fingerprint.check_unchanged()
-    return result
+    measured = task_measurements(_source(facts, task.name), scored, parallel=task.parallel)
+    labels = list(task.labels) if task.labels else None
+    settings: dict[str, Any] = {"task": task.name, "protocol": protocol, "labels": labels}
+    settings |= {"data": task_questions.data, "parallel": task.parallel}
+    return _part({**settings, **facts}, measured, scored, began)
 
 
-def measure_perplexity(
-    scorer: Scorer, by_language: Mapping[str, str], about: Mapping[str, Any]
-) -> PerplexityResult:
-    """Perplexity on plain text of each language."""
+def measure_texts(
+    scorer: Scorer,
+    by_language: Mapping[str, PlainText],
+    facts: Mapping[str, Any],
+    continuations: bool = False,
+) -> Part:
+    """Perplexity on plain text of each language.
+
+    Args:
+      scorer: of the model.
+      by_language: texts by code.
+      facts: for evaluation.json, see `facts_of`.
+      continuations: whether to continue the first lines of each text, see `continue_lines`.
+    """
     began = time.perf_counter()
-    figures = {
+    measured = {
         code: perplexity(scorer, text, f"{PERPLEXITY} {code}") for code, text in by_language.items()
     }
+    measurements = perplexity_measurements(_source(facts, PERPLEXITY), measured)
+    part = _part(facts, measurements, measured, began)
+    continued = continue_lines(scorer, by_language) if continuations else {}
+    made = {"continuations": continued} if continued else {}
+    return dataclasses.replace(part, facts={**part.facts, **made})
+
+
+def translate_texts(
+    generator: Generator,
+    by_language: Mapping[str, Sentences],
+    protocol: TranslationProtocol,
+    facts: Mapping[str, Any],
+) -> Part:
+    """Translates the sentences of each language; `facts` are for evaluation.json, see `facts_of`."""
+    began = time.perf_counter()
+    translated = translate(generator, by_language, protocol)
+    source = _source(facts, TRANSLATION)
+    measured, signatures = translation_measurements(source, translated, protocol.target)
+    settings = {"protocol": protocol._asdict(), "signatures": signatures}
+    return _part({**settings, **facts}, measured, translated, began)
+
+
+def _source(facts: Mapping[str, Any], task: str) -> tuple[str, str, str]:
+    return facts["run"], facts["model"], task
+
+
+def _part(
+    facts: Mapping[str, Any],
+    measurements: Sequence[Measurement],
+    rows: Mapping[str, Scored | Perplexity | Translated],
+    began: float,
+) -> Part:
+    """A part with its languages and seconds among the facts."""
     seconds = round(time.perf_counter() - began, 3)
-    scorer.model.source.fingerprint.check_unchanged()
-    return PerplexityResult(languages=figures, about=about, seconds=seconds)
+    told = {**facts, "languages": [*rows], "seconds": seconds}
+    return Part(facts=told, measurements=measurements, rows=rows)

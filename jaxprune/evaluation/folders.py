@@ -1,23 +1,41 @@
-"""The folders of an evaluation: those of another one are rejected or removed; each appears when it is complete."""
+"""The folders of an evaluation: written whole, read, and those of another evaluation rejected or removed."""
 
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
+from jaxprune.evaluation.evaluation import Evaluation, Part
 from jaxprune.evaluation.identity import IDENTITY, Identity
-from jaxprune.evaluation.metrics_json import METRICS
-from jaxprune.evaluation.scoring import Scored
-from jaxprune.files import sealed, write_json
+from jaxprune.evaluation.measurements import (
+    EARLIER,
+    MEASUREMENTS,
+    Measurement,
+    measurements_csv,
+    read_evaluation,
+    read_measurements,
+)
+from jaxprune.evaluation.scoring import Perplexity, Scored, check_scores
+from jaxprune.evaluation.translation import (
+    TRANSLATION,
+    Translated,
+    read_translated,
+    write_translated,
+)
+from jaxprune.files import read_npz, sealed, write_json, write_text
 from jaxprune.hf import Model
 from jaxprune.ledger import (
+    EVALUATION,
     MODEL_DIGEST,
+    OUTPUTS,
+    PROGRESS,
     Report,
     ScoreOrigin,
+    check_scored_model,
     difference,
     pruned_digest,
     read_report,
@@ -51,7 +69,7 @@ def clear_folders(
     others = []
     for name, identity in wanted.items():
         sealed.check_replaceable(workdir / name, overwrite=True, where="--workdir: ")
-        written = _score_origin(workdir / name)
+        written = _score_origin(workdir / name, overwrite)
         is_model = written.get(MODEL_DIGEST) in (None, digest)
         differs = identity is None or difference(written.get(IDENTITY, {}), identity)
         if is_model and not differs:
@@ -59,7 +77,7 @@ def clear_folders(
         if written and not overwrite:
             other = f"another evaluation, with {differs}" if is_model else "another model"
             raise InputError(
-                f"--workdir: {workdir / name / METRICS} has the scores of {other}; "
+                f"--workdir: {workdir / name / EVALUATION} has the scores of {other}; "
                 "allowed: --overwrite (replaces them), or another folder"
             )
         others.append(name)
@@ -68,9 +86,11 @@ def clear_folders(
     workdir.mkdir(parents=True, exist_ok=True)
 
 
-def _score_origin(folder: Path) -> ScoreOrigin:
+def _score_origin(folder: Path, overwrite: bool) -> ScoreOrigin:
     """Model and identity of the scores in a folder; rejects a folder of something else."""
-    if (folder / sealed.TABLE).is_file() and METRICS not in sealed.table(folder):
+    if (folder / EARLIER).is_file():
+        return ScoreOrigin() if overwrite else cast(ScoreOrigin, read_evaluation(folder))
+    if (folder / sealed.TABLE).is_file() and EVALUATION not in sealed.table(folder):
         raise InputError(
             f"--workdir: {folder} contains no scores, and would be replaced by those of a task of this name; "
             "allowed: a task of another name, or another folder"
@@ -78,13 +98,70 @@ def _score_origin(folder: Path) -> ScoreOrigin:
     return read_score_origin(folder)
 
 
-def write_folder(
-    workdir: Path | None, name: str, metrics: Mapping[str, Any], scored: Mapping[str, Scored]
-) -> None:
-    """Writes `<workdir>/<name>`: metrics.json, and scores by language; on the first host only."""
+def write_part(workdir: Path | None, name: str, part: Part) -> None:
+    """Writes `<workdir>/<name>`: measurements.csv, evaluation.json and the rows by language; on the first host only."""
     if workdir is None or not hosts.is_first():
         return
     with sealed.whole_folder(workdir / name) as folder:
-        for code, of_language in scored.items():
-            np.savez(folder / f"{code}.npz", **of_language.arrays)
-        write_json(folder / METRICS, metrics)
+        for code, rows in part.rows.items():
+            if isinstance(rows, Translated):
+                write_translated(folder / f"{code}.jsonl", rows)
+            else:
+                np.savez(folder / f"{code}.npz", **rows.arrays)
+        lines = measurements_csv(part.measurements, Measurement._fields)
+        write_text(folder / MEASUREMENTS, lines)
+        write_json(folder / EVALUATION, part.facts)
+
+
+def open_evaluation(workdir: Path) -> Evaluation:
+    """The evaluation in a workdir.
+
+    Raises:
+      InputError: no such folder, or a broken file; scores of another model than the workdir's.
+    """
+    if not workdir.is_dir():
+        raise InputError(f"{workdir}: no such folder; expected the --workdir of an evaluated run")
+    check_scored_model(workdir)
+    folders = sorted(
+        {file.parent for kind in ("npz", "jsonl") for file in workdir.glob(f"*/*.{kind}")}
+    )
+    parts = {
+        folder.name: part
+        for folder in folders
+        if folder.name not in (*OUTPUTS, PROGRESS) and (part := _read_part(folder)).rows
+    }
+    names = {part.facts["run"] for part in parts.values() if "run" in part.facts}
+    return Evaluation(
+        name=names.pop() if len(names) == 1 else workdir.resolve().name,
+        parts=parts,
+        folder=workdir,
+        is_smaller="shrunk" in (read_report(workdir) or {}),
+    )
+
+
+def _read_part(folder: Path) -> Part:
+    """The evaluation in a folder; files that are not of an evaluation are ignored."""
+    facts, rows = read_evaluation(folder), dict[str, Scored | Perplexity | Translated]()
+    for file in sorted(folder.glob("*.npz")):
+        if (read := _read_arrays(file)) is not None:
+            rows[file.stem] = read
+    if folder.name == TRANSLATION:
+        rows = {file.stem: read_translated(file) for file in sorted(folder.glob("*.jsonl"))}
+    measurements = read_measurements(folder) if (folder / MEASUREMENTS).is_file() else []
+    order = {code: place for place, code in enumerate(facts.get("languages", ()))}
+    by_place = sorted(rows, key=lambda code: (order.get(code, len(order)), code))
+    return Part(
+        facts=facts, measurements=measurements, rows={code: rows[code] for code in by_place}
+    )
+
+
+def _read_arrays(file: Path) -> Scored | Perplexity | None:
+    arrays = read_npz(file)
+    if {*Perplexity._fields} <= arrays.keys():
+        total, tokens, size = (arrays.pop(name).item() for name in ("total", "tokens", "bytes"))
+        return Perplexity(total, tokens, size, **arrays)
+    if not {"scores", "labels", "rows"} <= arrays.keys():
+        return None
+    scored = Scored(**{name: arrays[name] for name in Scored._fields if name in arrays})
+    check_scores(scored, str(file))
+    return scored

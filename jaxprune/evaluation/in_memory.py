@@ -1,68 +1,26 @@
-"""A model → an `Evaluation`; two evaluations → a `Comparison`. The Python API of the commands evaluate and compare."""
+"""A model → an `Evaluation`; several → a `Comparison`. The Python API of the commands evaluate and compare."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from jax.sharding import Mesh
 
 from jaxprune.calibration import SEED
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
-from jaxprune.evaluation.comparison import (
-    Comparison,
-    EvaluatedRun,
-    Sides,
-    comparison_of,
-    evaluated,
-    open_run,
-)
+from jaxprune.evaluation.comparison import Comparison, compare_evaluations
 from jaxprune.evaluation.config import EvaluateConfig, EvaluationFields
 from jaxprune.evaluation.evaluate import evaluate_all
-from jaxprune.evaluation.identity import IDENTITY
-from jaxprune.evaluation.results import PerplexityResult, TaskResult
-from jaxprune.evaluation.scoring import PERPLEXITY, Scorer
-from jaxprune.evaluation.summary import Result, perplexity_table, task_tables
+from jaxprune.evaluation.evaluation import Evaluation
+from jaxprune.evaluation.folders import open_evaluation
+from jaxprune.evaluation.mask_comparison import compare_masks
+from jaxprune.evaluation.scoring import Scorer
 from jaxprune.evaluation.workload import read_workload
 from jaxprune.files import local_path
 from jaxprune.hf import Model, check_model
 from jaxprune.passes import DTYPE
 from jaxprune.schema import check, checked
-from jaxprune.tables import Shown, TextTable, data_frame
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Evaluation(Shown):
-    """The results of one model, as `jaxprune.evaluate` returns them. Notebooks show them as tables.
-
-    Attributes:
-      model: folder of the evaluated model, its name in tables.
-      tasks: by name, with figures in `.metrics` and the scores of every row in `.scored`.
-      perplexity: with `.languages`, each with perplexity, tokens and windows; None if not evaluated.
-        `.about["calibration_overlap"]` has the number of lines of the calibration set, for a model in a run's folder.
-    """
-
-    model: str
-    tasks: Mapping[str, TaskResult]
-    perplexity: PerplexityResult | None
-
-    def to_pandas(self) -> Any:
-        """A pandas DataFrame with a row for each task and language, and for the perplexity of each language.
-
-        Columns are the keys of metrics.json, nested ones joined by `_`, as rankc_corrected; low and high are the
-        bounds of the 95% interval. InputError if pandas is not installed.
-        """
-        texts = {PERPLEXITY: self.perplexity.languages} if self.perplexity else {}
-        tasks = {name: result.metrics.languages for name, result in self.tasks.items()}
-        return data_frame({**tasks, **texts})
-
-    def _shown(self) -> tuple[str, list[TextTable]]:
-        tables = [table for result in self.tasks.values() for table in task_tables(result)]
-        if self.perplexity:
-            tables.append(perplexity_table(self.perplexity))
-        evaluated = ", ".join([*self.tasks, *[PERPLEXITY] * bool(self.perplexity)])
-        return f"{Path(self.model).name}: {evaluated}", tables
 
 
 def evaluate(
@@ -75,6 +33,7 @@ def evaluate(
     rows: int | None = None,
     perplexity: str | Path | None = None,
     perplexity_lines: str | None = None,
+    name: str | None = None,
     seed: int = 0,
     dtype: str = "float32",
     mesh: Mesh | None = None,
@@ -94,6 +53,7 @@ def evaluate(
       rows: number of rows and lines of each language, from the beginning; all by default.
       perplexity: plain text: a folder of <language>.txt or .jsonl, or "nano".
       perplexity_lines: only these lines of it, counted from 0, as "300-499".
+      name: of the run in tables; by default that of the model's folder.
       seed: of the shuffle of rows under protocol="official".
       dtype: "float32" or "bfloat16", of the weights on the devices.
       mesh: devices; all by default.
@@ -107,11 +67,10 @@ def evaluate(
     Examples:
       >>> import jaxprune as jp
       >>> model = jp.load("nano/bloom")
-      >>> found = jp.evaluate(model, "nano_nli", languages="en,fr", rows=20, progress=False)
-      >>> french = found.tasks["nano_nli"].metrics.languages["fr"]
-      >>> french.rows, 0 <= french.accuracy <= 1
-      (20, True)
-      >>> found.tasks["nano_nli"].scored["fr"].scores.shape  # rows, options
+      >>> evaluation = jp.evaluate(model, "nano_nli", languages="en,fr", rows=20, progress=False)
+      >>> 0 <= evaluation.table.loc["nano_nli", "fr"]["accuracy"] <= 1
+      True
+      >>> evaluation.parts["nano_nli"].rows["fr"].scores.shape  # rows, options
       (20, 3)
     """
     check_model(model)
@@ -128,29 +87,23 @@ def evaluate(
         raise InputError("tasks: none; allowed: names of tasks, or nothing with perplexity")
     shows = progress and hosts.is_first()
     scorer = Scorer(model, dtype=dtype, mesh=mesh, progress=shows)
-    facts = {"model": str(model.folder), "dtype": dtype, "seed": seed}
-    tasks_and_texts: dict[str, Any] = evaluate_all(scorer, workload, config, None, facts)
-    measured = tasks_and_texts.pop(PERPLEXITY, None)
-    return Evaluation(model=str(model.folder), tasks=tasks_and_texts, perplexity=measured)
+    facts = {"run": name or model.folder.name, "model": str(model.folder), "dtype": dtype}
+    return evaluate_all(scorer, workload, config, None, {**facts, "seed": seed})
 
 
-def compare(a: Evaluation | str | Path, b: Evaluation | str | Path, *, seed: int = 0) -> Comparison:
-    """The changes from A to B in every language, with significance tests.
+def compare(*runs: Evaluation | str | Path, seed: int = 0) -> Comparison:
+    """The changes from the first of several runs, the base, to each other in every language, with significance tests.
 
-    Rows are paired by their number in the data, and figures are of the rows that both have. A change is `significant`
-    if McNemar's exact p, after Holm's correction over the languages of a task, is at most 0.05.
+    Rows are paired by their number in the data, and figures are of the rows that all runs have. A change of accuracy is
+    significant if McNemar's exact p, after Holm's correction over the languages of a task, is at most 0.05.
 
     Args:
-      a: return value of `evaluate`, or a workdir of `jaxprune evaluate`. Translations and masks are compared if
-        both are workdirs that have them.
-      b: return value of `evaluate`, or a workdir.
+      runs: two or more: return values of `evaluate`, or workdirs of `jaxprune evaluate`. Masks are compared where both
+        runs are workdirs that have them.
       seed: of the bootstrap.
 
-    Returns:
-      The record that `jaxprune compare` writes as compare.json.
-
     Raises:
-      InputError: no evaluation in common; other questions, protocols, texts, tokenizers or settings of translation; a
+      InputError: fewer than two runs; no evaluation in common; other questions, protocols, texts or tokenizers; a
         workdir without evaluation or with broken files.
 
     Examples:
@@ -159,31 +112,31 @@ def compare(a: Evaluation | str | Path, b: Evaluation | str | Path, *, seed: int
       >>> masks = jp.masks.keep(jp.scores.magnitude(model.params), sparsity=0.6)
       >>> pruned = model.replace(jp.masks.apply(model.params, masks))
       >>> settings = {"tasks": "nano_nli", "languages": "en,fr", "rows": 10, "progress": False}
-      >>> comparison = jp.compare(jp.evaluate(model, **settings), jp.evaluate(pruned, **settings))
-      >>> french = comparison.tasks["nano_nli"].languages["fr"]
-      >>> french.rows, french.accuracy.a >= french.accuracy.b  # dense, pruned
-      (10, True)
-      >>> low, high = french.interval  # of the difference
-      >>> low <= french.difference <= high
+      >>> dense = jp.evaluate(model, **settings, name="dense")
+      >>> comparison = jp.compare(dense, jp.evaluate(pruned, **settings, name="pruned"))
+      >>> french = comparison.table.loc["nano_nli", "accuracy", "fr"]
+      >>> bool(french["dense", "value"] >= french["pruned", "value"])
+      True
+      >>> low, high = french["pruned", "low"], french["pruned", "high"]  # of the difference
+      >>> bool(low <= french["pruned", "difference"] <= high)
       True
     """
     check("seed", seed, SEED)
-    return comparison_of(Sides(_run(a), _run(b)), seed)
+    opened = [
+        run if isinstance(run, Evaluation) else open_evaluation(local_path(run)) for run in runs
+    ]
+    comparison = compare_evaluations(opened, seed)
+    masks, notes = {}, list(comparison.notes)
+    base, *others = comparison.evaluations
+    for run in others:
+        if base.folder and run.folder:
+            found = compare_masks(base.folder, run.folder)
+            if isinstance(found, str):
+                notes.append(f"{run.name}: {found}")
+            else:
+                masks[run.name] = found
+    return dataclasses.replace(comparison, masks=masks, notes=notes)
 
 
 def _text(path: str | Path | None) -> str | None:
     return None if path is None else str(path)
-
-
-def _run(given: Evaluation | str | Path) -> EvaluatedRun:
-    """The compared parts of an evaluation in memory or in a workdir."""
-    if not isinstance(given, Evaluation):
-        return open_run(local_path(given))
-    results: dict[str, Result | None] = {**given.tasks, PERPLEXITY: given.perplexity}
-    return EvaluatedRun(
-        name=given.model,
-        identities={name: one.about.get(IDENTITY, {}) for name, one in results.items() if one},
-        tasks={name: evaluated(one.scored, one.json()) for name, one in given.tasks.items()},
-        perplexity={} if given.perplexity is None else given.perplexity.languages,
-        folder=None,
-    )

@@ -3,20 +3,18 @@
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from jaxprune.calibration import line_digests
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import PlainText
 from jaxprune.hf import Model
 from jaxprune.ledger import pruned_digest, read_report
-from jaxprune.tables import count
 
 
 def calibration_overlap(
     model: Model, texts: Mapping[str, PlainText], workdir: Path | None
 ) -> dict[str, dict[str, int]]:
-    """The key `calibration_overlap` of perplexity's metrics.json, if a text has lines of the calibration set.
+    """The key `calibration_overlap` of perplexity's evaluation.json, if a text has lines of the calibration set.
 
     Args:
       model: of any folder.
@@ -38,13 +36,3 @@ def calibration_overlap(
         if (found := calibrated.intersection(line_digests(text.lines)))
     }
     return {"calibration_overlap": shared} if shared else {}
-
-
-def overlap_note(metrics: Mapping[str, Any]) -> str | None:
-    """A sentence on the overlap in a metrics.json; None without overlap."""
-    if not (shared := metrics.get("calibration_overlap")):
-        return None
-    lines = ", ".join(f"{count(number)} ({code})" for code, number in shared.items())
-    return (
-        f"The calibration set contains lines of the text that perplexity is measured on: {lines}."
-    )

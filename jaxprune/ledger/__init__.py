@@ -6,6 +6,7 @@ from jaxprune.ledger.identity import run_identity as run_identity
 from jaxprune.ledger.identity import shortened as shortened
 from jaxprune.ledger.identity import shrink_identity as shrink_identity
 from jaxprune.ledger.json_files import CONFIG as CONFIG
+from jaxprune.ledger.json_files import EVALUATION as EVALUATION
 from jaxprune.ledger.json_files import REPORT as REPORT
 from jaxprune.ledger.json_files import CalibrationSettings as CalibrationSettings
 from jaxprune.ledger.json_files import Compiled as Compiled

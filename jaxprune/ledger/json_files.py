@@ -11,6 +11,7 @@ from jaxprune.files import Count, Finite, Hexadecimal, Scalar, Seconds, Share
 from jaxprune.hf import Origin
 
 REPORT, CONFIG = "report.json", "config.json"
+EVALUATION = "evaluation.json"  # in each folder of an evaluation; no figures
 
 
 class Sparsity(TypedDict):
@@ -197,10 +198,10 @@ class Record(TypedDict, total=False):
 
 
 class ScoreOrigin(TypedDict, total=False):
-    """The keys of a metrics.json that identify the scored model, the data and the variant of a sweep."""
+    """The keys of an evaluation.json that identify the run, the scored model and the data."""
 
     model_sha256: Hexadecimal | None
-    variant: str
+    run: str
     identity: dict[str, Scalar]
 
 

@@ -17,6 +17,7 @@ from jaxprune.hf import combined
 from jaxprune.ledger.identity import difference, inputs
 from jaxprune.ledger.json_files import (
     CONFIG,
+    EVALUATION,
     REPORT,
     Report,
     RunConfig,
@@ -28,7 +29,7 @@ from jaxprune.ledger.locks import PROGRESS
 # The folders that a run may fill.
 OUTPUTS = ("checkpoint", "stats", "hf", "figures")
 OLDER = "older.json"  # in progress/: the report of the run that is being replaced
-# The key of a metrics.json with the digest of the model that was scored.
+# The key of an evaluation.json with the digest of the model that was scored.
 MODEL_DIGEST: Final = "model_sha256"
 
 
@@ -90,12 +91,12 @@ def check_workdir(workdir: Path, model: Path, outputs: Iterable[str] = OUTPUTS) 
 
 
 def read_score_origin(folder: Path) -> ScoreOrigin:
-    """Model and data of the scores in a folder, from its metrics.json; empty without that file.
+    """Model and data of the scores in a folder, from its evaluation.json; empty without that file.
 
     Raises:
       InputError: the file is broken.
     """
-    return read_as(ScoreOrigin, folder / "metrics.json") or {}
+    return read_as(ScoreOrigin, folder / EVALUATION) or {}
 
 
 def complete_run(
@@ -179,7 +180,7 @@ def check_scored_model(workdir: Path) -> None:
       InputError: names the scores; or report.json is broken.
     """
     report = read_report(workdir) or {}
-    files = sorted(workdir.glob("*/metrics.json"))
+    files = sorted(workdir.glob(f"*/{EVALUATION}"))
     for file in files:
         sealed.check_whole(file.parent)
     pruned = pruned_digest(report)

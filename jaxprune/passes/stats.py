@@ -17,7 +17,7 @@ from jaxprune.charts import Chart
 from jaxprune.errors import InputError, check_equal, refusal
 from jaxprune.passes.figures import magnitude_chart
 from jaxprune.passes.statistics import SQUARES
-from jaxprune.tables import Shown, TextTable, count, import_pandas, number
+from jaxprune.tables import NotebookTable, Table, count, number
 
 # Set → site → statistic → its sum over the set's tokens. Sums over samples are float64 [D_site], of all layers [L, …].
 Sums = Mapping[SetKey, Mapping[str, Mapping[str, np.ndarray]]]
@@ -39,7 +39,7 @@ class MeasuredOn(NamedTuple):
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, repr=False)
-class ActivationStats(Shown):
+class ActivationStats(NotebookTable):
     """Sums over the real tokens of a calibration set: the sizes of the input features of each linear layer.
 
     Each language is a separate set. `sum_sq`, `count` and `norms` combine all languages of a role.
@@ -136,11 +136,10 @@ class ActivationStats(Shown):
 
         Returns:
           Columns: role, language (empty if unknown), site, layer, feature, norm.
-
-        Raises:
-          InputError: pandas is not installed.
         """
-        return import_pandas().DataFrame(
+        import pandas  # late, as it takes half a second
+
+        return pandas.DataFrame(
             {"role": key.kind, "language": key.language, "site": site}
             | {"layer": layer, "feature": feature, "norm": math.sqrt(square)}
             for key, sites in self.sums.items()
@@ -148,19 +147,19 @@ class ActivationStats(Shown):
             for (layer, feature), square in np.ndenumerate(sites[site][SQUARES.name])
         )
 
-    def _shown(self) -> tuple[str, Iterator[TextTable]]:
+    def _shown(self) -> tuple[str, Iterator[Table]]:
         sets = ", ".join("/".join(filter(None, key)) for key in self.sums)
         sites = ", ".join(dict.fromkeys(site for _, site in self.sites))
         return f"{sets}; {sites}", map(self._table, self.roles)
 
-    def _table(self, role: str) -> TextTable:
+    def _table(self, role: str) -> Table:
         found = self.rms(role) if self.sum_sq[role] else {}
         rows = [
             [site, *map(count, rms.shape), number(np.median(rms)), number(rms.max())]
             for site, rms in found.items()
         ]
         title = f"{role}, {count(self.count[role])} tokens: root mean square over tokens"
-        return TextTable(title, ["site", "layers", "features", "median", "largest"], rows)
+        return Table(title, ["site", "layers", "features", "median", "largest"], rows)
 
     def of(self, roles: Iterable[str]) -> "ActivationStats":
         """The statistics of the sets of some roles only, in this order."""

@@ -33,11 +33,11 @@ from jaxprune.pruning.methods import MethodLike
 from jaxprune.pruning.settings import Settings
 from jaxprune.pruning.steps import pass_through
 from jaxprune.pruning.summary import summarise
-from jaxprune.tables import Shown, TextTable, percent
+from jaxprune.tables import NotebookTable, Table, percent
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class PruneResult(Shown):
+class PruneResult(NotebookTable):
     """The result of `prune` or `recover`, in memory.
 
     Attributes:
@@ -53,11 +53,11 @@ class PruneResult(Shown):
     stats: ActivationStats | None
     report: dict[str, Any]
 
-    def _shown(self) -> tuple[str, list[TextTable]]:
+    def _shown(self) -> tuple[str, list[Table]]:
         sparsity = self.report["sparsity"]
         rows = [[name, percent(share)] for name, share in sparsity["kernels"].items()]
         caption = f"{percent(sparsity['overall'])}% of the weights in kernels of the blocks are 0"
-        return caption, [TextTable("", ["kernel", "dropped, %"], rows)]
+        return caption, [Table("", ["kernel", "dropped, %"], rows)]
 
 
 def prune(

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxprune.charts import Chart, Line, line_chart
-from jaxprune.tables import Shown, TextTable, percent
+from jaxprune.tables import NotebookTable, Table, percent
 
 
 @dataclass(frozen=True, repr=False)
-class Shares(Shown):
+class Shares(NotebookTable):
     """Shares in [0, 1] of the weights that a mask tree covers.
 
     Attributes:
@@ -42,6 +42,6 @@ class Shares(Shown):
         layers = Line("share", [100 * share for share in self.layers])
         return line_chart([layers], title="share of the weights by layer", y_title="%")
 
-    def _shown(self) -> tuple[str, list[TextTable]]:
+    def _shown(self) -> tuple[str, list[Table]]:
         rows = [[path, percent(share)] for path, share in self.leaves.items()]
-        return f"{percent(self.overall)}% of the weights", [TextTable("", ["kernel", "%"], rows)]
+        return f"{percent(self.overall)}% of the weights", [Table("", ["kernel", "%"], rows)]

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from jaxprune.evaluation.comparison.compare import compare_runs
 from run_scripts import run_alone
 from transformers import AutoModelForCausalLM
 
 from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
 from jaxprune.evaluation import evaluate, summary
-from jaxprune.evaluation.comparison.compare import compare_runs
 from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.scoring.scores import Scored

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jaxprune.evaluation.metrics_json import read_metrics
 
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.evaluation.evaluate import evaluate_from_config
-from jaxprune.evaluation.metrics_json import read_metrics
 from jaxprune.files import to_json
 
 NANO = files("jaxprune").joinpath("nano", "checkpoints")

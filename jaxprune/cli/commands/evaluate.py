@@ -10,7 +10,9 @@ from pathlib import Path
 from absl import flags
 
 from jaxprune.cli.configured import define_overwrite, define_processes, join_processes
+from jaxprune.devices import hosts
 from jaxprune.evaluation import EvaluateConfig, evaluate_from_config
+from jaxprune.evaluation.write import print_evaluation
 
 
 def define() -> None:
@@ -22,4 +24,6 @@ def define() -> None:
 def evaluate(config: EvaluateConfig, workdir: Path) -> None:
     """Evaluates `config.model` and writes one folder per task to `workdir`."""
     join_processes()
-    evaluate_from_config(config, workdir, overwrite=flags.FLAGS.overwrite)
+    evaluation = evaluate_from_config(config, workdir, overwrite=flags.FLAGS.overwrite)
+    if hosts.is_first():
+        print_evaluation(evaluation, workdir)

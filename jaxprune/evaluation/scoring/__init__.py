@@ -1,4 +1,4 @@
-"""Questions and texts → log-probabilities of their tokens → accuracy, RankC, perplexity."""
+"""Questions and texts → log-probabilities of their tokens → measurements."""
 
 from jaxprune.evaluation.scoring.crossed import OverDraws as OverDraws
 from jaxprune.evaluation.scoring.crossed import over_draws as over_draws
@@ -13,7 +13,7 @@ from jaxprune.evaluation.scoring.metrics import holm as holm
 from jaxprune.evaluation.scoring.metrics import mcnemar as mcnemar
 from jaxprune.evaluation.scoring.metrics import paired_bootstrap as paired_bootstrap
 from jaxprune.evaluation.scoring.metrics import ratio_interval as ratio_interval
-from jaxprune.evaluation.scoring.metrics import task_metrics as task_metrics
+from jaxprune.evaluation.scoring.metrics import task_measurements as task_measurements
 from jaxprune.evaluation.scoring.options import Encoded as Encoded
 from jaxprune.evaluation.scoring.options import encode_questions as encode_questions
 from jaxprune.evaluation.scoring.options import option_scores as option_scores
@@ -25,17 +25,17 @@ from jaxprune.evaluation.scoring.perplexity import PERPLEXITY as PERPLEXITY
 from jaxprune.evaluation.scoring.perplexity import Perplexity as Perplexity
 from jaxprune.evaluation.scoring.perplexity import PlainText as PlainText
 from jaxprune.evaluation.scoring.perplexity import perplexity as perplexity
+from jaxprune.evaluation.scoring.perplexity import (
+    perplexity_measurements as perplexity_measurements,
+)
 from jaxprune.evaluation.scoring.perplexity import text_languages as text_languages
 from jaxprune.evaluation.scoring.perplexity import texts as texts
 from jaxprune.evaluation.scoring.perplexity import values_of_parts as values_of_parts
 from jaxprune.evaluation.scoring.perplexity import windows_of as windows_of
-from jaxprune.evaluation.scoring.priors import MEASURES as MEASURES
+from jaxprune.evaluation.scoring.priors import ROW_VALUES as ROW_VALUES
 from jaxprune.evaluation.scoring.priors import within_groups as within_groups
 from jaxprune.evaluation.scoring.scorer import Scorer as Scorer
 from jaxprune.evaluation.scoring.scores import Interval as Interval
-from jaxprune.evaluation.scoring.scores import LanguageAccuracy as LanguageAccuracy
-from jaxprune.evaluation.scoring.scores import RankC as RankC
 from jaxprune.evaluation.scoring.scores import Scored as Scored
-from jaxprune.evaluation.scoring.scores import TaskMetrics as TaskMetrics
 from jaxprune.evaluation.scoring.scores import check_scores as check_scores
 from jaxprune.evaluation.scoring.vocabulary import slices as slices

@@ -4,25 +4,16 @@ All figures are shares in [0, 1]; only tables show percent and points. The boots
 has groups; the other tests assume that rows are independent.
 """
 
-import dataclasses
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import scipy  # a submodule is imported when it is used first: scipy.stats takes a second
 from jaxtyping import Bool, Float, Int
 
+from jaxprune.evaluation.measurements import Measurement
 from jaxprune.evaluation.scoring.priors import right_without_prior, within_groups
-from jaxprune.evaluation.scoring.scores import (
-    Difference,
-    LanguageAccuracy,
-    LanguageMetrics,
-    RankC,
-    Scored,
-    TaskMetrics,
-    check_scores,
-)
+from jaxprune.evaluation.scoring.scores import Difference, Scored, check_scores
 
 CONFIDENCE = 0.95
 ALPHA = 0.05
@@ -32,6 +23,13 @@ RESAMPLES = 10_000
 _DRAWN_AT_ONCE = 1 << 22
 # From this share of distinct differences on, rows are drawn one by one.
 _NEARLY_ALL = 0.9
+
+
+class RankC(NamedTuple):
+    """Consistency with English, under both orders of the options; see `rankc`."""
+
+    corrected: float
+    official: float
 
 
 def weighted_f1(predictions: Int[np.ndarray, " R"], labels: Int[np.ndarray, " R"]) -> float:
@@ -185,73 +183,54 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return np.minimum(adjusted, 1.0).tolist()
 
 
-def language_metrics(scored: Scored, language: str) -> LanguageMetrics:
-    """Figures of one language, without RankC.
-
-    Raises:
-      InputError: as `check_scores`; names the language.
-    """
-    check_scores(scored, language)
-    labels, predictions = scored.labels, scored.scores.argmax(axis=1)
-    right = int(scored.correct.sum())
-    chosen = np.bincount(predictions, minlength=scored.scores.shape[1]) / len(labels)
-    return LanguageMetrics(
-        rows=len(labels),
-        accuracy=right / len(labels),
-        interval=wilson_interval(right, len(labels)),
-        f1=weighted_f1(predictions, labels),
-        probability=float(scored.probability.mean()),
-        chosen=tuple(chosen.tolist()),
-        accuracy_without_prior=float(right_without_prior(scored).mean()),
-        **_within_groups(scored),
-    )
-
-
-def _within_groups(scored: Scored) -> dict[str, Any]:
-    """Discrimination, its interval and the contrast; empty without groups."""
-    found = within_groups(scored)
-    known = ~np.isnan(found.preferred)
-    if not known.any():
-        return {}
-    values = cluster_values([(scored.clusters[known], found.preferred[known])])
-    drawn = paired_bootstrap(values)
-    low, high = np.clip(drawn.interval, 0, 1)  # of few groups it may be wider than a share can be
-    return {
-        "discrimination": drawn.difference,
-        "discrimination_interval": (float(low), float(high)),
-        "contrast": float(np.nanmean(found.contrast)),
-    }
-
-
-def task_metrics(by_language: Mapping[str, Scored], *, parallel: bool = True) -> TaskMetrics:
-    """Figures of a task.
+def task_measurements(
+    source: tuple[str, str, str], by_language: Mapping[str, Scored], *, parallel: bool = True
+) -> list[Measurement]:
+    """The measurements of a task, see `MEASURES`.
 
     Args:
+      source: names of the run, the model and the task.
       by_language: scores of at least one language.
-      parallel: whether row i is the same question in every language. Then a language has `rankc` against English,
-        except English itself and languages whose rows, labels or options differ from the English data.
+      parallel: whether row i is the same question in every language. Then a language has RankC against English, except
+        English itself and languages whose rows, labels or options differ from the English data.
 
     Raises:
       InputError: as `check_scores`.
     """
-    figures = {code: language_metrics(scored, code) for code, scored in by_language.items()}
-    english = by_language.get("en")
+    measured, english = list[Measurement](), by_language.get("en")
     for code, scored in by_language.items():
+        check_scores(scored, code)
+        figures = _figures(scored)
         if parallel and english is not None and code != "en" and _same_rows(scored, english):
             consistency = rankc(english.scores, scored.scores)
-            figures[code] = dataclasses.replace(figures[code], rankc=consistency)
-    accuracies = {code: figure.accuracy for code, figure in figures.items()}
-    others = {code: value for code, value in accuracies.items() if code != "en"}
-    worst = min(accuracies, key=lambda code: accuracies[code])
-    return TaskMetrics(
-        languages=figures,
-        worst=LanguageAccuracy(worst, accuracies[worst]),
-        gap_to_english={
-            code: accuracies["en"] - value for code, value in others.items() if "en" in accuracies
-        },
-        mean=math.fsum(accuracies.values()) / len(accuracies),
-        mean_non_english=math.fsum(others.values()) / len(others) if others else None,
-    )
+            figures |= {"rankc": consistency.corrected, "rankc_official": consistency.official}
+        for measure, figure in figures.items():
+            value, low, high = figure if isinstance(figure, tuple) else (figure, None, None)
+            measured.append(Measurement(*source, code, measure, value, low, high, len(scored.rows)))
+    return measured
+
+
+def _figures(scored: Scored) -> dict[str, float | tuple[float, float, float]]:
+    """The figures of one language by measure, without RankC; with their interval if they have one."""
+    labels, predictions = scored.labels, scored.scores.argmax(axis=1)
+    right, rows = int(scored.correct.sum()), len(labels)
+    figures: dict[str, float | tuple[float, float, float]] = {
+        "accuracy": (right / rows, *wilson_interval(right, rows)),
+        "f1": weighted_f1(predictions, labels),
+        "probability": float(scored.probability.mean()),
+        "accuracy_without_prior": float(right_without_prior(scored).mean()),
+    }
+    compared = within_groups(scored)
+    known = ~np.isnan(compared.preferred)
+    if known.any():
+        values = cluster_values([(scored.clusters[known], compared.preferred[known])])
+        drawn = paired_bootstrap(values)
+        # the interval of few groups may be wider than a share can be
+        low, high = np.clip(drawn.interval, 0, 1).tolist()
+        figures["discrimination"] = (drawn.difference, low, high)
+        figures["contrast"] = float(np.nanmean(compared.contrast))
+    chosen = np.bincount(predictions, minlength=scored.scores.shape[1]) / rows
+    return figures | {f"chosen_{option}": share for option, share in enumerate(chosen.tolist())}
 
 
 def _same_rows(one: Scored, other: Scored) -> bool:

@@ -1,59 +1,82 @@
 """Plain text by language → its perplexity."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
-from msgspec import Meta
+from jaxtyping import Float, Int
 
 from jaxprune.calibration import NANO, NANO_LANGUAGES, documents, lines_of, text_place
 from jaxprune.errors import InputError, listed, refusal
+from jaxprune.evaluation.measurements import Measurement
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks import Source
-from jaxprune.files import Count, local_path, read_text
+from jaxprune.files import local_path, read_text
 from jaxprune.hf import Model
 
 WINDOW = 512
-PERPLEXITY = "perplexity"  # the folder of the figures
+PERPLEXITY: Final = "perplexity"  # the folder of the figures
 # The largest logarithm of a perplexity, which a destroyed model has: finite, as JSON has no infinity.
 LARGEST_LOG = 700.0
 
 
-@dataclass(frozen=True)
-class Perplexity:
-    """Perplexity of a text, also in metrics.json.
+class Perplexity(NamedTuple):
+    """The log-probabilities of a text, in `perplexity/<language>.npz`.
 
     Attributes:
-      perplexity: exp of minus the mean log-probability.
-      tokens: number of predicted tokens, over which the mean is taken.
-      windows: number of windows of the text.
-      by_window: mean log-probability of each window, in order; all have the same number of tokens.
-      by_part: log-probability and tokens of each part of the text, a document or ten lines (`PlainText`); empty for
-        tokenizers without character offsets.
-      bits_per_byte: minus the log-probability in bits over `bytes`, comparable between tokenizers; None for tokenizers
-        without character offsets.
-      bytes: of the predicted tokens' text in UTF-8; 0 without `bits_per_byte`.
-      part_bytes: bytes of each part in `by_part`.
+      total: log-probability of all predicted tokens.
+      tokens: number of predicted tokens.
+      bytes: of the predicted tokens' text in UTF-8; 0 for tokenizers without character offsets.
+      windows: [W] mean log-probability of each window, in order; all have the same number of tokens.
+      part_sums, part_tokens, part_bytes: [P] log-probability, tokens and bytes of each part of the text, a document or
+        ten lines (`PlainText`); empty for tokenizers without character offsets.
     """
 
-    perplexity: Annotated[float, Meta(gt=0, le=1e308)]
-    tokens: Count
-    windows: Count
-    by_window: tuple[Annotated[float, Meta(ge=-1e308, le=1e308)], ...]
-    by_part: tuple[tuple[Annotated[float, Meta(ge=-1e308, le=1e308)], Count], ...] = ()
-    bits_per_byte: Annotated[float, Meta(ge=0, le=1e308)] | None = None
-    bytes: Count = 0
-    part_bytes: tuple[Count, ...] = ()
+    total: float
+    tokens: int
+    bytes: int
+    windows: Float[np.ndarray, " W"]
+    part_sums: Float[np.ndarray, " P"]
+    part_tokens: Int[np.ndarray, " P"]
+    part_bytes: Int[np.ndarray, " P"]
+
+    @property
+    def perplexity(self) -> float:
+        """Exp of minus the mean log-probability of a token, at most exp(LARGEST_LOG)."""
+        return math.exp(min(-self.total / self.tokens, LARGEST_LOG))
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """Minus the log-probability in bits over the bytes, comparable between tokenizers; None without `bytes`."""
+        return -self.total / math.log(2) / self.bytes if self.bytes else None
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """The contents of the file."""
+        return self._asdict()
 
     @property
     def part_values(self) -> Float[np.ndarray, " P"]:
         """`values_of_parts` of the log-probabilities of tokens."""
-        return values_of_parts(*np.array(self.by_part).T)
+        return values_of_parts(self.part_sums, self.part_tokens)
+
+
+def perplexity_measurements(
+    source: tuple[str, str, str], by_language: Mapping[str, Perplexity]
+) -> list[Measurement]:
+    """Perplexity and bits per byte by language; `source` has the names of the run, the model and the task."""
+    measured = []
+    for code, text in by_language.items():
+        figures = {"perplexity": text.perplexity, "bits_per_byte": text.bits_per_byte}
+        measured += [
+            Measurement(*source, code, measure, value, None, None, text.tokens)
+            for measure, value in figures.items()
+            if value is not None
+        ]
+    return measured
 
 
 def values_of_parts(
@@ -111,17 +134,14 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
     windows = windows_of(scorer.model, tokens)
     scores = [one.log_probabilities for one in scorer(windows, name=name)]
     scored = np.concatenate(scores)
-    mean = scored.mean(dtype=np.float64)
-    if math.isnan(mean):
+    total = float(scored.sum(dtype=np.float64))
+    if math.isnan(total):
         raise InputError(f"{name}: the model returns NaN, a sign of overflow")
-    found = Perplexity(
-        perplexity=math.exp(min(-mean, LARGEST_LOG)),
-        tokens=len(scored),
-        windows=len(windows),
-        by_window=tuple(float(one.mean(dtype=np.float64)) for one in scores),
-    )
+    means = np.array([one.mean(dtype=np.float64) for one in scores])
+    none = np.zeros(0, np.int64)
+    measured = Perplexity(total, len(scored), 0, means, np.zeros(0), none, none)
     if not tokenizer.is_fast:
-        return found
+        return measured
 
     def predicted(values: Sequence[int]) -> np.ndarray:
         """The values of the scored tokens, from one of each token of the text."""
@@ -134,11 +154,9 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
         of_token = predicted((np.searchsorted(starts, begins, side="right") - 1).tolist())
         sums, counts = np.bincount(of_token, scored), np.bincount(of_token)
         there, in_bytes = counts > 0, np.bincount(of_token, sizes).astype(int)
-        parts = tuple(zip(sums[there].tolist(), counts[there].tolist(), strict=True))
-        found = replace(found, by_part=parts, part_bytes=tuple(in_bytes[there].tolist()))
-    size = int(sizes.sum())
-    bits = float(-scored.sum(dtype=np.float64) / math.log(2))
-    return replace(found, bits_per_byte=bits / size, bytes=size) if size else found
+        parts = (sums[there], counts[there], in_bytes[there])
+        measured = measured._replace(part_sums=parts[0], part_tokens=parts[1], part_bytes=parts[2])
+    return measured._replace(bytes=int(sizes.sum()))
 
 
 def _byte_sizes(text: str, ends: Sequence[int]) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Scores of options → measures that do not depend on a model's preference for an option as such."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -67,27 +67,9 @@ def within_groups(scored: Scored) -> WithinGroups:
     return WithinGroups(preferred / number, contrast / number)
 
 
-class Measure(NamedTuple):
-    """A measure besides accuracy: a value in [0, 1] of each row, reported as the mean over rows.
-
-    Attributes:
-      name: its attribute in the records of comparisons and sweeps, and in the header of compare.csv.
-      title: of its tables, in percent.
-      digits: decimals in tables.
-      values: of each row; NaN if undefined.
-    """
-
-    name: str
-    title: str
-    digits: int
-    values: Callable[[Scored], Bool[np.ndarray, " R"] | Float[np.ndarray, " R"]]
-
-
-MEASURES = (
-    Measure("probability", "probability of the right option, %", 2, lambda scored: scored.probability),
-    Measure("without_prior", "accuracy without the options' priors, %", 1, right_without_prior),
-    Measure(
-        "discrimination", "right option preferred within groups, % (chance 50)", 1,
-        lambda scored: within_groups(scored).preferred,
-    ),
-)  # fmt: skip
+# Measures besides accuracy with a value in [0, 1] for each row, NaN if undefined; a figure is their mean over rows.
+ROW_VALUES: Mapping[str, Callable[[Scored], Bool[np.ndarray, " R"] | Float[np.ndarray, " R"]]] = {
+    "probability": lambda scored: scored.probability,
+    "accuracy_without_prior": right_without_prior,
+    "discrimination": lambda scored: within_groups(scored).preferred,
+}

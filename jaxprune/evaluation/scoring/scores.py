@@ -1,14 +1,11 @@
-"""Scores of options and their figures: the contents of `<language>.npz` and metrics.json."""
+"""Scores of options: the contents of `<language>.npz`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from jaxprune.errors import InputError
-from jaxprune.files import LEFT_OUT_IF_NONE
 
 Interval = tuple[float, float]
 
@@ -70,71 +67,6 @@ class Difference(NamedTuple):
     difference: float
     interval: Interval
     p: float
-
-
-@dataclass(frozen=True)
-class RankC:
-    """Consistency with English, under both orders of the options; see `metrics.rankc`."""
-
-    corrected: float
-    official: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class LanguageMetrics:
-    """Figures of one language; shares in [0, 1].
-
-    Attributes:
-      rows: number of rows.
-      accuracy: share of right predictions.
-      interval: Wilson's, 95%.
-      f1: weighted by label.
-      probability: mean of `Scored.probability`, that of the right option.
-      chosen: by option, share of the rows in which it is the prediction.
-      accuracy_without_prior: after each option's mean score is subtracted, see `priors.right_without_prior`.
-      rankc: None in English and without the same rows in English.
-      discrimination, contrast: means of `priors.within_groups`; None if no group has rows of different labels.
-      discrimination_interval: 95%, by the bootstrap over groups.
-    """
-
-    rows: int
-    accuracy: float
-    interval: Interval
-    f1: float
-    probability: float
-    chosen: tuple[float, ...]
-    accuracy_without_prior: float
-    rankc: RankC | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
-    discrimination: float | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
-    discrimination_interval: Interval | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
-    contrast: float | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
-
-
-@dataclass(frozen=True)
-class LanguageAccuracy:
-    """A language and its accuracy."""
-
-    language: str
-    accuracy: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaskMetrics:
-    """Figures of a task; each language counts the same.
-
-    Attributes:
-      languages: by code.
-      worst: the language with the lowest accuracy; of equal ones the first.
-      gap_to_english: by language, accuracy in English minus accuracy in the language; empty without English.
-      mean: accuracy over all languages.
-      mean_non_english: accuracy over all languages but English; None without such languages.
-    """
-
-    languages: Mapping[str, LanguageMetrics]
-    worst: LanguageAccuracy
-    gap_to_english: Mapping[str, float]
-    mean: float
-    mean_non_english: float | None
 
 
 def check_scores(scored: Scored, where: str) -> None:

@@ -2,33 +2,43 @@
 
 import importlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.translation.results import LanguageScores, ScoreComparison
 
 # Resamples of the sentences; the signature contains the seed.
 RESAMPLES = 1000
 
 
+class SystemComparison(NamedTuple):
+    """A score of two systems on the same sentences, 0 to 100, and p of sacrebleu's two-sided paired bootstrap."""
+
+    a: float
+    b: float
+    p: float
+
+
 def translation_scores(
     hypotheses: Sequence[str], references: Sequence[str], target: str = "en"
-) -> tuple[LanguageScores, dict[str, str]]:
-    """Corpus BLEU and chrF with sacrebleu's defaults for the target language, and their signatures by metric.
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Corpus BLEU and chrF, 0 to 100, with sacrebleu's defaults for the target language, and their signatures.
+
+    Returns:
+      The scores and the signatures by name, "bleu" and "chrf".
 
     Raises:
       InputError: as `metrics_of`.
     """
     scores, signatures = {}, {}
     for name, metric in metrics_of(target).items():
-        scores[name] = metric.corpus_score(list(hypotheses), [list(references)]).score
+        scores[name] = float(metric.corpus_score(list(hypotheses), [list(references)]).score)
         signatures[name] = str(metric.get_signature())
-    return LanguageScores(**scores, rows=len(references)), signatures
+    return scores, signatures
 
 
 def compare_systems(
     a: Sequence[str], b: Sequence[str], references: Sequence[str], *, target: str = "en"
-) -> dict[str, ScoreComparison]:
+) -> dict[str, SystemComparison]:
     """Compares two systems on the same sentences by sacrebleu's paired bootstrap test (Koehn, 2004).
 
     Args:
@@ -53,18 +63,11 @@ def compare_systems(
             n_samples=RESAMPLES,
         )
         signatures, scores = test()
-        [[label, signature]] = signatures.items()
+        [label] = signatures
         first, second = scores[label]
-        comparisons[name] = ScoreComparison(
-            a=float(first.score),
-            b=float(second.score),
-            difference=float(second.score - first.score),
-            # for equal systems, sacrebleu's p would be its minimum
-            p=float(second.p_value) if second.score != first.score else 1.0,
-            interval_a=(float(first.mean - first.ci), float(first.mean + first.ci)),
-            interval_b=(float(second.mean - second.ci), float(second.mean + second.ci)),
-            signature=str(signature),
-        )
+        # for equal systems, sacrebleu's p would be its minimum
+        p = float(second.p_value) if second.score != first.score else 1.0
+        comparisons[name] = SystemComparison(float(first.score), float(second.score), p)
     return comparisons
 
 

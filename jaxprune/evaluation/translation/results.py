@@ -1,95 +1,54 @@
-"""Scores of translations: of one system (`translation/metrics.json`), and of a comparison of two."""
+"""Translations of sentences and their protocol; `translation/<language>.jsonl`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Final, NamedTuple
 
-from jaxprune.evaluation.metrics_json import METRICS
-from jaxprune.evaluation.scoring import Interval
-from jaxprune.files import from_json, read_json, to_json
+from jaxprune.files import parse_json, read_text
 
-TRANSLATION = "translation"
+TRANSLATION: Final = "translation"  # the folder of the translations
 
 
-@dataclass(frozen=True)
-class ScoreComparison:
-    """A score of two systems on the same sentences, 0 to 100.
+class Translated(NamedTuple):
+    """The translations from one language.
 
     Attributes:
-      a, b: the score of each.
-      difference: b minus a.
-      p: two-sided p-value of sacrebleu's paired bootstrap.
-      interval_a, interval_b: 95% intervals.
-      signature: of sacrebleu, for the score and the test.
+      sources, hypotheses, references: of each sentence.
     """
 
-    a: float
-    b: float
-    difference: float
-    p: float
-    interval_a: Interval
-    interval_b: Interval
-    signature: str
+    sources: Sequence[str]
+    hypotheses: Sequence[str]
+    references: Sequence[str]
 
 
-@dataclass(frozen=True)
-class LanguageScores:
-    """Corpus BLEU and chrF, 0 to 100, of the translations of `rows` sentences."""
-
-    bleu: float
-    chrf: float
-    rows: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class TranslationProtocol:
+class TranslationProtocol(NamedTuple):
     """The protocol of a translation; `stop` describes the end of a hypothesis."""
 
     target: str
     shots: int
     beams: int
-    length_penalty: float = 1.0
     max_new_tokens: int
+    length_penalty: float = 1.0
     stop: str = "eos or a line break"
 
 
-@dataclass(frozen=True, kw_only=True)
-class TranslationResult:
-    """Translations by language: `translation/metrics.json`.
+def write_translated(file: Path, translated: Translated) -> None:
+    """Writes one {"source", "hypothesis", "reference"} per line."""
+    with file.open("w", encoding="utf-8") as lines:
+        for source, hypothesis, reference in zip(*translated, strict=True):
+            row = {"source": source, "hypothesis": hypothesis, "reference": reference}
+            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
 
-    Attributes:
-      languages: by source language.
-      signatures: of sacrebleu, by metric.
-      protocol: of the translations.
-      about: entries on the run, as JSON values.
-      seconds: wall time.
+
+def read_translated(file: Path) -> Translated:
+    """The translations in a file of `write_translated`.
+
+    Raises:
+      InputError: a line is no JSON.
     """
-
-    languages: Mapping[str, LanguageScores]
-    signatures: Mapping[str, str]
-    protocol: TranslationProtocol
-    about: Mapping[str, Any]
-    seconds: float
-
-    def json(self) -> dict[str, Any]:
-        """The object of metrics.json."""
-        own = {
-            name: to_json(getattr(self, name)) for name in ("languages", "signatures", "protocol")
-        }
-        return {"task": TRANSLATION, **own, **self.about, "seconds": self.seconds}
-
-    @classmethod
-    def read(cls, run: Path) -> "TranslationResult | None":
-        """Reads the result of a run; None if it has no translations.
-
-        Raises:
-          InputError: the file is invalid or lacks a key.
-        """
-        file = run / TRANSLATION / METRICS
-        values = read_json(file)
-        if not values:
-            return None
-        names = {"task", *(field.name for field in fields(cls))}
-        about = {key: value for key, value in values.items() if key not in names}
-        return from_json(cls, values | {"about": about}, str(file))
+    # Not splitlines(): sentences may contain U+2028 and the like.
+    lines = read_text(file).removesuffix("\n").split("\n")
+    rows = [parse_json(line, str(file)) for line in lines]
+    names = ("source", "hypothesis", "reference")
+    return Translated(*([row[name] for row in rows] for name in names))

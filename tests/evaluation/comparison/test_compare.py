@@ -6,12 +6,6 @@ import os
 
 import numpy as np
 import pytest
-from run_json import read_record
-from run_scripts import run_alone, run_here
-from scipy.special import softmax
-from scipy.stats import bootstrap
-
-from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.compare import compare_runs
 from jaxprune.evaluation.comparison.compare_json import Comparison, LeftOut, Sides
 from jaxprune.evaluation.comparison.write import (
@@ -20,6 +14,12 @@ from jaxprune.evaluation.comparison.write import (
     comparison_text,
     write_comparison,
 )
+from run_json import read_record
+from run_scripts import run_alone, run_here
+from scipy.special import softmax
+from scipy.stats import bootstrap
+
+from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.runs import checkpoint
 from jaxprune.tables import WIDTH

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jaxprune.evaluation.comparison.write import comparison_markdown
 
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import compare_runs, comparison_text
-from jaxprune.evaluation.comparison.write import comparison_markdown
 from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.evaluation.identity import identities
 from jaxprune.evaluation.scoring import PlainText

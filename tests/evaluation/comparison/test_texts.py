@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import sacrebleu
 import scipy.stats
-
-from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison.compare import compare_runs
 from jaxprune.evaluation.comparison.compare_json import LeftOut, PerplexityComparison, Sides
 from jaxprune.evaluation.comparison.texts import compare_perplexities
 from jaxprune.evaluation.comparison.write import comparison_markdown, comparison_text
+
+from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import Perplexity, metrics
 from jaxprune.html_report import write_report
 from jaxprune.tables import WIDTH

@@ -5,13 +5,13 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+from jaxprune.evaluation.summary import translation_table
 
 import jaxprune as jp
 from jaxprune.calibration import CalibrationFields
 from jaxprune.config.validate import base_config, validate
 from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.evaluation.generation.generator import Generator
-from jaxprune.evaluation.summary import translation_table
 from jaxprune.evaluation.translation.bleu import translation_scores
 from jaxprune.evaluation.translation.evaluate import evaluate_translation
 from jaxprune.evaluation.translation.results import TranslationResult

@@ -1,0 +1,249 @@
+"""Two evaluations on the same rows → the changes in each language, with intervals and tests."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxprune.errors import InputError
+from jaxprune.evaluation.scoring import (
+    LARGEST_LOG,
+    PERPLEXITY,
+    ROW_VALUES,
+    Perplexity,
+    Scored,
+    cluster_values,
+    holm,
+    mcnemar,
+    paired_bootstrap,
+    ratio_interval,
+    values_of_parts,
+    within_groups,
+)
+from jaxprune.evaluation.translation import Translated, compare_systems
+
+# The languages of rows that are means over languages.
+MEAN, MEAN_NON_ENGLISH = "mean", "mean non-en"
+# Names of the compared run, of its base and of the task.
+Source = tuple[str, str, str]
+# The base and the run.
+Pairs = Mapping[str, tuple[Scored, Scored]]
+RowValues = Callable[[Scored], np.ndarray]
+
+
+class Change(NamedTuple):
+    """The change of a measure from one run, the base, to another, on the same rows.
+
+    Attributes:
+      run, base: names of the runs.
+      task: name of the task, "perplexity" or "translation".
+      language: code, or MEAN or MEAN_NON_ENGLISH for the mean over languages.
+      measure: name in `MEASURES`.
+      n: number of rows, of predicted tokens, or of sentences.
+      base_value, value: of both runs; shares in [0, 1]. If the tokenizers differ, the perplexities of both are per
+        token of the base.
+      difference: value - base_value; of the measures in `RELATIVE` value / base_value - 1; None for a contrast whose
+        base is not distinguishable from 0.
+      low, high: its 95% interval: of perplexity Student's over parts of the text, of rows the paired bootstrap's; None
+        without one.
+      p: that there is no change, two-sided: of accuracy in a language McNemar's exact test, of translations sacrebleu's
+        paired bootstrap, otherwise the paired bootstrap over rows or groups of rows; None if it is not tested.
+      p_bootstrap: of the paired bootstrap over rows or groups of rows; None without one.
+      p_holm: `p` after Holm's correction over `family`; None if it is not corrected.
+      family: the hypotheses of the correction in words, such as "xnli: 4 languages".
+    """
+
+    run: str
+    base: str
+    task: str
+    language: str
+    measure: str
+    n: int
+    base_value: float
+    value: float
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_bootstrap: float | None = None
+    p_holm: float | None = None
+    family: str = ""
+
+
+def task_changes(source: Source, pairs: Pairs, seed: int) -> list[Change]:
+    """The changes of a task in each language, and their means.
+
+    A mean is over languages; its bootstrap draws a row, or a group of rows, in all of them at once, as translations of
+    a row tend to be right or wrong together.
+
+    Args:
+      pairs: scores of the base and of the run on the same rows, by language.
+      seed: of the bootstrap.
+    """
+    tests = [mcnemar(base.correct, run.correct) for base, run in pairs.values()]
+    family = f"{source[2]}: {len(pairs)} languages"
+    changes = list[Change]()
+    for (code, pair), p, p_holm in zip(pairs.items(), tests, holm(tests), strict=True):
+        accuracy, *others = mean_changes(source, code, {code: pair}, seed)
+        changes += [accuracy._replace(p=p, p_holm=p_holm, family=family), *others]
+    changes += mean_changes(source, MEAN, pairs, seed)
+    if non_english := {code: pair for code, pair in pairs.items() if code != "en"}:
+        changes += mean_changes(source, MEAN_NON_ENGLISH, non_english, seed)
+    return changes
+
+
+def mean_changes(source: Source, language: str, pairs: Pairs, seed: int) -> list[Change]:
+    """The changes of the means over some languages, accuracy first; those of measures without a value are left out."""
+    rows = sum(len(base.rows) for base, _ in pairs.values())
+    changes = []
+    for measure, values in {"accuracy": lambda one: one.correct, **ROW_VALUES}.items():
+        if known := _values(pairs, values):
+            difference, (low, high), p = paired_bootstrap(_differences(known), seed=seed)
+            means = _means(known)
+            figures = (difference, low, high, p, p)
+            changes.append(Change(*source, language, measure, rows, *means, *figures))
+    if known := _values(pairs, lambda one: within_groups(one).contrast):
+        base_value, value, relative, least, most = _contrast(known, seed)
+        changes.append(
+            Change(*source, language, "contrast", rows, base_value, value, relative, least, most)
+        )
+    return changes
+
+
+def group_changes(pairs: Pairs, values: RowValues) -> Float[np.ndarray, " G"] | None:
+    """The change of a value in each group of rows, mean over languages, see `cluster_values`; None without values."""
+    known = _values(pairs, values)
+    return _differences(known) if known else None
+
+
+# By language: the cluster, and the values of the base and of the run, of each row that has them.
+_Values = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
+def _values(pairs: Pairs, values: RowValues) -> _Values:
+    by_language = []
+    for pair in pairs.values():
+        base, run = (values(scored).astype(np.float64) for scored in pair)
+        if (known := ~np.isnan(base + run)).any():
+            by_language.append((pair[0].clusters[known], base[known], run[known]))
+    return by_language
+
+
+def _differences(values: _Values) -> Float[np.ndarray, " G"]:
+    return cluster_values([(clusters, run - base) for clusters, base, run in values])
+
+
+def _means(values: _Values) -> tuple[float, float]:
+    base, run = ([side.mean() for side in sides] for sides in list(zip(*values, strict=True))[1:])
+    return float(np.mean(base)), float(np.mean(run))
+
+
+def _contrast(
+    values: _Values, seed: int
+) -> tuple[float, float, float | None, float | None, float | None]:
+    """Base, run, relative change and interval, that of the ratio's first-order expansion."""
+    a, b = (cluster_values([(one[0], one[side]) for one in values]) for side in (1, 2))
+    base, run = float(a.mean()), float(b.mean())
+    if paired_bootstrap(a, seed=seed).interval[0] <= 0:
+        return base, run, None, None, None
+    share = run / base
+    low, high = paired_bootstrap(b / base - a * share / base, seed=seed).interval
+    return base, run, share - 1, share + low - 1, share + high - 1
+
+
+def perplexity_changes(
+    source: Source,
+    base: Mapping[str, Perplexity],
+    run: Mapping[str, Perplexity],
+    other_tokenizer: bool,
+) -> Iterator[Change]:
+    """Relative changes of perplexity and of bits per byte in the languages that both have.
+
+    Args:
+      other_tokenizer: compare bits per byte, as the tokens differ.
+
+    Raises:
+      InputError: other tokens in the two runs.
+    """
+    for code, a in base.items():
+        if (b := run.get(code)) is None:
+            continue
+        where = f"{PERPLEXITY}/{code}"
+        compare = _by_bits if other_tokenizer else _by_tokens
+        base_value, value, interval = compare(where, a, b)
+        low, high = (None, None) if interval is None else (bound - 1 for bound in interval)
+        values = (base_value, value, value / base_value - 1)
+        yield Change(*source, code, "perplexity", a.tokens, *values, low, high)
+        if (x := a.bits_per_byte) is not None and (y := b.bits_per_byte) is not None:
+            yield Change(*source, code, "bits_per_byte", a.tokens, x, y, y / x - 1)
+
+
+_Compared = tuple[float, float, tuple[float, float] | None]
+
+
+def _by_tokens(where: str, a: Perplexity, b: Perplexity) -> _Compared:
+    """Both perplexities and the interval of their ratio, over parts of the text, or over windows without parts."""
+    if a.tokens != b.tokens or len(a.windows) != len(b.windows):
+        raise InputError(
+            f"{where}: {a.tokens} and {b.tokens} tokens; expected the same text and tokenizer in both runs"
+        )
+    interval = ratio_interval(a.windows, b.windows)
+    if len(a.part_tokens) and np.array_equal(a.part_tokens, b.part_tokens):
+        interval = ratio_interval(a.part_values, b.part_values)
+    return a.perplexity, b.perplexity, interval
+
+
+def _by_bits(where: str, a: Perplexity, b: Perplexity) -> _Compared:
+    """Both perplexities per token of the base.
+
+    The interval is of the parts that both runs predicted; a tokenizer with longer tokens may leave out the last one.
+    """
+    if a.bits_per_byte is None or b.bits_per_byte is None:
+        raise InputError(
+            f"{where}: no bits per byte in a run; expected them, as the tokenizers differ"
+        )
+    # a mean over other units: log(perplexity) is in proportion to the bits per byte
+    log = math.log(a.perplexity) * b.bits_per_byte / a.bits_per_byte
+    parts, interval = min(len(a.part_bytes), len(b.part_bytes)), None
+    if parts > 1:
+        per_token = a.bytes / a.tokens
+        values = (
+            per_token * values_of_parts(one.part_sums[:parts], one.part_bytes[:parts].astype(float))
+            for one in (a, b)
+        )
+        interval = ratio_interval(*values)
+    return a.perplexity, math.exp(min(log, LARGEST_LOG)), interval
+
+
+def translation_changes(
+    source: Source, base: Mapping[str, Translated], run: Mapping[str, Translated], target: str
+) -> list[Change]:
+    """Changes of BLEU and chrF in the languages that both have.
+
+    Raises:
+      InputError: other sentences in the two runs; sacrebleu is not installed.
+    """
+    compared = {}
+    codes = [code for code in base if code in run]
+    for code in codes:
+        if base[code].references != run[code].references:
+            raise InputError(
+                f"{source[2]}/{code}: {source[0]} has other sentences than {source[1]}; expected the same in both"
+            )
+        compared[code] = compare_systems(
+            base[code].hypotheses, run[code].hypotheses, base[code].references, target=target
+        )
+    corrected = dict(zip(codes, holm([one["bleu"].p for one in compared.values()]), strict=True))
+    family = f"{source[2]}: {len(codes)} languages"
+    changes = []
+    for code, scores in compared.items():
+        rows = len(base[code].references)
+        for measure, score in scores.items():
+            change = Change(*source, code, measure, rows, score.a, score.b, score.b - score.a)
+            change = change._replace(p=score.p)
+            if measure == "bleu":
+                change = change._replace(p_holm=corrected[code], family=family)
+            changes.append(change)
+    return changes

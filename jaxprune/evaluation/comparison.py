@@ -1,0 +1,269 @@
+"""Evaluations of several runs → a `Comparison` with the first, the base."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+from jaxprune.charts import Chart, Estimate, change_chart, change_in_points, grid, interval_chart
+from jaxprune.errors import InputError, listed
+from jaxprune.evaluation.changes import (
+    Change,
+    perplexity_changes,
+    task_changes,
+    translation_changes,
+)
+from jaxprune.evaluation.evaluation import Evaluation
+from jaxprune.evaluation.measurements import Measurement, frame
+from jaxprune.evaluation.same_evaluation import check_same, dtype_notes, other_tokenizer
+from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY, Perplexity, Scored
+from jaxprune.evaluation.shared_rows import on_shared_rows
+from jaxprune.evaluation.translation import TRANSLATION, Translated
+from jaxprune.evaluation.views import comparison_tables
+from jaxprune.files import short_names
+from jaxprune.tables import NotebookTable, Table
+
+if TYPE_CHECKING:
+    import pandas
+
+# Fewer parts of a text cannot carry a conclusion: Student's interval then assumes too much.
+FEWEST_PARTS = 10
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MaskComparison:
+    """Intersection over union of the kept weights of a run and of the base.
+
+    Attributes:
+      overall: of all weights.
+      independent: expected for independent masks with the densities of each kernel and layer.
+      layers: of each block.
+      kernels: by short name.
+      density: share of kept weights of the base and of the run.
+    """
+
+    overall: float
+    independent: float
+    layers: Sequence[float]
+    kernels: Mapping[str, float]
+    density: tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class Comparison(NotebookTable):
+    """The changes from the first of several runs, the base, to each other. Notebooks show them as tables.
+
+    Attributes:
+      evaluations: of the runs, on the rows that all have, with distinct names.
+      changes: of every other run against the base.
+      masks: by run, where the base has masks too.
+      notes: differences between the evaluations, and what cannot carry a conclusion.
+      left_out: evaluations that only one of two runs has.
+    """
+
+    evaluations: Sequence[Evaluation]
+    changes: Sequence[Change]
+    masks: Mapping[str, MaskComparison] = dataclasses.field(default_factory=dict)
+    notes: Sequence[str] = ()
+    left_out: Sequence[str] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the runs, the base first."""
+        return [one.name for one in self.evaluations]
+
+    @property
+    def measurements(self) -> list[Measurement]:
+        """The measurements of all runs."""
+        return [row for one in self.evaluations for row in one.measurements]
+
+    @property
+    def table(self) -> "pandas.DataFrame":
+        """A pandas DataFrame with a row for each task, measure and language, and columns for each run.
+
+        Columns: value of the base; of every other run value, difference, low, high, p and p_holm, see `Change`.
+        """
+        changes, index = frame(self.changes, Change._fields), ["task", "measure", "language"]
+        order = changes[index].drop_duplicates().apply(tuple, axis=1)
+        fields = ["value", "difference", "low", "high", "p", "p_holm"]
+        others = changes.pivot(index=index, columns="run", values=fields).swaplevel(axis=1)
+        table = changes.drop_duplicates(index).set_index(index)[["base_value"]]
+        table.columns = type(others.columns).from_tuples([(self.names[0], "value")])
+        columns = [(name, field) for name in self.names[1:] for field in fields]
+        return table.join(others).reindex(index=list(order))[[*table.columns, *columns]]
+
+    def plot(self) -> Chart:
+        """The changes by language with intervals: points of accuracy of each task, and ratios of perplexity."""
+        base, *others = self.names
+        unit, charts = f"points against {base}", []
+        for task in dict.fromkeys(one.task for one in self.changes if one.measure == "accuracy"):
+            rows = [row for row in self.changes if row.task == task and row.measure == "accuracy"]
+            charts.append(accuracy_chart(rows, task, unit))
+        ratios = {
+            run: {
+                row.language: ratio_estimate(row)
+                for row in self.changes
+                if row.run == run and row.measure == "perplexity"
+            }
+            for run in others
+        }
+        if any(ratios.values()):
+            charts.append(interval_chart(ratios, title=PERPLEXITY, unit=f"ratio to {base}"))
+        return grid(charts, title=self._shown()[0], columns=2, one_legend=False)
+
+    def _shown(self) -> tuple[str, list[Table]]:
+        base, *others = self.names
+        return f"{', '.join(others)} against {base}", comparison_tables(
+            self.names, self.measurements, self.changes
+        )
+
+
+def accuracy_chart(changes: Sequence[Change], title: str, unit: str) -> Chart:
+    """Points of accuracy by language: with verdicts for one run, a series for each of several."""
+    runs = dict.fromkeys(row.run for row in changes)
+    if len(runs) == 1:
+        drawn = [
+            change_in_points(
+                row.language, row.difference or 0.0, (row.low or 0.0, row.high or 0.0),
+                None if row.p_holm is None else row.p_holm <= ALPHA,
+            )
+            for row in changes
+        ]  # fmt: skip
+        return change_chart(drawn, title=title, unit=unit)
+    series: dict[str, dict[str, Estimate]] = {run: {} for run in runs}
+    for row in changes:
+        points = (100 * (value or 0.0) for value in (row.difference, row.low, row.high))
+        series[row.run][row.language] = Estimate(*points)
+    return interval_chart(series, title=title, unit=unit, chance=0.0)
+
+
+def ratio_estimate(change: Change) -> Estimate:
+    """The ratio to the base of a relative change."""
+    bounds = (None if bound is None else 1 + bound for bound in (change.low, change.high))
+    return Estimate(1 + (change.difference or 0.0), *bounds)
+
+
+def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Comparison:
+    """Compares runs with the first, on the rows that all of them have.
+
+    Rows are paired by number. A change of accuracy is significant if McNemar's exact p, after Holm's correction over
+    the languages of a task, is at most ALPHA.
+
+    Args:
+      evaluations: two or more; the first is the base.
+      seed: of the bootstrap.
+
+    Raises:
+      InputError: a run without evaluation; nothing in common with the base; an evaluation whose inputs differ.
+    """
+    if len(evaluations) < 2:
+        raise InputError("compare: one run; expected two or more, the first of which is the base")
+    evaluations, partial = on_shared_rows(_distinctly_named(evaluations))
+    base, *others = evaluations
+    changes, notes, left_out = list[Change](), list[str](), list[str]()
+    for run in others:
+        left_out += _left_out(base, run)
+        check_same(base, run)
+        notes += dtype_notes(base, run)
+        differs = other_tokenizer(base, run)
+        if differs:
+            notes.append(
+                f"The tokenizers of {base.name} and {run.name} differ: perplexities of both are per token of "
+                f"{base.name}, computed from bits per byte."
+            )
+        for task in base.tasks:
+            if task in run.parts:
+                pairs = _pairs(base.scored(task), run.scored(task))
+                changes += task_changes((run.name, base.name, task), pairs, seed)
+        source = (run.name, base.name, PERPLEXITY)
+        changes += perplexity_changes(source, base.perplexities, run.perplexities, differs)
+        if TRANSLATION in base.parts and TRANSLATION in run.parts:
+            compared, reason = _translations(base, run)
+            changes += compared
+            notes += reason
+    return Comparison(
+        evaluations=evaluations,
+        changes=changes,
+        notes=(*notes, *partial, *_short_texts(base)),
+        left_out=left_out,
+    )
+
+
+def _pairs(
+    base: Mapping[str, Scored], run: Mapping[str, Scored]
+) -> dict[str, tuple[Scored, Scored]]:
+    return {code: (base[code], run[code]) for code in sorted(base, key=order) if code in run}
+
+
+def order(code: str) -> tuple[bool, str]:
+    """A key that sorts languages, English first."""
+    return code != "en", code
+
+
+def _distinctly_named(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """The evaluations; where names repeat, those of their workdirs or, without workdirs, numbered."""
+    names = [one.name for one in evaluations]
+    if len({*names}) < len(names):
+        folders = [one.folder for one in evaluations if one.folder]
+        if len(folders) == len(names) and len({*folders}) == len(names):
+            names = short_names(folders)
+        else:
+            seen = Counter[str]()
+            for place, name in enumerate(names):
+                seen[name] += 1
+                names[place] = f"{name} ({seen[name]})" if seen[name] > 1 else name
+    return [
+        one if one.name == name else one.renamed(name)
+        for one, name in zip(evaluations, names, strict=True)
+    ]
+
+
+def _left_out(base: Evaluation, run: Evaluation) -> Iterator[str]:
+    """Notes on what only one of two runs has; rejects runs without an evaluation, or without any in common."""
+    names = {one.name: _evaluated(one) for one in (base, run)}
+    for name, evaluated in names.items():
+        if not evaluated:
+            raise InputError(
+                f"{name}: not evaluated; expected <task>/<language>.npz, which jaxprune evaluate writes"
+            )
+    if not {*names[base.name]} & {*names[run.name]}:
+        has = (f"{name} has {listed(evaluated, ' ')}" for name, evaluated in names.items())
+        raise InputError(f"no task and language in both runs: {'; '.join(has)}")
+    for one, other in ((base, run), (run, base)):
+        only = [name for name in names[one.name] if name not in names[other.name]]
+        if only:
+            yield f"only in {one.name}, not compared with {other.name}: {', '.join(only)}"
+
+
+def _evaluated(run: Evaluation) -> list[str]:
+    """The tasks and languages of a run, as "xnli/fr"."""
+    return [f"{name}/{code}" for name, part in run.parts.items() for code in part.rows]
+
+
+def _translations(base: Evaluation, run: Evaluation) -> tuple[list[Change], list[str]]:
+    """The changes of translations; none, and the reason, if their protocols differ."""
+    facts = [one.parts[TRANSLATION].facts["protocol"] for one in (base, run)]
+    for name in facts[0]:
+        a, b = (one.get(name) for one in facts)
+        if a != b:
+            return [], [
+                f"translation: not compared ({name} {a} in {base.name} and {b} in {run.name})"
+            ]
+    a, b = (cast(Mapping[str, Translated], one.parts[TRANSLATION].rows) for one in (base, run))
+    source = (run.name, base.name, TRANSLATION)
+    return translation_changes(source, a, b, facts[0]["target"]), []
+
+
+def _short_texts(base: Evaluation) -> Iterator[str]:
+    """A note on texts with too few parts for an interval of the ratio of perplexities."""
+    texts: Mapping[str, Perplexity] = base.perplexities
+    few = [
+        f"{code} ({len(one.part_tokens) or len(one.windows)})"
+        for code, one in texts.items()
+        if (len(one.part_tokens) or len(one.windows)) < FEWEST_PARTS
+    ]
+    if few:
+        yield (
+            f"perplexity: fewer than {FEWEST_PARTS} parts of text in {', '.join(few)}; "
+            "the change cannot carry a conclusion, evaluate on more text"
+        )

@@ -1,0 +1,104 @@
+"""The evaluation of a model, in memory or from a workdir; notebooks show it as tables."""
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from jaxprune.evaluation.measurements import Measurement, frame
+from jaxprune.evaluation.scoring import PERPLEXITY, Perplexity, Scored
+from jaxprune.evaluation.translation import TRANSLATION, Translated
+from jaxprune.evaluation.views import evaluation_tables
+from jaxprune.tables import NotebookTable, Table
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The evaluation of a task, of plain text or of translations: a folder of a workdir.
+
+    Attributes:
+      facts: the content of evaluation.json.
+      measurements: the content of measurements.csv.
+      rows: by language the results from which the measurements are computed.
+    """
+
+    facts: Mapping[str, Any]
+    measurements: Sequence[Measurement]
+    rows: Mapping[str, Scored | Perplexity | Translated] = dataclasses.field(repr=False)
+
+    def within(self, languages: Collection[str]) -> "Part":
+        """The part in these languages alone."""
+        return dataclasses.replace(
+            self,
+            measurements=[one for one in self.measurements if one.language in languages],
+            rows={code: rows for code, rows in self.rows.items() if code in languages},
+        )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Evaluation(NotebookTable):
+    """The results of one model, as `jaxprune.evaluate` returns them and workdirs contain them.
+
+    Attributes:
+      name: in tables.
+      parts: by task, and "perplexity" and "translation"; `parts["xnli"].rows["fr"].scores` are the scores of every row.
+      folder: the workdir; None for an evaluation in memory.
+      is_smaller: of a model with fewer tokens, so its tokenizer may be another one than that of the dense model.
+    """
+
+    name: str
+    parts: Mapping[str, Part]
+    folder: Path | None = None
+    is_smaller: bool = False
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of the tasks."""
+        return [name for name in self.parts if name not in (PERPLEXITY, TRANSLATION)]
+
+    @property
+    def measurements(self) -> list[Measurement]:
+        """The measurements of all parts."""
+        return [one for part in self.parts.values() for one in part.measurements]
+
+    @property
+    def table(self) -> "pandas.DataFrame":
+        """A pandas DataFrame with a row for each task and language, and a column for each measure."""
+        table = frame(self.measurements, Measurement._fields)
+        by_language = table.pivot(index=["task", "language"], columns="measure", values="value")
+        wanted = dict.fromkeys(one.measure for one in self.measurements)
+        order = dict.fromkeys((one.task, one.language) for one in self.measurements)
+        return by_language.reindex(index=list(order), columns=list(wanted))
+
+    def scored(self, task: str) -> Mapping[str, Scored]:
+        """The scores of a task by language."""
+        return cast(Mapping[str, Scored], self.parts[task].rows)
+
+    @property
+    def perplexities(self) -> Mapping[str, Perplexity]:
+        """The log-probabilities of the text of each language; empty if perplexity was not evaluated."""
+        part = self.parts.get(PERPLEXITY)
+        return cast(Mapping[str, Perplexity], part.rows) if part else {}
+
+    def within(self, languages: Collection[str]) -> "Evaluation":
+        """The evaluation in these languages alone."""
+        parts = {name: part.within(languages) for name, part in self.parts.items()}
+        return dataclasses.replace(self, parts=parts)
+
+    def renamed(self, name: str) -> "Evaluation":
+        """The evaluation under another name."""
+        parts = {
+            task: dataclasses.replace(
+                part, measurements=[row._replace(run=name) for row in part.measurements]
+            )
+            for task, part in self.parts.items()
+        }
+        return dataclasses.replace(self, name=name, parts=parts)
+
+    def _shown(self) -> tuple[str, list[Table]]:
+        facts = {name: part.facts for name, part in self.parts.items()}
+        return f"{self.name}: {', '.join(self.parts)}", evaluation_tables(self.measurements, facts)

@@ -1,0 +1,132 @@
+"""Measurements of an evaluated model: one long table, in `measurements.csv` of each folder of an evaluation."""
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from jaxprune.errors import InputError
+from jaxprune.files import read_json
+from jaxprune.ledger import EVALUATION
+from jaxprune.tables import csv_text
+
+if TYPE_CHECKING:
+    import pandas
+
+MEASUREMENTS: Final = "measurements.csv"
+# The figures of versions before 0.3, which had no measurements.csv.
+EARLIER = "metrics.json"
+_TEXTS = ("run", "model", "task", "language", "measure")
+
+
+class Measurement(NamedTuple):
+    """A figure of a model on a task, a text or translations in one language.
+
+    Attributes:
+      run: name of the evaluated run, see `evaluation.name`.
+      model: folder or hub id, as given.
+      task: name of the task, "perplexity" or "translation": the folder of the evaluation.
+      language: code.
+      measure: name in `MEASURES`, or chosen_0, chosen_1, …: the share of the rows in which an option is the prediction.
+      value: shares in [0, 1]; BLEU and chrF from 0 to 100.
+      low, high: its 95% interval: of accuracy Wilson's, of discrimination the bootstrap's over groups; None without.
+      n: number of rows, of predicted tokens, or of sentences.
+    """
+
+    run: str
+    model: str
+    task: str
+    language: str
+    measure: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+class Measure(NamedTuple):
+    """The look of a measure in tables.
+
+    Attributes:
+      title: of a table.
+      scale: "share" in percent, "score" from 0 to 100, "ratio" of values such as perplexities, or "number".
+      digits: decimals.
+    """
+
+    title: str
+    scale: str
+    digits: int = 1
+
+
+# By name, in the order of tables. Differences of ratios are relative to the base.
+MEASURES: Mapping[str, Measure] = {
+    "accuracy": Measure("accuracy, %", "share"),
+    "f1": Measure("F1 weighted by label, %", "share"),
+    "probability": Measure("probability of the right option, %", "share", 2),
+    "accuracy_without_prior": Measure("accuracy without the options' priors, %", "share"),
+    "discrimination": Measure("right option preferred within groups, % (chance 50)", "share"),
+    "contrast": Measure("contrast within groups", "ratio"),
+    "rankc": Measure("RankC with English", "number", 3),
+    "rankc_official": Measure("RankC with English, official", "number", 3),
+    "perplexity": Measure("perplexity", "ratio", 2),
+    "bits_per_byte": Measure("bits per byte", "ratio", 3),
+    "bleu": Measure("BLEU", "score"),
+    "chrf": Measure("chrF", "score"),
+}
+RELATIVE = tuple(name for name, measure in MEASURES.items() if measure.scale == "ratio")
+
+
+def measurements_csv(measurements: Iterable[NamedTuple], columns: Sequence[str]) -> str:
+    """A line for each measurement or change: all digits, an empty cell for None."""
+    return csv_text(columns, measurements)
+
+
+def read_evaluation(folder: Path) -> dict[str, Any]:
+    """The evaluation.json of a folder; empty without it.
+
+    Raises:
+      InputError: it is no JSON object; the folder is of an earlier version.
+    """
+    if not (folder / EVALUATION).is_file() and (folder / EARLIER).is_file():
+        raise InputError(
+            f"{folder / EARLIER}: written by an earlier version; evaluate again with --overwrite"
+        )
+    return read_json(folder / EVALUATION)
+
+
+def evaluated_folders(workdir: Path) -> list[Path]:
+    """The folders of a workdir that contain an evaluation, sorted by name.
+
+    Raises:
+      InputError: as `read_evaluation`.
+    """
+    files = (file for name in (EVALUATION, EARLIER) for file in workdir.glob(f"*/{name}"))
+    return [folder for folder in sorted({file.parent for file in files}) if read_evaluation(folder)]
+
+
+def read_measurements(folder: Path) -> list[Measurement]:
+    """The measurements of a folder of an evaluation.
+
+    Raises:
+      InputError: a value is no number.
+    """
+    file = folder / MEASUREMENTS
+    with file.open(encoding="utf-8", newline="") as lines:
+        try:
+            return [_measurement(row) for row in csv.DictReader(lines)]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{file}: damaged: {error}") from None
+
+
+def _measurement(row: Mapping[str, str]) -> Measurement:
+    low, high = (float(row[name]) if row[name] else None for name in ("low", "high"))
+    run, model, task, language, measure = (row[name] for name in _TEXTS)
+    value, n = float(row["value"]), int(row["n"])
+    return Measurement(run, model, task, language, measure, value, low, high, n)
+
+
+def frame(rows: Sequence[Any], columns: Sequence[str]) -> "pandas.DataFrame":
+    """Measurements or changes as a DataFrame with these columns."""
+    import pandas  # late, as it takes half a second
+
+    return pandas.DataFrame(list(rows), columns=list(columns))

@@ -1,0 +1,455 @@
+"""Measurements and changes → tables of text, the same for terminals, Markdown, pages, cards and notebooks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from jaxprune.evaluation.changes import MEAN, MEAN_NON_ENGLISH, Change
+from jaxprune.evaluation.measurements import MEASURES, Measurement
+from jaxprune.evaluation.scoring import ALPHA, CONFIDENCE, PERPLEXITY, RESAMPLES, holm
+from jaxprune.evaluation.translation import TRANSLATION
+from jaxprune.tables import (
+    NONE,
+    Cell,
+    Table,
+    capitalized,
+    count,
+    count_range,
+    fraction,
+    interval,
+    number,
+    option_shares,
+    p_value,
+    percent,
+    point_interval,
+    points,
+    signed,
+    times,
+)
+
+# Verdicts on changes; the keys are classes of style.css.
+VERDICTS = {
+    "better": "better",
+    "worse": "worse",
+    "unclear": "no significant change",
+    "chance": "at chance: cannot tell",
+    "untested": "not tested",
+}
+# Explanation of the tables of one run, and of the tables of a comparison.
+ABOUT_MEASURES = (
+    "Intervals of accuracy are Wilson's, 95%. At chance: the interval contains 1/options. Behind en, gap to en: "
+    "points behind English. F1 is weighted by label. RankC: consistency with English, the likeliest option ranked "
+    "first; official: the least likely first, as in the authors' code. A rise of RankC by itself is no "
+    "improvement: a model may agree with English and be wrong in both. Probability of the right option: softmax "
+    "of the scores of a row's options, mean over rows. Chosen: share of the rows by option. Without the options' "
+    "priors: the mean score of each option is subtracted. Within groups, such as the hypotheses of a premise: how "
+    "often the right option of a row is preferred to the same option in the other rows, 50% by chance; contrast: "
+    "by how much."
+)
+ABOUT_CHANGES = (
+    f"Changes are in points; of contrasts, perplexities and bits per byte they are ratios. Their {CONFIDENCE:.0%} "
+    "intervals and p boot: paired bootstrap over rows, or over groups of rows if the task has groups "
+    f"({count(RESAMPLES)} resamples, drawn jointly in all languages of a mean); of perplexity: Student's interval "
+    "over parts of the text. p McN: McNemar's exact test. p Holm: p McN, or of BLEU p of sacrebleu's paired "
+    f"bootstrap, after Holm's correction over the languages of the task; better and worse: at most {ALPHA}. Other "
+    "measures are not corrected for multiple tests."
+)
+
+
+# Figures as text.
+
+
+def show_value(measure: str, value: float | None) -> str:
+    """A figure in the unit of its tables: percent of a share, two decimals of a perplexity."""
+    scale, digits = MEASURES[measure].scale, MEASURES[measure].digits
+    if value is None:
+        return NONE
+    if measure == "contrast":
+        return number(value)
+    if scale == "ratio" and value >= 1e6:
+        return f"{value:.0e}"
+    shown = percent if scale == "share" else lambda v, d: f"{v:,.{d}f}"
+    return shown(value, digits)
+
+
+def show_difference(measure: str, difference: float | None) -> str:
+    """The change of a measure: points of a share, the ratio to the base of a perplexity."""
+    scale, digits = MEASURES[measure].scale, MEASURES[measure].digits
+    if difference is None:
+        return NONE
+    if scale == "ratio":
+        return ratio(1 + difference)
+    return points(difference, digits) if scale == "share" else signed(difference, digits)
+
+
+def ratio(value: float) -> str:
+    """A ratio to the base: 1.234, 250, 2e+05."""
+    return fraction(value) if value < 100 else times(value)
+
+
+def show_bounds(measure: str, row: Change | Measurement) -> str:
+    """The interval of a change, or of a figure."""
+    if row.low is None or row.high is None:
+        return NONE
+    bounds = (row.low, row.high)
+    if isinstance(row, Measurement):
+        return interval(bounds)
+    if MEASURES[measure].scale == "ratio":
+        return interval([1 + bound for bound in bounds], ratio)
+    return point_interval(bounds, MEASURES[measure].digits)
+
+
+def verdict(change: Change, chance: bool = False) -> str:
+    """The key of `VERDICTS`: of accuracy and BLEU by p_holm, of perplexity by the interval of the ratio.
+
+    Args:
+      chance: whether the base is at chance.
+    """
+    if change.measure == "perplexity" and change.low is not None and change.high is not None:
+        return "worse" if change.low > 0 else "better" if change.high < 0 else "unclear"
+    if change.p_holm is None or change.difference is None:
+        return "untested"
+    if chance:
+        return "chance"
+    if change.p_holm > ALPHA:
+        return "unclear"
+    return "better" if change.difference > 0 else "worse"
+
+
+def at_chance(accuracy: Measurement, options: int) -> bool:
+    """Whether the interval of an accuracy contains 1 / options."""
+    low, high = accuracy.low, accuracy.high
+    return bool(options) and low is not None and high is not None and low <= 1 / options <= high
+
+
+Figures = Mapping[tuple[str, str, str, str], Measurement]  # by run, task, language and measure
+
+
+def by_key(measurements: Sequence[Measurement]) -> dict[tuple[str, str, str, str], Measurement]:
+    """Measurements by run, task, language and measure."""
+    return {(row.run, row.task, row.language, row.measure): row for row in measurements}
+
+
+def options_of(figures: Figures, run: str, task: str, code: str) -> int:
+    """The number of options of a row; 0 if it is not known."""
+    option = 0
+    while (run, task, code, f"chosen_{option}") in figures:
+        option += 1
+    return option
+
+
+def _chosen(figures: Figures, run: str, task: str, code: str) -> str:
+    shares = [
+        figures[run, task, code, f"chosen_{option}"].value
+        for option in range(options_of(figures, run, task, code))
+    ]
+    return option_shares(shares or None)
+
+
+def _gap(figures: Figures, run: str, task: str, code: str) -> float | None:
+    """Accuracy in English minus that in a language; None in English and without it."""
+    english = figures.get((run, task, "en", "accuracy"))
+    one = figures.get((run, task, code, "accuracy"))
+    return english.value - one.value if english and one and code != "en" else None
+
+
+# One run.
+
+
+def evaluation_tables(
+    measurements: Sequence[Measurement], facts: Mapping[str, Mapping[str, Any]]
+) -> list[Table]:
+    """The tables of a run.
+
+    Args:
+      measurements: of one run.
+      facts: by task, the content of its evaluation.json.
+    """
+    figures, tables = by_key(measurements), list[Table]()
+    for task in dict.fromkeys(row.task for row in measurements):
+        rows = [row for row in measurements if row.task == task]
+        codes = list(dict.fromkeys(row.language for row in rows))
+        if task in (PERPLEXITY, TRANSLATION):
+            tables.append(_text_table(task, rows, codes, facts.get(task, {})))
+        else:
+            tables += _task_tables(figures, rows[0].run, task, codes, facts.get(task, {}))
+    return tables
+
+
+def _task_tables(
+    figures: Figures, run: str, task: str, codes: Sequence[str], facts: Mapping[str, Any]
+) -> Iterator[Table]:
+    def figure(code: str, measure: str) -> Measurement | None:
+        return figures.get((run, task, code, measure))
+
+    def shown(code: str, measure: str) -> str:
+        row = figure(code, measure)
+        return show_value(measure, row.value if row else None)
+
+    accuracy = {code: figures[run, task, code, "accuracy"] for code in codes}
+    header = ["language", "rows", "accuracy %", "95% interval", "", "behind en", "F1 %", "RankC"]
+    yield Table(
+        f"{_title(task, facts)}, {count_range(row.n for row in accuracy.values())} rows a language",
+        [*header, "official", "probability %"],
+        [
+            [
+                code, count(row.n), shown(code, "accuracy"), show_bounds("accuracy", row),
+                "at chance" if at_chance(row, options_of(figures, run, task, code)) else "",
+                percent(_gap(figures, run, task, code)), shown(code, "f1"), shown(code, "rankc"),
+                shown(code, "rankc_official"), shown(code, "probability"),
+            ]
+            for code, row in accuracy.items()
+        ],
+        note=_means({code: row.value for code, row in accuracy.items()}),
+    )  # fmt: skip
+    rows = []
+    for code in codes:
+        within = figure(code, "discrimination")
+        bounds = show_bounds("discrimination", within) if within else NONE
+        rows.append([
+            code, _chosen(figures, run, task, code), shown(code, "accuracy_without_prior"),
+            shown(code, "discrimination"), bounds, shown(code, "contrast"),
+        ])  # fmt: skip
+    header = ["language", "chosen %", "without prior %", "within groups %", "95% interval"]
+    yield Table(f"{task}, without the options' priors", [*header, "contrast"], rows)
+
+
+def _means(accuracies: Mapping[str, float]) -> str:
+    """The means of accuracies and the worst language."""
+    means = f"mean {percent(sum(accuracies.values()) / len(accuracies))}"
+    if others := [value for code, value in accuracies.items() if code != "en"]:
+        means += f", without English {percent(sum(others) / len(others))}"
+    worst = min(accuracies, key=lambda code: accuracies[code])
+    return f"{means}; worst language {worst}, {percent(accuracies[worst])}"
+
+
+def _title(task: str, facts: Mapping[str, Any]) -> str:
+    protocol = facts.get("protocol")
+    return f"{task}, protocol {protocol}" if protocol else task
+
+
+def _text_table(
+    task: str, rows: Sequence[Measurement], codes: Sequence[str], facts: Mapping[str, Any]
+) -> Table:
+    """Perplexity and bits per byte, or BLEU and chrF."""
+    unit, measures = "tokens", ["perplexity", "bits_per_byte"]
+    title, note = task, overlap_note(facts) or ""
+    if task == TRANSLATION:
+        unit, measures = "sentences", ["bleu", "chrf"]
+        protocol = facts.get("protocol", {})
+        if protocol:
+            title = f"translation into {protocol['target']}, {protocol['shots']} shots, {protocol['beams']} beams"
+    values = {(row.language, row.measure): row for row in rows}
+    cells = []
+    for code in codes:
+        known = [values.get((code, measure)) for measure in measures]
+        shown = [
+            show_value(name, row.value if row else None)
+            for name, row in zip(measures, known, strict=True)
+        ]
+        cells.append([code, count(next(row.n for row in known if row)), *shown])
+    return Table(
+        title, ["language", unit, *(MEASURES[name].title for name in measures)], cells, note=note
+    )
+
+
+def overlap_note(facts: Mapping[str, Any]) -> str | None:
+    """A sentence on lines of the calibration set in the text of a perplexity; None without any."""
+    if not (shared := facts.get("calibration_overlap")):
+        return None
+    lines = ", ".join(f"{count(number)} ({code})" for code, number in shared.items())
+    return (
+        f"The calibration set contains lines of the text that perplexity is measured on: {lines}."
+    )
+
+
+# Several runs.
+
+
+def comparison_tables(
+    names: Sequence[str], measurements: Sequence[Measurement], changes: Sequence[Change]
+) -> list[Table]:
+    """The tables of a comparison: an overview of more than two runs, then each run against the base.
+
+    Args:
+      names: of the runs, the base first.
+      measurements: of all runs.
+      changes: of all runs but the base.
+    """
+    base, *others = names
+    figures, tables = by_key(measurements), list[Table]()
+    if len(others) > 1:
+        tables += overview_tables(names, measurements, changes)
+    for run in others:
+        rows = [row for row in changes if row.run == run]
+        for task in dict.fromkeys(row.task for row in rows):
+            of_task = [row for row in rows if row.task == task]
+            for measure in dict.fromkeys(row.measure for row in of_task):
+                of_measure = [row for row in of_task if row.measure == measure]
+                tables.append(_change_table(figures, of_measure))
+            if task not in (PERPLEXITY, TRANSLATION):
+                tables.append(_pair_table(figures, (base, run), task))
+    return tables
+
+
+def _change_table(figures: Figures, rows: Sequence[Change]) -> Table:
+    """Both values, the change, its interval and its p by language, with a verdict of what is corrected."""
+    first = rows[0]
+    run, base, task, measure = first.run, first.base, first.task, first.measure
+    unit = "ratio" if MEASURES[measure].scale == "ratio" else "change"
+    title, tested = f"{task}: {MEASURES[measure].title}", any(row.p is not None for row in rows)
+    header = ["language", "n", base, run, unit, "95% interval"]
+    corrected = any(row.p_holm is not None for row in rows)
+    ps_of = {"accuracy": ["p boot", "p McN", "p Holm"], "bleu": ["p", "p Holm"], "chrf": ["p"]}
+    names = ps_of.get(measure, ["p boot"] if tested else [])
+    lines = []
+    for row in rows:
+        accuracy = figures.get((base, task, row.language, "accuracy"))
+        options = options_of(figures, base, task, row.language)
+        kind = verdict(row, accuracy is not None and at_chance(accuracy, options))
+        shown = show_difference(measure, row.difference)
+        mcnemar = row.p if row.p_holm is not None else None
+        ps = {
+            "p boot": row.p if row.p_bootstrap is None else row.p_bootstrap,
+            "p McN": mcnemar,
+            "p Holm": row.p_holm,
+            "p": row.p,
+        }
+        said = corrected or measure == "perplexity"
+        lines.append([
+            row.language, count(row.n), show_value(measure, row.base_value),
+            show_value(measure, row.value), Cell(shown, kind) if said else shown,
+            show_bounds(measure, row), *(p_value(ps[name]) for name in names),
+            *([Cell(VERDICTS[kind] if kind != "untested" else "", kind)] if said else []),
+        ])  # fmt: skip
+    heading = [*header, *names, *([""] if corrected or measure == "perplexity" else [])]
+    return Table(title, heading, lines, note="; ".join(vanished(figures, rows)))
+
+
+def _pair_table(figures: Figures, runs: tuple[str, str], task: str) -> Table:
+    """Figures of both runs that are not tested."""
+    codes = [
+        code for run, of, code, measure in figures
+        if (run, of, measure) == (runs[1], task, "accuracy")
+    ]  # fmt: skip
+    names = {"gap to en": 2, "F1 %": 2, "RankC": 2, "RankC official": 2, "chosen %": 2}
+    rows = []
+    for code in codes:
+        cells = [percent(_gap(figures, run, task, code)) for run in runs]
+        for measure in ("f1", "rankc", "rankc_official"):
+            known = (figures.get((run, task, code, measure)) for run in runs)
+            cells += [show_value(measure, row.value if row else None) for row in known]
+        rows.append([code, *cells, *(_chosen(figures, run, task, code) for run in runs)])
+    header = ["language", *(run for _ in names for run in runs)]
+    return Table(f"{task}: other figures", header, rows, groups=[("", 1), *names.items()])
+
+
+def vanished(figures: Figures, rows: Sequence[Change]) -> Iterator[str]:
+    """The significant changes of accuracy that are within chance once the options' priors are subtracted."""
+    for row in rows:
+        if row.measure == "accuracy" and row.p_holm is not None and row.p_holm <= ALPHA:
+            one, other = (
+                figures.get((run, row.task, row.language, "accuracy_without_prior"))
+                for run in (row.base, row.run)
+            )
+            if one and other:
+                yield f"{row.language}: without the options' priors {points(other.value - one.value)}"
+
+
+def overview_tables(
+    names: Sequence[str],
+    measurements: Sequence[Measurement],
+    changes: Sequence[Change],
+    labels: Mapping[str, Sequence[str]] | None = None,
+    label_names: Sequence[str] = ("run",),
+) -> list[Table]:
+    """A table for each measure, with a row for each run and a column for each language.
+
+    Args:
+      names: of the runs, the base first.
+      measurements: of all runs.
+      changes: of all runs but the base.
+      labels: cells in front of each row by run; by default its name.
+      label_names: their titles.
+    """
+    keyed = {(row.run, row.task, row.language, row.measure): row for row in changes}
+    of_base = {(row.task, row.language, row.measure): row.base_value for row in changes}
+    figures, tables = by_key(measurements), list[Table]()
+    labels = labels or {name: [name] for name in names}
+    for task in dict.fromkeys(row.task for row in measurements):
+        of_task = [row for row in changes if row.task == task]
+        codes = [c for c in dict.fromkeys(row.language for row in of_task) if c != MEAN]
+        for measure in MEASURES:
+            known = {name for name, of, _, m in figures if (of, m) == (task, measure)}
+            if not known:
+                continue
+            rows = [
+                [
+                    *labels[name],
+                    *(
+                        show_value(measure, of_base.get((task, code, measure)))
+                        if name == names[0] and code == MEAN_NON_ENGLISH
+                        else overview_cell(figures.get(key), keyed.get(key))
+                        for code in codes
+                        for key in [(name, task, code, measure)]
+                    ),
+                ]
+                for name in names
+                if name in known
+            ]
+            header = [*label_names, *codes]
+            tables.append(Table(f"{task}: {MEASURES[measure].title}", header, rows))
+    return tables
+
+
+def overview_cell(figure: Measurement | None, change: Change | None, stars: str = "*") -> str:
+    """As "74.1 (+0.9 [−0.4, +2.2])*": the value, and its change against the base; a star if it is significant."""
+    if change is None:
+        return NONE if figure is None else show_value(figure.measure, figure.value)
+    measure, kind = change.measure, verdict(change)
+    sign = "×" if MEASURES[measure].scale == "ratio" else ""
+    bounds = "" if change.low is None else f" {show_bounds(measure, change)}"
+    star = stars if change.p_holm is not None and change.p_holm <= ALPHA else ""
+    shown = show_value(measure, change.value)
+    return Cell(
+        f"{shown} ({sign}{show_difference(measure, change.difference)}{bounds}){star}", kind
+    )
+
+
+def conclusion(changes: Sequence[Change]) -> str:
+    """The significant changes in a sentence for each run: what it is better and worse in, and its perplexity."""
+    sentences = []
+    for run in dict.fromkeys(row.run for row in changes):
+        rows = [row for row in changes if row.run == run]
+        tested = [row for row in rows if row.p_holm is not None]
+        parts = [
+            f"{kind} in {', '.join(changed)}"
+            for kind in ("better", "worse")
+            if (changed := [_named(row) for row in tested if verdict(row) == kind])
+        ]
+        if tested and not parts:
+            parts = [f"no significant change in {len(tested)} comparisons"]
+        texts = [row.difference for row in rows if row.measure == "perplexity"]
+        ratios = [1 + difference for difference in texts if difference is not None]
+        if ratios:
+            parts.append(f"perplexity ×{ratio(min(ratios))} to ×{ratio(max(ratios))}")
+        if parts:
+            sentences.append(f"{run} against {rows[0].base}: {'; '.join(parts)}.")
+    return capitalized(" ".join(sentences))
+
+
+def _named(change: Change) -> str:
+    """As "xnli fr (+0.9)"."""
+    return f"{change.task} {change.language} ({show_difference(change.measure, change.difference)})"
+
+
+def table_stars(changes: Sequence[Change]) -> dict[tuple[str, str, str], str]:
+    """Stars of the changes of accuracy or BLEU in a table, by run, task and language.
+
+    `*`: significant over the languages of the run; `**`: also after Holm's correction over all cells of the table.
+    """
+    corrected = holm([row.p or 0.0 for row in changes])
+    return {
+        (row.run, row.task, row.language): "**" if p <= ALPHA else "*"
+        for row, p in zip(changes, corrected, strict=True)
+        if row.p_holm is not None and row.p_holm <= ALPHA
+    }
