@@ -5,9 +5,10 @@ from pathlib import Path
 
 from jaxprune.config import SweepConfig
 from jaxprune.errors import InputError
-from jaxprune.evaluation.metrics_json import METRICS, read_metrics
+from jaxprune.evaluation import evaluated_folders, read_evaluation
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.translation import TRANSLATION
+from jaxprune.ledger import EVALUATION
 from jaxprune.sweeps.jobs import evaluation_languages, jobs, task_names
 from jaxprune.sweeps.sweep_json import begun_sweep
 from jaxprune.sweeps.variants import Variant
@@ -52,11 +53,11 @@ def _evaluated(config: SweepConfig, workdir: Path) -> dict[str, list[str]]:
 def _languages(workdir: Path, variant: Variant) -> dict[str, list[str]]:
     """The languages of each folder of a variant's scores; rejects scores of another variant in its folder."""
     by_folder = {}
-    for file in sorted((workdir / variant.name).glob(f"*/{METRICS}")):
-        metrics = read_metrics(file.parent)
-        if (scored := metrics.get("variant", variant.name)) != variant.name:
+    for folder in evaluated_folders(workdir / variant.name):
+        facts = read_evaluation(folder)
+        if (scored := facts.get("run", variant.name)) != variant.name:
             raise InputError(
-                f"{file}: scores of the variant {scored}; expected those of {variant.name}"
+                f"{folder / EVALUATION}: scores of the variant {scored}; expected those of {variant.name}"
             )
-        by_folder[file.parent.name] = [*metrics.get("languages", {})]
+        by_folder[folder.name] = [*facts.get("languages", ())]
     return by_folder

@@ -57,7 +57,8 @@ class Drawn(NamedTuple):
 
 class _Measure(NamedTuple):
     """A measure of a task, or of the text, in some languages; `changes`: its mean change over languages in each group of
-    rows, or part of the text; None if it is not known."""
+    rows, or part of the text; None if it is not known.
+    """
 
     task: str
     name: str
@@ -153,7 +154,10 @@ def _of_task(
 ) -> Float[np.ndarray, " G"] | None:
     scored = {}
     for code, (base, run) in pairs.items():
-        if task not in run.parts or not {code} <= base.scored(task).keys() & run.scored(task).keys():
+        if (
+            task not in run.parts
+            or not {code} <= base.scored(task).keys() & run.scored(task).keys()
+        ):
             return None
         scored[code] = (base.scored(task)[code], run.scored(task)[code])
     return group_changes(scored, values)

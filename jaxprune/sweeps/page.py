@@ -26,7 +26,9 @@ def document(result: SweepResult) -> Markup:
     left_out = [note(line) for line in left_out_lines(result.left_out)]
     charts = [folded(title, charts_row(*drawn)) for title, drawn in _charts(result) if drawn]
     sections = [
-        Section("changes", "Changes", join(_shown(first), *map(_folded, others))) if first else None,
+        Section("changes", "Changes", join(_shown(first), *map(_folded, others)))
+        if first
+        else None,
         Section("charts", "Charts", join(*charts)) if charts else None,
         _section("own", "In the language of the calibration", views.own_tables(result)),
         _section("all", "Every variant in every language", views.all_tables(result)),
@@ -61,7 +63,9 @@ def _charts(result: SweepResult) -> Iterator[tuple[str, list[Chart]]]:
     for task in dict.fromkeys(row.task for row in changes if row.measure == "accuracy"):
         own = views.own_changes(result, task, "accuracy")
         by_language = [
-            change_chart([_drawn(row) for row in own if row.language == code], title=code, unit=_UNIT)
+            change_chart(
+                [_drawn(row) for row in own if row.language == code], title=code, unit=_UNIT
+            )
             for code in dict.fromkeys(row.language for row in own)
         ]
         yield f"{task}: changes by language", by_language

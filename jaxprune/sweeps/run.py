@@ -11,7 +11,6 @@ from jaxprune import evaluation, ledger
 from jaxprune.config import FIELDS, SweepConfig, by_path, check_read, config_of
 from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
-from jaxprune.evaluation.metrics_json import read_metrics
 from jaxprune.files import read_json, sealed
 from jaxprune.hf import Model, load
 from jaxprune.progress import say
@@ -27,27 +26,28 @@ from jaxprune.schema import OUTPUT_PATH, PATH, check, part_of
 from jaxprune.sweeps.calibration import STATS, CalibrationSets
 from jaxprune.sweeps.jobs import Jobs, check_jobs, dense_jobs, jobs, not_evaluated
 from jaxprune.sweeps.sweep_json import WORKERS, check_same_sweep, joined
-from jaxprune.sweeps.tables_json import SweepTables
+from jaxprune.sweeps.tables import SweepResult
 from jaxprune.sweeps.variants import Variant, left_out_lines, variants
 from jaxprune.sweeps.workers import make_all, shard_of
-from jaxprune.sweeps.write import rebuild, write_tables_and_page
+from jaxprune.sweeps.write import rebuild, write_result
 
 # The most of a translation, as many as in the authors' script.
 NEW_TOKENS = 64
 
 
-def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepTables:
+def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepResult:
     """Prunes a model by every product of a grid, and evaluates each variant, as `jaxprune sweep` does.
 
     A repeated call resumes an interrupted sweep.
 
     Args:
       model: as in `jaxprune.load`.
-      workdir: folder for the variants, tables.md, tables.csv, tables.json and report.html.
+      workdir: folder for the variants, measurements.csv, changes.csv, tables.md and report.html.
       settings: fields of the config by keyword, those of a group in a dict; a list replaces names with commas.
 
     Returns:
-      The content of tables.json. Notebooks show the changes against the dense model.
+      The variants' comparison with the dense model: `table` and `changes` are DataFrames with a column for each axis.
+      Notebooks show it as tables.
 
     Raises:
       InputError: a setting that does not exist, that sweeps do not read, or whose value is not allowed; a workdir of
@@ -55,14 +55,14 @@ def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepTa
 
     Examples:
       >>> import jaxprune as jp
-      >>> tables = jp.sweep(
+      >>> result = jp.sweep(
       ...     "nano", "runs/sweep",
       ...     calibration={"data": "nano", "samples": 2},
       ...     evaluation={"tasks": "nano_nli", "rows": 4},
       ...     sweep={"grid": {"pruning.criterion": ["magnitude"], "pruning.sparsity": [0.3, 0.6]}},
       ... )
-      >>> [row.sparsity for row in tables.tasks["nano_nli"].rows]
-      [0.3, 0.6]
+      >>> list(result.table["pruning.sparsity"].dropna().unique())
+      ['0.3', '0.6']
     """
     check("model", model, PATH)
     check("workdir", workdir, OUTPUT_PATH)
@@ -74,16 +74,16 @@ def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepTa
     return sweep_from_config(config, folder) or rebuild(folder)
 
 
-def sweep_from_config(config: SweepConfig, workdir: Path) -> SweepTables | None:
+def sweep_from_config(config: SweepConfig, workdir: Path) -> SweepResult | None:
     """Makes the missing variants of a sweep, with other workers of the same workdir, of which the last writes tables.
 
     Args:
       config: validated.
-      workdir: gets a folder for each variant, `stats/` (with `pruning.propagate=dense`), tables.md, tables.csv,
-        tables.json and report.html. Complete variants are kept, damaged parts are repeated.
+      workdir: gets a folder for each variant, `stats/` (with `pruning.propagate=dense`), measurements.csv, changes.csv,
+        tables.md and report.html. Complete variants are kept, damaged parts are repeated.
 
     Returns:
-      The contents of tables.json; None if another worker writes it.
+      The comparison of all variants; None if another worker writes its tables.
 
     Raises:
       InputError: config, model or data do not fit; the workdir has another sweep.
@@ -92,7 +92,7 @@ def sweep_from_config(config: SweepConfig, workdir: Path) -> SweepTables | None:
         make_all(runner.variants, workdir, runner.is_whole, runner.make)
     try:
         with ledger.locked(workdir, WORKERS):  # no worker is left
-            return write_tables_and_page(config, workdir)
+            return write_result(config, workdir)
     except ledger.LockedError:
         say("sweep: all variants are made; another worker writes the tables")
         return None
@@ -211,11 +211,11 @@ class Runner:
             return
         model = self.model if variant.config is None else pruned_model(self.model, folder)
         scorer = evaluation.scorer_of(model, self._evaluated)
-        about = evaluation.facts(self._evaluated, model) | {"variant": variant.name}
+        facts = evaluation.facts_of(self._evaluated, model, variant.name)
         with ledger.locked(folder):
             evaluation.clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
             evaluation.evaluate_all(
-                scorer, self.workload.of(missing), self._evaluated, folder, about,
+                scorer, self.workload.of(missing), self._evaluated, folder, facts,
                 new_tokens=NEW_TOKENS,
             )  # fmt: skip
 
@@ -281,7 +281,7 @@ class Runner:
         digest: str | None = self.digests["model"]
         if variant.config is not None:
             digest = model_digest(ledger.read_report(folder) or {})
-        about = {ledger.MODEL_DIGEST: digest, "variant": variant.name}
+        about = {ledger.MODEL_DIGEST: digest, "run": variant.name}
         return {
             name: codes
             for name, codes in self.jobs(variant).items()
@@ -291,12 +291,12 @@ class Runner:
         }
 
     def _has(self, folder: Path, codes: Sequence[str], about: Mapping[str, Any]) -> bool:
-        """Whether metrics.json has these values, and figures of these languages on their present content."""
-        metrics = read_metrics(folder)
-        identity: Any = metrics.get("identity", {})
+        """Whether evaluation.json has these values, and these languages on their present content."""
+        facts = evaluation.read_evaluation(folder)
+        identity: Any = facts.get("identity", {})
         now = {code: self.digests[f"{folder.name} {code}"] for code in codes}
         return (
-            {*codes} <= {*metrics.get("languages", {})}
-            and about.items() <= metrics.items()
+            {*codes} <= {*facts.get("languages", ())}
+            and about.items() <= facts.items()
             and now.items() <= evaluation.content_digests(identity).items()
         )

@@ -94,9 +94,7 @@ def _own_table(
 
 def own_changes(result: SweepResult, task: str, measure: str) -> list[Change]:
     """The changes in the cells of the paper's tables; of all variants if these have no rows."""
-    rows = [
-        row for row in result.comparison.changes if (row.task, row.measure) == (task, measure)
-    ]
+    rows = [row for row in result.comparison.changes if (row.task, row.measure) == (task, measure)]
     rows = [row for row in rows if not row.language.startswith("mean")]
     if not result.own_rows:
         return rows
@@ -104,9 +102,7 @@ def own_changes(result: SweepResult, task: str, measure: str) -> list[Change]:
     return [row for row in rows if (row.run, row.language) in own]
 
 
-def _row_means(
-    result: SweepResult, row: Row, task: str, codes: Sequence[str]
-) -> dict[str, Change]:
+def _row_means(result: SweepResult, row: Row, task: str, codes: Sequence[str]) -> dict[str, Change]:
     """By measure the change of a row's mean over the languages other than English; empty if one is missing."""
     runs = {one.name: one for one in result.comparison.evaluations}
     dense, others = result.comparison.evaluations[0], [code for code in codes if code != "en"]

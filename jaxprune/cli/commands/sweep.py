@@ -2,7 +2,7 @@
 
 jaxprune sweep --config sweep_nano --workdir runs/sweep_nano
 jaxprune sweep --config sweep_nano --workdir runs/sweep_nano --plan
-jaxprune sweep --config sweep_nano --workdir x --config.sweep.grid="pruning.criterion=wanda|ria calibration.source=fr|fr,en"
+jaxprune sweep --config sweep_nano --workdir x --config.sweep.grid="pruning.criterion=wanda|ria seed=0|1"
 jaxprune sweep --config sweep_nano --workdir part0 --shard=0/2
 jaxprune sweep --merge part0 part1 --workdir runs/sweep_nano
 
