@@ -41,7 +41,7 @@ def parse_grid(grid: str | Mapping[str, Any]) -> Grid:
     """The checked values of each axis, in order.
 
     Args:
-      grid: {path: list of values}, or the text of a command line, as `pruning.criterion=wanda|ria calibration.source=fr`.
+      grid: {path: list of values}, or a text, as `pruning.criterion=wanda|ria calibration.source=fr`.
 
     Raises:
       InputError: a field that cannot be an axis; a value that the field does not allow, or one that is there twice.

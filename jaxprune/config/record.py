@@ -8,7 +8,7 @@ from jaxprune.config.grid import Grid, grid_field
 from jaxprune.devices import MeshFields
 from jaxprune.evaluation import EvaluateConfig, EvaluationFields
 from jaxprune.pruning import PruningFields
-from jaxprune.recovery import RecoveryFields
+from jaxprune.recovery import FitFields
 from jaxprune.runs.planning import JobConfig, OutputFields, PruneConfig, RecoverConfig, ShrinkConfig
 from jaxprune.schema import Field, choice, config_record, fields_of, filled, text
 
@@ -40,7 +40,7 @@ class SweepConfig(JobConfig):
 
     calibration: CalibrationFields = filled(CalibrationFields, "stats")
     pruning: PruningFields = PruningFields()
-    recovery: RecoveryFields = filled(RecoveryFields, "run", "how")
+    recovery: FitFields = FitFields()
     output: OutputFields = OutputFields()
     evaluation: EvaluationFields = EvaluationFields()
     sweep: SweepFields = SweepFields()

@@ -56,8 +56,10 @@ class Drawn(NamedTuple):
 
 
 class _Measure(NamedTuple):
-    """A measure of a task, or of the text, in some languages; `changes`: its mean change over languages in each group of
-    rows, or part of the text; None if it is not known.
+    """A measure of a task, or of the text, in some languages.
+
+    Attributes:
+      changes: its mean change over languages in each group of rows, or part of the text; None if it is not known.
     """
 
     task: str

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -85,13 +84,11 @@ class SweepResult(NotebookTable):
         }
         return [(record.run, *values[record.run], *record[1:]) for record in records]
 
-    @cached_property
+    @property
     def label_names(self) -> list[str]:
-        """The titles of the axes: the last parts of their paths, if they are distinct."""
-        short = [path.rpartition(".")[2] for path in self.axes]
+        """The titles of the axes: their names, and of those of recovery the paths."""
         return [
-            name if short.count(name) == 1 else path
-            for name, path in zip(short, self.axes, strict=True)
+            path if path.startswith("recovery.") else path.rpartition(".")[2] for path in self.axes
         ]
 
     @property

@@ -11,6 +11,7 @@ from jaxprune.config import AXES, DENSE, RECOVERY, SweepConfig, axes_text, consi
 from jaxprune.errors import InputError
 from jaxprune.ledger import OUTPUTS, PROGRESS
 from jaxprune.pruning import CODE, STARTS
+from jaxprune.recovery import RecoveryFields
 from jaxprune.runs.planning import JobConfig, PruneConfig, RecoverConfig
 from jaxprune.schema import fields_of, part_of
 
@@ -118,7 +119,7 @@ def _recovered(
     if KINDS[text.kind].reads_text:
         check_texts(text)
     of_axes = {path.removeprefix("recovery."): v for path, v in axes.items() if path in _RECOVERY}
-    recovery = replace(config.recovery, run=pruned, **of_axes)
+    recovery = RecoveryFields(run=pruned, **{**vars(config.recovery), **of_axes})
     shared = {name: getattr(product, name) for name in _SHARED}
     recovered = RecoverConfig(**shared, calibration=text, recovery=recovery)
     read = _read_of_text(text) | {"seed"}
@@ -233,8 +234,8 @@ def _with_own(config: _Config, own: PruneConfig, paths: Iterable[str]) -> _Confi
 
 def _template(config: SweepConfig) -> str:
     """`sweep.name`, or the values of all axes."""
-    axes = ("draw{%s}" % path if path == DRAW else "{%s}" % path for path in config.sweep.grid)
-    return config.sweep.name or "-".join(axes)
+    places = (("draw" if path == DRAW else "") + f"{{{path}}}" for path in config.sweep.grid)
+    return config.sweep.name or "-".join(places)
 
 
 def _check_template(template: str) -> None:
@@ -247,7 +248,7 @@ def _check_template(template: str) -> None:
 
 
 def _name(template: str, fields: Mapping[str, Any]) -> str:
-    """The name of a variant that reads `fields`: of each part of the template, unless it has fields, all of them unread.
+    """The name of a variant that reads `fields`; a part of the template is left out if it reads none of its fields.
 
     Raises:
       InputError: the folder has another meaning in a workdir.

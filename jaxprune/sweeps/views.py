@@ -22,8 +22,8 @@ from jaxprune.tables import NONE, Table, interval, signed
 # The measure that leads in each kind of evaluation.
 _FIRST = {PERPLEXITY: "perplexity", TRANSLATION: "bleu"}
 ABOUT_OWN = (
-    "A row is a calibration. In each language it shows the variant that was calibrated on text of that language, so its "
-    "cells may be of different models; variants without text, or on several languages, are one model."
+    "A row is a calibration. In each language it shows the variant that was calibrated on text of that language, so "
+    "its cells may be of different models; variants without text, or on several languages, are one model."
 )
 ABOUT_DRAWS = (
     "Means over the draws of the calibration text. In brackets the 95% interval of a mixed model with random effects "
@@ -83,7 +83,7 @@ def _own_table(
         if {*line} != {NONE}:
             lines.append([*row.labels, *line])
     header = [*result.label_names, *codes, *([MEAN_NON_ENGLISH] if with_mean else [])]
-    families = listed(dict.fromkeys(row.family.rpartition(": ")[2] for row in tested), " or ")
+    families = " or ".join(sorted({row.family.rpartition(": ")[2] for row in tested}))
     note = (
         f"*: significant after Holm's correction over the {families} of a variant, **: also over the {len(tested)} "
         "cells of this table; means are not tested"
@@ -100,6 +100,20 @@ def own_changes(result: SweepResult, task: str, measure: str) -> list[Change]:
         return rows
     own = {(run, code) for row in result.own_rows for code, run in row.runs.items()}
     return [row for row in rows if (row.run, row.language) in own]
+
+
+def own_row_changes(result: SweepResult) -> list[Change]:
+    """The changes of all measures in the cells of the paper's tables, with the name of a row as that of the run."""
+    names = {
+        (run, code): " ".join(label for label in row.labels if label != NONE)
+        for row in result.own_rows
+        for code, run in row.runs.items()
+    }
+    return [
+        row._replace(run=names[row.run, row.language])
+        for row in result.comparison.changes
+        if (row.run, row.language) in names
+    ]
 
 
 def _row_means(result: SweepResult, row: Row, task: str, codes: Sequence[str]) -> dict[str, Change]:
@@ -195,15 +209,15 @@ def notes(result: SweepResult) -> list[str]:
     """Sentences on what is missing, and on what cannot be compared."""
     found = []
     if result.missing:
-        found.append(
-            f"Unfinished: {len(result.missing)} variants are missing, and so are their figures: {listed(result.missing)}"
-        )
+        names = listed(result.missing)
+        count = len(result.missing)
+        found.append(f"Unfinished: {count} variants are missing, and so are their figures: {names}")
     overlaps = {
         one.name: part.facts.get("calibration_overlap")
         for one in result.comparison.evaluations
         if (part := one.parts.get(PERPLEXITY))
     }
-    names = ", ".join(f"{name} ({' '.join(codes)})" for name, codes in overlaps.items() if codes)
-    if names:
-        found.append(f"Calibration sets that contain lines of the text of perplexity: {names}.")
+    shared = ", ".join(f"{name} ({' '.join(codes)})" for name, codes in overlaps.items() if codes)
+    if shared:
+        found.append(f"Calibration sets that contain lines of the text of perplexity: {shared}.")
     return [*found, *dict.fromkeys(result.comparison.notes)]
