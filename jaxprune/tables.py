@@ -168,9 +168,29 @@ def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def table_lines(table: Table) -> list[str]:
-    """A table on a terminal: the titles of groups, if any, above `columns`."""
-    header, widths = list(table.header), _widths([table.header, *table.rows])
-    titles, last = [], -1
+    """A table on a terminal, with the titles of groups above `columns`.
+
+    A table wider than WIDTH continues below, with its first column again and without the titles of groups.
+    """
+    widths = _widths([table.header, *table.rows])
+    parts, width = [[0]], widths[0]
+    for place, column in enumerate(widths[1:], start=1):
+        if width + len(_GAP) + column > WIDTH and len(parts[-1]) > 1:
+            parts.append([0])
+            width = widths[0]
+        parts[-1].append(place)
+        width += len(_GAP) + column
+    if len(parts) == 1:
+        return _grouped_lines(table, widths)
+    header, lines = _with_groups(table), list[str]()
+    for part in parts:
+        rows = ([row[place] for place in part] for row in table.rows)
+        lines += [*[""] * bool(lines), *columns([header[place] for place in part], rows)]
+    return lines
+
+
+def _grouped_lines(table: Table, widths: list[int]) -> list[str]:
+    header, titles, last = list(table.header), list[str](), -1
     for title, number in table.groups:
         first, last = last + 1, last + number
         room = sum(widths[first : last + 1]) + len(_GAP) * (number - 1)
@@ -182,14 +202,16 @@ def table_lines(table: Table) -> list[str]:
     return [*grouped, *columns(header, table.rows)]
 
 
+def _with_groups(table: Table) -> list[str]:
+    """The titles of the columns with those of their groups in front."""
+    groups = [title for title, number in table.groups for _ in range(number)]
+    pairs = zip(groups or [""] * len(table.header), table.header, strict=True)
+    return [f"{group} {name}".strip() for group, name in pairs]
+
+
 def table_pipes(table: Table) -> list[str]:
     """A table in Markdown; titles of groups stand in front of those of their columns."""
-    groups = [title for title, number in table.groups for _ in range(number)]
-    header = [
-        f"{group} {name}".strip()
-        for group, name in zip(groups or [""] * len(table.header), table.header, strict=True)
-    ]
-    return pipes(header, table.rows)
+    return pipes(_with_groups(table), table.rows)
 
 
 def pipes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -49,29 +49,36 @@ class Measure(NamedTuple):
 
     Attributes:
       title: of a table.
+      column: its title in a table of several measures.
       scale: "share" in percent, "score" from 0 to 100, "ratio" of values such as perplexities, or "number".
       digits: decimals.
     """
 
     title: str
+    column: str
     scale: str
     digits: int = 1
 
 
 # By name, in the order of tables. Differences of ratios are relative to the base.
 MEASURES: Mapping[str, Measure] = {
-    "accuracy": Measure("accuracy, %", "share"),
-    "f1": Measure("F1 weighted by label, %", "share"),
-    "probability": Measure("probability of the right option, %", "share", 2),
-    "accuracy_without_prior": Measure("accuracy without the options' priors, %", "share"),
-    "discrimination": Measure("right option preferred within groups, % (chance 50)", "share"),
-    "contrast": Measure("contrast within groups", "ratio"),
-    "rankc": Measure("RankC with English", "number", 3),
-    "rankc_official": Measure("RankC with English, official", "number", 3),
-    "perplexity": Measure("perplexity", "ratio", 2),
-    "bits_per_byte": Measure("bits per byte", "ratio", 3),
-    "bleu": Measure("BLEU", "score"),
-    "chrf": Measure("chrF", "score"),
+    "accuracy": Measure("accuracy, %", "accuracy %", "share"),
+    "gap_to_english": Measure("points behind English", "behind en", "share"),
+    "f1": Measure("F1 weighted by label, %", "F1 %", "share"),
+    "probability": Measure("probability of the right option, %", "probability %", "share", 2),
+    "accuracy_without_prior": Measure(
+        "accuracy without the options' priors, %", "without prior %", "share"
+    ),
+    "discrimination": Measure(
+        "right option preferred within groups, % (chance 50)", "within groups %", "share"
+    ),
+    "contrast": Measure("contrast within groups", "contrast", "ratio"),
+    "rankc": Measure("RankC with English", "RankC", "number", 3),
+    "rankc_official": Measure("RankC with English, official", "official", "number", 3),
+    "perplexity": Measure("perplexity", "perplexity", "ratio", 2),
+    "bits_per_byte": Measure("bits per byte", "bits/byte", "ratio", 3),
+    "bleu": Measure("BLEU", "BLEU", "score"),
+    "chrf": Measure("chrF", "chrF", "score"),
 }
 RELATIVE = tuple(name for name, measure in MEASURES.items() if measure.scale == "ratio")
 

@@ -1,6 +1,6 @@
 """Measurements and changes → tables of text, the same for terminals, Markdown, pages, cards and notebooks."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxprune.evaluation.changes import MEAN, MEAN_NON_ENGLISH, Change
@@ -13,7 +13,6 @@ from jaxprune.tables import (
     Table,
     capitalized,
     count,
-    count_range,
     fraction,
     interval,
     number,
@@ -145,20 +144,13 @@ def _chosen(figures: Figures, run: str, task: str, code: str) -> str:
     return option_shares(shares or None)
 
 
-def _gap(figures: Figures, run: str, task: str, code: str) -> float | None:
-    """Accuracy in English minus that in a language; None in English and without it."""
-    english = figures.get((run, task, "en", "accuracy"))
-    one = figures.get((run, task, code, "accuracy"))
-    return english.value - one.value if english and one and code != "en" else None
-
-
 # One run.
 
 
 def evaluation_tables(
     measurements: Sequence[Measurement], facts: Mapping[str, Mapping[str, Any]]
 ) -> list[Table]:
-    """The tables of a run.
+    """A table of each task, text and translation of a run, with a column for each measure.
 
     Args:
       measurements: of one run.
@@ -166,51 +158,40 @@ def evaluation_tables(
     """
     figures, tables = by_key(measurements), list[Table]()
     for task in dict.fromkeys(row.task for row in measurements):
-        rows = [row for row in measurements if row.task == task]
-        codes = list(dict.fromkeys(row.language for row in rows))
-        if task in (PERPLEXITY, TRANSLATION):
-            tables.append(_text_table(task, rows, codes, facts.get(task, {})))
+        of_task = [row for row in measurements if row.task == task]
+        codes = dict.fromkeys(row.language for row in of_task)
+        measures = [name for name in MEASURES if any(row.measure == name for row in of_task)]
+        run, rows = of_task[0].run, []
+        for code in codes:
+            n = next(row.n for row in of_task if row.language == code)
+            cells = [figure_cell(figures, (run, task, code, measure)) for measure in measures]
+            rows.append([code, count(n), *cells, _chosen(figures, run, task, code)])
+        header = ["language", _UNITS.get(task, "rows"), *(MEASURES[m].column for m in measures)]
+        if task in _UNITS:
+            rows = [row[:-1] for row in rows]
         else:
-            tables += _task_tables(figures, rows[0].run, task, codes, facts.get(task, {}))
+            header.append("chosen %")
+        accuracies = {row.language: row.value for row in of_task if row.measure == "accuracy"}
+        about = facts.get(task, {})
+        note = _means(accuracies) if accuracies else overlap_note(about) or ""
+        tables.append(Table(_title(task, about), header, rows, note=note))
     return tables
 
 
-def _task_tables(
-    figures: Figures, run: str, task: str, codes: Sequence[str], facts: Mapping[str, Any]
-) -> Iterator[Table]:
-    def figure(code: str, measure: str) -> Measurement | None:
-        return figures.get((run, task, code, measure))
+# The unit of `n` where it is not a row of a task.
+_UNITS = {PERPLEXITY: "tokens", TRANSLATION: "sentences"}
 
-    def shown(code: str, measure: str) -> str:
-        row = figure(code, measure)
-        return show_value(measure, row.value if row else None)
 
-    accuracy = {code: figures[run, task, code, "accuracy"] for code in codes}
-    header = ["language", "rows", "accuracy %", "95% interval", "", "behind en", "F1 %", "RankC"]
-    yield Table(
-        f"{_title(task, facts)}, {count_range(row.n for row in accuracy.values())} rows a language",
-        [*header, "official", "probability %"],
-        [
-            [
-                code, count(row.n), shown(code, "accuracy"), show_bounds("accuracy", row),
-                "at chance" if at_chance(row, options_of(figures, run, task, code)) else "",
-                percent(_gap(figures, run, task, code)), shown(code, "f1"), shown(code, "rankc"),
-                shown(code, "rankc_official"), shown(code, "probability"),
-            ]
-            for code, row in accuracy.items()
-        ],
-        note=_means({code: row.value for code, row in accuracy.items()}),
-    )  # fmt: skip
-    rows = []
-    for code in codes:
-        within = figure(code, "discrimination")
-        bounds = show_bounds("discrimination", within) if within else NONE
-        rows.append([
-            code, _chosen(figures, run, task, code), shown(code, "accuracy_without_prior"),
-            shown(code, "discrimination"), bounds, shown(code, "contrast"),
-        ])  # fmt: skip
-    header = ["language", "chosen %", "without prior %", "within groups %", "95% interval"]
-    yield Table(f"{task}, without the options' priors", [*header, "contrast"], rows)
+def figure_cell(figures: Figures, key: tuple[str, str, str, str]) -> str:
+    """As "74.1 [71.3, 76.7]"; an accuracy at chance says so."""
+    row = figures.get(key)
+    if row is None:
+        return NONE
+    bounds = "" if row.low is None else f" {show_bounds(row.measure, row)}"
+    shown = show_value(row.measure, row.value) + bounds
+    if row.measure == "accuracy" and at_chance(row, options_of(figures, *key[:3])):
+        return Cell(f"{shown} at chance", "chance")
+    return shown
 
 
 def _means(accuracies: Mapping[str, float]) -> str:
@@ -224,32 +205,9 @@ def _means(accuracies: Mapping[str, float]) -> str:
 
 def _title(task: str, facts: Mapping[str, Any]) -> str:
     protocol = facts.get("protocol")
+    if task == TRANSLATION and protocol:
+        return f"translation into {protocol['target']}, {protocol['shots']} shots, {protocol['beams']} beams"
     return f"{task}, protocol {protocol}" if protocol else task
-
-
-def _text_table(
-    task: str, rows: Sequence[Measurement], codes: Sequence[str], facts: Mapping[str, Any]
-) -> Table:
-    """Perplexity and bits per byte, or BLEU and chrF."""
-    unit, measures = "tokens", ["perplexity", "bits_per_byte"]
-    title, note = task, overlap_note(facts) or ""
-    if task == TRANSLATION:
-        unit, measures = "sentences", ["bleu", "chrf"]
-        protocol = facts.get("protocol", {})
-        if protocol:
-            title = f"translation into {protocol['target']}, {protocol['shots']} shots, {protocol['beams']} beams"
-    values = {(row.language, row.measure): row for row in rows}
-    cells = []
-    for code in codes:
-        known = [values.get((code, measure)) for measure in measures]
-        shown = [
-            show_value(name, row.value if row else None)
-            for name, row in zip(measures, known, strict=True)
-        ]
-        cells.append([code, count(next(row.n for row in known if row)), *shown])
-    return Table(
-        title, ["language", unit, *(MEASURES[name].title for name in measures)], cells, note=note
-    )
 
 
 def overlap_note(facts: Mapping[str, Any]) -> str | None:
@@ -287,7 +245,8 @@ def comparison_tables(
                 of_measure = [row for row in of_task if row.measure == measure]
                 tables.append(_change_table(figures, of_measure))
             if task not in (PERPLEXITY, TRANSLATION):
-                tables.append(_pair_table(figures, (base, run), task))
+                tested = {row.measure for row in of_task}
+                tables.append(_pair_table(figures, (base, run), task, tested))
     return tables
 
 
@@ -325,22 +284,25 @@ def _change_table(figures: Figures, rows: Sequence[Change]) -> Table:
     return Table(title, heading, lines, note="; ".join(vanished(figures, rows)))
 
 
-def _pair_table(figures: Figures, runs: tuple[str, str], task: str) -> Table:
-    """Figures of both runs that are not tested."""
-    codes = [
-        code for run, of, code, measure in figures
-        if (run, of, measure) == (runs[1], task, "accuracy")
-    ]  # fmt: skip
-    names = {"gap to en": 2, "F1 %": 2, "RankC": 2, "RankC official": 2, "chosen %": 2}
-    rows = []
-    for code in codes:
-        cells = [percent(_gap(figures, run, task, code)) for run in runs]
-        for measure in ("f1", "rankc", "rankc_official"):
-            known = (figures.get((run, task, code, measure)) for run in runs)
-            cells += [show_value(measure, row.value if row else None) for row in known]
-        rows.append([code, *cells, *(_chosen(figures, run, task, code) for run in runs)])
-    header = ["language", *(run for _ in names for run in runs)]
-    return Table(f"{task}: other figures", header, rows, groups=[("", 1), *names.items()])
+def _pair_table(
+    figures: Figures, runs: tuple[str, str], task: str, tested: Collection[str]
+) -> Table:
+    """The figures of both runs that are not tested."""
+    known = {measure for run, of, _, measure in figures if (run, of) == (runs[1], task)}
+    measures = [name for name in MEASURES if name in known and name not in tested]
+    codes = [code for run, of, code, name in figures if (run, of, name) == (runs[1], task, "f1")]
+    rows = [
+        [
+            code,
+            *(figure_cell(figures, (run, task, code, name)) for name in measures for run in runs),
+            *(_chosen(figures, run, task, code) for run in runs),
+        ]
+        for code in codes
+    ]
+    columns = [*(MEASURES[name].column for name in measures), "chosen %"]
+    groups = [("", 1), *((column, 2) for column in columns)]
+    header = ["language", *(run for _ in columns for run in runs)]
+    return Table(f"{task}: other figures", header, rows, groups)
 
 
 def vanished(figures: Figures, rows: Sequence[Change]) -> Iterator[str]:

@@ -192,7 +192,8 @@ def task_measurements(
       source: names of the run, the model and the task.
       by_language: scores of at least one language.
       parallel: whether row i is the same question in every language. Then a language has RankC against English, except
-        English itself and languages whose rows, labels or options differ from the English data.
+        English itself and languages whose rows, labels or options differ from the English data. The gap to English is
+        its accuracy minus that of the language.
 
     Raises:
       InputError: as `check_scores`.
@@ -201,6 +202,9 @@ def task_measurements(
     for code, scored in by_language.items():
         check_scores(scored, code)
         figures = _figures(scored)
+        if english is not None and code != "en":
+            gap = english.correct.mean() - scored.correct.mean()
+            figures["gap_to_english"] = float(gap)
         if parallel and english is not None and code != "en" and _same_rows(scored, english):
             consistency = rankc(english.scores, scored.scores)
             figures |= {"rankc": consistency.corrected, "rankc_official": consistency.official}
