@@ -10,7 +10,7 @@ from jaxprune.calibration import MIX
 from jaxprune.charts import Chart
 from jaxprune.config import SweepConfig, value_text
 from jaxprune.evaluation import Evaluation, Measurement, open_evaluation
-from jaxprune.evaluation.changes import Change
+from jaxprune.evaluation.changes import MEAN, MEAN_NON_ENGLISH, Change
 from jaxprune.evaluation.comparison import Comparison, compare_evaluations
 from jaxprune.evaluation.measurements import frame
 from jaxprune.sweeps.finished import unfinished
@@ -85,19 +85,16 @@ class SweepResult(NotebookTable):
         return [(record.run, *values[record.run], *record[1:]) for record in records]
 
     @property
-    def label_names(self) -> list[str]:
-        """The titles of the axes: their names, and of those of recovery the paths."""
-        return [
-            path if path.startswith("recovery.") else path.rpartition(".")[2] for path in self.axes
-        ]
+    def own_axes(self) -> list[str]:
+        """The axes in the paper's tables: the language of the text only if variants have several."""
+        several = any(len(one.languages) > 1 for one in self.variants)
+        return [path for path in self.axes if path != SOURCE or several] or [SOURCE]
 
-    @property
-    def labels(self) -> dict[str, list[str]]:
-        """The values of the axes of each variant; of the dense model its name."""
+    def labels(self, axes: Sequence[str]) -> dict[str, list[str]]:
+        """The values of axes of each variant; of the dense model its name."""
         dense, *others = self.variants
-        blank = [NONE] * (len(self.axes) - 1)
-        values = {one.name: [axis_text(one, path) for path in self.axes] for one in others}
-        return {dense.name: [dense.name, *blank], **values}
+        values = {one.name: [axis_text(one, path) for path in axes] for one in others}
+        return {dense.name: [dense.name, *[NONE] * (len(axes) - 1)], **values}
 
     @property
     def own_rows(self) -> list[Row]:
@@ -109,7 +106,7 @@ class SweepResult(NotebookTable):
         for variant in self.variants[1:]:
             labels = (
                 NONE if path == SOURCE and len(variant.languages) == 1 else axis_text(variant, path)
-                for path in self.axes
+                for path in self.own_axes
             )
             served = [code for code in codes if code in (variant.languages or codes)]
             groups.setdefault(tuple(labels), {}).update(dict.fromkeys(served, variant.name))
@@ -119,6 +116,11 @@ class SweepResult(NotebookTable):
         from jaxprune.sweeps.views import main_tables  # late: it imports this file
 
         return f"{Path(self.model).name}: changes against dense", main_tables(self)
+
+
+def label_names(axes: Sequence[str]) -> list[str]:
+    """The titles of axes: their names, and of those of recovery the paths."""
+    return [path if path.startswith("recovery.") else path.rpartition(".")[2] for path in axes]
 
 
 def axis_text(variant: Variant, path: str) -> str:
@@ -145,7 +147,7 @@ def read_result(config: SweepConfig, workdir: Path) -> SweepResult:
     finished = [variant for variant in planned if variant not in missing]
     runs = [_renamed(open_evaluation(workdir / one.name).within(codes), one) for one in finished]
     alone = Comparison(evaluations=runs, changes=[])
-    comparison = compare_evaluations(runs, config.seed) if runs[1:] else alone
+    comparison = _whole_means(compare_evaluations(runs, config.seed)) if runs[1:] else alone
     return SweepResult(
         model=config.model,
         seed=config.seed,
@@ -160,3 +162,19 @@ def read_result(config: SweepConfig, workdir: Path) -> SweepResult:
 
 def _renamed(run: Evaluation, variant: Variant) -> Evaluation:
     return dataclasses.replace(run, name=variant.name)
+
+
+def _whole_means(comparison: Comparison) -> Comparison:
+    """The comparison without means over fewer languages than the dense model has, which differ between variants."""
+    languages = {
+        one.name: {name: {*part.rows} for name, part in one.parts.items()}
+        for one in comparison.evaluations
+    }
+    dense = languages[comparison.names[0]]
+    changes = [
+        row
+        for row in comparison.changes
+        if row.language not in (MEAN, MEAN_NON_ENGLISH)
+        or languages[row.run][row.task] == dense[row.task]
+    ]
+    return dataclasses.replace(comparison, changes=changes)

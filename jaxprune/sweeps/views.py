@@ -12,11 +12,12 @@ from jaxprune.evaluation.views import (
     overview_cell,
     overview_tables,
     show_difference,
+    show_value,
     table_stars,
     verdict,
 )
 from jaxprune.sweeps.over_draws import LOG_PERPLEXITY, Drawn
-from jaxprune.sweeps.tables import Row, SweepResult
+from jaxprune.sweeps.tables import Row, SweepResult, label_names
 from jaxprune.tables import NONE, Table, interval, signed
 
 # The measure that leads in each kind of evaluation.
@@ -34,10 +35,9 @@ ABOUT_DRAWS = (
 
 def all_tables(result: SweepResult) -> list[Table]:
     """For each measure a table with a row for each variant, a column for each axis and each language."""
-    compared = result.comparison
-    return overview_tables(
-        compared.names, compared.measurements, compared.changes, result.labels, result.label_names
-    )
+    compared, axes = result.comparison, result.axes
+    figures = (compared.names, compared.measurements, compared.changes)
+    return overview_tables(*figures, result.labels(axes), label_names(axes))
 
 
 def own_tables(result: SweepResult) -> list[Table]:
@@ -66,23 +66,24 @@ def _own_table(
     keyed = {(row.run, row.language): row for row in own_changes(result, task, measure)}
     tested = [row for row in keyed.values() if row.p_holm is not None]
     stars = table_stars(tested)
-    with_mean = any(measure in by_measure for by_measure in means.values())
+    of_rows = {labels: found[measure] for labels, found in means.items() if measure in found}
 
-    def cells(runs: Mapping[str, str], mean: Change | None) -> list[str]:
+    def cells(runs: Mapping[str, str], mean: str) -> list[str]:
         shown = []
         for code in codes:
             run = runs.get(code, "")
             change = keyed.get((run, code))
             star = stars.get((run, task, code), "")
             shown.append(overview_cell(figures.get((run, task, code, measure)), change, star))
-        return [*shown, *([overview_cell(None, mean)] if with_mean else [])]
+        return [*shown, *([mean] if of_rows else [])]
 
-    lines = [[*result.labels[dense], *cells(dict.fromkeys(codes, dense), None)]]
+    base = show_value(measure, next((mean.base_value for mean in of_rows.values()), None))
+    lines = [[*result.labels(result.own_axes)[dense], *cells(dict.fromkeys(codes, dense), base)]]
     for row in result.own_rows:
-        line = cells(row.runs, means[row.labels].get(measure))
+        line = cells(row.runs, overview_cell(None, of_rows.get(row.labels)))
         if {*line} != {NONE}:
             lines.append([*row.labels, *line])
-    header = [*result.label_names, *codes, *([MEAN_NON_ENGLISH] if with_mean else [])]
+    header = [*label_names(result.own_axes), *codes, *([MEAN_NON_ENGLISH] if of_rows else [])]
     families = " or ".join(sorted({row.family.rpartition(": ")[2] for row in tested}))
     note = (
         f"*: significant after Holm's correction over the {families} of a variant, **: also over the {len(tested)} "
