@@ -12,6 +12,7 @@ from jaxprune.calibration import Batch
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.files import local_path
 from jaxprune.hf import Model, load, origin_of
+from jaxprune.models import kernel_shapes
 from jaxprune.passes import ActivationStats, order_of_sums
 from jaxprune.progress import Clock
 from jaxprune.pruning import (
@@ -143,6 +144,8 @@ def _prune(
     report["environment"] = environment(mesh)
     report["origin"] = origin_of(model, config.model)
     report |= _allocation(model, settings, measured)
+    if any(one.name == "gram" for one in settings.method.statistics):
+        report["gram_width"] = max(shape[0] for shape in kernel_shapes(model.config).values())
     writer.close(report, tokens)
     return report
 

@@ -13,12 +13,12 @@ from jaxprune.hf import HfWriter, Model, load, origin_of
 from jaxprune.ledger import CONFIG, FIT, Report, Shrunk
 from jaxprune.progress import Clock
 from jaxprune.recovery import Task, recover_blocks, whole_layers
+from jaxprune.runs.card import model_card
 from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.machine import environment
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import OutputFields, RecoverConfig
 from jaxprune.runs.shrink import print_smaller
-from jaxprune.runs.smaller_card import smaller_card
 from jaxprune.schema import fields_of
 from jaxprune.shrinking import teacher_of
 
@@ -68,7 +68,7 @@ def recover_smaller(
     )
     with open_run(
         workdir, [model, smaller], identity, read,
-        began=began, overwrite=overwrite, card=smaller_card,
+        began=began, overwrite=overwrite, card=model_card,
     ) as opened:  # fmt: skip
         if opened.result is None:
             task = Task(
@@ -85,7 +85,7 @@ def recover_smaller(
             opened.result = report
     result: Any = opened.result
     if hosts.is_first():
-        print_smaller(result, workdir)
+        print_smaller(every, result, workdir)
     return result
 
 

@@ -299,10 +299,10 @@ def test_compared_with_the_dense_model_by_bits_per_byte(texts, tmp_path):
     assert figure.bits_per_byte.b == b["bits_per_byte"]
     assert "The tokenizers differ" in str(evaluation_notes(found))
     assert figure.interval[0] < figure.ratio < figure.interval[1]
-    write_report(runs[1], None, tmp_path / "alone.html")
+    write_report(runs[1], (), tmp_path / "alone.html")
     card = (runs[1] / "hf/README.md").read_text()
     assert "| language | tokens | perplexity | bits/byte |" in card
-    write_report(runs[1], runs[0], tmp_path / "page.html")
+    write_report(runs[1], [runs[0]], tmp_path / "page.html")
     card = (runs[1] / "hf/README.md").read_text()
     assert "| language | tokens | dense | this model | ratio | 95% interval |" in card
     assert "Not evaluated yet" not in card
@@ -356,7 +356,7 @@ def test_all_cuts_in_one_run(texts, tmp_path, monkeypatch, capfd):
     assert all(0.5 < share < 1 for share in found["width"]["shares"]["sw"])
     assert len(found["width"]["shares"]["fr"]) == len(found["width"]["damping"]) == 3
     assert verify(tmp_path / "run") == []
-    write_report(tmp_path / "run", None, tmp_path / "page.html")
+    write_report(tmp_path / "run", (), tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert "Influence" in page
     assert "Kept neurons" in page
@@ -413,7 +413,7 @@ def test_samples_without_a_language(tmp_path):
     [kind] = found["depth"]["influence"]
     assert found["width"]["shares"].keys() == {kind}
     assert f"of least influence on texts in {kind}" in (tmp_path / "run/hf/README.md").read_text()
-    write_report(tmp_path / "run", None, tmp_path / "page.html")
+    write_report(tmp_path / "run", (), tmp_path / "page.html")
 
 
 def test_measured_layers_depend_on_the_version_of_jax():
