@@ -12,6 +12,8 @@ import numpy as np
 import safetensors
 from jaxprune.evaluation.comparison.reading import perplexities
 from jaxprune.evaluation.comparison.texts import compare_perplexities
+from jaxprune.html_report.facts import lead
+from jaxprune.html_report.plain import plain_section
 
 from jaxprune.calibration import token_batches
 from jaxprune.calibration.texts import sentences
@@ -21,9 +23,7 @@ from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.files import read_npz, sealed
 from jaxprune.hf.tensor_index import find_tensors
 from jaxprune.hf.tensors import StoredTensor
-from jaxprune.html_report.facts import lead
 from jaxprune.html_report.files import RunFiles, read_files
-from jaxprune.html_report.plain import plain_section
 from jaxprune.html_report.settings import settings_section
 from jaxprune.ledger.identity import difference
 from jaxprune.ledger.run import read_record

@@ -212,9 +212,10 @@ def parse(
         check_address(workdir, "--workdir")
     else:
         check_folder("--workdir", Path(workdir).expanduser())
-    config, overrides = config_of(given, COMMANDS[command]), _overrides(flag_values)
+    overrides = _overrides(flag_values)
     for path in overrides:
         check_read(path, command)
+    config = config_of(given, COMMANDS[command])
     if isinstance(config, PruneConfig) and config.calibration.stats is not None:
         _check_with_stats(given, overrides)
     return config, workdir

@@ -23,6 +23,7 @@ _OF_STATISTICS = ("calibration.combine", "calibration.weights", "calibration.tok
 _RECOVERY = tuple(path for path in AXES if path.startswith("recovery."))
 _SHARED = ("model", "revision", "dtype", "compat", "seed", "output", "mesh")
 _TAKEN = {DENSE, *OUTPUTS, PROGRESS}
+_FOLDER = re.compile(r"\w[\w.,:=+-]*")
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _Config = TypeVar("_Config", bound=JobConfig)
 
@@ -82,6 +83,11 @@ def variants(config: SweepConfig) -> Variants:
             left_out[axes_text(axes)] = str(error)
             continue
         for variant in products:
+            if variant.name in _TAKEN or not _FOLDER.fullmatch(variant.name):
+                raise InputError(
+                    f"sweep.name: got the name {variant.name!r} for {axes_text(axes)}; expected letters, digits and "
+                    f"some of .,:=+- in it, and none of {', '.join(sorted(_TAKEN))}"
+                )
             if made.setdefault(variant.name, variant).config != variant.config:
                 raise InputError(
                     f"sweep.name: names two variants {variant.name!r}, one of them {axes_text(axes)}; "
@@ -248,22 +254,13 @@ def _check_template(template: str) -> None:
 
 
 def _name(template: str, fields: Mapping[str, Any]) -> str:
-    """The name of a variant that reads `fields`; a part of the template is left out if it reads none of its fields.
-
-    Raises:
-      InputError: the folder has another meaning in a workdir.
-    """
+    """The name of a variant that reads `fields`; a part of the template is left out if it reads none of its fields."""
     parts = []
     for part in template.split("-"):
         paths = _PLACE.findall(part)
         if not paths or any(fields.get(path) is not None for path in paths):
             parts.append(_PLACE.sub(lambda place: _short(place[1], fields.get(place[1])), part))
-    name = "-".join(parts)
-    if name in _TAKEN or not name:
-        raise InputError(
-            f"sweep.name: got the name {name!r} of other files; expected another template"
-        )
-    return name
+    return "-".join(parts)
 
 
 def _short(path: str, value: Any) -> str:

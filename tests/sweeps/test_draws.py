@@ -83,7 +83,7 @@ def test_comparisons_over_the_draws_are_means_of_those_of_each_draw(swept):
         means.append(one.difference)
     mean = drawn[SHUFFLED, "dense", "nano_nli", "accuracy", "mean non-en"]
     assert mean.difference == pytest.approx(sum(means) / 2)
-    ratios = {code: changes for code in ("fr", "sw")}
+    ratios = dict.fromkeys(("fr", "sw"), changes)
     for code in ratios:
         rise = drawn[SHUFFLED, "monolingual", "perplexity", "log-perplexity", code].difference
         expected = [

@@ -18,7 +18,6 @@ from jaxprune.evaluation import read_measurements
 from jaxprune.evaluation.translation.bleu import translation_scores
 from jaxprune.files import sealed
 from jaxprune.sweeps import print_tables, rebuild, sweep_json, views
-from jaxprune.sweeps.run import sweep_from_config
 
 ROWS = 24
 SWEEP = {
@@ -246,7 +245,7 @@ def test_variants_calibrated_on_the_text_that_is_measured_are_named(swept, tmp_p
 
 def test_tables_come_again_from_the_small_files_alone(swept, tmp_path, monkeypatch, capfd):
     """Without masks, and where neither the model nor any text is."""
-    workdir, found = swept
+    workdir, _ = swept
     there = tmp_path / "there"
     for pattern in ("sweep.json", "*/nano_*/*", "*/perplexity/*", "*/translation/*"):
         for file in workdir.glob(pattern):
@@ -266,7 +265,7 @@ def test_tables_come_again_from_the_small_files_alone(swept, tmp_path, monkeypat
     (there / "random-0.5").rename(there / "kept")
     (there / "wanda-fr-0.5").rename(there / "random-0.5")
     with pytest.raises(
-        InputError, match="scores of the variant wanda-fr-0.5; expected those of ra"
+        InputError, match=r"scores of the variant wanda-fr-0\.5; expected those of ra"
     ):
         rebuild(there)
 

@@ -85,15 +85,16 @@ def test_invalid_products_are_left_out_with_the_reason():
 @pytest.mark.parametrize(
     ("grid", "fields", "message"),
     [
-        ("pruning.sparsity=0.3", {"pruning.pattern": "2:4"}, r"no product is valid; .*0\.3: pruning\.sparsity: got 0\.3"),
+        ("pruning.sparsity=0.3", {"pruning.pattern": "2:4"}, r"no product is valid; .*: pruning\.sparsity: got 0\.3"),
         ("calibration.source=en", {}, r"source=en: calibration\.target: got 'en', the source"),
         ("pruning.criterion=refined", {"calibration.kind": "translation_vs_code"}, r"calibration\.code: not set"),
         ("calibration.source=fr,sw", {"calibration.combine": "weights", "calibration.weights": "fr:2,ru:1"},
          "weights: got fr,ru; allowed: fr,sw, the languages of the samples"),
-        ("pruning.criterion=wanda|ria", {"sweep.name": "a-{calibration.source}"}, "sweep.name: names two variants 'a-fr'"),
+        ("pruning.criterion=wanda|ria", {"sweep.name": "a-{calibration.source}"}, "names two variants 'a-fr'"),
         ("pruning.criterion=wanda", {"sweep.name": "{criterion}"}, "but 'criterion' is no field that a grid may vary"),
-        ("pruning.criterion=wanda", {"sweep.name": "{calibration.draw}"}, "sweep.name: got the name ''"),
-        ("pruning.criterion=wanda", {"sweep.name": "stats"}, "sweep.name: got the name 'stats' of other files"),
+        ("pruning.criterion=wanda", {"sweep.name": "{calibration.draw}"}, "sweep.name: got the name '' for"),
+        ("pruning.criterion=wanda", {"sweep.name": "stats"}, "got the name 'stats' for pruning.criterion=wanda; exp"),
+        ("pruning.criterion=wanda", {"sweep.name": "../{seed}"}, "got the name '../0' for"),
     ],
 )  # fmt: skip
 def test_grids_without_distinct_variants_are_refused(grid, fields, message):
@@ -120,7 +121,8 @@ def test_a_recovered_variant_comes_after_the_one_that_it_reads():
         **{"recovery.batch": 4},
     )
     made = {one.name: one for one in variants(config).made}
-    assert [*made][:5] == ["dense", "random", "distil-random-fr-1", "distil-random-fr-2", "distil-random-sw-1"]  # fmt: skip
+    first = ["dense", "random", "distil-random-fr-1", "distil-random-fr-2", "distil-random-sw-1"]
+    assert [*made][:5] == first
     assert len(made) == 1 + 1 + 4 + 2 + 4
     one = made["distil-wanda-sw-2"]
     assert isinstance(one.config, RecoverConfig)
