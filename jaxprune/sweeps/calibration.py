@@ -42,7 +42,9 @@ class CalibrationSets:
         self, config: SweepConfig, variants: Sequence[Variant], model: Model, workdir: Path
     ) -> None:
         self._config, self._model, self._folder = config, model, workdir / STATS
-        self._pruned = [one.config for one in variants if isinstance(one.config, PruneConfig)]
+        self._pruned = [
+            variant.config for variant in variants if isinstance(variant.config, PruneConfig)
+        ]
         by_set: dict[str, list[Batch]] = {}
         for pruned in self._pruned:
             if {*self._names(pruned)} - by_set.keys():
@@ -106,8 +108,9 @@ class CalibrationSets:
     @functools.cached_property
     def _statistics(self) -> list[str]:
         """The statistics that are saved, of all variants, as some share their sets."""
-        settings = (one.settings for one in self._pruned if one.pruning.propagate == "dense")
-        return sorted({s.name for one in settings for s in one.statistics if s.persisted})
+        dense = [config for config in self._pruned if config.pruning.propagate == "dense"]
+        statistics = (statistic for config in dense for statistic in config.settings.statistics)
+        return sorted({statistic.name for statistic in statistics if statistic.persisted})
 
     def _probed(self, name: str) -> ActivationStats:
         folder = self._folder / name.replace("/", "-")

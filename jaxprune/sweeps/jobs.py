@@ -34,20 +34,20 @@ def dense_jobs(config: SweepConfig) -> dict[str, list[str]]:
       InputError: no such task or text, no task, or one with none of the languages.
     """
     fields = config.evaluation
-    found: dict[str, list[str]] = {}
+    languages: dict[str, list[str]] = {}
     for name in fields.tasks:
         task = load_task(name)
         protocol = protocol_of(fields, config.compat)
         available = languages_of(task, protocol=protocol, data=fields.data)
-        found[task.name] = _evaluated_of(available, config, f"task {task.name}")
-    if not found:
+        languages[task.name] = _evaluated_of(available, config, f"task {task.name}")
+    if not languages:
         raise InputError("evaluation.tasks: got ''; allowed: tasks, on which variants are compared")
     if text := fields.perplexity:
-        found[PERPLEXITY] = _evaluated_of(text_languages(text), config, text)
+        languages[PERPLEXITY] = _evaluated_of(text_languages(text), config, text)
     if fields.translation:
         target = config.calibration.target
-        found[TRANSLATION] = [code for code in evaluation_languages(config) if code != target]
-    return found
+        languages[TRANSLATION] = [code for code in evaluation_languages(config) if code != target]
+    return languages
 
 
 def _evaluated_of(available: Sequence[str], config: SweepConfig, where: str) -> list[str]:

@@ -78,14 +78,14 @@ def drawn_changes(
       evaluations: of the variants.
       seed: of the bootstrap.
     """
-    runs = {one.name: one for one in evaluations}
+    runs = {run.name: run for run in evaluations}
     measures = [*_measures(evaluations[0])]
     for name, by_language in _groups(variants).items():
         for against in (variants[0].name, _PLAIN):
             pairs = {
-                code: found
+                code: by_draw
                 for code, drawn in by_language.items()
-                if (found := _pairs(drawn, against, variants, runs))
+                if (by_draw := _pairs(drawn, against, variants, runs))
             }
             for measure in measures:
                 known = {code: pairs[code] for code in measure.languages if code in pairs}
@@ -96,13 +96,13 @@ def drawn_changes(
 def _groups(variants: Sequence[Variant]) -> dict[str, dict[str, list[Variant]]]:
     """The draws of each calibration by language."""
     groups: dict[str, dict[str, list[Variant]]] = {}
-    for one in variants:
-        if one.axes.get(DRAW) is not None:
-            left_out = {DRAW, SOURCE} if len(one.languages) == 1 else {DRAW}
-            shared = {path: value for path, value in one.axes.items() if path not in left_out}
+    for variant in variants:
+        if variant.axes.get(DRAW) is not None:
+            left_out = {DRAW, SOURCE} if len(variant.languages) == 1 else {DRAW}
+            shared = {path: value for path, value in variant.axes.items() if path not in left_out}
             by_language = groups.setdefault(axes_text(shared), {})
-            for code in one.languages:
-                by_language.setdefault(code, []).append(one)
+            for code in variant.languages:
+                by_language.setdefault(code, []).append(variant)
     return groups
 
 
@@ -114,11 +114,11 @@ def _pairs(
 ) -> dict[str, Pair]:
     """By draw the reference of each variant, and the variant; empty if the sweep lacks one of the references."""
     pairs = {}
-    for one in drawn:
-        base = variants[0] if against != _PLAIN else _on_plain_text(one, variants)
+    for variant in drawn:
+        base = variants[0] if against != _PLAIN else _on_plain_text(variant, variants)
         if base is None:
             return {}
-        pairs[str(one.axes[DRAW])] = (runs[base.name], runs[one.name])
+        pairs[str(variant.axes[DRAW])] = (runs[base.name], runs[variant.name])
     return pairs
 
 
@@ -128,13 +128,13 @@ def _on_plain_text(variant: Variant, variants: Sequence[Variant]) -> Variant | N
         return None
     for ignored in ({KIND}, {KIND, "pruning.criterion"}):
         same = _without(variant, ignored)
-        found = [
-            one
-            for one in variants
-            if one.axes.get(KIND) == _PLAIN and _without(one, ignored) == same
+        plain = [
+            other
+            for other in variants
+            if other.axes.get(KIND) == _PLAIN and _without(other, ignored) == same
         ]
-        if len(found) == 1:
-            return found[0]
+        if len(plain) == 1:
+            return plain[0]
     return None
 
 
@@ -144,7 +144,7 @@ def _without(variant: Variant, paths: set[str]) -> dict[str, object]:
 
 def _measures(dense: Evaluation) -> Iterator[_Measure]:
     for task in dense.tasks:
-        for name, values in {"accuracy": lambda one: one.correct, **ROW_VALUES}.items():
+        for name, values in {"accuracy": lambda scored: scored.correct, **ROW_VALUES}.items():
             changes = functools.partial(_of_task, task, values)
             yield _Measure(task, name, [*dense.scored(task)], changes)
     if dense.perplexities:
@@ -186,10 +186,10 @@ def _changes(measure: _Measure, pairs: Mapping[str, ByDraw], seed: int) -> Itera
     A mean is over the draws that all languages have: an unfinished sweep may lack some.
     """
     others = [code for code in measure.languages if code != "en"]
-    found = {code: _change(measure, {code: by_draw}, seed) for code, by_draw in pairs.items()}
-    if others and all(found.get(code) for code in others):
-        found[MEAN_NON_ENGLISH] = _change(measure, {code: pairs[code] for code in others}, seed)
-    for language, change in found.items():
+    changes = {code: _change(measure, {code: by_draw}, seed) for code, by_draw in pairs.items()}
+    if others and all(changes.get(code) for code in others):
+        changes[MEAN_NON_ENGLISH] = _change(measure, {code: pairs[code] for code in others}, seed)
+    for language, change in changes.items():
         if change:
             low, high = change.interval or (None, None)
             drawn = (*change.bootstrap, len(change.by_draw))
@@ -199,6 +199,6 @@ def _changes(measure: _Measure, pairs: Mapping[str, ByDraw], seed: int) -> Itera
 def _change(measure: _Measure, pairs: Mapping[str, ByDraw], seed: int) -> OverDraws | None:
     first, *others = pairs.values()
     draws = [draw for draw in first if all(draw in by_draw for by_draw in others)]
-    found = [measure.changes({code: pairs[code][draw] for code in pairs}) for draw in draws]
-    values = [one for one in found if one is not None]
-    return over_draws(np.stack(values), seed=seed) if 0 < len(values) == len(found) else None
+    by_draw = [measure.changes({code: pairs[code][draw] for code in pairs}) for draw in draws]
+    known = [values for values in by_draw if values is not None]
+    return over_draws(np.stack(known), seed=seed) if 0 < len(known) == len(draws) else None

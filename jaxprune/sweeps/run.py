@@ -66,10 +66,10 @@ def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepRe
     """
     check("model", model, PATH)
     check("workdir", workdir, OUTPUT_PATH)
-    given = by_path({"model": str(model), **settings})
-    for path in FIELDS.keys() & given.keys():
+    fields = by_path({"model": str(model), **settings})
+    for path in FIELDS.keys() & fields.keys():
         check_read(path, "sweep")
-    config = config_of(given, SweepConfig)
+    config = config_of(fields, SweepConfig)
     folder = Path(workdir).expanduser()
     return sweep_from_config(config, folder) or rebuild(folder)
 

@@ -79,21 +79,23 @@ class SweepResult(NotebookTable):
     def measured(self, records: Iterable[Measurement | Change]) -> list[tuple[object, ...]]:
         """Records with the values of the axes; those that a variant does not read are empty."""
         values = {
-            one.name: [axis_text(one, path) if path in one.axes else None for path in self.axes]
-            for one in self.variants
+            variant.name: [
+                axis_text(variant, path) if path in variant.axes else None for path in self.axes
+            ]
+            for variant in self.variants
         }
         return [(record.run, *values[record.run], *record[1:]) for record in records]
 
     @property
     def own_axes(self) -> list[str]:
         """The axes in the paper's tables: the language of the text only if variants have several."""
-        several = any(len(one.languages) > 1 for one in self.variants)
+        several = any(len(variant.languages) > 1 for variant in self.variants)
         return [path for path in self.axes if path != SOURCE or several] or [SOURCE]
 
     def labels(self, axes: Sequence[str]) -> dict[str, list[str]]:
         """The values of axes of each variant; of the dense model its name."""
         dense, *others = self.variants
-        values = {one.name: [axis_text(one, path) for path in axes] for one in others}
+        values = {variant.name: [axis_text(variant, path) for path in axes] for variant in others}
         return {dense.name: [dense.name, *[NONE] * (len(axes) - 1)], **values}
 
     @property
@@ -132,7 +134,7 @@ def axis_text(variant: Variant, path: str) -> str:
 
 
 def read_result(config: SweepConfig, workdir: Path) -> SweepResult:
-    """Reads all variants that are finished, and compares them with the dense one.
+    """Reads all variants that are finished, and compares them with the dense variant.
 
     Args:
       config: of the sweep.
@@ -145,7 +147,10 @@ def read_result(config: SweepConfig, workdir: Path) -> SweepResult:
     missing = unfinished(planned, config, workdir)
     codes = evaluation_languages(config)
     finished = [variant for variant in planned if variant not in missing]
-    runs = [_renamed(open_evaluation(workdir / one.name).within(codes), one) for one in finished]
+    runs = [
+        _renamed(open_evaluation(workdir / variant.name).within(codes), variant)
+        for variant in finished
+    ]
     alone = Comparison(evaluations=runs, changes=[])
     comparison = _whole_means(compare_evaluations(runs, config.seed)) if runs[1:] else alone
     return SweepResult(
@@ -167,8 +172,8 @@ def _renamed(run: Evaluation, variant: Variant) -> Evaluation:
 def _whole_means(comparison: Comparison) -> Comparison:
     """The comparison without means over fewer languages than the dense model has, which differ between variants."""
     languages = {
-        one.name: {name: {*part.rows} for name, part in one.parts.items()}
-        for one in comparison.evaluations
+        run.name: {name: {*part.rows} for name, part in run.parts.items()}
+        for run in comparison.evaluations
     }
     dense = languages[comparison.names[0]]
     changes = [

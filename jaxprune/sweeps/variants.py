@@ -118,14 +118,14 @@ def _recovered(
     axes: Mapping[str, Any],
     product: PruneConfig,
     pruned: str,
-    of_pruned: Mapping[str, Any],
+    pruned_fields: Mapping[str, Any],
 ) -> Variant:
     """The recovery of the variant `pruned`, which also reads the fields of that one."""
     text = part_of(TextFields, product.calibration)
     if KINDS[text.kind].reads_text:
         check_texts(text)
-    of_axes = {path.removeprefix("recovery."): v for path, v in axes.items() if path in _RECOVERY}
-    recovery = RecoveryFields(run=pruned, **{**vars(config.recovery), **of_axes})
+    settings = {path.removeprefix("recovery."): v for path, v in axes.items() if path in _RECOVERY}
+    recovery = RecoveryFields(run=pruned, **{**vars(config.recovery), **settings})
     shared = {name: getattr(product, name) for name in _SHARED}
     recovered = RecoverConfig(**shared, calibration=text, recovery=recovery)
     read = _read_of_text(text) | {"seed"}
@@ -135,7 +135,7 @@ def _recovered(
         path for path in axes if path.startswith("calibration.") and path not in _OF_STATISTICS
     }
     recovered = _with_own(recovered, part_of(PruneConfig, config), texts - read)
-    return _variant(config, axes, {**of_pruned, **fields}, recovered)
+    return _variant(config, axes, {**pruned_fields, **fields}, recovered)
 
 
 def _variant(

@@ -66,7 +66,9 @@ def _own_table(
     keyed = {(row.run, row.language): row for row in own_changes(result, task, measure)}
     tested = [row for row in keyed.values() if row.p_holm is not None]
     stars = table_stars(tested)
-    of_rows = {labels: found[measure] for labels, found in means.items() if measure in found}
+    row_means = {
+        labels: by_measure[measure] for labels, by_measure in means.items() if measure in by_measure
+    }
 
     def cells(runs: Mapping[str, str], mean: str) -> list[str]:
         shown = []
@@ -75,22 +77,25 @@ def _own_table(
             change = keyed.get((run, code))
             star = stars.get((run, task, code), "")
             shown.append(overview_cell(figures.get((run, task, code, measure)), change, star))
-        return [*shown, *([mean] if of_rows else [])]
+        return [*shown, *([mean] if row_means else [])]
 
-    base = show_value(measure, next((mean.base_value for mean in of_rows.values()), None))
+    base = show_value(measure, next((mean.base_value for mean in row_means.values()), None))
     lines = [[*result.labels(result.own_axes)[dense], *cells(dict.fromkeys(codes, dense), base)]]
     for row in result.own_rows:
-        line = cells(row.runs, overview_cell(None, of_rows.get(row.labels)))
+        line = cells(row.runs, overview_cell(None, row_means.get(row.labels)))
         if {*line} != {NONE}:
             lines.append([*row.labels, *line])
-    header = [*label_names(result.own_axes), *codes, *([MEAN_NON_ENGLISH] if of_rows else [])]
-    families = " or ".join(sorted({row.family.rpartition(": ")[2] for row in tested}))
+    header = [*label_names(result.own_axes), *codes, *([MEAN_NON_ENGLISH] if row_means else [])]
     note = (
-        f"*: significant after Holm's correction over the {families} of a variant, **: also over the {len(tested)} "
-        "cells of this table; means are not tested"
+        f"*: significant after Holm's correction over a variant's languages ({_families(tested)}), **: also over the "
+        f"{len(tested)} cells of this table; means are not tested"
     )
     title = f"{task}: {MEASURES[measure].title}, in the language of the calibration"
     return Table(title, header, lines, note=note if tested else "")
+
+
+def _families(tested: Sequence[Change]) -> str:
+    return ", ".join(sorted({row.family for row in tested}))
 
 
 def own_changes(result: SweepResult, task: str, measure: str) -> list[Change]:
@@ -119,7 +124,7 @@ def own_row_changes(result: SweepResult) -> list[Change]:
 
 def _row_means(result: SweepResult, row: Row, task: str, codes: Sequence[str]) -> dict[str, Change]:
     """By measure the change of a row's mean over the languages other than English; empty if one is missing."""
-    runs = {one.name: one for one in result.comparison.evaluations}
+    runs = {run.name: run for run in result.comparison.evaluations}
     dense, others = result.comparison.evaluations[0], [code for code in codes if code != "en"]
     if task in _FIRST or not others:
         return {}
@@ -130,16 +135,17 @@ def _row_means(result: SweepResult, row: Row, task: str, codes: Sequence[str]) -
             return {}
         pairs[code] = (dense.scored(task)[code], run.scored(task)[code])
     source = (" ".join(row.labels), dense.name, task)
-    return {one.measure: one for one in mean_changes(source, MEAN_NON_ENGLISH, pairs, result.seed)}
+    means = mean_changes(source, MEAN_NON_ENGLISH, pairs, result.seed)
+    return {mean.measure: mean for mean in means}
 
 
 def main_tables(result: SweepResult) -> list[Table]:
     """The first table of each task, text and translation: the paper's if there is one."""
     tables = own_tables(result) or all_tables(result)
-    found: dict[str, Table] = {}
+    first: dict[str, Table] = {}
     for table in tables:
-        found.setdefault(table.title.partition(":")[0], table)
-    return list(found.values())
+        first.setdefault(table.title.partition(":")[0], table)
+    return list(first.values())
 
 
 def drawn_tables(drawn: Sequence[Drawn]) -> list[Table]:
@@ -192,11 +198,11 @@ def conclusions(result: SweepResult) -> Iterator[str]:
             for row in (*better, *worse)
             if (without_prior.get((row.run, task, row.language)) or 0.0) > ALPHA
         ]
-        said = (
-            f"{task}: significantly better than dense: {_named(better)}; "
-            f"worse: {len(worse)} of {len(cells)} cells"
-        )
-        yield f"{said}; significant, but not without the options' priors: {_named(vanished)}."
+        count = f"{len(worse)} of {len(cells)} cells"
+        sentence = f"{task}: significantly better than dense: {_named(better)}; worse: {count}"
+        if vanished:
+            sentence += f"; significant, but not without the options' priors: {_named(vanished)}"
+        yield f"{sentence}."
 
 
 def _named(rows: Sequence[Change]) -> str:
@@ -208,17 +214,21 @@ def _named(rows: Sequence[Change]) -> str:
 
 def notes(result: SweepResult) -> list[str]:
     """Sentences on what is missing, and on what cannot be compared."""
-    found = []
+    sentences = []
     if result.missing:
         names = listed(result.missing)
         count = len(result.missing)
-        found.append(f"Unfinished: {count} variants are missing, and so are their figures: {names}")
+        sentences.append(
+            f"Unfinished: {count} variants are missing, and so are their figures: {names}"
+        )
     overlaps = {
-        one.name: part.facts.get("calibration_overlap")
-        for one in result.comparison.evaluations
-        if (part := one.parts.get(PERPLEXITY))
+        run.name: part.facts.get("calibration_overlap")
+        for run in result.comparison.evaluations
+        if (part := run.parts.get(PERPLEXITY))
     }
     shared = ", ".join(f"{name} ({' '.join(codes)})" for name, codes in overlaps.items() if codes)
     if shared:
-        found.append(f"Calibration sets that contain lines of the text of perplexity: {shared}.")
-    return [*found, *dict.fromkeys(result.comparison.notes)]
+        sentences.append(
+            f"Calibration sets that contain lines of the text of perplexity: {shared}."
+        )
+    return [*sentences, *dict.fromkeys(result.comparison.notes)]

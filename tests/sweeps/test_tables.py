@@ -162,7 +162,7 @@ def test_the_papers_tables_show_each_language_its_own_variant(swept):
         least = max(least, min(1.0, p[name, code, cell] * (len(p) - place)))
         assert (least <= 0.05) == cell.endswith("**"), (name, code)
     assert any(cell.endswith("**") for _, _, cell in p)
-    assert "of a variant, **: also over the 7 cells of this table" in table.note
+    assert "languages), **: also over the 7 cells of this table" in table.note
     means = [
         correct(workdir, f"wanda-{code}-0.5", "nano_nli", code).mean() for code in ("fr", "sw")
     ]
