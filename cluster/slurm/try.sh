@@ -78,5 +78,6 @@ jaxprune sweep --merge share0 share1 share2 share3 --workdir merged >/dev/null
 for table in measurements.csv changes.csv; do
     cmp "sweep/$table" "merged/$table"
 done
-echo "$(ls -d merged/*/ | wc -l) variants: the same tables by an array and by merged shares"
+variants=(merged/*/)
+echo "${#variants[@]} variants: the same tables by an array and by merged shares"
 echo "done: $out"

@@ -212,10 +212,9 @@ def parse(
         check_address(workdir, "--workdir")
     else:
         check_folder("--workdir", Path(workdir).expanduser())
-    overrides = _overrides(flag_values)
+    config, overrides = config_of(given, COMMANDS[command]), _overrides(flag_values)
     for path in overrides:
         check_read(path, command)
-    config = config_of(given, COMMANDS[command])
     if isinstance(config, PruneConfig) and config.calibration.stats is not None:
         _check_with_stats(given, overrides)
     return config, workdir

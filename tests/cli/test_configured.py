@@ -100,7 +100,6 @@ def test_flags_that_are_refused(tmp_path, arguments, message):
         ("evaluate", "output.hf=false", "prune or recover or sweep"),
         ("prune", "evaluation.rows=4", "evaluate or sweep"),
         ("analyze", "calibration.code=lib", "prune or recover or shrink or sweep"),
-        ("sweep", "recovery.run=a", "recover"),
         ("recover", "pruning.sparsity=0.9", "prune or sweep"),
     ],
 )
