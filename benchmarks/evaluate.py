@@ -107,7 +107,7 @@ def main():
     arguments = parser.parse_args()
     texts = texts_of(arguments)
     if arguments.only:
-        from jaxprune.runs import peak_memory
+        from jaxprune.devices import peak_memory
 
         make(arguments.only, arguments.model, texts)()
         print(peak_memory()["host"])

@@ -14,7 +14,7 @@ import torch
 import torch_ways
 
 from jaxprune.calibration import aligned
-from jaxprune.devices import device_mesh, one_cpu_device_per_core
+from jaxprune.devices import device_mesh, one_cpu_device_per_core, peak_memory
 from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.translation.sentences import (
     Pair,
@@ -23,7 +23,6 @@ from jaxprune.evaluation.translation.sentences import (
     translation_prompts,
 )
 from jaxprune.hf import load
-from jaxprune.runs import peak_memory
 
 
 @dataclasses.dataclass

@@ -18,10 +18,10 @@ import torch
 import torch_loop
 import torch_ways
 
-from jaxprune.calibration import from_arrays
 from jaxprune.devices import one_cpu_device_per_core
 from jaxprune.hf import load
 from jaxprune.hf.weights import stored_name
+from jaxprune.passes import from_arrays
 from jaxprune.pruning import Settings, prune_blocks
 
 SPARSITY = 0.5

@@ -30,8 +30,8 @@ WAYS = {
 # scripts/prune.py without files of layers
 WITHOUT = """
 import runpy, sys
-from jaxprune.runs import outputs
-outputs.write_layer = lambda *arguments: None
+from jaxprune.runs import block_writer
+block_writer.write_layer = lambda *arguments: None
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """

@@ -1,8 +1,6 @@
 from .analysis import LanguageNeurons as LanguageNeurons
 from .analysis import language_neurons as language_neurons
 from .calibration import Batch as Batch
-from .calibration import demonstrations as demonstrations
-from .calibration import token_batches as token_batches
 from .errors import InputError as InputError
 from .evaluation import Evaluation as Evaluation
 from .evaluation.in_memory import compare as compare
@@ -13,6 +11,8 @@ from .hf import load as load
 from .models import ModelConfig as ModelConfig
 from .models import forward as forward
 from .passes import ActivationStats as ActivationStats
+from .passes import demonstrations as demonstrations
+from .passes import token_batches as token_batches
 from .passes.combine import combine as combine
 from .passes.probe import probe as probe
 from .pruning import Allocation as Allocation
@@ -26,6 +26,7 @@ from .pruning import prune as prune
 from .pruning import prune_blocks as prune_blocks
 from .pruning import scores as scores
 from .runs import checkpoint as checkpoint
+from .runs.plots import plot as plot
 from .runs.recover import recover as recover
 from .shrinking.shrink import shrink as shrink
 from .sweeps.run import sweep as sweep

@@ -21,7 +21,6 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxprune as jp
-from jaxprune.analysis import analyze_from_config
 from jaxprune.config.validate import base_config, validate
 from jaxprune.devices import hosts, memory
 from jaxprune.devices.sharding import by_rows, device_mesh, replicated
@@ -33,7 +32,7 @@ from jaxprune.models import ModelConfig, init
 from jaxprune.models.attention import attend, by_keys
 from jaxprune.passes import walk
 from jaxprune.passes.blocks import blocks
-from jaxprune.runs import checkpoint, pipeline, recover_from_config
+from jaxprune.runs import analyze_from_config, checkpoint, pipeline, recover_from_config
 from jaxprune.runs.pipeline import prune_from_config
 
 ROOT = Path(__file__).parents[1]

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 FILES = Path(__file__).parent / "additions"
 PLACES = {
     "rescaled": "pruning/methods", "by_absolute": "pruning/methods", "absolute": "passes/statistics",
-    "falling": "pruning/allocations", "largest": "calibration/combinations",
+    "falling": "pruning/allocations", "largest": "passes/combinations",
     "arcee": "models/families",
 }  # fmt: skip
 MODEL = ROOT / "jaxprune" / "nano" / "checkpoints" / "bloom"

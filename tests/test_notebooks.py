@@ -85,7 +85,11 @@ def test_statistics_of_other_kinds_have_a_repr_and_no_norms():
     stats = jp.probe(model, batches, statistics=["gram"], progress=False)
     assert "translation" in repr(stats)
     assert len(tables(stats)[0]) == 1
-    for use in (stats.plot, stats.to_pandas, lambda: jp.scores.wanda(model.params, stats)):
+    for use in (
+        lambda: jp.plot(stats),
+        stats.to_pandas,
+        lambda: jp.scores.wanda(model.params, stats),
+    ):
         with pytest.raises(jp.InputError, match="stats: no squares; allowed: jaxprune"):
             use()
 
@@ -134,9 +138,9 @@ def test_without_pandas_the_error_says_how_to_install_it(monkeypatch):
         jp.ActivationStats.from_squares({}, {}, ()).to_pandas()
 
 
-@pytest.mark.parametrize("kind", ["stats", "density", "comparison"])
+@pytest.mark.parametrize("kind", ["stats", "result", "density", "comparison"])
 def test_plots_show_themselves(kind, shown):
-    chart = shown[kind].plot()
+    chart = shown[kind].plot() if kind == "comparison" else jp.plot(shown[kind])
     assert repr(chart).startswith("<Chart: ")
     assert len(repr(chart)) < 150
     drawn = ET.fromstring(chart._repr_svg_())
@@ -145,6 +149,7 @@ def test_plots_show_themselves(kind, shown):
     assert chart.title in texts
     for word in {
         "stats": ["mlp_out", "layer"],
+        "result": ["mlp/out", "layer"],
         "density": ["layer"],
         "comparison": ["fr", "perplexity"],
     }[kind]:

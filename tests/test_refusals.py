@@ -112,6 +112,7 @@ CALLS = {
     "a number as model": (lambda m: jp.load(3), "model: got 3; allowed: a path"),
     "a number as checkpoint": (lambda m: jp.checkpoint.restore(3), "path: got 3; allowed: a path"),
     "a number as tokens": (lambda m: jp.token_batches(3), "path: got 3; allowed: a path"),
+    "a number as picture": (lambda m: jp.plot(3), "result: got 3; allowed: statistics, a result of"),
     "a tokenizer that is none": (
         lambda m: jp.demonstrations("x", "nano", source="fr", target="en"), "tokenizer: got 'x'; allowed"
     ),

@@ -17,7 +17,7 @@ def logits(job, side, model):
     places = np.linspace(0, tokens.shape[1] - 1, job.sizes["places"], dtype=int)
     found = {}
     for dtype in DTYPES:
-        config = opened.config.in_dtype(dtype)
+        config = opened.config_in(dtype)
 
         def as_multiplied(leaf, dtype=dtype):
             return jax.device_put(converted(leaf, dtype))
@@ -67,8 +67,9 @@ def masks(job, side, model):
 
 
 def _bits(opened, samples, dtype, mesh):
-    from jaxprune.calibration import from_arrays
-    from jaxprune.pruning import PackedMasks, Settings, prune_blocks
+    from jaxprune.models import PackedMasks
+    from jaxprune.passes import from_arrays
+    from jaxprune.pruning import Settings, prune_blocks
 
     settings = Settings(sparsity=SPARSITY, dtype=dtype)
     blocks = prune_blocks(opened, from_arrays(samples), settings, mesh=mesh, progress=False)

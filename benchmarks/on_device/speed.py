@@ -11,10 +11,10 @@ from on_device.job import SPARSITY, SPEED_DTYPE
 
 def prune(job, side, model):
     """Half of the weights, block by block; what the plan says, and the peak of the device's memory."""
-    from jaxprune.calibration import from_arrays, set_tokens
-    from jaxprune.devices import device_mesh
+    from jaxprune.calibration import set_tokens
+    from jaxprune.devices import device_mesh, peak_memory
+    from jaxprune.passes import from_arrays
     from jaxprune.pruning import Settings, prune_blocks
-    from jaxprune.runs import peak_memory
 
     opened, mesh = job.open(model), device_mesh(1)
     batches = from_arrays(np.array(job.inputs(model)["samples"]))
@@ -42,7 +42,8 @@ def prune(job, side, model):
 
 def _plan(job, opened, batches, mesh):
     """The plan, and its floor: seconds that products, weights and the link take at the rates that were measured."""
-    from jaxprune.devices import platform, product_dtype, room
+    from jaxprune.devices import product_dtype, room
+    from jaxprune.models import platform
     from jaxprune.runs.planning import costs, plan
 
     dtype, rates = product_dtype(SPEED_DTYPE), job.rates

@@ -12,10 +12,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from cells import read, with_table, write
+from cells import bits_per_byte, read, with_table, write
 
 from jaxprune.charts import Chart, theme, write_png
-from jaxprune.evaluation.comparison import compare_means, open_run, shared_rows
+from jaxprune.evaluation.changes import MEAN
+from jaxprune.evaluation.in_memory import compare
 from jaxprune.tables import pipes
 
 FIGURES = Path(__file__).parent
@@ -43,7 +44,6 @@ def cell(run: Path, files: list[str], speeds: dict, dense: Path) -> dict:
     of the program. If XNLI was evaluated, also its discrimination, mean of the languages, and how much this differs
     from the dense model's, with the interval over premises.
     """
-    text = json.loads((run / "perplexity" / "metrics.json").read_text(encoding="utf-8"))
     first = {program_of(file): found for file, found in reversed(speeds.items())}
     rates = {
         program_of(file): {
@@ -53,7 +53,7 @@ def cell(run: Path, files: list[str], speeds: dict, dense: Path) -> dict:
     }
     return {
         "gigabytes": speeds[files[0]]["files, GB"],
-        "bits": {code: found["bits_per_byte"] for code, found in text["languages"].items()},
+        "bits": bits_per_byte(run),
         "rates": rates,
         "discrimination": discrimination(run, dense) if (run / "xnli").is_dir() else None,
     }
@@ -61,10 +61,12 @@ def cell(run: Path, files: list[str], speeds: dict, dense: Path) -> dict:
 
 def discrimination(run: Path, dense: Path) -> list[float]:
     """On XNLI, mean of the languages: the run's, its difference from the dense model's, and the interval of that."""
-    a, b = (open_run(folder).tasks["xnli"].languages for folder in (dense, run))
-    pairs = {code: shared_rows(code, a[code], b[code]) for code in a}
-    change = compare_means(pairs, seed=0).discrimination
-    return [change.mean.b, change.difference, *change.interval]
+    [change] = [
+        row
+        for row in compare(dense, run).changes
+        if (row.task, row.measure, row.language) == ("xnli", "discrimination", MEAN)
+    ]
+    return [change.value, change.difference, change.low, change.high]
 
 
 def program_of(file: str) -> str:

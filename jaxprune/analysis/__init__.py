@@ -1,6 +1,5 @@
 """A model and demonstrations by language → the largest features by layer, overlaps of masks, language neurons."""
 
-from jaxprune.analysis.analyze import analyze_from_config as analyze_from_config
 from jaxprune.analysis.config import AnalyzeConfig as AnalyzeConfig
 from jaxprune.analysis.magnitudes import over_median as over_median
 from jaxprune.analysis.mask_overlap import iou as iou

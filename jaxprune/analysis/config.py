@@ -4,7 +4,7 @@ from jaxprune.analysis.neurons import SHARE
 from jaxprune.analysis.overlap import TOP
 from jaxprune.calibration import DemonstrationFields, languages_field
 from jaxprune.devices import MeshFields
-from jaxprune.runs.planning import JobConfig
+from jaxprune.passes import JobConfig
 from jaxprune.schema import config_record, several
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from jaxprune.calibration import Batch, DemonstrationFields, TextFields, sampled, share_shapes
+from jaxprune.calibration import Batch, DemonstrationFields, TextFields, sampled
 from jaxprune.hf import Model
-from jaxprune.passes import HALVES, ActivationStats, probe
+from jaxprune.passes import HALVES, ActivationStats, grouped, probe, share_shapes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -51,8 +51,8 @@ def demonstration_sets(
         if (kind, code) == ("translation", fields.target):
             continue
         of_set = TextFields(**vars(fields), kind=kind, source=(code,))
-        samples = sampled(tokenizer, of_set, seed, compat)
-        batches += [dataclasses.replace(batch, role=f"{kind}/{code}") for batch in samples]
+        [samples] = sampled(tokenizer, of_set, seed, compat)
+        batches += grouped([dataclasses.replace(samples, role=f"{kind}/{code}")])
     return share_shapes(batches)
 
 

@@ -12,9 +12,8 @@ from jaxtyping import Float, Int
 
 from jaxprune.errors import InputError
 from jaxprune.files import short_names
-from jaxprune.models import SITES
-from jaxprune.pruning import PackedMasks
-from jaxprune.runs import checkpoint
+from jaxprune.hf import restore_packed_masks
+from jaxprune.models import SITES, PackedMasks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +77,7 @@ def read_runs(folders: Sequence[Path], sites: Mapping[str, str]) -> MaskOverlap:
     for name, folder in zip(short_names(resolved), folders, strict=True):
         if not folder.is_dir():
             raise InputError(f"analysis.masks: no folder {str(folder)!r}")
-        runs[name] = checkpoint.restore_packed_masks(folder / "checkpoint")
+        runs[name] = restore_packed_masks(folder / "checkpoint")
     return compare(runs, sites)
 
 

@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 
 from jaxprune.buckets.ownership import is_owner
 from jaxprune.files import Store, sealed
-from jaxprune.ledger import COMMIT, PROGRESS, REPORT
+from jaxprune.ledger import COMMIT
+from jaxprune.workdir import PROGRESS, REPORT
 
 _JOURNAL = "progress/uploads.json"
 _MARKERS = (sealed.TABLE, REPORT)  # in the order of their upload

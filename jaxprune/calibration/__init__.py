@@ -1,4 +1,4 @@
-"""Sentences, code or token ids → batches of tokens, left-justified, in a few static shapes."""
+"""Sentences, code or token ids → samples: rows of tokens, each of its own length."""
 
 from jaxprune.calibration.arrangements import paired as paired
 from jaxprune.calibration.arrangements import prompts as prompts
@@ -13,28 +13,19 @@ from jaxprune.calibration.batches import check_tokens as check_tokens
 from jaxprune.calibration.batches import cut_pads as cut_pads
 from jaxprune.calibration.batches import digest as digest
 from jaxprune.calibration.batches import set_tokens as set_tokens
-from jaxprune.calibration.combinations import COMBINATIONS as COMBINATIONS
-from jaxprune.calibration.combinations import SUM as SUM
 from jaxprune.calibration.config import ALL as ALL
 from jaxprune.calibration.config import COMPAT as COMPAT
 from jaxprune.calibration.config import SEED as SEED
-from jaxprune.calibration.config import CalibrationFields as CalibrationFields
 from jaxprune.calibration.config import DemonstrationFields as DemonstrationFields
-from jaxprune.calibration.config import MixedTextFields as MixedTextFields
+from jaxprune.calibration.config import SampleFields as SampleFields
 from jaxprune.calibration.config import SentenceFields as SentenceFields
 from jaxprune.calibration.config import TextFields as TextFields
 from jaxprune.calibration.config import check_all_rows as check_all_rows
 from jaxprune.calibration.config import check_calibration as check_calibration
 from jaxprune.calibration.config import check_texts as check_texts
-from jaxprune.calibration.config import check_with_stats as check_with_stats
-from jaxprune.calibration.config import only_with_stats as only_with_stats
-from jaxprune.calibration.demonstrations import demonstrations as demonstrations
 from jaxprune.calibration.demonstrations import sampled as sampled
 from jaxprune.calibration.demonstrations import sampled_lines as sampled_lines
 from jaxprune.calibration.demonstrations import vocabulary_digest as vocabulary_digest
-from jaxprune.calibration.grouping import from_arrays as from_arrays
-from jaxprune.calibration.grouping import group_by_length as group_by_length
-from jaxprune.calibration.grouping import share_shapes as share_shapes
 from jaxprune.calibration.kinds import KINDS as KINDS
 from jaxprune.calibration.languages import LANGUAGES as LANGUAGES
 from jaxprune.calibration.languages import MIX as MIX
@@ -44,13 +35,12 @@ from jaxprune.calibration.languages import languages_field as languages_field
 from jaxprune.calibration.languages import sources_field as sources_field
 from jaxprune.calibration.line_range import line_range as line_range
 from jaxprune.calibration.line_range import lines_of as lines_of
-from jaxprune.calibration.mixture import Mixture as Mixture
-from jaxprune.calibration.mixture import Weights as Weights
-from jaxprune.calibration.mixture import weights_of as weights_of
 from jaxprune.calibration.nano import NANO as NANO
 from jaxprune.calibration.nano import NANO_LANGUAGES as NANO_LANGUAGES
 from jaxprune.calibration.nano import text_place as text_place
-from jaxprune.calibration.ready_tokens import token_batches as token_batches
+from jaxprune.calibration.ready_tokens import samples_of as samples_of
+from jaxprune.calibration.ready_tokens import token_samples as token_samples
+from jaxprune.calibration.samples import Samples as Samples
 from jaxprune.calibration.texts import aligned as aligned
 from jaxprune.calibration.texts import chosen_languages as chosen_languages
 from jaxprune.calibration.texts import documents as documents

@@ -129,12 +129,6 @@ def by_language(tokens: Mapping[SetKey, int]) -> dict[str, dict[str, int]]:
     return counts
 
 
-def all_real(tokens: Int32[np.ndarray, "B T"], role: str, languages: tuple[str, ...] = ()) -> Batch:
-    """One batch of all rows, with all tokens real."""
-    valid = np.ones(tokens.shape, dtype=bool)
-    return Batch(tokens, valid, role, np.arange(len(tokens), dtype=np.int32), languages)
-
-
 def cut_pads(batch: Batch, length: int) -> Batch:
     """The batch cut to `length` columns, or to its longest row if that is longer."""
     needed = max(length, int(batch.valid.sum(axis=1).max()))

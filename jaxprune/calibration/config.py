@@ -1,18 +1,16 @@
 """The fields `calibration.*` and their dependencies; also `seed` and `compat`, which determine the samples too."""
 
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 
-from jaxprune.calibration.combinations import COMBINATIONS, SUM
 from jaxprune.calibration.draws import draw_field
 from jaxprune.calibration.kinds import KINDS, CalibrationKind
 from jaxprune.calibration.languages import LANGUAGES, code_hint, language, sources_field
 from jaxprune.calibration.line_range import line_range
-from jaxprune.calibration.mixture import weights_of
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.files import is_address, read_npz
-from jaxprune.schema import choice, config_record, fields_of, integer, is_text, rule, text
+from jaxprune.schema import choice, config_record, fields_of, integer, rule, text
 
 # JAX makes a key of the last 32 bits, so a larger seed would give the masks of a smaller one.
 SEED = integer(0, 0, "of shuffles and random masks", below=2**32)
@@ -76,63 +74,14 @@ class TextFields(DemonstrationFields):
 
 
 @config_record
-class MixedTextFields(TextFields):
-    """Those of samples whose statistics are combined."""
-
-    combine: str = choice(
-        COMBINATIONS,
-        SUM.name,
-        "how the statistics of several languages, which are measured separately, are combined: "
-        + ", ".join(f"`{one.name}`, {one.meaning}" for one in COMBINATIONS.values()),
-    )
-    weights: tuple[tuple[str, float], ...] | None = rule(
-        "a weight for each language, as fr:2,sw:1, or a .json file with {language: weight}",
-        is_text,
-        meaning="weights of languages, as `fr:2,sw:1` or a .json file, with `calibration.combine=weights`",
-        parse=weights_of,
-        write=lambda weights: ",".join(f"{code}:{weight!r}" for code, weight in weights),
-    )
-
-
-@config_record
-class CalibrationFields(MixedTextFields):
-    """All fields `calibration.*`: those of statistics that prune."""
+class SampleFields(TextFields):
+    """Those of samples of which statistics measure all tokens or some."""
 
     tokens: str = choice(
         (ALL, SOURCE, TARGET),
         ALL,
         "tokens that statistics measure: `all`, or those of one side, with kinds in two languages; all are read",
     )
-    stats: str | None = text(
-        None,
-        "a finished run, or a folder of jaxprune.checkpoint.save_stats",
-        "saved statistics of the dense model in place of samples and passes, with `pruning.propagate=dense`",
-    )
-
-
-# Those that are read beside `stats`; the others describe samples, which have been measured already.
-_WITH_STATS = ("stats", "combine", "weights")
-
-
-def check_with_stats(names: Iterable[str]) -> None:
-    """Rejects fields that are set beside `calibration.stats` and not read with it.
-
-    Args:
-      names: the fields of `calibration.*` that are set.
-
-    Raises:
-      InputError: names the field.
-    """
-    for name in names:
-        if name not in _WITH_STATS:
-            raise InputError(
-                f"calibration.{name}: not read with calibration.stats, whose samples are measured already; remove it"
-            )
-
-
-def only_with_stats(calibration: CalibrationFields) -> CalibrationFields:
-    """The fields that are read beside `calibration.stats`, so that nothing describes samples that are not read."""
-    return CalibrationFields(**{name: getattr(calibration, name) for name in _WITH_STATS})
 
 
 def check_texts(fields: TextFields) -> None:
@@ -179,7 +128,7 @@ def _same_text(one: str, other: str) -> bool:
 
 
 def check_calibration(
-    calibration: CalibrationFields, criterion: str, roles: Collection[str], compat: str
+    calibration: SampleFields, criterion: str, roles: Collection[str], compat: str
 ) -> None:
     """Rejects fields that define no calibration set, or one without a set that the criterion needs.
 

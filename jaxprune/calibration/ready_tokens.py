@@ -1,60 +1,33 @@
-"""A file of token ids → batches (`calibration.kind=tokens`)."""
+"""Arrays, and a file, of token ids → samples (`calibration.kind=tokens`)."""
 
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool, Int32
 
-from jaxprune.calibration.batches import Batch, all_real
-from jaxprune.calibration.config import COMPAT
-from jaxprune.calibration.grouping import from_arrays, token_ids
+from jaxprune.calibration.samples import Samples
 from jaxprune.errors import InputError, listed
 from jaxprune.files import read_npz
-from jaxprune.schema import PATH, check
 
 
-def token_batches(
-    path: str | Path,
-    *,
-    compat: str = "corrected",
-) -> list[Batch]:
-    """Calibration batches of ready-made token ids; needs no tokenizer.
-
-    Args:
-      path: an `.npz` with `input_ids` [N, T] and, optionally, `attention_mask` [N, T] and
-        `code_ids` [M, T]. All rows are used, at their length.
-      compat: "official" keeps the rows as they are and counts pads as real tokens.
-
-    Returns:
-      Batches with role "tokens", then those with role "code".
-
-    Raises:
-      InputError: no such file, not an .npz, unknown arrays; see `from_arrays`.
-
-    Examples:
-      >>> import jaxprune as jp, numpy as np
-      >>> np.savez("ids.npz", input_ids=np.arange(24).reshape(2, 12))
-      >>> [batch] = jp.token_batches("ids.npz")
-      >>> batch.role, batch.num_tokens
-      ('tokens', 24)
-    """
-    check("path", path, PATH)
-    check("compat", compat, COMPAT)
-    arrays = _read_npz(Path(path).expanduser())
+def token_samples(path: Path, compat: str) -> list[Samples]:
+    """The samples of `jaxprune.token_batches`."""
+    arrays = _read_npz(path.expanduser())
     sets = {"tokens": "input_ids", "code": "code_ids"}
-    batches: list[Batch] = []
+    found: list[Samples] = []
     try:
         for role, name in sets.items():
             if name not in arrays:
                 continue
             ids = token_ids(arrays[name], name)
             if compat == "official":
-                batches.append(all_real(ids, role))
+                found.append(Samples(role=role, sequences=[*ids], max_length=ids.shape[1]))
                 continue
             mask = arrays.get("attention_mask") if role == "tokens" else None
-            batches += from_arrays(ids, mask, role=role)
+            found.append(samples_of(ids, mask, role))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return batches
+    return found
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -68,3 +41,45 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
             "allowed: input_ids, and optionally attention_mask and code_ids"
         )
     return arrays
+
+
+def samples_of(input_ids: np.ndarray, attention_mask: np.ndarray | None, role: str) -> Samples:
+    """Samples of ready-made token rows; arguments and errors as for `passes.from_arrays`."""
+    ids = token_ids(input_ids, "input_ids")
+    mask = np.asarray(np.ones(ids.shape) if attention_mask is None else attention_mask)
+    if mask.shape != ids.shape:
+        raise InputError(f"attention_mask: shape {mask.shape}; input_ids has {ids.shape}")
+    if not np.isin(mask, (0, 1)).all():
+        raise InputError("attention_mask: has values other than 0 and 1")
+    return Samples(role=role, sequences=_left_justify(ids, mask.astype(bool)))
+
+
+def token_ids(array: np.ndarray, name: str) -> Int32[np.ndarray, "N T"]:
+    """The array as int32 token ids.
+
+    Raises:
+      InputError: not a non-empty integer matrix.
+    """
+    array = np.asarray(array)
+    if array.ndim != 2 or not array.size or not np.issubdtype(array.dtype, np.integer):
+        raise InputError(
+            f"{name}: got {array.dtype} of shape {array.shape}; allowed: int32 [samples, tokens]"
+        )
+    return array.astype(np.int32)
+
+
+def _left_justify(
+    ids: Int32[np.ndarray, "N T"], mask: Bool[np.ndarray, "N T"]
+) -> list[Int32[np.ndarray, " _"]]:
+    sequences = []
+    for row, real in enumerate(mask):
+        places = np.flatnonzero(real)
+        if not places.size:
+            raise InputError(f"attention_mask: row {row} has no real token")
+        if places[-1] - places[0] + 1 != places.size:
+            raise InputError(
+                f"attention_mask: row {row} has pads between real tokens; "
+                "allowed: pads on the left or the right"
+            )
+        sequences.append(ids[row, places])
+    return sequences

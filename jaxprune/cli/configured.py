@@ -12,7 +12,6 @@ from typing import Any
 from absl import app, flags, logging
 
 from jaxprune import buckets
-from jaxprune.calibration import check_with_stats
 from jaxprune.cli.arguments import check_folder, described
 from jaxprune.cli.ready import config_file
 from jaxprune.config import (
@@ -27,7 +26,8 @@ from jaxprune.config import (
 from jaxprune.devices import failure, hosts, keep_compiled, one_cpu_device_per_core
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import check_address, is_address, shown_path
-from jaxprune.runs.planning import JobConfig, PruneConfig
+from jaxprune.passes import JobConfig, check_with_stats
+from jaxprune.runs.planning import PruneConfig
 from jaxprune.schema import Field, fields_of
 
 _PARSERS: dict[type, Any] = {

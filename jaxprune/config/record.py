@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from jaxprune.analysis import AnalyzeConfig
-from jaxprune.calibration import CalibrationFields
 from jaxprune.config.grid import Grid, grid_field
 from jaxprune.devices import MeshFields
 from jaxprune.evaluation import EvaluateConfig, EvaluationFields
+from jaxprune.passes import CalibrationFields, JobConfig
 from jaxprune.pruning import PruningFields
 from jaxprune.recovery import FitFields
-from jaxprune.runs.planning import JobConfig, OutputFields, PruneConfig, RecoverConfig, ShrinkConfig
+from jaxprune.runs.planning import OutputFields, PruneConfig, RecoverConfig, ShrinkConfig
 from jaxprune.schema import Field, choice, config_record, fields_of, filled, text
 
 # The name of the variant that is not pruned, with which all others are compared.

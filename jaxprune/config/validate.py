@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.calibration import check_calibration, only_with_stats
+from jaxprune.calibration import check_calibration
 from jaxprune.config.record import COMMANDS, FIELDS
 from jaxprune.errors import InputError, refusal, unusable
+from jaxprune.passes import JobConfig, only_with_stats
 from jaxprune.pruning import Settings, text_of
-from jaxprune.runs.planning import JobConfig, PruneConfig
+from jaxprune.runs.planning import PruneConfig
 from jaxprune.schema import check, fields_of
 
 if TYPE_CHECKING:

@@ -1,12 +1,13 @@
 """Devices and processes: the mesh, the layout of arrays on it, exchange between hosts, and their joint end."""
 
-from jaxprune.devices.backend import platform as platform
 from jaxprune.devices.compilation import compiling as compiling
 from jaxprune.devices.compilation import keep_compiled as keep_compiled
 from jaxprune.devices.compiled import compiled as compiled
 from jaxprune.devices.compiled import compiler_settings as compiler_settings
 from jaxprune.devices.compiled import pinned as pinned
 from jaxprune.devices.failure import termination as termination
+from jaxprune.devices.machine import environment as environment
+from jaxprune.devices.machine import peak_memory as peak_memory
 from jaxprune.devices.memory import available_memory as available_memory
 from jaxprune.devices.memory import room as room
 from jaxprune.devices.products import product_dtype as product_dtype

@@ -3,7 +3,7 @@
 from jaxprune.calibration import SentenceFields, line_range
 from jaxprune.devices import MeshFields
 from jaxprune.evaluation.tasks import PROTOCOLS
-from jaxprune.runs.planning import JobConfig
+from jaxprune.passes import JobConfig
 from jaxprune.schema import choice, comma_separated, config_record, integer, rule, several, text
 
 # Whether the weights stay on the devices; None: if they fit.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from jaxprune.devices import device_mesh, hosts
+from jaxprune.devices import device_mesh, environment, hosts
 from jaxprune.errors import InputError
 from jaxprune.evaluation.config import RESIDENT, EvaluateConfig
 from jaxprune.evaluation.continuations import continue_lines
@@ -42,8 +42,8 @@ from jaxprune.evaluation.translation import (
 )
 from jaxprune.evaluation.workload import Workload, read_workload
 from jaxprune.hf import Model, load
-from jaxprune.ledger import MODEL_DIGEST, open_workdir
-from jaxprune.runs import environment
+from jaxprune.ledger import open_workdir
+from jaxprune.workdir import MODEL_DIGEST
 
 
 def evaluate_from_config(

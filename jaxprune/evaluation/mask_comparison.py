@@ -4,8 +4,8 @@ from pathlib import Path
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import MaskComparison
-from jaxprune.pruning import masks
-from jaxprune.runs import checkpoint
+from jaxprune.hf import restore_packed_masks
+from jaxprune.models import masks
 
 
 def compare_masks(base: Path, run: Path) -> MaskComparison | str:
@@ -17,7 +17,7 @@ def compare_masks(base: Path, run: Path) -> MaskComparison | str:
     without = [folder for folder in (base, run) if not (folder / "checkpoint").exists()]
     if without:  # a dense model has none
         return f"no masks in {' and '.join(folder.name for folder in without)}"
-    packed = [checkpoint.restore_packed_masks(folder / "checkpoint") for folder in (base, run)]
+    packed = [restore_packed_masks(folder / "checkpoint") for folder in (base, run)]
     try:
         iou = masks.overlap(*packed)
     except InputError as error:

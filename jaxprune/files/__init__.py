@@ -3,6 +3,7 @@
 from jaxprune.files import sealed as sealed
 from jaxprune.files.arrays import read_npz as read_npz
 from jaxprune.files.arrays import write_npz as write_npz
+from jaxprune.files.digests import combined as combined
 from jaxprune.files.objects import pointer_at as pointer_at
 from jaxprune.files.objects import with_bytes as with_bytes
 from jaxprune.files.outside import json_of_file as json_of_file

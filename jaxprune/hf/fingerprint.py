@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from jaxprune.errors import InputError
-from jaxprune.files import pointer_at, read_as, sealed, user_cache, write_json
+from jaxprune.files import combined, pointer_at, read_as, sealed, user_cache, write_json
 
 # A file may change twice within one tick of the file system's clock; digests of newer files are not cached.
 _TICK = 2.0  # seconds
@@ -112,12 +112,6 @@ def file_state(path: Path) -> FileState:
     pointer = pointer_at(path)
     size = pointer.size if pointer else found.st_size
     return FileState(found.st_dev, found.st_ino, size, found.st_mtime_ns, found.st_ctime_ns)
-
-
-def combined(digests: Mapping[str, str]) -> str:
-    """One digest of several, by name."""
-    lines = (f"{digest} {name}\n" for name, digest in sorted(digests.items()))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def exported_digest(files: Mapping[str, tuple[int, str]]) -> str:

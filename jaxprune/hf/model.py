@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jaxprune.devices import product_dtype
 from jaxprune.errors import InputError, refusal
 from jaxprune.hf.fingerprint import states_in
 from jaxprune.hf.hub import CONFIG_FILES, resolve
@@ -46,6 +47,15 @@ class Model:
             "blocks": stack_layers([self.block(layer) for layer in range(self.config.n_layers)]),
             "head": self.part("head"),
         }
+
+    def config_in(self, dtype: str) -> ModelConfig:
+        """The config of the model computed in `dtype`, "float32" or "bfloat16".
+
+        A family may round its scale of embeddings to `dtype`. Inputs of products are rounded if bfloat16 is
+        multiplied as float32. All processes must call it, see `devices.product_dtype`.
+        """
+        rounded = product_dtype(dtype) != dtype
+        return dataclasses.replace(self.config.with_scale(dtype), rounded_inputs=rounded)
 
     @functools.cached_property
     def tokenizer(self) -> "PreTrainedTokenizerBase":

@@ -3,32 +3,17 @@
 import os
 import re
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 from jaxprune.files import is_address, sealed
 from jaxprune.hf.model import Model
 from jaxprune.nano import MODELS
+from jaxprune.workdir import Origin
 
 _LONGEST = 200_000  # bytes of a card to search for the front matter
 _WORD = re.compile(r"[\w.+:-]{1,80}")
 _HUB_ID = re.compile(r"[\w.-]{1,100}(/[\w.-]{1,100})?")
 _LINE = re.compile(r"[^\x00-\x1f\x7f]{1,500}")
-
-
-class Origin(TypedDict):
-    """The known facts about the dense model; keys except the first and last are those of front matter.
-
-    Licence and languages come from its card; `base_model` is its hub id, or for a local folder the `base_model` of its
-    card. `name` is the hub id or the last part of the folder's path.
-    """
-
-    name: str
-    base_model: NotRequired[list[str]]
-    license: NotRequired[str]
-    license_name: NotRequired[str]
-    license_link: NotRequired[str]
-    language: NotRequired[list[str]]
-    has_tokenizer: NotRequired[bool]
 
 
 def origin_of(model: Model, name: str) -> Origin:

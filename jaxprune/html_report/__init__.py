@@ -4,7 +4,6 @@ from jaxprune.html_report.document import Charts as Charts
 from jaxprune.html_report.document import Command as Command
 from jaxprune.html_report.document import Facts as Facts
 from jaxprune.html_report.document import Folded as Folded
-from jaxprune.html_report.document import Heading as Heading
 from jaxprune.html_report.document import Note as Note
 from jaxprune.html_report.document import Section as Section
 from jaxprune.html_report.document import page as page

@@ -20,9 +20,9 @@ from jaxprune.evaluation.write import markdown_tables
 from jaxprune.files import sealed
 from jaxprune.html_report.files import RunFiles
 from jaxprune.html_report.results import ABOUT_CONTINUATIONS, continued_languages, continued_rows
-from jaxprune.ledger import MODEL_DIGEST, has_card
 from jaxprune.runs.card import Measured, model_card
 from jaxprune.tables import as_code
+from jaxprune.workdir import MODEL_DIGEST, has_card
 
 
 def refresh_card(

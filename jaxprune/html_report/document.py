@@ -19,12 +19,6 @@ class Note(NamedTuple):
     text: str
 
 
-class Heading(NamedTuple):
-    """A title inside a section."""
-
-    text: str
-
-
 class Command(NamedTuple):
     """A command line, and a word on what it did."""
 
@@ -62,7 +56,7 @@ class Folded(NamedTuple):
 
 
 # Text is a paragraph.
-Part: TypeAlias = str | Note | Heading | Command | Facts | Table | Texts | Charts | Folded
+Part: TypeAlias = str | Note | Command | Facts | Table | Texts | Charts | Folded
 
 
 class Section(NamedTuple):

@@ -8,9 +8,9 @@ import numpy as np
 from jaxprune.errors import InputError
 from jaxprune.evaluation import Evaluation, evaluated_folders, open_evaluation
 from jaxprune.files import Share, read_as, read_npz, sealed
-from jaxprune.ledger import Report, RunConfig, read_report
 from jaxprune.passes import ActivationStats
 from jaxprune.runs import checkpoint
+from jaxprune.workdir import Report, RunConfig, read_report
 
 Arrays = dict[str, np.ndarray]
 

@@ -10,10 +10,11 @@ from jaxprune.charts import Chart, Line, bar_chart, heatmap, line_chart
 from jaxprune.evaluation.comparison import MaskComparison
 from jaxprune.html_report.document import Charts, Folded, Note, Part, Section
 from jaxprune.html_report.files import Analysis, Arrays
-from jaxprune.ledger import Report
-from jaxprune.passes import ActivationStats, magnitude_lines
+from jaxprune.passes import ActivationStats
+from jaxprune.runs import magnitude_lines
 from jaxprune.runs.facts import share_of_all
 from jaxprune.tables import count, fraction, percent, tenths, times
+from jaxprune.workdir import Report
 
 # A cell of a map takes about 200 bytes, and a page should have at most a few megabytes.
 _MOST_SETS = 40  # of a map of all pairs

@@ -12,6 +12,7 @@ from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.views import (
     ABOUT_CHANGES,
     ABOUT_MEASURES,
+    Figures,
     at_chance,
     by_key,
     change_kind,
@@ -109,36 +110,19 @@ def main_table(
     names: Sequence[str], measurements: Sequence[Measurement], changes: Sequence[Change]
 ) -> Table:
     """A row for each language: accuracy, perplexity and BLEU of each run, and the changes against the first."""
-    figures = by_key(measurements)
-    changed = {(row.run, row.task, row.language, row.measure): row for row in changes}
+    columns = _columns(names, measurements)
+    codes = [row.language for row in measurements] + [row.language for row in changes]
+    keyed = {(row.run, row.task, row.language, row.measure): row for row in changes}
     of_base = {(row.task, row.language, row.measure): row.base_value for row in changes}
-    columns = {
-        (task, measure): [name for name in names if (name, task, measure) in known]
-        for task in dict.fromkeys(row.task for row in measurements)
-        for measure in _MAIN
-        for known in [{(run, of, m) for run, of, _, m in figures}]
-    }
-    columns = {key: runs for key, runs in columns.items() if runs}
-    codes = dict.fromkeys(
-        [row.language for row in measurements] + [row.language for row in changes]
-    )
-
-    def cell(code: str, name: str, task: str, measure: str) -> str:
-        key = (name, task, code, measure)
-        if change := changed.get(key):
-            figure = overview_cell(figures.get(key), change)
-            return Cell(figure, change_kind(figures, change))
-        if row := figures.get(key):
-            bounds = f" {show_bounds(measure, row)}" if row.low is not None else ""
-            return f"{show_value(measure, row.value)}{bounds}"
-        value = of_base.get((task, code, measure)) if name == names[0] else None
-        return NONE if value is None else show_value(measure, value)
-
-    rows = [
-        [code, *(cell(code, name, *key) for key, runs in columns.items() for name in runs)]
-        for code in codes
-    ]
-    header = ["language", *(name for runs in columns.values() for name in runs)]
+    figures, rows = by_key(measurements), []
+    for code in dict.fromkeys(codes):
+        row = [code]
+        for (task, measure), runs in columns.items():
+            for name in runs:
+                key = (name, task, code, measure)
+                mean = of_base.get(key[1:]) if name == names[0] else None
+                row.append(_main_cell(figures, key, keyed.get(key), mean))
+        rows.append(row)
     titles = [
         (
             MEASURES[measure].title if task == measure else f"{task}: {MEASURES[measure].title}",
@@ -146,12 +130,36 @@ def main_table(
         )
         for (task, measure), runs in columns.items()
     ]
-    note = (
-        "In brackets the change against the first run, and its 95% interval; *: significant."
-        if changes
-        else ""
-    )
-    return Table("Results by language", header, rows, [("", 1), *titles], note)
+    header = ["language", *(name for runs in columns.values() for name in runs)]
+    note = "In brackets the change against the first run with its 95% interval; *: significant."
+    return Table("Results by language", header, rows, [("", 1), *titles], note if changes else "")
+
+
+def _columns(
+    names: Sequence[str], measurements: Sequence[Measurement]
+) -> dict[tuple[str, str], list[str]]:
+    """The main measures by task, and the runs that have them."""
+    known = {(row.task, row.measure, row.run) for row in measurements}
+    tasks = dict.fromkeys(row.task for row in measurements)
+    columns = {
+        (task, measure): [name for name in names if (task, measure, name) in known]
+        for task in tasks
+        for measure in _MAIN
+    }
+    return {key: runs for key, runs in columns.items() if runs}
+
+
+def _main_cell(
+    figures: Figures, key: tuple[str, str, str, str], change: Change | None, mean: float | None
+) -> str:
+    """A figure with its change, or with its own interval; `mean` is the base's, of several languages."""
+    measure = key[-1]
+    if change:
+        return Cell(overview_cell(figures.get(key), change), change_kind(figures, change))
+    if row := figures.get(key):
+        bounds = f" {show_bounds(measure, row)}" if row.low is not None else ""
+        return f"{show_value(measure, row.value)}{bounds}"
+    return NONE if mean is None else show_value(measure, mean)
 
 
 def continued_rows(evaluations: Mapping[str, Evaluation], code: str) -> list[list[str]]:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from jaxprune.calibration import language
 from jaxprune.charts import SHAPES, Line, bar_chart, line_chart
 from jaxprune.html_report.document import Charts, Part, Section
-from jaxprune.ledger import Shrunk
 from jaxprune.runs.smaller_facts import growth, remarks, split_table
+from jaxprune.workdir import Shrunk
 
 
 def smaller_section(shrunk: Shrunk) -> Section:

@@ -17,22 +17,18 @@ import jax
 from flax.traverse_util import flatten_dict
 
 from jaxprune.calibration import Batch, digest
-from jaxprune.devices import compiler_settings, hosts, platform, product_dtype
+from jaxprune.devices import compiler_settings, hosts, product_dtype
 from jaxprune.errors import InputError
 from jaxprune.hf import Model, exported_beside
-from jaxprune.models import attention_path
+from jaxprune.models import attention_path, platform
+from jaxprune.workdir import difference
 
 # Fields of the config that determine bits, except those that determine the tokens of the calibration set.
 _FIELDS = ("dtype", "compat", "seed", "pruning", "output")
 _SHRINK = ("coverage", "tokens", "multiple", "layers", "drop_layers", "one_by_one", "mlp")
 _VERSIONS = ("jax", "jaxlib", "numpy", "ml_dtypes")
-# Prefixes of values that come from the user, not from the package or the machine.
-_INPUTS = ("config.", "file ", "calibration")
 # Subpackages whose code determines the masks.
-_NUMERIC = (
-    "calibration/combinations", "calibration/mixture.py", "devices", "hf", "models", "passes",
-    "pruning", "recovery",
-)  # fmt: skip
+_NUMERIC = ("devices", "hf", "models", "passes", "pruning", "recovery")
 
 
 def run_identity(
@@ -116,22 +112,6 @@ def shrink_identity(
     }
 
 
-def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """The first difference of two records, in words; None if they are equal."""
-    for name in [*now, *before]:
-        if before.get(name) != now.get(name):
-            return f"{name} {shortened(before.get(name))}, now {shortened(now.get(name))}"
-    return None
-
-
-def inputs(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a record by which finished runs are compared: config, model and calibration set.
-
-    The others, such as code and versions, are the provenance of a run.
-    """
-    return {name: value for name, value in identity.items() if name.startswith(_INPUTS)}
-
-
 def agree(now: Mapping[str, Any]) -> None:
     """Rejects processes with different jobs; all processes must call it.
 
@@ -145,12 +125,6 @@ def agree(now: Mapping[str, Any]) -> None:
                 f"process {process} has another job than process 0: {differs}; expected the same "
                 "command, model, texts and versions on all hosts"
             )
-
-
-def shortened(value: Any) -> str:
-    """A value for a message; only the first digits of a digest."""
-    text = repr(value)
-    return f"{text[:13]}…'" if isinstance(value, str) and len(value) == 64 else text
 
 
 def _code(*parts: str) -> str:

@@ -14,10 +14,11 @@ from typing import Any
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
 from jaxprune.files import read_as, sealed, write_json
-from jaxprune.ledger.identity import agree, difference
-from jaxprune.ledger.json_files import CONFIG, REPORT, Record, Report, content_digest
-from jaxprune.ledger.locks import PROGRESS, locked
-from jaxprune.ledger.workdir import OLDER, OUTPUTS, complete_run, read_committed
+from jaxprune.ledger.identity import agree
+from jaxprune.workdir import difference
+from jaxprune.workdir.json_files import CONFIG, REPORT, Record, Report, content_digest
+from jaxprune.workdir.locks import PROGRESS, locked
+from jaxprune.workdir.reading import OLDER, OUTPUTS, complete_run, read_committed
 
 _RECORD, _LAYERS = "run.json", "layer_*.npz"
 # The state of a fit of all blocks together, which comes before the first layer.

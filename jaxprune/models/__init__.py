@@ -1,9 +1,12 @@
 """config.json and parameters → a model's embedding, blocks of four sites, and head, as Flax NNX modules."""
 
+from jaxprune.models.attention import KeyValues as KeyValues
 from jaxprune.models.attention import Prefix as Prefix
 from jaxprune.models.attention import Scoring as Scoring
-from jaxprune.models.attention import capped as capped
+from jaxprune.models.attention import Stretches as Stretches
+from jaxprune.models.attention import attend_step as attend_step
 from jaxprune.models.attention import causal_attention as causal_attention
+from jaxprune.models.attention.platform import platform as platform
 from jaxprune.models.block import SITES as SITES
 from jaxprune.models.block import Block as Block
 from jaxprune.models.config import ModelConfig as ModelConfig
@@ -22,13 +25,17 @@ from jaxprune.models.model import load_config as load_config
 from jaxprune.models.model import modules as modules
 from jaxprune.models.model import parsed as parsed
 from jaxprune.models.model import site_widths as site_widths
+from jaxprune.models.packed_masks import PackedMasks as PackedMasks
 from jaxprune.models.positions import Kind as Kind
 from jaxprune.models.positions import Positions as Positions
 from jaxprune.models.positions import Tree as Tree
 from jaxprune.models.positions import checked_kind as checked_kind
 from jaxprune.models.products import cast_for_matmul as cast_for_matmul
 from jaxprune.models.products import product as product
+from jaxprune.models.pruned_block import pruned_params as pruned_params
+from jaxprune.models.pruned_block import without_dropped as without_dropped
 from jaxprune.models.published import published as published
+from jaxprune.models.shares import Shares as Shares
 from jaxprune.models.trees import BlockParams as BlockParams
 from jaxprune.models.trees import EmbedParams as EmbedParams
 from jaxprune.models.trees import HeadParams as HeadParams

@@ -1,6 +1,7 @@
 """The decoder block that all families share: four sites, one definition for every kind of pass."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,12 +10,9 @@ from jaxtyping import Array, Float
 
 from jaxprune.models.attention import Scoring, causal_attention
 from jaxprune.models.config import ModelConfig
-from jaxprune.models.layers import Linear, OffsetRMSNorm, RMSNorm, ScaleNorm
+from jaxprune.models.layers import MLP, Linear, OffsetRMSNorm, RMSNorm, ScaleNorm
 from jaxprune.models.positions import Kind, Positions, Tree
 from jaxprune.models.products import cast_for_matmul
-
-if TYPE_CHECKING:
-    from jaxprune.models.family import Family
 
 # The inputs of a block's linear layers, in the order of the data flow.
 SITES = ("qkv", "attention_out", "mlp_in", "mlp_out")
@@ -63,6 +61,22 @@ class Attention(nnx.Module):
         return causal_attention(q, k, v, self.out.dtype, self.scoring, kind, tree)
 
 
+@runtime_checkable
+class Builders(Protocol):
+    """Makes the modules of a block with fresh parameters, as a `Family` does."""
+
+    def new_norm(self, config: ModelConfig, rngs: nnx.Rngs) -> Norm:
+        """A norm of hidden states."""
+
+    @property
+    def attention(self) -> Callable[[ModelConfig, nnx.Rngs], Attention]:
+        """The class of the attention."""
+
+    @property
+    def mlp(self) -> Callable[[ModelConfig, nnx.Rngs], MLP]:
+        """The class of the MLP."""
+
+
 class Block(nnx.Module):
     """Norm, attention, add; norm, MLP, add.
 
@@ -71,11 +85,11 @@ class Block(nnx.Module):
     (residual [B, T, D], site input [B, T, ·]), the input in the dtype of the products.
     """
 
-    def __init__(self, family: "Family", config: ModelConfig, rngs: nnx.Rngs) -> None:
-        self.attention_norm = family.new_norm(config, rngs)
-        self.attention = family.attention(config, rngs)
-        self.mlp_norm = family.new_norm(config, rngs)
-        self.mlp = family.mlp(config, rngs)
+    def __init__(self, builders: Builders, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.attention_norm = builders.new_norm(config, rngs)
+        self.attention = builders.attention(config, rngs)
+        self.mlp_norm = builders.new_norm(config, rngs)
+        self.mlp = builders.mlp(config, rngs)
 
     def enter(self, x: Float[Array, "B T D"]) -> tuple[Array, Array]:
         """(residual, input of "qkv")."""
@@ -126,13 +140,13 @@ class Block(nnx.Module):
 class SandwichBlock(Block):
     """A block that also norms the outputs of attention and MLP, as in Gemma 2 and 3."""
 
-    def __init__(self, family: "Family", config: ModelConfig, rngs: nnx.Rngs) -> None:
-        self.attention_norm = family.new_norm(config, rngs)
-        self.attention = family.attention(config, rngs)
-        self.attention_post_norm = family.new_norm(config, rngs)
-        self.mlp_norm = family.new_norm(config, rngs)
-        self.mlp = family.mlp(config, rngs)
-        self.mlp_post_norm = family.new_norm(config, rngs)
+    def __init__(self, builders: Builders, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.attention_norm = builders.new_norm(config, rngs)
+        self.attention = builders.attention(config, rngs)
+        self.attention_post_norm = builders.new_norm(config, rngs)
+        self.mlp_norm = builders.new_norm(config, rngs)
+        self.mlp = builders.mlp(config, rngs)
+        self.mlp_post_norm = builders.new_norm(config, rngs)
 
     def enter_mlp(self, residual: Array, attended: Array) -> tuple[Array, Array]:
         """(residual, input of "mlp_in"), from the normed output of attention."""
@@ -149,10 +163,10 @@ class ParallelBlock(Block):
     "mlp_in" is the same input as "qkv", so both have the same statistics.
     """
 
-    def __init__(self, family: "Family", config: ModelConfig, rngs: nnx.Rngs) -> None:
-        self.attention_norm = family.new_norm(config, rngs)
-        self.attention = family.attention(config, rngs)
-        self.mlp = family.mlp(config, rngs)
+    def __init__(self, builders: Builders, config: ModelConfig, rngs: nnx.Rngs) -> None:
+        self.attention_norm = builders.new_norm(config, rngs)
+        self.attention = builders.attention(config, rngs)
+        self.mlp = builders.mlp(config, rngs)
 
     def enter_mlp(self, residual: Array, attended: Array) -> tuple[Array, Array]:
         """(residual, input of "mlp_in"): `residual` is the block's input."""

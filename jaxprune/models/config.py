@@ -6,8 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from jaxprune.devices import product_dtype
-
 
 @dataclasses.dataclass(frozen=True)
 class RopeConfig:
@@ -60,8 +58,8 @@ class ModelConfig:
     tied_head: bool
     max_positions: int | None = None  # None: no bound (ALiBi)
     embed_scale: float = 1.0
-    embed_scale_rounded: bool = False  # to the dtype of the weights, see `in_dtype`
-    rounded_inputs: bool = False  # of float32 products, to bfloat16, see `in_dtype`
+    embed_scale_rounded: bool = False  # to the dtype of the weights, see `Model.config_in`
+    rounded_inputs: bool = False  # of float32 products, to bfloat16, see `Model.config_in`
     position_zero_row: int | None = None  # XGLM's padding_idx: this row of the sinusoid table is 0
     attention_scale: float = 1.0  # multiplies q·k
     qkv_bias: bool = True
@@ -74,15 +72,6 @@ class ModelConfig:
     logit_scale: float = 1.0
     kinds: tuple[LayerKind, ...] = (LayerKind(),)
     pattern: tuple[int, ...] = (0,)  # layer i is of kinds[pattern[i % len(pattern)]]
-
-    def in_dtype(self, dtype: str) -> "ModelConfig":
-        """The config of the model computed in `dtype`, "float32" or "bfloat16".
-
-        A family may round its scale of embeddings to `dtype`. Inputs of products are rounded if bfloat16 is
-        multiplied as float32. All processes must call it, see `devices.product_dtype`.
-        """
-        rounded = product_dtype(dtype) != dtype
-        return dataclasses.replace(self.with_scale(dtype), rounded_inputs=rounded)
 
     def with_scale(self, dtype: DTypeLike) -> "ModelConfig":
         """The config with the scale of embeddings in the dtype of the weights, if the family rounds it."""

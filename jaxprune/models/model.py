@@ -95,7 +95,7 @@ def attention_path(config: ModelConfig, dtype: str, platform: str) -> AttentionP
 
     Args:
       dtype: of the products.
-      platform: as `devices.platform` returns it.
+      platform: as `platform` returns it.
     """
     block = nnx.merge(*modules(config).block)  # of shapes, without memory
     return path_for(platform, dtype, config.head_dim, block.attention.scoring)

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.calibration import COMBINATIONS, SUM, Mixture, SetKey, Weights, by_kind, weights_of
+from jaxprune.calibration import SetKey, by_kind
 from jaxprune.errors import InputError
+from jaxprune.passes.combinations import COMBINATIONS, SUM
+from jaxprune.passes.mixture import Mixture, Weights, weights_of
 from jaxprune.passes.statistics import SQUARES
 from jaxprune.passes.stats import ActivationStats
 from jaxprune.schema import check, choice
@@ -23,8 +25,8 @@ def mixture_of(
     """The combination of these statistics, checked.
 
     Args:
-      combine: a name in `calibration.COMBINATIONS`.
-      weights: of languages; see `calibration.weights_of`.
+      combine: a name in `COMBINATIONS`.
+      weights: of languages; see `weights_of`.
       statistics: names of the statistics that are combined.
       where: the end of the message for a combination that they do not allow.
 

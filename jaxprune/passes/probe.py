@@ -86,7 +86,7 @@ def probe(
     states = calibration_states(model, batches, mesh, samples_per_device, dtype, measured)
     if halves:
         states.add_halves()
-    config = model.config.in_dtype(dtype)
+    config = model.config_in(dtype)
     measures = (*SITES, HIDDEN) if hidden else SITES
     segment = Segment(start=INPUT, stop=OUTPUT, measures=measures, neurons=neurons)
     layers: list[Sums] = []

@@ -8,13 +8,14 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Bool, Float, Int, Shaped
 
-from jaxprune.calibration import Batch, Mixture, SetKey, by_kind, check_ids, cut_pads
+from jaxprune.calibration import Batch, SetKey, by_kind, check_ids, cut_pads
 from jaxprune.devices import hosts
 from jaxprune.errors import InputError
 from jaxprune.hf import Model
 from jaxprune.models import SITES, BlockParams, ModelConfig, layer_kind
 from jaxprune.passes.blocks import to_device
 from jaxprune.passes.micro_batches import Context, MicroBatches
+from jaxprune.passes.mixture import Mixture
 from jaxprune.passes.running import has_running, lanes_of, sum_lanes, zero_buffers
 from jaxprune.passes.statistics import POSITIVE, SAMPLES, Statistic
 from jaxprune.passes.stats import Sums, check_sums, not_finite, sum_samples
@@ -176,7 +177,7 @@ def calibration_states(
     cuts = np.cumsum([part.size for part in states.states])[:-1]
     shapes = [part.shape for part in states.states]
     states.states = [x.reshape(s) for x, s in zip(np.split(indices, cuts), shapes, strict=True)]
-    embed(model.config.in_dtype(dtype), to_device(table, "float32", mesh), states)
+    embed(model.config_in(dtype), to_device(table, "float32", mesh), states)
     return states
 
 

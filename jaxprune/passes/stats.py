@@ -12,10 +12,9 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 from jaxtyping import Float
 
-from jaxprune.calibration import Mixture, SetKey, by_kind, by_language
-from jaxprune.charts import Chart
+from jaxprune.calibration import SetKey, by_kind, by_language
 from jaxprune.errors import InputError, check_equal, refusal
-from jaxprune.passes.figures import magnitude_chart
+from jaxprune.passes.mixture import Mixture
 from jaxprune.passes.statistics import SQUARES
 from jaxprune.tables import NotebookTable, Table, count, number
 
@@ -126,10 +125,6 @@ class ActivationStats(NotebookTable):
         """Root mean square over tokens of every site, float32 [L, D_site]: comparable between sets of any size."""
         root = math.sqrt(max(self.count[role], 1))
         return {site: norms / root for site, norms in self.norms(role).items()}
-
-    def plot(self) -> Chart:
-        """The largest and the median feature of each site over layers, root mean square over tokens."""
-        return magnitude_chart(self)
 
     def to_pandas(self) -> Any:
         """‖X_j‖₂ of every feature of each set as a pandas DataFrame.

@@ -21,7 +21,6 @@ from jaxprune.devices import (
     compiled,
     compiled_by_rows,
     on_own_rows,
-    platform,
     whole,
 )
 from jaxprune.models import (
@@ -33,6 +32,7 @@ from jaxprune.models import (
     Positions,
     family_of,
     modules,
+    platform,
 )
 from jaxprune.passes.micro_batches import Context, MicroBatches
 from jaxprune.passes.running import Buffers, add_rows

@@ -67,7 +67,7 @@ def measure_blocks(
     states, tokens = None, set_tokens(batches) if stats is None else dict(stats.tokens)
     if allocation.reads_norms and stats is None:
         states = calibration_states(model, batches, mesh, samples_per_device, settings.dtype)
-    config, segment = model.config.in_dtype(settings.dtype), PROPAGATIONS["dense"].steps[0].segment
+    config, segment = model.config_in(settings.dtype), PROPAGATIONS["dense"].steps[0].segment
     reads, found = family_of(config).sites, []
     with progress_bar("allocate", config.n_layers, sum(tokens.values()), progress) as bar:
         for layer, (_, params) in enumerate(blocks(model, settings.dtype, mesh)):

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.errors import InputError, shown
+from jaxprune.passes import BLOCK
 from jaxprune.pruning import selection
 from jaxprune.schema import check, choice, config_record, fields_of, is_number, rule
 
@@ -34,8 +35,6 @@ def check_pattern(pattern: str, name: str, shape: tuple[int, ...]) -> None:
 
 # The sparsity of the authors' example scripts.
 DEFAULT_SPARSITY = 0.3
-# Inputs of a kernel whose weights a method with `Method.selects` compares.
-BLOCK = 128
 
 
 @config_record

@@ -13,7 +13,15 @@ from jaxprune.calibration import Batch, by_kind, set_tokens
 from jaxprune.devices import given_mesh
 from jaxprune.errors import InputError, refusal
 from jaxprune.hf import Model, check_model, stack_layers
-from jaxprune.models import SITES, MaskTree, ModelConfig, Params, family_of, site_widths
+from jaxprune.models import (
+    SITES,
+    MaskTree,
+    ModelConfig,
+    Params,
+    family_of,
+    pruned_params,
+    site_widths,
+)
 from jaxprune.passes import (
     SAMPLES_PER_DEVICE,
     ActivationStats,
@@ -23,12 +31,12 @@ from jaxprune.passes import (
     check_sums,
     stack,
 )
+from jaxprune.passes.finished import FinishedLayer, PrunedBlock
 from jaxprune.progress import Clock, progress_bar
 from jaxprune.pruning.allocated import kernel_shares, measure_blocks
 from jaxprune.pruning.allocations import Allocation
-from jaxprune.pruning.block import prune_kernels, pruned_params
+from jaxprune.pruning.block import prune_kernels
 from jaxprune.pruning.criterion import CODE
-from jaxprune.pruning.finished import FinishedLayer, PrunedBlock
 from jaxprune.pruning.methods import MethodLike
 from jaxprune.pruning.settings import Settings
 from jaxprune.pruning.steps import pass_through
@@ -57,7 +65,16 @@ class PruneResult(NotebookTable):
         sparsity = self.report["sparsity"]
         rows = [[name, percent(share)] for name, share in sparsity["kernels"].items()]
         caption = f"{percent(sparsity['overall'])}% of the weights in kernels of the blocks are 0"
-        return caption, [Table("", ["kernel", "dropped, %"], rows)]
+        tables = [Table("", ["kernel", "dropped, %"], rows)]
+        if losses := self.report.get("losses"):
+            names = [str(block) for block in range(len(losses))] if len(losses) > 1 else ["all"]
+            lost = [
+                [name, *(f"{loss:.3g}" for loss in pair)]
+                for name, pair in zip(names, losses, strict=True)
+            ]
+            title = "Loss on held-out samples, by recovery"
+            tables.append(Table(title, ["block", "before", "after"], lost))
+        return caption, tables
 
 
 def prune(
@@ -214,7 +231,7 @@ def prune_blocks(
     check_model(model)
     check_samples(batches, samples_per_device)
     mesh = given_mesh(mesh)
-    config, states = model.config.in_dtype(settings.dtype), None
+    config, states = model.config_in(settings.dtype), None
     if stats is not None:
         _check_stats(stats, settings, config)
     tokens = set_tokens(batches) if stats is None else dict(stats.tokens)

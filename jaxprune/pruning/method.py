@@ -9,9 +9,6 @@ from jaxtyping import Array, Bool, Float, Shaped
 from jaxprune.pruning.criterion import Criterion, Inputs, Measures
 from jaxprune.pruning.drop import Drop
 
-# Share of the mean of the diagonal of a Gram matrix that is added before it is factored, as in the code of SparseGPT.
-DAMPING = 0.01
-
 
 class Pruned(NamedTuple):
     """A kernel after pruning.
@@ -30,7 +27,7 @@ class Prepared(NamedTuple):
 
     Attributes:
       stats: set → name → array, in place of the statistics in `Inputs.stats`.
-      damping: float32 [], at least `DAMPING`; NaN if the Gram matrix could not be factored.
+      damping: float32 [], at least `passes.DAMPING`; NaN if the Gram matrix could not be factored.
     """
 
     stats: Mapping[str, Mapping[str, Shaped[Array, "*dims"]]]

@@ -9,9 +9,9 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxprune.calibration import SetKey
 from jaxprune.models import BlockParams, ModelConfig
 from jaxprune.passes import STATISTICS, CalibrationStates, Sums, run_and_measure
+from jaxprune.passes.finished import FinishedLayer, put_back
 from jaxprune.progress import Clock
-from jaxprune.pruning.block import kernels, put_back
-from jaxprune.pruning.finished import FinishedLayer
+from jaxprune.pruning.block import kernels
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
 

@@ -17,10 +17,17 @@ from jaxprune.models import (
     Kind,
     ModelConfig,
     layer_kind,
+    pruned_params,
 )
-from jaxprune.passes import WHOLE_BLOCK, MicroBatches, blocks, run_and_measure
+from jaxprune.passes import (
+    WHOLE_BLOCK,
+    MicroBatches,
+    PrunedBlock,
+    blocks,
+    put_back,
+    run_and_measure,
+)
 from jaxprune.progress import Clock, progress_bar
-from jaxprune.pruning import PrunedBlock, pruned_params, put_back
 from jaxprune.recovery.blocks import block_outputs
 from jaxprune.recovery.fit import cut, fit
 from jaxprune.recovery.steps import Loss

@@ -29,18 +29,19 @@ from jaxprune.models import (
     ModelConfig,
     head_inputs,
     layer_kinds,
+    pruned_params,
 )
 from jaxprune.passes import (
     WHOLE_BLOCK,
     Context,
     MicroBatches,
+    PrunedBlock,
     blocks,
     converted,
     run_and_measure,
     to_device,
 )
 from jaxprune.progress import Clock, progress_bar
-from jaxprune.pruning import PrunedBlock, pruned_params
 from jaxprune.recovery.blocks import PRODUCT, block_outputs
 from jaxprune.recovery.fit import cut, fit, steps_of
 from jaxprune.recovery.steps import Loss
@@ -128,7 +129,7 @@ def predicted_tokens(batches: Sequence[Batch], vocab_size: int) -> Int[np.ndarra
 def _units(task: Task, head: tuple[HeadParams, Array]) -> list[Unit]:
     """The samples in units, with the predictions of the dense model."""
     samples, mesh = task.samples(), task.mesh
-    config = task.teacher.config.in_dtype(task.dtype)
+    config = task.teacher.config_in(task.dtype)
     inputs = [*samples.states]
     with progress_bar("dense", config.n_layers, 0, task.progress) as bar:
         for layer, (_, params) in enumerate(blocks(task.teacher, task.dtype, mesh)):

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Generator, Mapping
 
 from jaxprune.errors import InputError
-from jaxprune.pruning import PrunedBlock
+from jaxprune.passes import PrunedBlock
 from jaxprune.recovery.by_block import recover_by_block
 from jaxprune.recovery.distil import distil
 from jaxprune.recovery.task import Task

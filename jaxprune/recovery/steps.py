@@ -25,7 +25,7 @@ from jaxprune.devices import (
     replicated,
 )
 from jaxprune.models import NOT_LEARNED, MaskTree, ModelConfig, path_name
-from jaxprune.pruning import masks as mask_algebra
+from jaxprune.models import masks as mask_algebra
 
 # The least root mean square to which steps are relative, for biases of zeros.
 SMALLEST = 1e-3

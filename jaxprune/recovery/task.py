@@ -11,8 +11,7 @@ from jax.sharding import Mesh
 from jaxprune.calibration import Batch
 from jaxprune.hf import Model, aligned_cast
 from jaxprune.models import BlockParams, ModelConfig, kernel_shapes
-from jaxprune.passes import SAMPLES_PER_DEVICE, CalibrationStates, calibration_states
-from jaxprune.pruning import FinishedLayer
+from jaxprune.passes import SAMPLES_PER_DEVICE, CalibrationStates, FinishedLayer, calibration_states
 from jaxprune.recovery.config import RecoveryFields
 from jaxprune.recovery.fit import Fit
 
@@ -47,7 +46,7 @@ class Task:
     @property
     def config(self) -> ModelConfig:
         """Of the model in `dtype`."""
-        return self.model.config.in_dtype(self.dtype)
+        return self.model.config_in(self.dtype)
 
     def samples(self) -> CalibrationStates:
         """The samples as input of the first block, all of them in every process: each has a share of each step."""

@@ -1,11 +1,11 @@
 """A config → a workdir: a complete run of pruning, recovery or shrinking, its outputs, resuming and verification."""
 
+from jaxprune.runs.analyze import analyze_from_config as analyze_from_config
 from jaxprune.runs.block_writer import check_outputs as check_outputs
-from jaxprune.runs.machine import environment as environment
-from jaxprune.runs.machine import peak_memory as peak_memory
 from jaxprune.runs.pipeline import calibration_batches as calibration_batches
 from jaxprune.runs.pipeline import prune_from_config as prune_from_config
 from jaxprune.runs.pipeline import prune_to_workdir as prune_to_workdir
+from jaxprune.runs.plots import magnitude_lines as magnitude_lines
 from jaxprune.runs.pruned_model import model_digest as model_digest
 from jaxprune.runs.pruned_model import pruned_model as pruned_model
 from jaxprune.runs.recover import recover_from_config as recover_from_config

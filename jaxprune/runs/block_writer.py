@@ -12,24 +12,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from jaxprune import calibration, ledger
+from jaxprune import calibration
 from jaxprune.calibration import SetKey
 from jaxprune.charts import write_png
 from jaxprune.devices import hosts, termination
 from jaxprune.errors import InputError, TerminatedError
 from jaxprune.files import sealed
-from jaxprune.hf import HfWriter, Model, stack_layers
-from jaxprune.models import Params
-from jaxprune.passes import ActivationStats, Sums, stack
-from jaxprune.pruning import (
-    FinishedLayer,
-    PackedMasks,
-    PrunedBlock,
-    hash_changed,
-    hash_masks,
-    hash_weights,
-    summarise,
-)
+from jaxprune.hf import HfWriter, Model, hash_changed, hash_masks, hash_weights, stack_layers
+from jaxprune.ledger import Run, of_unfinished_run
+from jaxprune.models import PackedMasks, Params
+from jaxprune.passes import ActivationStats, FinishedLayer, PrunedBlock, Sums, stack
+from jaxprune.pruning import summarise
 from jaxprune.runs import checkpoint, figures
 from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer, write_layer
 from jaxprune.runs.planning import BlocksConfig
@@ -60,7 +53,7 @@ class BlockWriter:
       run: that is open.
     """
 
-    def __init__(self, model: Model, config: BlocksConfig, run: ledger.Run) -> None:
+    def __init__(self, model: Model, config: BlocksConfig, run: Run) -> None:
         self._model, self._config, self._folder = model, config, run.folder
         self._calibration = run.identity["calibration"]
         self._finished = finished_layers(run.folder)
@@ -84,7 +77,7 @@ class BlockWriter:
         """The result of a layer in an interrupted run, or None."""
         if layer >= self._finished:
             return None
-        with ledger.of_unfinished_run():
+        with of_unfinished_run():
             return read_layer(layer_file(self._folder, layer))
 
     def write_all(

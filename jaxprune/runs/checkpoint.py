@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.errors import InputError, refusal
-from jaxprune.models import MaskTree, Params, named_leaves
-from jaxprune.pruning import PackedMasks
+from jaxprune.hf.orbax_folder import Placement, restore_json, restore_tree, save_trees, whole
+from jaxprune.hf.orbax_folder import restore_packed_masks as restore_packed_masks
+from jaxprune.models import MaskTree, PackedMasks, Params, named_leaves
 from jaxprune.pruning import masks as mask_algebra
-from jaxprune.runs.orbax_folder import Placement, restore_json, restore_tree, save_trees, whole
 from jaxprune.runs.saved_stats import restore_stats as restore_stats
 from jaxprune.runs.saved_stats import save_stats as save_stats
 from jaxprune.schema import OUTPUT_PATH, PATH, check
@@ -116,18 +116,6 @@ def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
     if (folder / "masks").is_dir():
         masks = mask_algebra.unpack(restore_packed_masks(folder))
     return Checkpoint(params, masks, restore_json(folder))
-
-
-def restore_packed_masks(path: str | Path) -> PackedMasks:
-    """The masks of a checkpoint, one bit per weight.
-
-    Raises:
-      InputError: no masks, or damaged ones.
-    """
-    item = whole(Path(path)) / "masks"
-    if not item.is_dir():
-        raise InputError(f"{path}: contains no masks")
-    return PackedMasks.from_tree(restore_tree(item, None))
 
 
 def _check_json(metadata: object) -> None:

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.calibration import ALL, COMBINATIONS, KINDS, SUM, joined, language
-from jaxprune.ledger import Report
+from jaxprune.calibration import ALL, KINDS, joined, language
 from jaxprune.nano import MODELS
+from jaxprune.passes import COMBINATIONS, SUM
 from jaxprune.pruning import (
     METHODS,
     PROPAGATIONS,
@@ -24,6 +24,7 @@ from jaxprune.runs.planning import PruneConfig, RecoverConfig, ShrinkConfig
 from jaxprune.runs.smaller_facts import sizes
 from jaxprune.schema import Field, check, comma_separated, fields_of
 from jaxprune.tables import by_layer, byte_size, count, percent
+from jaxprune.workdir import Report
 
 _VERSIONS = ("jaxprune", "jax", "numpy", "transformers")
 _SHORT = (
@@ -72,7 +73,7 @@ def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str,
         facts |= dict(sizes(cast(Report, report)))
     elif "sparsity" in report:
         fields = pruned_fields(config, report)
-        facts["weights dropped"] = _dropped(report)
+        facts["sparsity"] = _sparsity(report)
         facts |= dict(pruning_facts(fields, {**report, **report.get("pruned", {})}))
         facts["files of the weights"] = file_sizes(report)
         facts["speed"] = _speed(fields["pruning.pattern"])
@@ -82,9 +83,9 @@ def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str,
     return {name: value for name, value in facts.items() if value}
 
 
-def _dropped(report: Mapping[str, Any]) -> str:
+def _sparsity(report: Mapping[str, Any]) -> str:
     sparsity, share = report["sparsity"], share_of_all(report)
-    text = f"{percent(sparsity['overall'])}% of the pruned kernels"
+    text = f"{percent(sparsity['overall'], 2)}% of the blocks' kernels"
     text += "" if share is None else f", {percent(share)}% of all parameters"
     differ = by_layer(sparsity["layers"])
     return f"{text}; {differ}" if differ else text

@@ -15,8 +15,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxprune.calibration import SetKey
 from jaxprune.errors import InputError
 from jaxprune.files import read_npz, write_npz
-from jaxprune.passes import Sums
-from jaxprune.pruning import FinishedLayer, PackedMasks
+from jaxprune.models import PackedMasks
+from jaxprune.passes import FinishedLayer, Sums
 
 # Separates the parts of an array's name: kernel paths, names of dtypes, sets, sites and statistics.
 _BETWEEN = "|"

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxprune import ledger
 from jaxprune.devices import compiling, hosts
+from jaxprune.devices.machine import peak_memory
 from jaxprune.files import sealed, shown_path
 from jaxprune.hf import Model, exported_digest
-from jaxprune.runs.machine import peak_memory
+from jaxprune.ledger import Run
+from jaxprune.ledger import open_run as open_identified_run
 
 
 @contextlib.contextmanager
@@ -23,7 +24,7 @@ def open_run(
     began: float,
     overwrite: bool,
     card: Callable[[Any, Any], str] | None = None,
-) -> Iterator[ledger.Run]:
+) -> Iterator[Run]:
     """The run of a workdir. If it is not complete yet, the block fills its folder and sets `result`.
 
     Args:
@@ -35,7 +36,7 @@ def open_run(
     Raises:
       InputError: as `ledger.open_run`; the files of a model have changed.
     """
-    with ledger.open_run(workdir, identity, config, overwrite=overwrite) as run:
+    with open_identified_run(workdir, identity, config, overwrite=overwrite) as run:
         if run.result is not None:
             if hosts.is_first():
                 print(f"{shown_path(workdir)} is complete; --overwrite repeats the run")

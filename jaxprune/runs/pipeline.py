@@ -7,13 +7,15 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from jaxprune import calibration, ledger
+from jaxprune import calibration
 from jaxprune.calibration import Batch
 from jaxprune.devices import device_mesh, hosts
+from jaxprune.devices.machine import environment
 from jaxprune.files import local_path
 from jaxprune.hf import Model, load, origin_of
+from jaxprune.ledger import Run, run_identity
 from jaxprune.models import kernel_shapes
-from jaxprune.passes import ActivationStats, order_of_sums
+from jaxprune.passes import ActivationStats, grouped, order_of_sums, token_batches
 from jaxprune.progress import Clock
 from jaxprune.pruning import (
     Settings,
@@ -26,10 +28,10 @@ from jaxprune.pruning import (
 from jaxprune.runs.block_writer import BlockWriter, check_outputs
 from jaxprune.runs.card import model_card
 from jaxprune.runs.lifecycle import open_run
-from jaxprune.runs.machine import environment
 from jaxprune.runs.planning import BlocksConfig, PruneConfig, ShrinkConfig, check_fits, plan_of
 from jaxprune.runs.saved_stats import stats_for
 from jaxprune.runs.summary import print_summary
+from jaxprune.workdir import check_workdir, read_report
 
 
 def prune_from_config(
@@ -88,11 +90,11 @@ def prune_to_workdir(
     """
     began = time.perf_counter() if began is None else began
     clock = Clock(began)
-    ledger.check_workdir(workdir, model.folder)
+    check_workdir(workdir, model.folder)
     check_outputs(config, model, changes_weights=config.settings.method.updates_weights)
     mesh = device_mesh(config.mesh.data, config.mesh.model)
     running = order_of_sums(config.settings.method.statistics, mesh)
-    identity = ledger.run_identity(
+    identity = run_identity(
         model, config.json(), batches,
         {} if running is None else {"running sums": running},
         None if batches or stats is None else stats.digest,
@@ -109,7 +111,7 @@ def prune_to_workdir(
 
 
 def _prune(
-    run: ledger.Run,
+    run: Run,
     model: Model,
     batches: Sequence[Batch],
     config: PruneConfig,
@@ -154,7 +156,7 @@ def _lines(config: PruneConfig, batches: Sequence[Batch]) -> list[str]:
     """Digests of the lines in the calibration set."""
     if config.calibration.stats and not batches and config.settings.needs_statistics:
         # a run lists them, a folder of statistics does not
-        saved_run = ledger.read_report(local_path(config.calibration.stats)) or {}
+        saved_run = read_report(local_path(config.calibration.stats)) or {}
         return saved_run.get("calibration_lines", [])
     how = (config.calibration, config.seed, config.compat)
     return calibration.sampled_lines(*how) if batches else []
@@ -178,5 +180,5 @@ def calibration_batches(config: BlocksConfig | ShrinkConfig, model: Model) -> li
     fields = config.calibration
     if not calibration.KINDS[fields.kind].reads_text:
         calibration.check_all_rows(fields)
-        return calibration.token_batches(fields.data, compat=config.compat)
-    return calibration.sampled(model.tokenizer, fields, config.seed, config.compat)
+        return token_batches(fields.data, compat=config.compat)
+    return grouped(calibration.sampled(model.tokenizer, fields, config.seed, config.compat))

@@ -6,10 +6,10 @@ from pathlib import Path
 from flax.traverse_util import flatten_dict
 
 from jaxprune.errors import InputError
-from jaxprune.hf import Model, load
-from jaxprune.ledger import Report, pruned_digest, read_report
-from jaxprune.pruning import FinishedLayer, overlaid
+from jaxprune.hf import Model, load, overlaid
+from jaxprune.passes import FinishedLayer
 from jaxprune.runs.checkpoint import restore_packed_masks
+from jaxprune.workdir import Report, pruned_digest, read_report
 
 
 def pruned_layers(run: Path) -> Callable[[int], FinishedLayer]:

@@ -12,21 +12,20 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
-from jaxprune import ledger
 from jaxprune.calibration import SEED, Batch, sampled_lines, set_tokens, vocabulary_digest
 from jaxprune.devices import device_mesh, given_mesh, hosts
+from jaxprune.devices.machine import environment
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import local_path, read_json
 from jaxprune.hf import Model, check_model, load, origin_of
-from jaxprune.ledger import CONFIG, FIT, Report
-from jaxprune.passes import DTYPE, SAMPLES_PER_DEVICE, check_samples
+from jaxprune.ledger import FIT, Run, run_identity
+from jaxprune.passes import DTYPE, SAMPLES_PER_DEVICE, FinishedLayer, check_samples
 from jaxprune.progress import Clock
-from jaxprune.pruning import FinishedLayer, PruneResult, PruningFields, result_of
+from jaxprune.pruning import PruneResult, PruningFields, result_of
 from jaxprune.recovery import RecoveryFields, Task, recover_blocks, whole_layers
 from jaxprune.runs.block_writer import BlockWriter, check_outputs
 from jaxprune.runs.card import model_card
 from jaxprune.runs.lifecycle import open_run
-from jaxprune.runs.machine import environment
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import RecoverConfig
 from jaxprune.runs.pruned_model import pruned_layers
@@ -34,6 +33,7 @@ from jaxprune.runs.recover_smaller import recover_smaller
 from jaxprune.runs.summary import print_summary
 from jaxprune.schema import check, checked, fields_of
 from jaxprune.shrinking import teacher_of
+from jaxprune.workdir import CONFIG, Report, check_workdir, file_faults, pruned_digest, read_report
 
 # Keys of report.json of the pruning run that the report of its recovery keeps.
 _OF_PRUNING = ("tokens", "languages", "damping", "allocation")
@@ -63,7 +63,7 @@ def recover_from_config(
         raise InputError(f"--workdir: {workdir} is recovery.run itself; allowed: another folder")
     fields, is_smaller = config.recovery, "shrunk" in report
     # of a smaller model the other one is the dense model
-    other = model.source.fingerprint.digest if is_smaller else ledger.pruned_digest(report)
+    other = model.source.fingerprint.digest if is_smaller else pruned_digest(report)
     more = {f"config.recovery.{name}": value for name, value in vars(fields).items()}
     more |= {"config.recovery.run": other, "optax": importlib.metadata.version("optax")}
     more["gradients"] = f"{jax.process_count()} processes"  # the order of their sums
@@ -74,9 +74,9 @@ def recover_from_config(
     before = read_json(run / CONFIG)
     config = dataclasses.replace(config, pruning=_pruning(before["pruning"], run))
     batches = calibration_batches(config, model)
-    ledger.check_workdir(workdir, model.folder)
+    check_workdir(workdir, model.folder)
     check_outputs(config, model, changes_weights=True)
-    identity = ledger.run_identity(model, config.json(), batches, more)
+    identity = run_identity(model, config.json(), batches, more)
     with open_run(
         workdir, [model], identity, config.json(), began=began, overwrite=overwrite,
         card=model_card if config.output.card else None,
@@ -98,7 +98,7 @@ def recover_from_config(
 
 
 def _recover(
-    run: ledger.Run, task: Task, config: RecoverConfig, of_run: dict[str, Any], clock: Clock
+    run: Run, task: Task, config: RecoverConfig, of_run: dict[str, Any], clock: Clock
 ) -> dict[str, Any]:
     """Fills the folder of a run; returns its part of report.json.
 
@@ -271,13 +271,13 @@ def _layers(model: Model, pruned: object) -> Callable[[int], FinishedLayer]:
 
 
 def _finished_report(run: Path, where: str) -> Report:
-    report = ledger.read_report(run) or {}
+    report = read_report(run) or {}
     if "shrunk" not in report and not {"digests", "models", "tokens"} <= report.keys():
         raise InputError(
             f"{where}: {run} is not a finished run; allowed: a workdir with report.json, which jaxprune prune, "
             "recover and shrink write last"
         )
-    if wrong := next(ledger.file_faults(run, report), None):
+    if wrong := next(file_faults(run, report), None):
         raise InputError(f"{where}: {run}: {wrong}; allowed: an unchanged run")
     return report
 

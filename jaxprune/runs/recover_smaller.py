@@ -4,23 +4,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxprune import ledger
 from jaxprune.calibration import by_kind, by_language, sampled_lines, set_tokens
 from jaxprune.devices import device_mesh, hosts
+from jaxprune.devices.machine import environment
 from jaxprune.errors import refusal
 from jaxprune.files import read_json
 from jaxprune.hf import HfWriter, Model, load, origin_of
-from jaxprune.ledger import CONFIG, FIT, Report, Shrunk
+from jaxprune.ledger import FIT, run_identity
 from jaxprune.progress import Clock
 from jaxprune.recovery import Task, recover_blocks, whole_layers
 from jaxprune.runs.card import model_card
 from jaxprune.runs.lifecycle import open_run
-from jaxprune.runs.machine import environment
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import OutputFields, RecoverConfig
 from jaxprune.runs.shrink import print_smaller
 from jaxprune.schema import fields_of
 from jaxprune.shrinking import teacher_of
+from jaxprune.workdir import CONFIG, Report, Shrunk, check_workdir
 
 # The parts of a config that it reads.
 _READ = ("model", "revision", "dtype", "compat", "seed", "calibration", "mesh", "recovery")
@@ -58,14 +58,12 @@ def recover_smaller(
         if (value := getattr(config.output, name)) != field.default:
             raise refusal(f"output.{name}", value, f"{field.default}, of a smaller model")
     smaller = load(run / "hf")
-    ledger.check_workdir(workdir, model.folder)
+    check_workdir(workdir, model.folder)
     batches = calibration_batches(config, smaller)
     every = config.json()
     read = {name: every[name] for name in _READ}
     # of `output` only hf/ is written, and always
-    identity = ledger.run_identity(
-        smaller, {**read, "pruning": {}, "output": {"hf": True}}, batches, more
-    )
+    identity = run_identity(smaller, {**read, "pruning": {}, "output": {"hf": True}}, batches, more)
     with open_run(
         workdir, [model, smaller], identity, read,
         began=began, overwrite=overwrite, card=model_card,

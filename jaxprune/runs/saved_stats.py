@@ -8,10 +8,10 @@ from jaxprune.calibration import SetKey
 from jaxprune.errors import InputError
 from jaxprune.files import Count, Hexadecimal, from_json, local_path
 from jaxprune.hf import Model
-from jaxprune.ledger import shortened
+from jaxprune.hf.orbax_folder import METADATA, restore_json, restore_tree, save_trees, whole
 from jaxprune.passes import STATISTICS, ActivationStats, MeasuredOn
-from jaxprune.runs.orbax_folder import METADATA, restore_json, restore_tree, save_trees, whole
 from jaxprune.schema import OUTPUT_PATH, check
+from jaxprune.workdir import shortened
 
 
 class MeasuredWith(TypedDict):

@@ -7,19 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxprune import ledger
-from jaxprune.calibration import SUM, line_digests, sampled_lines
+from jaxprune.calibration import line_digests, sampled_lines
 from jaxprune.devices import device_mesh
+from jaxprune.devices.machine import environment
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import shown_path
 from jaxprune.hf import Model, load, origin_of
-from jaxprune.ledger import Report
-from jaxprune.passes import mixture_of, order_of_sums
+from jaxprune.ledger import shrink_identity
+from jaxprune.passes import SUM, mixture_of, order_of_sums
 from jaxprune.progress import Clock
 from jaxprune.runs.card import model_card
 from jaxprune.runs.facts import run_facts
 from jaxprune.runs.lifecycle import open_run
-from jaxprune.runs.machine import environment
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import ShrinkConfig
 from jaxprune.runs.smaller_facts import remarks, split_table
@@ -35,6 +34,7 @@ from jaxprune.shrinking import (
     write_smaller,
 )
 from jaxprune.tables import named_values, seconds, table_lines
+from jaxprune.workdir import Report, check_workdir
 
 
 def shrink_from_config(
@@ -58,11 +58,11 @@ def shrink_from_config(
     config.shrink.check_alternatives()
     model, fields = load(config.model, config.revision), config.shrink
     texts = _texts(fields)
-    ledger.check_workdir(workdir, model.folder)
+    check_workdir(workdir, model.folder)
     samples = _samples(config, model)
     read = config.json()
     order = order_of_sums(STATISTICS_OF_NEURONS, device_mesh()) if fields.mlp else None
-    identity = ledger.shrink_identity(model, read, texts.digest, samples.batches, order)
+    identity = shrink_identity(model, read, texts.digest, samples.batches, order)
     with open_run(
         workdir, [model], identity, read, began=began, overwrite=overwrite, card=model_card
     ) as run:

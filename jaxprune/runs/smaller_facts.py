@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from jaxprune.calibration import LANGUAGES, language
-from jaxprune.ledger import Report, Shrunk, Splits
 from jaxprune.tables import Table, byte_size, count, percent, points
+from jaxprune.workdir import Report, Shrunk, Splits
 
 
 def languages_of(shrunk: Shrunk) -> list[str]:

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxprune.calibration import Batch, Mixture
+from jaxprune.calibration import Batch
 from jaxprune.errors import InputError, refusal
 from jaxprune.hf import Model
+from jaxprune.passes import Mixture
 from jaxprune.shrinking.config import ShrinkFields
 from jaxprune.shrinking.layers import Depth, chosen_layers
 from jaxprune.shrinking.selection import chosen_tokens

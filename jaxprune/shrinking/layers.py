@@ -83,7 +83,7 @@ def block_influence(
     model: Model, batches: Sequence[Batch], *, dtype: str = "float32", progress: bool = True
 ) -> Influence:
     """The influence of each block by language, in one pass with one block on the devices."""
-    mesh, config = device_mesh(), model.config.in_dtype(dtype)
+    mesh, config = device_mesh(), model.config_in(dtype)
     states = {
         code: calibration_states(model, of_code, mesh, SAMPLES_PER_DEVICE, dtype)
         for code, of_code in _by_language(batches).items()

@@ -6,19 +6,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxprune.calibration import group_by_length
 from jaxprune.devices import device_mesh
 from jaxprune.hf import Model
-from jaxprune.ledger import Differences, Splits
 from jaxprune.models import head_inputs, logits_of
 from jaxprune.passes import (
     SAMPLES_PER_DEVICE,
     WHOLE_BLOCK,
     blocks,
     calibration_states,
+    group_by_length,
     run_and_measure,
 )
 from jaxprune.shrinking.vocabulary import split
+from jaxprune.workdir import Differences, Splits
 
 # Texts of each language whose numbers are compared, and their tokens at most.
 _TEXTS, _LONGEST = 4, 64
@@ -72,7 +72,7 @@ def compare_numbers(
 
 def _last_states(model: Model, texts: Sequence[np.ndarray]) -> np.ndarray:
     """[N, D] the last block's outputs at all tokens."""
-    mesh, config = device_mesh(), model.config.in_dtype("float32")
+    mesh, config = device_mesh(), model.config_in("float32")
     batches = group_by_length([text.astype(np.int32) for text in texts], "tokens")
     samples = calibration_states(model, batches, mesh, SAMPLES_PER_DEVICE, "float32")
     for layer, (_, params) in enumerate(blocks(model, "float32", mesh)):

@@ -27,10 +27,11 @@ from jaxprune.passes import (
     Segment,
     blocks,
     calibration_states,
+    inverse_factor,
+    put_back,
     run_and_measure,
 )
 from jaxprune.progress import progress_bar
-from jaxprune.pruning import inverse_factor, put_back
 from jaxprune.shrinking.choose import Samples
 
 _SITE, _KERNEL = "mlp_out", "mlp/out/kernel"
@@ -63,7 +64,7 @@ def narrow_blocks(
       InputError: the Gram matrix of a block has no Cholesky factor, even with more damping.
     """
     batches, mixture, dtype = samples
-    mesh, config = device_mesh(), model.config.in_dtype(dtype)
+    mesh, config = device_mesh(), model.config_in(dtype)
     states = calibration_states(
         model, batches, mesh, SAMPLES_PER_DEVICE, dtype, STATISTICS_OF_NEURONS, mixture
     )

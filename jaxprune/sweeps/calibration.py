@@ -5,18 +5,18 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxprune import ledger
-from jaxprune.calibration import KINDS, MIX, Batch, TextFields, digest, share_shapes
+from jaxprune.calibration import KINDS, MIX, Batch, TextFields, digest
 from jaxprune.config import SweepConfig, value_text
 from jaxprune.devices import device_mesh
 from jaxprune.files import sealed
 from jaxprune.hf import Model
-from jaxprune.passes import ActivationStats, probe
+from jaxprune.passes import ActivationStats, probe, share_shapes
 from jaxprune.pruning import CODE
 from jaxprune.runs import calibration_batches, checkpoint
 from jaxprune.runs.planning import PruneConfig
 from jaxprune.schema import fields_of
 from jaxprune.sweeps.variants import Variant
+from jaxprune.workdir import locked
 
 STATS = "stats"  # folder of the sets' statistics in a sweep's workdir
 # The fields of code, and those of sentences beside kind and source, which a set's name has in any case.
@@ -114,7 +114,7 @@ class CalibrationSets:
 
     def _probed(self, name: str) -> ActivationStats:
         folder = self._folder / name.replace("/", "-")
-        with ledger.locked(self._folder.parent, f"stats-{folder.name}.lock", wait=True):
+        with locked(self._folder.parent, f"stats-{folder.name}.lock", wait=True):
             if folder.is_dir():
                 stats = checkpoint.restore_stats(folder)
                 sites = next(iter(stats.sums.values()))

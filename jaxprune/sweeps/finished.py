@@ -8,10 +8,10 @@ from jaxprune.errors import InputError
 from jaxprune.evaluation import evaluated_folders, read_evaluation
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.translation import TRANSLATION
-from jaxprune.ledger import EVALUATION
 from jaxprune.sweeps.jobs import evaluation_languages, jobs, task_names
 from jaxprune.sweeps.sweep_json import begun_sweep
 from jaxprune.sweeps.variants import Variant
+from jaxprune.workdir import EVALUATION
 
 
 def unfinished(planned: Sequence[Variant], config: SweepConfig, workdir: Path) -> list[Variant]:

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxprune import ledger
 from jaxprune.errors import InputError, check_equal, listed
 from jaxprune.evaluation import read_evaluation
 from jaxprune.files import read_json, sealed, write_json
@@ -13,6 +12,7 @@ from jaxprune.sweeps.calibration import STATS
 from jaxprune.sweeps.sweep_json import CONFIG, PLACE, WORKERS, begun_sweep
 from jaxprune.sweeps.tables import SweepResult
 from jaxprune.sweeps.write import rebuild
+from jaxprune.workdir import EVALUATION, REPORT, is_complete, locked, read_report
 
 
 def merge(parts: Sequence[Path], workdir: Path) -> SweepResult:
@@ -38,7 +38,7 @@ def merge(parts: Sequence[Path], workdir: Path) -> SweepResult:
     sweeps = [workdir, *parts] if (workdir / CONFIG).is_file() else parts
     for sweep in sweeps:
         _check_same(sweeps[0], sweep)
-    with ledger.locked(workdir, WORKERS):
+    with locked(workdir, WORKERS):
         for part in parts:
             if part != workdir:
                 _merge_one(part, workdir)
@@ -47,7 +47,7 @@ def merge(parts: Sequence[Path], workdir: Path) -> SweepResult:
 
 def _has_started(part: Path) -> bool:
     """Whether a workdir has anything of a sweep; a share that begins writes sweep.json first."""
-    return (part / CONFIG).is_file() or any(part.glob(f"*/*/{ledger.EVALUATION}"))
+    return (part / CONFIG).is_file() or any(part.glob(f"*/*/{EVALUATION}"))
 
 
 def _check_same(one: Path, other: Path) -> None:
@@ -64,7 +64,7 @@ def _check_same(one: Path, other: Path) -> None:
 
 def _merge_one(part: Path, workdir: Path) -> None:
     """Copies variants and scores that a workdir lacks, and scores of more languages than it has."""
-    for folder in sorted(path.parent for path in part.glob(f"*/*/{ledger.EVALUATION}")):
+    for folder in sorted(path.parent for path in part.glob(f"*/*/{EVALUATION}")):
         _copy_variant(folder.parent, workdir / folder.parent.name)
         target = workdir / folder.relative_to(part)
         if _languages(target) < _languages(folder):  # made before languages were added
@@ -80,22 +80,22 @@ def _merge_one(part: Path, workdir: Path) -> None:
 
 def _copy_variant(source: Path, target: Path) -> None:
     """Copies a finished run without its scores; rejects another run of the same variant."""
-    report = ledger.read_report(source)
+    report = read_report(source)
     if report is None:  # the dense model has none
         return
-    if (there := ledger.read_report(target)) is not None:
+    if (there := read_report(target)) is not None:
         for name in ("identity", "digests"):
             check_equal(f"{source} and {target}", report[name], there[name], "runs of one sweep")
         return
-    if not ledger.is_complete(source):
+    if not is_complete(source):
         raise InputError(f"{source}: damaged or unfinished; allowed: to make it again there")
     for path in sorted(source.iterdir()):
-        if path.is_file() and path.name != ledger.REPORT:
+        if path.is_file() and path.name != REPORT:
             target.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, target)
-        elif path.is_dir() and not (path / ledger.EVALUATION).is_file():
+        elif path.is_dir() and not (path / EVALUATION).is_file():
             _copy(path, target / path.name)
-    write_json(target / ledger.REPORT, report)
+    write_json(target / REPORT, report)
 
 
 def _languages(folder: Path) -> set[str]:

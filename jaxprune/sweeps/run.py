@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxprune import evaluation, ledger
+from jaxprune import evaluation
 from jaxprune.config import FIELDS, SweepConfig, by_path, check_read, config_of
 from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
 from jaxprune.files import read_json, sealed
 from jaxprune.hf import Model, load
+from jaxprune.ledger import UnfinishedError, run_identity
 from jaxprune.progress import say
 from jaxprune.runs import (
     check_outputs,
@@ -30,6 +31,20 @@ from jaxprune.sweeps.tables import SweepResult
 from jaxprune.sweeps.variants import Variant, left_out_lines, variants
 from jaxprune.sweeps.workers import make_all, shard_of
 from jaxprune.sweeps.write import rebuild, write_result
+from jaxprune.workdir import (
+    CONFIG,
+    MODEL_DIGEST,
+    OUTPUTS,
+    REPORT,
+    LockedError,
+    check_workdir,
+    difference,
+    inputs,
+    is_complete,
+    locked,
+    pruned_digest,
+    read_report,
+)
 
 # The most of a translation, as many as in the authors' script.
 NEW_TOKENS = 64
@@ -91,9 +106,9 @@ def sweep_from_config(config: SweepConfig, workdir: Path) -> SweepResult | None:
     with _worker(config, workdir) as runner:
         make_all(runner.variants, workdir, runner.is_whole, runner.make)
     try:
-        with ledger.locked(workdir, WORKERS):  # no worker is left
+        with locked(workdir, WORKERS):  # no worker is left
             return write_result(config, workdir)
-    except ledger.LockedError:
+    except LockedError:
         say("sweep: all variants are made; another worker writes the tables")
         return None
 
@@ -112,10 +127,10 @@ def make_shard(config: SweepConfig, workdir: Path, shard: str) -> None:
 @contextlib.contextmanager
 def _worker(config: SweepConfig, workdir: Path) -> Iterator["Runner"]:
     """The runner of a process that has joined the workers of a sweep."""
-    if ledger.read_report(workdir):
+    if read_report(workdir):
         raise InputError(f"--workdir: {workdir} contains a run; allowed: another folder")
     model = load(config.model, config.revision)
-    ledger.check_workdir(workdir, model.folder, {*ledger.OUTPUTS} - {STATS})
+    check_workdir(workdir, model.folder, {*OUTPUTS} - {STATS})
     check_same_sweep(config, workdir)
     runner = Runner(config, model, workdir)
     for line in (*not_evaluated(config, runner.dense_jobs), *left_out_lines(runner.left_out)):
@@ -177,7 +192,7 @@ class Runner:
         mesh = device_mesh(self._config.mesh.data, self._config.mesh.model)
         for variant in self.variants:
             config = variant.config
-            if config is None or (self._workdir / variant.name / ledger.REPORT).is_file():
+            if config is None or (self._workdir / variant.name / REPORT).is_file():
                 continue
             if isinstance(config, RecoverConfig):
                 check_outputs(config, self.model, changes_weights=True)
@@ -199,12 +214,12 @@ class Runner:
         """Prunes or recovers, and evaluates, as far as that is not done.
 
         Raises:
-          ledger.LockedError: another worker makes the variant that this one recovers.
+          LockedError: another worker makes the variant that this one recovers.
         """
         folder = self._workdir / variant.name
         if not self._is_made(variant):
             if variant.pruned and not self._is_made(self._by_name[variant.pruned]):
-                with ledger.locked(self._workdir, f"{variant.pruned}.lock"):
+                with locked(self._workdir, f"{variant.pruned}.lock"):
                     self._make_run(self._by_name[variant.pruned])
             self._make_run(variant)
         if not (missing := self._missing(variant)):
@@ -212,7 +227,7 @@ class Runner:
         model = self.model if variant.config is None else pruned_model(self.model, folder)
         scorer = evaluation.scorer_of(model, self._evaluated)
         facts = evaluation.facts_of(self._evaluated, model, variant.name)
-        with ledger.locked(folder):
+        with locked(folder):
             evaluation.clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
             evaluation.evaluate_all(
                 scorer, self.workload.of(missing), self._evaluated, folder, facts,
@@ -230,8 +245,8 @@ class Runner:
         else:
             run = functools.partial(recover_from_config, self._recovery(variant), folder)
         try:
-            run(overwrite=(folder / ledger.REPORT).is_file())  # it is damaged
-        except ledger.UnfinishedError:  # of another version or kind of device, or damaged
+            run(overwrite=(folder / REPORT).is_file())  # it is damaged
+        except UnfinishedError:  # of another version or kind of device, or damaged
             run(overwrite=True)
 
     def _recovery(self, variant: Variant) -> RecoverConfig:
@@ -246,24 +261,24 @@ class Runner:
         if config is None:
             return True
         try:
-            if not ledger.is_complete(folder):
+            if not is_complete(folder):
                 return False
         except InputError:
             return False
-        report = ledger.read_report(folder) or {}
+        report = read_report(folder) or {}
         if isinstance(config, PruneConfig):
-            before = ledger.inputs(report.get("identity", {}))
+            before = inputs(report.get("identity", {}))
             batches = self.sets.batches(config)
-            now = ledger.inputs(ledger.run_identity(self.model, config.json(), batches))
+            now = inputs(run_identity(self.model, config.json(), batches))
         else:
             if not self._is_made(self._by_name[config.recovery.run]):
                 return False
             before, now = (
                 {f"{group}.{name}": value for group in ("calibration", "recovery")
                  for name, value in fields[group].items() if name != "run"}
-                for fields in (read_json(folder / ledger.CONFIG), config.json())
+                for fields in (read_json(folder / CONFIG), config.json())
             )  # fmt: skip
-        if differs := ledger.difference(before, now):
+        if differs := difference(before, now):
             raise InputError(
                 f"--workdir: {folder} contains a complete run with {differs}; allowed: the run of this "
                 "variant there, or another --workdir"
@@ -272,16 +287,16 @@ class Runner:
 
     def _reads_its_run(self, config: RecoverConfig, report: Mapping[str, Any]) -> bool:
         """Whether a recovery is of the present run of its pruned variant."""
-        pruned = ledger.read_report(self._workdir / config.recovery.run) or {}
-        return report["identity"].get("config.recovery.run") == ledger.pruned_digest(pruned)
+        pruned = read_report(self._workdir / config.recovery.run) or {}
+        return report["identity"].get("config.recovery.run") == pruned_digest(pruned)
 
     def _missing(self, variant: Variant) -> Jobs:
         """The evaluations of a made variant that lack a language, are damaged, or are of other weights or rows."""
         folder = self._workdir / variant.name
         digest: str | None = self.digests["model"]
         if variant.config is not None:
-            digest = model_digest(ledger.read_report(folder) or {})
-        about = {ledger.MODEL_DIGEST: digest, "run": variant.name}
+            digest = model_digest(read_report(folder) or {})
+        about = {MODEL_DIGEST: digest, "run": variant.name}
         return {
             name: codes
             for name, codes in self.jobs(variant).items()

@@ -7,12 +7,12 @@ from typing import Any, TypedDict
 
 from flax.traverse_util import flatten_dict
 
-from jaxprune import ledger
 from jaxprune.config import SweepConfig, config_of
 from jaxprune.errors import InputError
 from jaxprune.files import Hexadecimal, Scalar, read_as, write_json
 from jaxprune.ledger import SWEEP
 from jaxprune.schema import check, fields_of
+from jaxprune.workdir import LockedError, locked
 
 CONFIG = SWEEP  # its name
 # Names of locks: of the start of a worker, and of all workers.
@@ -93,11 +93,11 @@ def joined(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) -> It
       InputError: as `check_same_sweep`; an input that has changed; workers of another config are running.
     """
     with contextlib.ExitStack() as stack:
-        with ledger.locked(workdir, _START, wait=True):
+        with locked(workdir, _START, wait=True):
             check_same_sweep(config, workdir)
             write_sweep(config, workdir, digests)
             # the last worker may be writing the tables
-            stack.enter_context(ledger.locked(workdir, WORKERS, shared=True, wait=True))
+            stack.enter_context(locked(workdir, WORKERS, shared=True, wait=True))
         yield
 
 
@@ -120,9 +120,9 @@ def write_sweep(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) 
     if old == new:
         return
     try:
-        with ledger.locked(workdir, WORKERS):
+        with locked(workdir, WORKERS):
             write_json(workdir / CONFIG, new)
-    except ledger.LockedError:
+    except LockedError:
         raise InputError(
             f"--workdir: workers of this sweep with other variants are running in {workdir}; "
             "allowed: their config, or to wait for their end"

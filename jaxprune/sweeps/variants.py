@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
-from jaxprune.calibration import KINDS, MIX, SUM, TextFields, check_texts
+from jaxprune.calibration import KINDS, MIX, TextFields, check_texts
 from jaxprune.config import AXES, DENSE, RECOVERY, SweepConfig, axes_text, consistent, value_text
 from jaxprune.errors import InputError
-from jaxprune.ledger import OUTPUTS, PROGRESS
+from jaxprune.passes import SUM, JobConfig
 from jaxprune.pruning import CODE, STARTS
 from jaxprune.recovery import RecoveryFields
-from jaxprune.runs.planning import JobConfig, PruneConfig, RecoverConfig
+from jaxprune.runs.planning import PruneConfig, RecoverConfig
 from jaxprune.schema import fields_of, part_of
+from jaxprune.workdir import OUTPUTS, PROGRESS
 
 SOURCE, DRAW, KIND = "calibration.source", "calibration.draw", "calibration.kind"
 # Fields that a pruned variant has at their defaults if it does not read them, as other values are rejected.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxprune.calibration.combinations.combination import Combination
+from jaxprune.passes.combinations.combination import Combination
 
 
 def combine(sums, tokens, weights):

@@ -16,7 +16,7 @@ from jaxprune.analysis.magnitudes import (
     share_shapes,
 )
 from jaxprune.calibration import DemonstrationFields
-from jaxprune.calibration.grouping import group_by_length
+from jaxprune.passes.grouping import group_by_length
 from jaxprune.passes.stats import ActivationStats
 from jaxprune.passes.walk import HIDDEN
 

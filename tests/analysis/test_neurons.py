@@ -12,8 +12,8 @@ from torch_loop import blocks_of
 
 import jaxprune as jp
 from jaxprune.calibration import SetKey
-from jaxprune.calibration.grouping import group_by_length
 from jaxprune.passes import NEURONS
+from jaxprune.passes.grouping import group_by_length
 from jaxprune.passes.states import GROUPS
 
 TURNS = ("fr", "sw", "fr")

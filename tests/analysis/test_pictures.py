@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from svg import box, drawn, told
 
-from jaxprune.analysis import pictures
-from jaxprune.analysis.analyze import compare_sets
 from jaxprune.analysis.mask_overlap import MaskOverlap
 from jaxprune.analysis.neurons import LanguageNeurons
+from jaxprune.analysis.summary import compare_sets
 from jaxprune.charts import page_svg, write_png
 from jaxprune.models import SITES
 from jaxprune.passes.states import HALVES
 from jaxprune.passes.stats import ActivationStats
 from jaxprune.passes.walk import HIDDEN
+from jaxprune.runs import analysis_pictures as pictures
 
 
 def stats_of(roles, layers=1, features=6):

@@ -6,10 +6,11 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from jaxprune.calibration import SetKey, demonstrations, set_tokens, token_batches
+from jaxprune.calibration import SetKey, set_tokens
 from jaxprune.calibration.languages import LANGUAGES, language
 from jaxprune.calibration.texts import aligned, code_samples, sentences
 from jaxprune.errors import InputError
+from jaxprune.passes import demonstrations, token_batches
 from nano import corpus
 
 LINES = 30

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxprune as jp
-from jaxprune.calibration.config import CalibrationFields
 from jaxprune.calibration.demonstrations import sampled_lines
 from jaxprune.calibration.draws import lines_of_draw
 from jaxprune.calibration.texts import code_samples
 from jaxprune.errors import InputError
+from jaxprune.passes import CalibrationFields
 
 
 @given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 5))

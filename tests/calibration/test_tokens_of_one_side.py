@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import jaxprune as jp
-from jaxprune.calibration import digest, share_shapes
+from jaxprune.calibration import digest
 from jaxprune.config.validate import base_config, validate
+from jaxprune.passes import share_shapes
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,10 @@ from hypothesis import strategies as st
 from ports import free_port
 
 import jaxprune as jp
-from jaxprune.analysis import analyze_from_config
 from jaxprune.config.validate import base_config, validate
 from jaxprune.devices import hosts
 from jaxprune.evaluation.evaluate import evaluate_from_config
-from jaxprune.runs import shrink_from_config
+from jaxprune.runs import analyze_from_config, shrink_from_config
 from jaxprune.runs.planning import plan_from_config
 from jaxprune.runs.planning.costs import Machines
 from jaxprune.runs.verify import verify

@@ -20,9 +20,9 @@ from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.files import sealed, to_json
-from jaxprune.ledger import OUTPUTS
 from jaxprune.runs import prune_from_config
 from jaxprune.sweeps import sweep_from_config
+from jaxprune.workdir import OUTPUTS
 from nano import corpus
 
 TASKS = files("jaxprune").joinpath("evaluation", "tasks")

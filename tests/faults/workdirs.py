@@ -8,7 +8,8 @@ from faults.fault import Fault, both, full_disk, limited, little_space
 from faults.place import GOOD_ROW
 
 from jaxprune.hf import shards
-from jaxprune.ledger import locked, open_run
+from jaxprune.ledger import open_run
+from jaxprune.workdir import locked
 
 ROWS = {
     "workdir is a file": Fault(

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from jaxprune.charts import CSS
-from jaxprune.html_report import Command, Facts, Folded, Heading, Note, Section, page
+from jaxprune.html_report import Command, Facts, Folded, Note, Section, page
 from jaxprune.tables import Cell, NotebookTable, Table
 from jaxprune.templates import legal_text
 
@@ -69,7 +69,7 @@ def test_a_notebook_shows_the_same_table():
 
 def test_all_kinds_of_parts_are_drawn_and_escaped():
     parts = [
-        "a < b", Note("<note>"), Heading("h"), Command("Made by", "jaxprune x '<y>'"),
+        "a < b", Note("<note>"), Command("Made by", "jaxprune x '<y>'"),
         Facts({"<name>": "v & w"}), Folded("more", ["inside", Folded("deep", ["deeper"])]),
     ]  # fmt: skip
     section = ET.fromstring(page("\x00", parts, [None])).find("body/header")

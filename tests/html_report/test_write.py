@@ -367,9 +367,7 @@ def test_figures_of_pruning_and_analysis(runs, pages, tmp_path):
     assert told[4] == f"monolingual/fr, 1: {norms.max() / np.median(norms):.1f}"
     assert titles(root, "IoU of masks, %") == ["a, b: 33.3", "b, a: 33.3"]
     facts = dict(zip(texts(root.iter("dt")), texts(root.iter("dd")), strict=True))
-    assert facts["weights dropped"].startswith(
-        "29.8% of the pruned kernels; 25.0% to 34.2% by layer"
-    )
+    assert facts["sparsity"].startswith("29.75% of the blocks' kernels; 25.0% to 34.2% by layer")
     assert facts["requested"] == "30.0% of the inputs of each output"
     assert "French (fr) → English (en)" in facts["calibration set"]
     assert facts["calibration tokens"] == "8,874 (translation)"

@@ -19,7 +19,7 @@ from flax.traverse_util import flatten_dict
 from device_jobs import parameters
 from jaxprune.models import ModelConfig
 from jaxprune.models.families.xglm import FAMILY
-from jaxprune.pruning.block import drop_weights
+from jaxprune.passes.finished import drop_weights
 from jaxprune.pruning.programs import prune_compiled
 from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop

@@ -12,9 +12,9 @@ from safetensors.numpy import load_file, save_file
 from torch_loop import depth, input_sums
 
 import jaxprune as jp
-from jaxprune.calibration.grouping import group_by_length
 from jaxprune.hf.weights import stored_name
 from jaxprune.models import SITES
+from jaxprune.passes.grouping import group_by_length
 
 
 def sequences(count, seed, low=3, high=17):

@@ -10,16 +10,16 @@ from device_jobs import xglm_shaped
 from flax import nnx
 
 import jaxprune as jp
-from jaxprune.calibration import from_arrays
 from jaxprune.config.validate import base_config, validate
 from jaxprune.devices import device_mesh, products
 from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.scoring.scorer import Scorer
-from jaxprune.ledger.identity import difference, run_identity
+from jaxprune.ledger.identity import run_identity
 from jaxprune.models import SITES, modules
-from jaxprune.passes import blocks
+from jaxprune.passes import blocks, from_arrays
 from jaxprune.runs.planning import plan_from_config
 from jaxprune.runs.planning.plan import print_plan
+from jaxprune.workdir import difference
 
 NANO = Path(jp.__file__).parent / "nano" / "checkpoints" / "bloom"
 
@@ -50,7 +50,7 @@ def both(multiplying, compute):
 def test_every_product_is_float32_s_of_rounded_numbers(multiplying):
     multiplying(False)
     model = xglm_shaped(1)
-    config = model.config.in_dtype("bfloat16")
+    config = model.config_in("bfloat16")
     [(stored, params)] = blocks(model, "bfloat16", device_mesh(1))
     assert {leaf.dtype.name for leaf in jax.tree.leaves(params)} == {"float32"}
     jax.tree.map(

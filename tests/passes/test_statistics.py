@@ -16,8 +16,8 @@ from torch_loop import depth, input_sums
 
 import jaxprune as jp
 from jaxprune.calibration import SetKey
-from jaxprune.calibration.grouping import group_by_length
 from jaxprune.hf.weights import stored_name
+from jaxprune.passes.grouping import group_by_length
 from jaxprune.passes.statistics.gram import gram
 
 LANGUAGES = ("fr", "sw", "fr", "fr", "sw", "sw", "fr")
@@ -66,7 +66,7 @@ PROGRAM = """
 import hashlib, json, sys
 import numpy as np
 import jaxprune as jp
-from jaxprune.calibration.grouping import group_by_length
+from jaxprune.passes.grouping import group_by_length
 from jaxprune.devices import device_mesh
 from jaxprune.passes import STATISTICS, order_of_sums
 

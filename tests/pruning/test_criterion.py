@@ -10,7 +10,7 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 import jaxprune as jp
-from jaxprune.calibration.grouping import group_by_length
+from jaxprune.passes.grouping import group_by_length
 from jaxprune.pruning.criteria import CRITERIA
 from jaxprune.pruning.method import Prepared
 from jaxprune.pruning.methods import METHODS

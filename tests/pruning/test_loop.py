@@ -14,9 +14,9 @@ from flax.traverse_util import flatten_dict
 from torch_loop import Pruner, prune_by_magnitude, prune_with_statistics
 
 import jaxprune as jp
-from jaxprune.calibration.grouping import group_by_length
 from jaxprune.hf import finite
 from jaxprune.hf.weights import to_stored
+from jaxprune.passes.grouping import group_by_length
 from jaxprune.pruning.settings import PruningFields, Settings
 from jaxprune.schema import fields_of
 

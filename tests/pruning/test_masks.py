@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxprune.errors import InputError
-from jaxprune.pruning import PackedMasks, masks
+from jaxprune.models import PackedMasks
+from jaxprune.pruning import masks
 
 SHAPES = {"up": (3, 4, 5), "out": (3, 7, 2)}
 

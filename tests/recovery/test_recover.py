@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 
 import jax
@@ -16,10 +17,10 @@ from recoveries import EPOCHS, RATE, job, recovered
 from run_scripts import run_alone
 
 import jaxprune as jp
-from jaxprune.ledger import OUTPUTS
 from jaxprune.recovery import by_block
 from jaxprune.runs import prune_from_config, pruned_model, recover_from_config
 from jaxprune.runs.verify import verify
+from jaxprune.workdir import OUTPUTS
 
 
 def output_of_first_block(model, ids):
@@ -96,6 +97,9 @@ def test_zeros_stay_and_the_loss_falls(name, dtype, how, tiny_folder, tokens):
     model, _, pruned, result = recovered(tiny_folder(name), tokens, dtype=dtype, how=how)
     assert len(result.report["losses"]) == (1 if how == "distil" else model.config.n_layers)
     assert all(after < before for before, after in result.report["losses"])
+    shown = [f"{loss:.3g}" for pair in result.report["losses"] for loss in pair]
+    losses = result._repr_html_().partition("Loss on held-out samples")[2]
+    assert re.findall("<td>(.*?)</td>", losses) == shown
     kernels = flatten_dict(dict(result.params["blocks"]), sep="/")
     before = flatten_dict(dict(pruned.params["blocks"]), sep="/")
     for path, keep in flatten_dict(pruned.masks["blocks"], sep="/").items():

@@ -18,12 +18,13 @@ from kills import Killed, killed_after
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.ledger import open_run
-from jaxprune.ledger.identity import difference, run_identity
+from jaxprune.ledger.identity import run_identity
 from jaxprune.pruning import loop
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.runs import pipeline
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
+from jaxprune.workdir import difference
 
 ROOT = Path(__file__).parents[2]
 RUNS = [("bloom", propagate) for propagate in PROPAGATIONS]

@@ -14,12 +14,13 @@ from kills import Killed, killed_after
 
 import jaxprune as jp
 from jaxprune.files import sealed, write_json
-from jaxprune.ledger import check_workdir, open_run, read_report
+from jaxprune.ledger import open_run
 from jaxprune.ledger import run as ledger_run
 from jaxprune.pruning import loop
 from jaxprune.runs import pipeline
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
+from jaxprune.workdir import check_workdir, read_report
 
 
 @pytest.fixture(scope="module")
@@ -254,10 +255,8 @@ def test_outputs_without_their_report_are_replaced_when_their_config_is_moved_aw
 
 @pytest.mark.parametrize("name", ["code", "jax", "platform", "products"])
 def test_a_complete_run_of_other_code_or_versions_is_the_same_job(name, place, monkeypatch):
-    whole = pipeline.ledger.run_identity
-    monkeypatch.setattr(
-        pipeline.ledger, "run_identity", lambda *given: whole(*given) | {name: "another"}
-    )
+    whole = pipeline.run_identity
+    monkeypatch.setattr(pipeline, "run_identity", lambda *given: whole(*given) | {name: "another"})
     before = contents(place / "run")
     prune_from_config(with_figures(place), place / "run")
     assert contents(place / "run") == before

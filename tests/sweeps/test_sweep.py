@@ -15,7 +15,6 @@ from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
 from jaxprune.evaluation import evaluate
 from jaxprune.files import sealed
-from jaxprune.ledger import LockedError, is_complete, locked
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs import checkpoint, pruned_model, recover_from_config
@@ -23,6 +22,7 @@ from jaxprune.sweeps import calibration, make_shard, print_tables, rebuild, run,
 from jaxprune.sweeps.calibration import CalibrationSets
 from jaxprune.sweeps.run import sweep_from_config
 from jaxprune.sweeps.variants import variants
+from jaxprune.workdir import LockedError, is_complete, locked
 
 NANO = str(files("jaxprune").joinpath("nano", "checkpoints", "gpt2"))
 ROWS = 24

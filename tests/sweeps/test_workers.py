@@ -20,7 +20,6 @@ from faults.place import halve
 from run_scripts import run_here
 
 import jaxprune as jp
-from jaxprune import ledger
 from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import scorer
@@ -40,6 +39,7 @@ from jaxprune.sweeps import (
 )
 from jaxprune.sweeps.run import sweep_from_config
 from jaxprune.sweeps.variants import variants
+from jaxprune.workdir import PROGRESS, locked
 
 NANO = str(files("jaxprune").joinpath("nano", "checkpoints", "bloom"))
 
@@ -103,7 +103,7 @@ def test_workers_share_the_variants_and_give_the_tables_of_one(alone, tmp_path, 
     assert sorted(name for _, name in made) == sorted(NAMES)
     assert len({worker for worker, _ in made}) == 2
     assert contents(tmp_path) == contents(alone[0])
-    assert not (tmp_path / ledger.PROGRESS).exists()
+    assert not (tmp_path / PROGRESS).exists()
 
 
 def test_workers_of_other_variants_are_refused_meanwhile(tmp_path, monkeypatch):
@@ -128,7 +128,7 @@ def test_workers_of_other_variants_are_refused_meanwhile(tmp_path, monkeypatch):
 HOLD = """
 import sys, time
 from pathlib import Path
-from jaxprune.ledger import locked
+from jaxprune.workdir import locked
 with locked(Path(sys.argv[1]), "dense.lock"):
     print("locked", flush=True)
     time.sleep(600)
@@ -156,7 +156,7 @@ def test_a_lock_that_is_removed_by_its_owner_has_one_owner(tmp_path):
 
     def work():
         for _ in range(40):
-            with ledger.locked(tmp_path, wait=True):
+            with locked(tmp_path, wait=True):
                 inside.append(1)
                 most.append(len(inside))
                 time.sleep(0.0005)

@@ -15,18 +15,11 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.devices import by_rows, compiled_by_rows, replicated
-from jaxprune.evaluation.generation.cache import (
-    KeyValues,
-    Stretches,
-    decode_step,
-    prefill,
-    reorder,
-    write_token,
-)
 from jaxprune.evaluation.generation.decoding import NextTokens, Request
+from jaxprune.evaluation.generation.programs import decode_step, prefill, reorder, write_token
 from jaxprune.evaluation.generation.resident import Resident
 from jaxprune.evaluation.scoring import common_prefix
-from jaxprune.models import Positions, layer_kind
+from jaxprune.models import KeyValues, Positions, Stretches, layer_kind
 from jaxprune.passes import embed_tokens
 
 # Lengths are rounded up to a multiple of at least this, as each length is compiled.

@@ -19,7 +19,7 @@ class Resident(NamedTuple):
     """A model with all parameters on every device.
 
     Attributes:
-      config: of the model in the dtype of its computation, see `ModelConfig.in_dtype`.
+      config: of the model in the dtype of its computation, see `Model.config_in`.
       mesh: the devices.
       embed: parameters of the embedding.
       head: parameters of the head, and the embedding table.
@@ -35,7 +35,7 @@ class Resident(NamedTuple):
 
 def put_on_devices(model: Model, dtype: str, mesh: Mesh) -> Resident:
     """Puts all weights of a model on the devices, in `dtype`."""
-    config = model.config.in_dtype(dtype)
+    config = model.config_in(dtype)
     embed, head = (to_device(model.part(name), dtype, mesh) for name in ("embed", "head"))
     blocks = [to_device(model.block(i), dtype, mesh) for i in range(config.n_layers)]
     return Resident(config, mesh, embed, (head, embed["tokens"]), blocks)

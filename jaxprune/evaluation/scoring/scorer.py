@@ -68,7 +68,7 @@ class Scorer:
     ) -> None:
         self.model = model
         self.dtype = dtype
-        self._config = model.config.in_dtype(dtype)
+        self._config = model.config_in(dtype)
         self.mesh = given_mesh(mesh)
         self.progress = progress
         self._parts = Parts(model, dtype, self.mesh, resident)

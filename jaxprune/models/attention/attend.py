@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jaxprune.devices import platform
 from jaxprune.models.attention.paths import path_for
+from jaxprune.models.attention.platform import platform
 from jaxprune.models.attention.scoring import Prefix, Scoring
 from jaxprune.models.positions import Kind, Tree, checked_kind
 from jaxprune.models.products import cast_for_matmul

@@ -61,7 +61,7 @@ def path_for(
     """The path of a model's attention.
 
     Args:
-      platform: as `devices.platform` returns it.
+      platform: as `platform` returns it.
       dtype: of the products.
       features: of a head.
       branches: whether rows are trees or follow a prefix.

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
+from jaxprune.passes.inverse_factor import inverse_factor
 from jaxprune.pruning.criterion import DEMONSTRATIONS, Inputs
 from jaxprune.pruning.drop import BLOCK, Drop, group_sizes
-from jaxprune.pruning.inverse_factor import inverse_factor
 from jaxprune.pruning.method import Method, Prepared, Pruned
 from jaxprune.pruning.selection import keep_groups, keep_rows
 

@@ -1,7 +1,6 @@
 """A config → the estimated memory, operations and time of a run, before anything is loaded."""
 
 from jaxprune.runs.planning.config import BlocksConfig as BlocksConfig
-from jaxprune.runs.planning.config import JobConfig as JobConfig
 from jaxprune.runs.planning.config import OutputFields as OutputFields
 from jaxprune.runs.planning.config import PruneConfig as PruneConfig
 from jaxprune.runs.planning.config import RecoverConfig as RecoverConfig

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from jaxprune.calibration import COMPAT, SEED, CalibrationFields, MixedTextFields, TextFields
+from jaxprune.calibration import TextFields
 from jaxprune.devices import MeshFields
-from jaxprune.passes import DTYPE
+from jaxprune.passes import CalibrationFields, JobConfig, MixedTextFields
 from jaxprune.pruning import PruningFields, Settings
 from jaxprune.recovery import RecoveryFields
-from jaxprune.schema import config_record, filled, flag, is_text, rule, text, texts_of
+from jaxprune.schema import config_record, filled, flag
 from jaxprune.shrinking import ShrinkFields
 
 
@@ -25,28 +25,6 @@ class OutputFields:
         "accuracies",
     )
     figures: bool = flag(False, "write figures of sparsity and of feature magnitudes")
-
-
-@config_record
-class JobConfig:
-    """The fields that every command reads; the config of a command adds groups."""
-
-    model: str = rule(
-        "a hub id or a local Hugging Face folder",
-        is_text,
-        required=True,
-        meaning="the model to prune or evaluate",
-    )
-    revision: str | None = text(
-        None, "a branch, tag or commit of the hub id", "branch, tag or commit"
-    )
-    dtype: str = DTYPE
-    compat: str = COMPAT
-    seed: int = SEED
-
-    def json(self) -> dict[str, Any]:
-        """The content of config.json: the fields by group, sorted by name."""
-        return texts_of(self)
 
 
 @config_record

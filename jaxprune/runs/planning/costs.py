@@ -18,8 +18,7 @@ from jaxprune.models import (
     kernel_shapes,
     site_widths,
 )
-from jaxprune.passes import lanes_of, rows_at_once
-from jaxprune.pruning import BLOCK
+from jaxprune.passes import BLOCK, lanes_of, rows_at_once
 
 # Resident memory of a command that has imported its packages and compiled a model's passes, and of a tokenizer with its
 # imports; measured on Linux. Outside the command line the tokenizer also imports an installed torch.
@@ -72,7 +71,7 @@ class Machines:
     Attributes:
       data, model: the mesh of each process, see `sharding.device_mesh`.
       processes: one per host.
-      platform: see `devices.platform`.
+      platform: see `models.platform`.
     """
 
     data: int = 1
@@ -96,7 +95,7 @@ class Chip:
     """One device.
 
     Attributes:
-      platform: see `devices.platform`.
+      platform: see `models.platform`.
       flops: operations per second, by dtype of the factors; sums are float32.
       memory: bytes.
       bandwidth: of the memory, bytes per second.

@@ -8,26 +8,27 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from jaxprune.calibration import KINDS, Batch, token_batches
-from jaxprune.devices import DATA, MODEL, device_mesh, platform, product_dtype, room
+from jaxprune.calibration import KINDS, Batch
+from jaxprune.devices import DATA, MODEL, device_mesh, product_dtype, room
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import read_json
 from jaxprune.hf import STORED, hub, load
-from jaxprune.ledger import Record
 from jaxprune.models import (
     ModelConfig,
     attention_path,
     kernel_shapes,
     load_config,
+    platform,
     published,
     site_widths,
 )
-from jaxprune.passes import SAMPLES_PER_DEVICE
+from jaxprune.passes import SAMPLES_PER_DEVICE, token_batches
 from jaxprune.pruning import check_pattern, ignored_kernels, kernel_shares, layer_shares
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.config import PruneConfig
 from jaxprune.runs.planning.costs import Chip, Machines, Work, chip_of
 from jaxprune.tables import by_layer, byte_size, named_values, percent, seconds
+from jaxprune.workdir import Record
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,6 @@ import pytest
 from jaxprune.evaluation.summary import translation_table
 
 import jaxprune as jp
-from jaxprune.calibration import CalibrationFields
 from jaxprune.config.validate import base_config, validate
 from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.evaluation.generation.generator import Generator
@@ -25,6 +24,7 @@ from jaxprune.evaluation.translation.sentences import (
     translation_prompts,
 )
 from jaxprune.files import sealed
+from jaxprune.passes import CalibrationFields
 from nano import corpus
 
 NANO = files("jaxprune").joinpath("nano", "checkpoints")

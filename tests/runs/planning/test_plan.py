@@ -15,7 +15,6 @@ from jobs import on_tokens as job
 from run_scripts import run_alone, run_here
 
 import jaxprune as jp
-from jaxprune.calibration import token_batches
 from jaxprune.devices import memory
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.weights import size
@@ -29,9 +28,9 @@ from jaxprune.models import (
 )
 from jaxprune.models.config import LayerKind, RopeConfig
 from jaxprune.nano import CHECKPOINTS
+from jaxprune.passes import inverse_factor, token_batches
 from jaxprune.passes.statistics.gram import gram
 from jaxprune.passes.walk import Context, run_segment
-from jaxprune.pruning import inverse_factor
 from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.methods import METHODS

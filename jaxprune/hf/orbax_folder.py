@@ -1,0 +1,163 @@
+"""Folders that Orbax writes: trees of arrays and a JSON file, complete or absent, checked when they are read."""
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, Sharding
+
+from jaxprune.devices import hosts
+from jaxprune.errors import InputError, refusal
+from jaxprune.files import read_json, sealed
+from jaxprune.models import PackedMasks, named_leaves, path_name
+
+# Shardings of parameters: one for all, a tree like the parameters, or a function of their paths.
+Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]
+# Bytes of a checkpoint besides its arrays: indices, metadata, blocks of the file system.
+_BESIDE = 8 << 20
+METADATA = "metadata/metadata"
+# Saves of one process take turns: Orbax has one number for all of them at a time, by which they wait for their folders.
+_SAVING = threading.Lock()
+
+
+def save_trees(
+    folder: Path, trees: Mapping[str, Any], metadata: Mapping[str, Any], overwrite: bool
+) -> None:
+    """Orbax writes next to `folder`; an older folder is removed only when the new one is complete.
+
+    Host arrays are first sharded over all devices, as in Orbax each process writes the shards of its devices.
+    """
+    folder = folder.expanduser().absolute()
+    unfinished = sealed.unfinished_name(folder)
+    if hosts.is_first():
+        sealed.check_replaceable(folder, overwrite)
+        sealed.unfinished(folder)
+        _check_space(folder, trees)
+    hosts.wait(f"begin {folder.name}")
+    import orbax.checkpoint as ocp  # late, as its import takes a fifth of the time of JAX
+
+    items: dict[str, Any] = {"metadata": ocp.args.JsonSave(metadata)}
+    items |= {name: ocp.args.PyTreeSave(hosts.spread(tree)) for name, tree in trees.items()}
+    with _SAVING, _writing(folder), ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as writer:
+        writer.save(unfinished, args=ocp.args.Composite(**items))
+    if hosts.is_first():
+        sealed.finish(folder)
+    hosts.wait(f"end {folder.name}")
+
+
+def _check_space(folder: Path, trees: Mapping[str, Any]) -> None:
+    """Rejects a disk that is too small, at which threads of TensorStore would print tracebacks."""
+    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(trees)) + _BESIDE
+    free = shutil.disk_usage(next(p for p in folder.parents if p.is_dir())).free
+    if needed > free:
+        reason = f"{os.strerror(errno.ENOSPC)}, {needed:,} bytes needed and {free:,} free"
+        raise OSError(errno.ENOSPC, reason, str(folder))
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Removes the folder if writing fails, and converts TensorStore's file errors to OSError."""
+    try:
+        yield
+    except Exception as error:
+        sealed.discard(folder)
+        if isinstance(error, OSError) or not re.match(r"[A-Z_]+: ", str(error)):
+            raise
+        reason = re.search(r"([^:]+) \[os_error_code=", str(error))
+        why = reason[1].strip() if reason else str(error)[:200]
+        raise OSError(f"{folder}: not written, {why}") from error
+
+
+def _check_sizes(folder: Path, item: str) -> None:
+    """Rejects an item with a missing file or one of another size, for which TensorStore has unclear messages."""
+    for name, facts in sealed.table(folder).items():
+        if name.split("/")[0] == item and sealed.fault(folder / name, facts, digest=False):
+            raise InputError(f"{folder / name}: {sealed.DAMAGED}")
+
+
+def whole(folder: Path) -> Path:
+    """The absolute path of a complete folder; InputError for any other."""
+    folder = folder.expanduser()
+    if not all((folder / name).is_file() for name in ("_CHECKPOINT_METADATA", sealed.TABLE)):
+        raise InputError(f"{folder}: no complete checkpoint; expected a folder that jaxprune saved")
+    return folder.absolute()
+
+
+def restore_tree(item: Path, sharding: Placement | None) -> Any:
+    """The arrays of an item of a folder, on the host without a sharding; InputError if a file is missing or cut."""
+    import orbax.checkpoint as ocp
+
+    # A Checkpointer would warn that a single item lacks the metadata of a checkpoint.
+    _check_sizes(item.parent, item.name)
+    with contextlib.closing(ocp.PyTreeCheckpointHandler()) as handler:
+        arrays = handler.metadata(item).tree
+        if sharding is None:
+            args = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), arrays)
+        else:
+            shardings = _shardings(sharding, arrays)
+            args = jax.tree.map(lambda one: ocp.ArrayRestoreArgs(sharding=one), shardings)
+        return handler.restore(item, args=ocp.args.PyTreeRestore(restore_args=args))
+
+
+def _shardings(sharding: Placement, arrays: Mapping[str, Any]) -> Any:
+    """A tree like `arrays`, the metadata of parameters, with the sharding of each.
+
+    Checked before any read: if one of many reads fails, the threads of the others print tracebacks.
+    """
+    names = named_leaves("params", arrays)
+    if isinstance(sharding, Mapping):
+        given = {path_name(p): one for p, one in jax.tree_util.tree_leaves_with_path(sharding)}
+        for name in [*names, *given]:
+            if name not in given or name not in names:
+                got = "missing" if name in names else "not in the checkpoint"
+                raise InputError(f"sharding: {name}: {got}; allowed: a tree like the parameters")
+        place: Callable[[str], Any] = given.__getitem__
+    elif isinstance(sharding, Sharding):
+        place = lambda name: sharding  # noqa: E731
+    elif callable(sharding) and not isinstance(sharding, Mesh):  # which is callable too
+        place = sharding
+    else:
+        allowed = "a jax.sharding.Sharding, a tree of them, or a function from paths to them"
+        raise refusal("sharding", sharding, allowed)
+    shardings = [_fitting(place(name), name, leaf.shape) for name, leaf in names.items()]
+    return jax.tree.unflatten(jax.tree.structure(arrays), shardings)
+
+
+def _fitting(sharding: Any, name: str, shape: tuple[int, ...]) -> Sharding:
+    """The sharding, if it fits the parameter."""
+    if not isinstance(sharding, Sharding):
+        raise refusal(f"sharding: {name}", sharding, "a jax.sharding.Sharding")
+    fits = len(getattr(sharding, "spec", ())) <= len(shape)  # on one device JAX accepts more axes
+    try:
+        sharding.shard_shape(shape)
+    except (ValueError, IndexError):
+        fits = False
+    if not fits:
+        raise refusal(f"sharding: {name}", sharding, f"one that divides the shape {shape} evenly")
+    return sharding
+
+
+def restore_json(folder: Path) -> dict[str, Any]:
+    """The metadata of a folder; InputError if a file is missing or cut."""
+    _check_sizes(folder, "metadata")
+    return read_json(folder / METADATA)
+
+
+def restore_packed_masks(path: str | Path) -> PackedMasks:
+    """The masks of a checkpoint, one bit per weight.
+
+    Raises:
+      InputError: no masks, or damaged ones.
+    """
+    item = whole(Path(path)) / "masks"
+    if not item.is_dir():
+        raise InputError(f"{path}: contains no masks")
+    return PackedMasks.from_tree(restore_tree(item, None))

@@ -1,0 +1,165 @@
+"""A config → `<workdir>/analysis`: the largest features of each kind of demonstration by layer, language neurons."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxprune import charts
+from jaxprune.analysis.config import AnalyzeConfig
+from jaxprune.analysis.magnitudes import demonstration_sets, measure, split_halves
+from jaxprune.analysis.mask_overlap import MaskOverlap, read_runs
+from jaxprune.analysis.neurons import language_neurons
+from jaxprune.analysis.summary import analysis_summary, compare_sets
+from jaxprune.analysis.tables import write_magnitudes, write_masks, write_neurons, write_overlaps
+from jaxprune.calibration import chosen_languages, digest
+from jaxprune.devices import device_mesh, environment, hosts
+from jaxprune.files import local_path, sealed, shown_path, write_json
+from jaxprune.hf import Model, load
+from jaxprune.ledger import open_workdir
+from jaxprune.models import family_of
+from jaxprune.passes import HIDDEN, ActivationStats
+from jaxprune.progress import Clock
+from jaxprune.runs import analysis_pictures
+from jaxprune.tables import columns, count, fraction, percent, tenths
+
+# The share in the authors' figures; their code ignores the share that is set.
+_OFFICIAL_TOP = 0.4
+
+
+def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
+    """Measures the features of the dense model on demonstrations of every language, and compares masks of runs.
+
+    Args:
+      config: validated. The demonstrations of each of `analysis.languages` are monolingual, and translations into
+        `calibration.target`.
+      workdir: analysis/ is written there, by process 0, and replaces an earlier one. analysis.json is written last,
+        so an analysis that contains it is complete.
+
+    Returns:
+      The content of analysis.json; empty in other processes than the first.
+
+    Raises:
+      InputError: config, model, data or runs are invalid or do not match; processes have different jobs.
+    """
+    clock = Clock()
+    options, calibration = config.analysis, config.calibration
+    folder = workdir / "analysis"
+    sealed.check_replaceable(folder, overwrite=True)
+    codes = chosen_languages(options.languages, calibration.data, calibration.target)
+    mesh = device_mesh(config.mesh.data, config.mesh.model)
+    model = load(config.model, config.revision)
+    masks = _masks(options.masks, workdir, model)
+    how = (config.seed, config.compat)
+    batches = demonstration_sets(model.tokenizer, calibration, codes, *how)
+    content = digest(batches)
+    identity = {
+        "model": model.source.fingerprint.digest, "calibration": content, "dtype": config.dtype,
+    }  # fmt: skip
+    with open_workdir(workdir, identity):
+        found = measure(
+            model, batches, dtype=config.dtype, mesh=mesh, halves=True, neurons=True,
+            progress=hosts.is_first(),
+        )  # fmt: skip
+        if not hosts.is_first():
+            return {}
+        about = {
+            "languages": codes, "target": calibration.target, "digest": content,
+            "environment": environment(mesh), "config": config.json(),
+        }  # fmt: skip
+        with sealed.whole_folder(folder) as filled:
+            summary = _write(filled, found, masks, config, clock) | about
+            write_json(filled / "analysis.json", summary)
+    print_summary(config.model, summary, folder)
+    return summary
+
+
+def _write(
+    folder: Path,
+    found: ActivationStats,
+    masks: MaskOverlap | None,
+    config: AnalyzeConfig,
+    clock: Clock,
+) -> dict[str, Any]:
+    """Writes the tables and pictures of an analysis; returns their summary."""
+    options = config.analysis
+    stats, halves = split_halves(found)
+    share = _OFFICIAL_TOP if config.compat == "official" else options.top
+    overlap = compare_sets(stats, share, halves)
+    alone = [role for role in stats.roles if role.startswith("monolingual/")]
+    neurons = language_neurons(stats.of(alone), options.neurons) if len(alone) > 1 else None
+    write_magnitudes(folder, stats)
+    write_overlaps(folder, stats.roles, overlap)
+    if masks is not None:
+        write_masks(folder, masks)
+    if neurons is not None:
+        write_neurons(folder, neurons)
+    clock.lap("tables")
+    (folder / "figures").mkdir()
+    drawn = analysis_pictures.charts(
+        stats, overlap, masks, neurons, target=config.calibration.target, share=share
+    )
+    for name, chart in drawn:
+        charts.write_png(chart, folder / "figures" / f"{name}.png")
+    clock.lap("figures")
+    return analysis_summary(stats, overlap, masks, neurons) | {
+        "top": {"requested": options.top, "used": share},
+        "seconds": clock.rounded(),
+    }
+
+
+def _masks(names: Sequence[str] | None, workdir: Path, model: Model) -> MaskOverlap | None:
+    """The masks of the runs in `analysis.masks`, and those of the workdir if it has any."""
+    if names is None:
+        return None
+    runs = [local_path(name) for name in names]
+    known = [run.resolve() for run in runs]
+    if (workdir / "checkpoint").is_dir() and workdir.resolve() not in known:
+        runs.insert(0, workdir)
+    return read_runs(runs, family_of(model.config).sites)
+
+
+def neuron_lines(found: Mapping[str, Any]) -> list[str]:
+    """`neurons_summary` as a table."""
+    rows = [
+        [
+            code,
+            count(one["neurons"]),
+            tenths(one["standard_error"]),
+            percent(one["agreement_of_halves"]),
+        ]
+        for code, one in found["languages"].items()
+    ]
+    table = columns(["", "neurons", "standard error", "agreement of halves, %"], rows)
+    total, chance = found["languages"]["any"]["neurons"], found["by_chance"]
+    end = "" if chance is None else f"; by chance, in sets of equal languages: {count(chance)}"
+    return [f"language neurons: {count(total)} of {count(found['of'])}{end}", "", *table, ""]
+
+
+def print_summary(model: str, summary: Mapping[str, Any], folder: Path) -> None:
+    """Prints the table at the end of an analysis."""
+    hidden = summary["overlap"][HIDDEN]
+    top = f"{100 * summary['top']['used']:g}%"
+    tokens = summary["tokens"]
+    print(f"\n  {model}: {len(tokens)} sets, {count(sum(tokens.values()))} tokens")
+    print(
+        f"  blocks' outputs: % of the largest {top} ({hidden['features']} features) of one set that are among\n"
+        f"  the largest and the smallest {top} of another, mean over languages and layers\n"
+    )
+    halves = hidden["halves"]
+    rows = [
+        [name, percent(share), percent(found["top_in_bottom"][name])]
+        for found in (hidden, halves)
+        for name, share in found["top_in_top"].items()
+    ]
+    rows.append(["unrelated", *[percent(hidden["chance"])] * 2])
+    for line in columns(["", "largest", "smallest"], rows):
+        print(f"  {line}")
+    if not halves["top_in_top"]:
+        print("  halves are not compared: a set has only one sample")
+    print()
+    for pair in summary.get("masks", []):
+        names, unrelated = " and ".join(pair["runs"]), fraction(pair["chance"])
+        print(f"  masks of {names}: IoU {fraction(pair['iou'])}, unrelated {unrelated}")
+    if found := summary.get("language_neurons"):
+        print("\n".join(f"  {line}".rstrip() for line in neuron_lines(found)))
+    print(f"  written: {shown_path(folder)}")

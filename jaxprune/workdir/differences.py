@@ -1,0 +1,29 @@
+"""Records of runs that are compared: what differs, in words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+# Prefixes of values that come from the user, not from the package or the machine.
+_INPUTS = ("config.", "file ", "calibration")
+
+
+def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """The first difference of two records, in words; None if they are equal."""
+    for name in [*now, *before]:
+        if before.get(name) != now.get(name):
+            return f"{name} {shortened(before.get(name))}, now {shortened(now.get(name))}"
+    return None
+
+
+def inputs(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a record by which finished runs are compared: config, model and calibration set.
+
+    The others, such as code and versions, are the provenance of a run.
+    """
+    return {name: value for name, value in identity.items() if name.startswith(_INPUTS)}
+
+
+def shortened(value: Any) -> str:
+    """A value for a message; only the first digits of a digest."""
+    text = repr(value)
+    return f"{text[:13]}…'" if isinstance(value, str) and len(value) == 64 else text
