@@ -218,9 +218,11 @@ class Runner:
         """
         folder = self._workdir / variant.name
         if not self._is_made(variant):
-            if variant.pruned and not self._is_made(self._by_name[variant.pruned]):
-                with locked(self._workdir, f"{variant.pruned}.lock"):
-                    self._make_run(self._by_name[variant.pruned])
+            pruned = self._by_name.get(variant.pruned or "")
+            if pruned and not self._is_made(pruned):
+                with locked(self._workdir, f"{pruned.name}.lock"):
+                    if not self._is_made(pruned):  # another worker may have made it meanwhile
+                        self._make_run(pruned)
             self._make_run(variant)
         if not (missing := self._missing(variant)):
             return
@@ -265,30 +267,38 @@ class Runner:
                 return False
         except InputError:
             return False
-        report = read_report(folder) or {}
-        if isinstance(config, PruneConfig):
-            before = inputs(report.get("identity", {}))
-            batches = self.sets.batches(config)
-            now = inputs(run_identity(self.model, config.json(), batches))
-        else:
-            if not self._is_made(self._by_name[config.recovery.run]):
-                return False
-            before, now = (
-                {f"{group}.{name}": value for group in ("calibration", "recovery")
-                 for name, value in fields[group].items() if name != "run"}
-                for fields in (read_json(folder / CONFIG), config.json())
-            )  # fmt: skip
+        before, now = self._inputs(folder, config)
         if differs := difference(before, now):
             raise InputError(
                 f"--workdir: {folder} contains a complete run with {differs}; allowed: the run of this "
                 "variant there, or another --workdir"
             )
-        return isinstance(config, PruneConfig) or self._reads_its_run(config, report)
+        return isinstance(config, PruneConfig) or self._reads_its_run(folder, config)
 
-    def _reads_its_run(self, config: RecoverConfig, report: Mapping[str, Any]) -> bool:
+    def _inputs(self, folder: Path, config: PruneConfig | RecoverConfig) -> list[dict[str, Any]]:
+        """What a complete run was made of, and what it would be made of now."""
+        if isinstance(config, PruneConfig):
+            identity = (read_report(folder) or {}).get("identity", {})
+            now = run_identity(self.model, config.json(), self.sets.batches(config))
+            return [inputs(identity), inputs(now)]
+        return [
+            {
+                f"{group}.{name}": value
+                for group in ("calibration", "recovery")
+                for name, value in fields[group].items()
+                if name != "run"
+            }
+            for fields in (read_json(folder / CONFIG), config.json())
+        ]
+
+    def _reads_its_run(self, folder: Path, config: RecoverConfig) -> bool:
         """Whether a recovery is of the present run of its pruned variant."""
-        pruned = read_report(self._workdir / config.recovery.run) or {}
-        return report["identity"].get("config.recovery.run") == pruned_digest(pruned)
+        if not self._is_made(self._by_name[config.recovery.run]):
+            return False
+        recovered, pruned = (
+            read_report(path) or {} for path in (folder, self._workdir / config.recovery.run)
+        )
+        return recovered["identity"].get("config.recovery.run") == pruned_digest(pruned)
 
     def _missing(self, variant: Variant) -> Jobs:
         """The evaluations of a made variant that lack a language, are damaged, or are of other weights or rows."""
