@@ -74,7 +74,7 @@ def in_use(model, case, workdir):
     scores = [
         {
             code: one.scores.tobytes().hex()
-            for code, one in jp.evaluate(m, **asked).tasks["nano_nli"].scored.items()
+            for code, one in jp.evaluate(m, **asked).scored("nano_nli").items()
         }
         for m in (overlaid, exported)
     ]
