@@ -17,8 +17,8 @@ from pathlib import Path
 
 SWEEP = [
     "--config", "sweep_nano", "--config.evaluation.tasks=nano_nli", "--config.calibration.samples=249",
-    "--config.sweep.calibrations=dense,magnitude,monolingual,translation",
-    "--config.sweep.languages=de,en,fr,sw", "--config.sweep.sparsities=0.3,0.4,0.5",
+    "--config.sweep.grid=pruning.criterion=magnitude|wanda calibration.kind=monolingual|translation "
+    "calibration.source=de|en|fr|sw pruning.sparsity=0.3|0.4|0.5",
 ]  # fmt: skip
 
 
@@ -43,8 +43,8 @@ def workers(out, count):
 
 
 def tables(workdir):
-    """The changes of a sweep."""
-    return (workdir / "changes.csv").read_text()
+    """The contents of measurements.csv and changes.csv."""
+    return [(workdir / name).read_text() for name in ("measurements.csv", "changes.csv")]
 
 
 def finished(workdir):

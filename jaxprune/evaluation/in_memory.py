@@ -133,7 +133,7 @@ def compare(*runs: Evaluation | str | Path, seed: int = 0) -> Comparison:
             found = compare_masks(base.folder, run.folder)
             if isinstance(found, str):
                 left_out.append(f"masks of {run.name} not compared: {found}")
-            else:
+            elif found:
                 masks[run.name] = found
     return dataclasses.replace(comparison, masks=masks, left_out=left_out)
 

@@ -1,11 +1,11 @@
 """Evaluations of a run → the model card in its `hf/`, with the tables of its measurements."""
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 from jaxprune.calibration import joined
 from jaxprune.evaluation import Evaluation
+from jaxprune.evaluation.changes import Change
 from jaxprune.evaluation.comparison import Comparison
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.views import (
@@ -19,9 +19,15 @@ from jaxprune.evaluation.views import (
 from jaxprune.evaluation.write import markdown_tables
 from jaxprune.files import sealed
 from jaxprune.html_report.files import RunFiles
-from jaxprune.html_report.results import ABOUT_CONTINUATIONS, continued_languages, continued_rows
+from jaxprune.html_report.results import (
+    ABOUT_CONTINUATIONS,
+    continued_languages,
+    continued_rows,
+    main_table,
+)
 from jaxprune.runs.card import Measured, model_card
-from jaxprune.tables import as_code
+from jaxprune.tables import as_code, table_pipes
+from jaxprune.templates import render
 from jaxprune.workdir import MODEL_DIGEST, has_card
 
 
@@ -67,43 +73,54 @@ def _measured(run: RunFiles, comparison: Comparison | None) -> Measured:
     for row in measurements:
         if row.measure == "accuracy":
             accuracy.setdefault(row.task, {})[row.language] = row.value
+    evaluations, changes = [run.evaluation], list[Change]()
     facts = {name: part.facts for name, part in run.evaluation.parts.items()}
-    lines = ["## Results", ""]
     if comparison:
-        base, this = comparison.names[0], comparison.names[-1]
+        evaluations = [comparison.evaluations[0], comparison.evaluations[-1]]
+        base, this = (one.name for one in evaluations)
         changes = [row for row in comparison.changes if row.run == this]
-        notes = [f"{as_code(base)} is the dense model, {as_code(this)} this one."]
-        notes += [conclusion(changes, comparison.measurements)]
-        notes += [*comparison.notes, *comparison.left_out]
-        tables = comparison_tables([base, this], comparison.measurements, changes)
-        terms = [ABOUT_CHANGES, ABOUT_MEASURES]
+        measurements = [row for one in evaluations for row in one.measurements]
+        notes = [
+            f"{as_code(base)} is the dense model, {as_code(this)} this one.",
+            conclusion(changes, measurements),
+            *comparison.notes,
+            *comparison.left_out,
+        ]
+        tables = comparison_tables([base, this], measurements, changes)
     else:
-        hint = "The dense model is not evaluated here: `jaxprune report RUN --against DENSE` adds changes."
-        notes, terms = [hint], [ABOUT_MEASURES]
+        notes = [
+            "The dense model is not evaluated here: `jaxprune report RUN --against DENSE` adds changes."
+        ]
         tables = evaluation_tables(measurements, facts)
     if overlap := overlap_note(facts.get(PERPLEXITY, {})):
         notes.append(overlap)
-    lines += [line for note in notes for line in (note, "")]
-    lines += [*markdown_tables(tables, "###"), *(line for term in terms for line in (term, ""))]
-    lines += _continuations(run, comparison.evaluations[0] if comparison else None)
-    return Measured(lines, accuracy)
+    first = main_table([one.name for one in evaluations], measurements, changes)
+    terms = [ABOUT_CHANGES, ABOUT_MEASURES] if changes else [ABOUT_MEASURES]
+    text = render(
+        "results.md",
+        notes=[note for note in notes if note],
+        table="\n".join(table_pipes(first)),
+        about=first.note,
+        others="\n".join(markdown_tables(tables, "###")),
+        terms=terms,
+        continued=_continued(run, comparison.evaluations[0] if comparison else None),
+        about_continuations=ABOUT_CONTINUATIONS,
+    )
+    return Measured(text, accuracy)
 
 
-def _continuations(run: RunFiles, dense: Evaluation | None) -> Iterator[str]:
-    """Those in the calibration's first language, or else in the text's first."""
+def _continued(run: RunFiles, dense: Evaluation | None) -> dict[str, Any] | None:
+    """Continuations in the calibration's first language, or else in the text's first."""
     sides = {"dense": dense} if dense else {}
     sides["this model"] = run.evaluation
     codes = continued_languages(run.evaluation)
     if not codes:
-        return
+        return None
     calibration: Any = run.config.get("calibration", {})
     own = joined(calibration.get("source", ""))[0]
     code = own if own in codes else codes[0]
-    yield from (f"## Continuations, {code}", "", ABOUT_CONTINUATIONS, "")
-    yield from ("<details><summary>Before and after</summary>", "")
-    for beginning, *texts in continued_rows(sides, code):
-        yield f"- {as_code(beginning)}"
-        for name, text in zip(sides, texts, strict=True):
-            if text:
-                yield f"  - {name}: {as_code(text)}"
-    yield from ("", "</details>", "")
+    lines = [
+        (as_code(beginning), [(n, as_code(t)) for n, t in zip(sides, texts, strict=True) if t])
+        for beginning, *texts in continued_rows(sides, code)
+    ]
+    return {"language": code, "lines": lines}

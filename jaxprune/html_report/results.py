@@ -9,6 +9,7 @@ from jaxprune.evaluation.continuations import NEW_TOKENS
 from jaxprune.evaluation.measurements import MEASURES
 from jaxprune.evaluation.pictures import accuracy_charts, change_charts
 from jaxprune.evaluation.scoring import PERPLEXITY
+from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.evaluation.views import (
     ABOUT_CHANGES,
     ABOUT_MEASURES,
@@ -28,6 +29,8 @@ from jaxprune.evaluation.views import (
 from jaxprune.html_report.document import Charts, Folded, Note, Part, Section, Texts
 from jaxprune.tables import NONE, Cell, Table, percent
 
+# Of the folders of an evaluation, those after the tasks.
+_LAST = {PERPLEXITY: 1, TRANSLATION: 2}
 # The measures of the first table; the others are folded.
 _MAIN = ("accuracy", "perplexity", "bleu")
 ABOUT_CONTINUATIONS = (
@@ -91,7 +94,8 @@ def results_section(
     if not measurements:
         return None
     parts: list[Part] = [main_table(names, measurements, changes)]
-    for task in dict.fromkeys(row.task for row in measurements):
+    tasks = dict.fromkeys(row.task for row in measurements)
+    for task in sorted(tasks, key=lambda task: _LAST.get(task, 0)):
         charts = accuracy_charts(measurements, task)
         charts += change_charts(measurements, changes, task)
         if charts:
@@ -110,6 +114,7 @@ def main_table(
     names: Sequence[str], measurements: Sequence[Measurement], changes: Sequence[Change]
 ) -> Table:
     """A row for each language: accuracy, perplexity and BLEU of each run, and the changes against the first."""
+    measurements = sorted(measurements, key=lambda row: _LAST.get(row.task, 0))
     columns = _columns(names, measurements)
     codes = [row.language for row in measurements] + [row.language for row in changes]
     keyed = {(row.run, row.task, row.language, row.measure): row for row in changes}

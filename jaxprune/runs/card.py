@@ -34,11 +34,11 @@ class Measured:
     """The results of evaluations of a pruned or smaller model.
 
     Attributes:
-      lines: Markdown, sections of the second level.
+      text: Markdown, sections of the second level.
       accuracy: by task and language code, in [0, 1].
     """
 
-    lines: Sequence[str] = ()
+    text: str = ""
     accuracy: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
 
 
@@ -67,7 +67,7 @@ def model_card(
         metadata=_front_matter(origin, languages, tags, facts["title"], results.accuracy),
         model=_named(origin),
         recovery=list(recovery_facts(config, report)) if "losses" in report else [],
-        results="\n".join(results.lines),
+        results=results.text,
         has_tokenizer=origin.get("has_tokenizer", False),
         commands=[as_code(line) for _, line in commands(config, report)],
         versions=versions(report),

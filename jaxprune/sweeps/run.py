@@ -1,52 +1,68 @@
 """The sweep: prunes and evaluates the variants; complete ones are kept."""
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flax.traverse_util import flatten_dict
-
-from jaxprune import evaluation, ledger
-from jaxprune.config import FIELDS, SweepConfig, check_read, config_of
+from jaxprune import evaluation
+from jaxprune.config import FIELDS, SweepConfig, by_path, check_read, config_of
 from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
-from jaxprune.evaluation.metrics_json import read_metrics
-from jaxprune.evaluation.scoring import PERPLEXITY
-from jaxprune.evaluation.translation import TRANSLATION
-from jaxprune.files import sealed
+from jaxprune.files import read_json, sealed
 from jaxprune.hf import Model, load
+from jaxprune.ledger import UnfinishedError, run_identity
 from jaxprune.progress import say
-from jaxprune.runs import check_outputs, model_digest, prune_to_workdir, pruned_model
-from jaxprune.runs.planning import check_fits, plan_of
+from jaxprune.runs import (
+    check_outputs,
+    model_digest,
+    prune_to_workdir,
+    pruned_model,
+    recover_from_config,
+)
+from jaxprune.runs.planning import PruneConfig, RecoverConfig, check_fits, plan_of
 from jaxprune.schema import OUTPUT_PATH, PATH, check, part_of
-from jaxprune.sweeps import plan
 from jaxprune.sweeps.calibration import STATS, CalibrationSets
-from jaxprune.sweeps.plan import LRP2, Variant
-from jaxprune.sweeps.steering import Steering, SteeringData
+from jaxprune.sweeps.jobs import Jobs, check_jobs, dense_jobs, jobs, not_evaluated
 from jaxprune.sweeps.sweep_json import WORKERS, check_same_sweep, joined
-from jaxprune.sweeps.tables_json import SweepTables
+from jaxprune.sweeps.tables import SweepResult
+from jaxprune.sweeps.variants import Variant, left_out_lines, variants
 from jaxprune.sweeps.workers import make_all, shard_of
-from jaxprune.sweeps.write import rebuild, write_tables_and_page
+from jaxprune.sweeps.write import rebuild, write_result
+from jaxprune.workdir import (
+    CONFIG,
+    MODEL_DIGEST,
+    OUTPUTS,
+    REPORT,
+    LockedError,
+    check_workdir,
+    difference,
+    inputs,
+    is_complete,
+    locked,
+    pruned_digest,
+    read_report,
+)
 
 # The most of a translation, as many as in the authors' script.
 NEW_TOKENS = 64
-Jobs = Mapping[str, list[str]]  # folder of scores → languages
 
 
-def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepTables:
-    """Prunes a model by sparsities, calibrations and languages, and evaluates each variant, as `jaxprune sweep` does.
+def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepResult:
+    """Prunes a model by every product of a grid, and evaluates each variant, as `jaxprune sweep` does.
 
     A repeated call resumes an interrupted sweep.
 
     Args:
       model: as in `jaxprune.load`.
-      workdir: folder for the variants, tables.md, tables.csv, tables.json and report.html.
+      workdir: folder for the variants, measurements.csv, changes.csv, tables.md and report.html.
       settings: fields of the config by keyword, those of a group in a dict; a list replaces names with commas.
 
     Returns:
-      The content of tables.json. Notebooks show the changes against the dense model.
+      The variants' comparison with the dense model: `table` and `changes` are DataFrames with a column for each axis.
+      Notebooks show it as tables.
 
     Raises:
       InputError: a setting that does not exist, that sweeps do not read, or whose value is not allowed; a workdir of
@@ -54,45 +70,45 @@ def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepTa
 
     Examples:
       >>> import jaxprune as jp
-      >>> tables = jp.sweep(
+      >>> result = jp.sweep(
       ...     "nano", "runs/sweep",
       ...     calibration={"data": "nano", "samples": 2},
       ...     evaluation={"tasks": "nano_nli", "rows": 4},
-      ...     sweep={"sparsities": [0.3, 0.6], "calibrations": ["dense", "magnitude"]},
+      ...     sweep={"grid": {"pruning.criterion": ["magnitude"], "pruning.sparsity": [0.3, 0.6]}},
       ... )
-      >>> [row.sparsity for row in tables.tasks["nano_nli"].rows]
-      [0.3, 0.6]
+      >>> list(result.table["pruning.sparsity"].dropna().unique())
+      ['0.3', '0.6']
     """
     check("model", model, PATH)
     check("workdir", workdir, OUTPUT_PATH)
-    given = flatten_dict({"model": str(model), **settings}, sep=".")
-    for path in FIELDS.keys() & given.keys():
+    fields = by_path({"model": str(model), **settings})
+    for path in FIELDS.keys() & fields.keys():
         check_read(path, "sweep")
-    config = config_of(given, SweepConfig)
+    config = config_of(fields, SweepConfig)
     folder = Path(workdir).expanduser()
     return sweep_from_config(config, folder) or rebuild(folder)
 
 
-def sweep_from_config(config: SweepConfig, workdir: Path) -> SweepTables | None:
+def sweep_from_config(config: SweepConfig, workdir: Path) -> SweepResult | None:
     """Makes the missing variants of a sweep, with other workers of the same workdir, of which the last writes tables.
 
     Args:
       config: validated.
-      workdir: gets a folder for each variant, `stats/` (with `pruning.propagate=dense`), tables.md, tables.csv,
-        tables.json and report.html. Complete variants are kept, damaged parts are repeated.
+      workdir: gets a folder for each variant, `stats/` (with `pruning.propagate=dense`), measurements.csv, changes.csv,
+        tables.md and report.html. Complete variants are kept, damaged parts are repeated.
 
     Returns:
-      The contents of tables.json; None if another worker writes it.
+      The comparison of all variants; None if another worker writes its tables.
 
     Raises:
       InputError: config, model or data do not fit; the workdir has another sweep.
     """
     with _worker(config, workdir) as runner:
-        make_all(plan.variants(config), workdir, runner.is_whole, runner.make)
+        make_all(runner.variants, workdir, runner.is_whole, runner.make)
     try:
-        with ledger.locked(workdir, WORKERS):  # no worker is left
-            return write_tables_and_page(config, workdir)
-    except ledger.LockedError:
+        with locked(workdir, WORKERS):  # no worker is left
+            return write_result(config, workdir)
+    except LockedError:
         say("sweep: all variants are made; another worker writes the tables")
         return None
 
@@ -103,7 +119,7 @@ def make_shard(config: SweepConfig, workdir: Path, shard: str) -> None:
     Raises:
       InputError: as `sweep_from_config`; the share.
     """
-    share = shard_of(plan.variants(config), shard)
+    share = shard_of(variants(config).made, shard)
     with _worker(config, workdir) as runner:
         make_all(share, workdir, runner.is_whole, runner.make)
 
@@ -111,15 +127,14 @@ def make_shard(config: SweepConfig, workdir: Path, shard: str) -> None:
 @contextlib.contextmanager
 def _worker(config: SweepConfig, workdir: Path) -> Iterator["Runner"]:
     """The runner of a process that has joined the workers of a sweep."""
-    plan.check_sweep(config)
-    for line in plan.not_evaluated(config):
-        say(f"sweep: {line}")
-    if ledger.read_report(workdir):
+    if read_report(workdir):
         raise InputError(f"--workdir: {workdir} contains a run; allowed: another folder")
     model = load(config.model, config.revision)
-    ledger.check_workdir(workdir, model.folder, {*ledger.OUTPUTS} - {STATS})
+    check_workdir(workdir, model.folder, {*OUTPUTS} - {STATS})
     check_same_sweep(config, workdir)
     runner = Runner(config, model, workdir)
+    for line in (*not_evaluated(config, runner.dense_jobs), *left_out_lines(runner.left_out)):
+        say(f"sweep: {line}")
     runner.check()
     with joined(config, workdir, runner.digests):  # after all inputs were checked
         yield runner
@@ -134,34 +149,39 @@ class Runner:
       workdir: of the sweep.
 
     Attributes:
+      variants, left_out: see `variants`.
+      dense_jobs: the languages of all evaluations, by folder of scores.
       model, workload, sets: the dense model, all that is evaluated, and the samples of variants.
       digests: SHA-256 of the inputs: model, tokenizer, sets of samples, and the content of each task in each language.
+
+    Raises:
+      InputError: config or data do not fit.
     """
 
     def __init__(self, config: SweepConfig, model: Model, workdir: Path) -> None:
         self._config, self.model, self._workdir = config, model, workdir
+        self.dense_jobs = dense_jobs(config)
+        self.variants, self.left_out = variants(config)
+        self._by_name = {variant.name: variant for variant in self.variants}
+        check_jobs(self.variants, self.dense_jobs, config.sweep.evaluate)
         self._evaluated = part_of(evaluation.EvaluateConfig, config)
-        languages = {
-            **plan.task_languages(config),
-            PERPLEXITY: plan.perplexity_languages(config),
-            TRANSLATION: plan.evaluation_languages(config),
-        }
-        self.workload = evaluation.read_workload(self._evaluated, languages.get)
-        self.sets = CalibrationSets(config, model, workdir)
-        steered = Variant(LRP2) in plan.variants(config)
-        self._steering = SteeringData.read(config, self.workload.tasks) if steered else None
+        self.workload = evaluation.read_workload(self._evaluated, self.dense_jobs.get)
+        self.sets = CalibrationSets(config, self.variants, model, workdir)
         known = evaluation.identities(self.workload, model, config.dtype)
         self.digests = {
             "model": model.source.fingerprint.digest,
             "tokenizer": model.tokenizer_digest,
             **self.sets.digests(),
-            **(self._steering.digests() if self._steering else {}),
             **{
                 f"{name} {code}": digest
                 for name, identity in known.items()
                 for code, digest in evaluation.content_digests(identity).items()
             },
         }
+
+    def jobs(self, variant: Variant) -> Jobs:
+        """The languages in which a variant is evaluated, by folder of scores."""
+        return jobs(variant, self.dense_jobs, self._config.sweep.evaluate)
 
     def check(self) -> None:
         """Rejects variants that this machine or the model does not allow, before the dense model is evaluated.
@@ -170,15 +190,17 @@ class Runner:
           InputError: as `prune_from_config`.
         """
         mesh = device_mesh(self._config.mesh.data, self._config.mesh.model)
-        for variant in plan.variants(self._config):
-            folder = self._workdir / variant.name
-            if variant.sparsity is not None and not (folder / ledger.REPORT).is_file():
-                config = plan.variant_config(self._config, variant)
-                check_outputs(
-                    config, self.model, changes_weights=config.settings.method.updates_weights
-                )
-                sizes, batches = self.model.config, self.sets.batches(variant)
-                check_fits(plan_of(sizes, self.model.dtype, batches, config, mesh))
+        for variant in self.variants:
+            config = variant.config
+            if config is None or (self._workdir / variant.name / REPORT).is_file():
+                continue
+            if isinstance(config, RecoverConfig):
+                check_outputs(config, self.model, changes_weights=True)
+                continue
+            changes_weights = config.settings.method.updates_weights
+            check_outputs(config, self.model, changes_weights=changes_weights)
+            sizes, batches = self.model.config, self.sets.batches(config)
+            check_fits(plan_of(sizes, self.model.dtype, batches, config, mesh))
 
     def is_whole(self, variant: Variant) -> bool:
         """Whether a variant is pruned and evaluated, and all its files are as they were written.
@@ -186,78 +208,120 @@ class Runner:
         Raises:
           InputError: its folder has the complete run of another variant, model or text.
         """
-        return self._is_pruned(variant) and not self._missing(variant)
+        return self._is_made(variant) and not self._missing(variant)
 
     def make(self, variant: Variant) -> None:
-        """Prunes and evaluates, as far as that is not done."""
-        config, model, folder = self._config, self.model, self._workdir / variant.name
-        if not self._is_pruned(variant):
-            prune = functools.partial(
-                prune_to_workdir, model, self.sets.batches(variant),
-                plan.variant_config(config, variant), folder, stats=self.sets.stats(variant),
-            )  # fmt: skip
-            try:
-                prune(overwrite=(folder / ledger.REPORT).is_file())  # it is damaged
-            except ledger.UnfinishedError:  # of another version or kind of device, or damaged
-                prune(overwrite=True)
+        """Prunes or recovers, and evaluates, as far as that is not done.
+
+        Raises:
+          LockedError: another worker makes the variant that this one recovers.
+        """
+        folder = self._workdir / variant.name
+        if not self._is_made(variant):
+            pruned = self._by_name.get(variant.pruned or "")
+            if pruned and not self._is_made(pruned):
+                with locked(self._workdir, f"{pruned.name}.lock"):
+                    if not self._is_made(pruned):  # another worker may have made it meanwhile
+                        self._make_run(pruned)
+            self._make_run(variant)
         if not (missing := self._missing(variant)):
             return
-        if variant.sparsity is not None:
-            model = pruned_model(model, folder)
+        model = self.model if variant.config is None else pruned_model(self.model, folder)
         scorer = evaluation.scorer_of(model, self._evaluated)
-        workload, score = self.workload.of(missing), None
-        about = evaluation.facts(self._evaluated, model) | {"variant": variant.name}
-        if self._steering and variant.calibration == LRP2:
-            steering = Steering(config, scorer, self._steering, folder)
-            score, about = steering.scores, about | {"layers": steering.pairs}
-        with ledger.locked(folder):
+        facts = evaluation.facts_of(self._evaluated, model, variant.name)
+        with locked(folder):
             evaluation.clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
             evaluation.evaluate_all(
-                scorer, workload, self._evaluated, folder, about, score=score, new_tokens=NEW_TOKENS
-            )
+                scorer, self.workload.of(missing), self._evaluated, folder, facts,
+                new_tokens=NEW_TOKENS,
+            )  # fmt: skip
 
-    def _is_pruned(self, variant: Variant) -> bool:
-        """Whether its run is complete, if it needs one. A broken report counts as none; the next run reports it."""
+    def _make_run(self, variant: Variant) -> None:
+        """Prunes or recovers; a damaged or older run starts over."""
         folder = self._workdir / variant.name
-        if variant.sparsity is None:
+        if isinstance(variant.config, PruneConfig):
+            run = functools.partial(
+                prune_to_workdir, self.model, self.sets.batches(variant.config), variant.config,
+                folder, stats=self.sets.stats(variant.config),
+            )  # fmt: skip
+        else:
+            run = functools.partial(recover_from_config, self._recovery(variant), folder)
+        try:
+            run(overwrite=(folder / REPORT).is_file())  # it is damaged
+        except UnfinishedError:  # of another version or kind of device, or damaged
+            run(overwrite=True)
+
+    def _recovery(self, variant: Variant) -> RecoverConfig:
+        """The config of a recovery, with the folder of the run that it reads."""
+        config: Any = variant.config
+        run = str(self._workdir / config.recovery.run)
+        return dataclasses.replace(config, recovery=dataclasses.replace(config.recovery, run=run))
+
+    def _is_made(self, variant: Variant) -> bool:
+        """Whether its run is complete, if it needs one. A broken report counts as none; the next run reports it."""
+        folder, config = self._workdir / variant.name, variant.config
+        if config is None:
             return True
         try:
-            if not ledger.is_complete(folder):
+            if not is_complete(folder):
                 return False
         except InputError:
             return False
-        fields = plan.variant_config(self._config, variant).json()
-        identity = ledger.run_identity(self.model, fields, self.sets.batches(variant))
-        before = (ledger.read_report(folder) or {}).get("identity", {})
-        if differs := ledger.difference(ledger.inputs(before), ledger.inputs(identity)):
+        before, now = self._inputs(folder, config)
+        if differs := difference(before, now):
             raise InputError(
                 f"--workdir: {folder} contains a complete run with {differs}; allowed: the run of this "
                 "variant there, or another --workdir"
             )
-        return True
+        return isinstance(config, PruneConfig) or self._reads_its_run(folder, config)
+
+    def _inputs(self, folder: Path, config: PruneConfig | RecoverConfig) -> list[dict[str, Any]]:
+        """What a complete run was made of, and what it would be made of now."""
+        if isinstance(config, PruneConfig):
+            identity = (read_report(folder) or {}).get("identity", {})
+            now = run_identity(self.model, config.json(), self.sets.batches(config))
+            return [inputs(identity), inputs(now)]
+        return [
+            {
+                f"{group}.{name}": value
+                for group in ("calibration", "recovery")
+                for name, value in fields[group].items()
+                if name != "run"
+            }
+            for fields in (read_json(folder / CONFIG), config.json())
+        ]
+
+    def _reads_its_run(self, folder: Path, config: RecoverConfig) -> bool:
+        """Whether a recovery is of the present run of its pruned variant."""
+        if not self._is_made(self._by_name[config.recovery.run]):
+            return False
+        recovered, pruned = (
+            read_report(path) or {} for path in (folder, self._workdir / config.recovery.run)
+        )
+        return recovered["identity"].get("config.recovery.run") == pruned_digest(pruned)
 
     def _missing(self, variant: Variant) -> Jobs:
-        """The evaluations of a pruned variant that lack a language, are damaged, or are of other weights or rows."""
+        """The evaluations of a made variant that lack a language, are damaged, or are of other weights or rows."""
         folder = self._workdir / variant.name
         digest: str | None = self.digests["model"]
-        if variant.sparsity is not None:
-            digest = model_digest(ledger.read_report(folder) or {})
-        about = {ledger.MODEL_DIGEST: digest, "variant": variant.name}
+        if variant.config is not None:
+            digest = model_digest(read_report(folder) or {})
+        about = {MODEL_DIGEST: digest, "run": variant.name}
         return {
             name: codes
-            for name, codes in plan.jobs(variant, self._config).items()
+            for name, codes in self.jobs(variant).items()
             if not (folder / name / sealed.TABLE).is_file()
             or any(sealed.faults(folder / name))  # before they are read
             or not self._has(folder / name, codes, about)
         }
 
     def _has(self, folder: Path, codes: Sequence[str], about: Mapping[str, Any]) -> bool:
-        """Whether metrics.json has these values, and figures of these languages on their present content."""
-        metrics = read_metrics(folder)
-        identity: Any = metrics.get("identity", {})
+        """Whether evaluation.json has these values, and these languages on their present content."""
+        facts = evaluation.read_evaluation(folder)
+        identity: Any = facts.get("identity", {})
         now = {code: self.digests[f"{folder.name} {code}"] for code in codes}
         return (
-            {*codes} <= {*metrics.get("languages", {})}
-            and about.items() <= metrics.items()
+            {*codes} <= {*facts.get("languages", ())}
+            and about.items() <= facts.items()
             and now.items() <= evaluation.content_digests(identity).items()
         )

@@ -90,17 +90,15 @@ def in_use(model, case, workdir):
 def swept(model, workdir):
     """A sweep of the method without data, and of the others on text."""
     fields = {
-        "sweep.sparsities": "0.5", "sweep.languages": "fr", "evaluation.tasks": "nano_nli",
+        "pruning.sparsity": 0.5, "evaluation.tasks": "nano_nli",
         "evaluation.rows": 8, "evaluation.languages": "en",
     }  # fmt: skip
     found = {}
-    for case, calibrations in {
-        "allocation": "dense,rescaled",
-        "statistic": "dense,translation",
+    for case, grid in {
+        "allocation": "pruning.criterion=rescaled",
+        "statistic": "calibration.source=fr",
     }.items():
-        config = validate(
-            job(model, case, **fields, **{"sweep.calibrations": calibrations}), "sweep"
-        )
+        config = validate(job(model, case, **fields, **{"sweep.grid": grid}), "sweep")
         sweep_from_config(config, workdir / case)
         (variant,) = {p.parent for p in (workdir / case).glob("*/checkpoint")}
         criterion = json.loads((variant / "config.json").read_text())["pruning"]["criterion"]

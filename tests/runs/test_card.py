@@ -211,7 +211,7 @@ def test_names_from_outside_are_text():
 
 
 def test_accuracies_are_results_that_the_hub_reads():
-    measured = Measured(["## Results", "", "here"], {"xnli": {"en": 0.5, "fr": 1 / 3}})
+    measured = Measured("## Results\n\nhere", {"xnli": {"en": 0.5, "fr": 1 / 3}})
     card = card_of(config_of(), measured)
     found = {
         (one.task_type, one.dataset_type, one.dataset_config, one.metric_type): one.metric_value
