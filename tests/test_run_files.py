@@ -36,13 +36,14 @@ RULED = re.compile(r"calibration (kind|source|target)|pruning (criterion|pattern
 NULL = re.compile(r"pruning sparsity|model_sha256")
 EMPTY = re.compile(
     r"tokens|seconds|weight_bytes|peak_memory_bytes|environment|identity|files"
-    r"|languages|pruning|calibration|(sweep )?config"
+    r"|languages|pruning|calibration|config"
     r"|origin base_model|origin language|sweep digests"
 )
 SIZE = r"seed|files config.json 0|[ab].npz 0"  # a size that is none is that of no file
 HUGE = NEGATIVE = re.compile(SIZE)
 NEEDED = re.compile(
     r"sparsity \w+|compilation \w+|digests masks|models dense|origin name|sweep (config|digests)"
+    r"|sweep config sweep\.grid"
     r"|parameters \w+"
 )
 WRONG = (None, "text", -1, [], {}, float("inf"), 10**400, True, ...)
@@ -76,6 +77,8 @@ def fault(path, wrong):
     """What msgspec says of it: keys of a dict of any keys are `...`."""
     if wrong == float("inf"):
         return "not JSON: JSON is malformed: invalid character"
+    if (path[-1], wrong) in (("sweep.grid", ...), ("config", {})):
+        return "a sweep of an earlier version, without sweep.grid; expected another --workdir"
     keys = (rf"\[{k}\]" if isinstance(k, int) else rf"(\.{k}|\[\.\.\.\])" for k in path)
     *above, place = itertools.accumulate(keys, initial=r"\$")
     if wrong is ...:

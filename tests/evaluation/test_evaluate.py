@@ -21,6 +21,7 @@ from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.write import print_evaluation
 from jaxprune.files import sealed
 from jaxprune.runs import prune_from_config
+from jaxprune.sweeps import sweep_from_config
 from jaxprune.workdir import OUTPUTS
 from nano import corpus
 
@@ -303,19 +304,12 @@ def test_another_model_than_that_of_a_run_is_not_evaluated_into_it(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/report.json").write_text("[]")  # of another program
     assert evaluate_from_config(job(rows=2), tmp_path / "elsewhere")
+    config.sweep.grid = "pruning.criterion=magnitude|random"
+    with pytest.raises(InputError, match="contains a run; allowed: another folder"):
+        sweep_from_config(validate(config, "sweep"), tmp_path)
     (tmp_path / "sweep.json").write_text("{}")
     with pytest.raises(InputError, match="contains a sweep; expected another folder"):
         prune_from_config(validate(config), tmp_path)
-
-
-def test_a_sweep_is_not_made_in_the_workdir_of_a_run(tmp_path):
-    from jaxprune.sweeps import sweep_from_config
-
-    config = base_config()
-    config.model, config.pruning.criterion = str(NANO / "bloom"), "magnitude"
-    prune_from_config(validate(config), tmp_path)
-    with pytest.raises(InputError, match="contains a run; allowed: another folder"):
-        sweep_from_config(validate(config, "sweep"), tmp_path)
 
 
 def test_an_evaluation_of_an_earlier_version_is_refused_and_replaced_with_overwrite(tmp_path):

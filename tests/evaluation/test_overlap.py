@@ -11,6 +11,7 @@ from jaxprune.evaluation import evaluate_from_config, read_evaluation
 from jaxprune.evaluation.overlap import calibration_overlap
 from jaxprune.evaluation.scoring import texts
 from jaxprune.evaluation.write import print_evaluation
+from jaxprune.html_report import write_report
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs import calibration_batches, pruned_model
 from jaxprune.runs.pipeline import prune_from_config
@@ -60,7 +61,7 @@ def overlap(workdir):
     return read_evaluation(workdir / "perplexity").get("calibration_overlap")
 
 
-def test_the_overlap_is_named_in_output_and_facts(place, capsys):
+def test_the_overlap_is_named_in_output_facts_page_and_card(place, capsys):
     run, (_, expected) = place / "run", calibrated(place)
     assert expected.keys() == {"en", "fr", "sw"}
     assert 0 < expected["fr"] < 60
@@ -69,21 +70,13 @@ def test_the_overlap_is_named_in_output_and_facts(place, capsys):
     note = NOTE + ", ".join(f"{expected[code]} ({code})" for code in evaluation.perplexities)
     print_evaluation(evaluation, run)
     assert note in " ".join(capsys.readouterr().out.split())
+    write_report(run)
+    for file in (run / "report.html", run / "hf" / "README.md"):
+        assert note in file.read_text(encoding="utf-8")
     evaluate_from_config(job(place, model=str(run / "hf")), place / "elsewhere")
     assert overlap(place / "elsewhere") == expected
     found = jp.evaluate(jp.load(run / "hf"), perplexity=place / "text", progress=False)
     assert found.parts["perplexity"].facts["calibration_overlap"] == expected
-
-
-def test_the_overlap_is_named_on_page_and_card(place):
-    from jaxprune.html_report import write_report
-
-    run = place / "run"
-    evaluation = evaluate_from_config(job(place, model=str(run / "hf")), run)
-    write_report(run)
-    lines = ", ".join(f"{overlap(run)[code]} ({code})" for code in evaluation.perplexities)
-    for file in (run / "report.html", run / "hf" / "README.md"):
-        assert NOTE + lines in file.read_text(encoding="utf-8")
 
 
 def test_the_overlap_of_an_overlaid_model_in_lines_and_in_rows(place):
