@@ -32,6 +32,7 @@ import run_json
 from hypothesis import strategies as st
 
 from jaxprune.errors import InputError
+from jaxprune.html_report import document
 from jaxprune.sweeps.sweep_json import read_sweep
 
 EXTRA_MEMORY = 200 << 20  # bytes that a reader may map beyond what it found
@@ -241,6 +242,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder that gets the failing files")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # of hypothesis, about strategies with large reprs
+    document.page_svg = repr  # what draws maps more memory than the watch allows
     targets = [t for t in TARGETS if options.only in (None, t.name)]
     memory = Path("/dev/shm")  # thousands of small files
     root = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None))
