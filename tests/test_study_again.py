@@ -20,7 +20,7 @@ from study_scores import MODELS, of_run
 
 import jaxprune as jp
 from jaxprune.config import validate
-from jaxprune.sweeps.run import Runner
+from jaxprune.sweeps.runner import Runner
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = os.environ.get("JAXPRUNE_MODELS")

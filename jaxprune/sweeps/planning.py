@@ -19,7 +19,7 @@ from jaxprune.evaluation.scoring import (
 )
 from jaxprune.hf import Model, load
 from jaxprune.runs.planning import PruneConfig, chip_of, costs, plan_from_config
-from jaxprune.sweeps.run import Runner
+from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.variants import left_out_lines
 from jaxprune.sweeps.workers import shard_of
 from jaxprune.tables import byte_size, named_values

@@ -18,9 +18,10 @@ from jaxprune.files import sealed
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs import checkpoint, pruned_model, recover_from_config
-from jaxprune.sweeps import calibration, make_shard, print_tables, rebuild, run, sweep_json
+from jaxprune.sweeps import calibration, make_shard, print_tables, rebuild, sweep_json
 from jaxprune.sweeps.calibration import CalibrationSets
 from jaxprune.sweeps.run import sweep_from_config
+from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.variants import variants
 from jaxprune.workdir import LockedError, is_complete, locked
 
@@ -46,7 +47,7 @@ def job(**fields):
 def few_tokens():
     """Translations of a pruned model, which may find no end, are shorter."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "NEW_TOKENS", 16)
+        patch.setattr("jaxprune.sweeps.runner.NEW_TOKENS", 16)
         yield
 
 
@@ -121,7 +122,7 @@ def test_a_whole_sweep_makes_nothing(done, monkeypatch, capsys):
     def refuse(*_):
         raise AssertionError("makes variants")
 
-    monkeypatch.setattr(run.Runner, "make", refuse)
+    monkeypatch.setattr(Runner, "make", refuse)
     again = sweep_from_config(job(), workdir)
     assert again.comparison.changes == found.comparison.changes
     assert contents(workdir) == before
@@ -139,7 +140,7 @@ def test_scores_of_other_weights_and_a_broken_report_are_made_again(done, tmp_pa
         (folder / "evaluation.json").write_text(json.dumps(metrics | {"model_sha256": "7" * 64}))
         sealed.seal(folder)
     config = job()
-    runner = run.Runner(config, jp.load(NANO), workdir)
+    runner = Runner(config, jp.load(NANO), workdir)
     whole = {one.name: runner.is_whole(one) for one in runner.variants}
     assert whole == {**dict.fromkeys(NAMES, True), "random-0.5": False, "dense": False}
     sweep_from_config(config, workdir)
@@ -252,7 +253,7 @@ def test_tables_are_not_made_of_folders_that_were_swapped(pair, finished):
     with pytest.raises(InputError, match="|".join(message.format(*p) for p in (pair, pair[::-1]))):
         rebuild(finished)
     if pair[0] == "dense":
-        runner = run.Runner(job(), jp.load(NANO), finished)
+        runner = Runner(job(), jp.load(NANO), finished)
         assert not any(runner.is_whole(one) for one in runner.variants if one.name in pair)
         return
     with pytest.raises(InputError, match=r"criterion 'wanda', now 'random'; allowed: the run of"):
@@ -273,7 +274,7 @@ def test_scores_of_other_rows_are_not_those_of_a_variant(finished):
     identity = json.loads((folder / "evaluation.json").read_text())["identity"]
     told(folder / "evaluation.json", identity=identity | {"content fr": "7" * 64})
     sealed.seal(folder)
-    runner = run.Runner(job(), jp.load(NANO), finished)
+    runner = Runner(job(), jp.load(NANO), finished)
     assert not runner.is_whole(runner.variants[0])
 
 
@@ -309,9 +310,9 @@ def test_variants_of_a_smaller_grid_are_kept(done, tmp_path, monkeypatch):
     """The samples of the other variants stay in the same shapes, so theirs are the same runs."""
     workdir = tmp_path / "sweep"
     shutil.copytree(done[0], workdir)
-    made, real = [], run.Runner.make
+    made, real = [], Runner.make
     monkeypatch.setattr(
-        run.Runner, "make", lambda runner, one: (made.append(one.name), real(runner, one))
+        Runner, "make", lambda runner, one: (made.append(one.name), real(runner, one))
     )
     grid = "pruning.criterion=magnitude|wanda|random calibration.source=fr pruning.sparsity=0.5"
     sweep_from_config(job(**{"sweep.grid": grid}), workdir)
@@ -484,7 +485,7 @@ def test_a_share_makes_the_run_that_its_recovered_variant_reads(recovered, tmp_p
 
 
 def test_a_recovered_variant_waits_for_the_worker_that_makes_its_pruned_one(recovered, tmp_path):
-    runner = run.Runner(job(**RECOVERED), jp.load(NANO), tmp_path)
+    runner = Runner(job(**RECOVERED), jp.load(NANO), tmp_path)
     with locked(tmp_path, "wanda.lock"), pytest.raises(LockedError):
         runner.make(runner.variants[2])
 
@@ -492,7 +493,7 @@ def test_a_recovered_variant_waits_for_the_worker_that_makes_its_pruned_one(reco
 def test_a_recovery_of_another_run_is_made_again(recovered, tmp_path):
     workdir = tmp_path / "sweep"
     shutil.copytree(recovered[0], workdir)
-    runner = run.Runner(job(**RECOVERED), jp.load(NANO), workdir)
+    runner = Runner(job(**RECOVERED), jp.load(NANO), workdir)
     one = runner.variants[2]
     assert runner.is_whole(one)
     report = json.loads((workdir / "wanda-block/report.json").read_text())

@@ -33,11 +33,11 @@ from jaxprune.sweeps import (
     print_sweep_plan,
     print_tables,
     rebuild,
-    run,
     sweep_json,
     workers,
 )
 from jaxprune.sweeps.run import sweep_from_config
+from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.variants import variants
 from jaxprune.workdir import PROGRESS, locked
 
@@ -86,7 +86,7 @@ def contents(workdir):
 
 
 def test_workers_share_the_variants_and_give_the_tables_of_one(alone, tmp_path, monkeypatch):
-    made, real = [], run.Runner.make
+    made, real = [], Runner.make
     both = threading.Barrier(2)
 
     def make(runner, variant):
@@ -95,7 +95,7 @@ def test_workers_share_the_variants_and_give_the_tables_of_one(alone, tmp_path, 
         made.append((threading.get_ident(), variant.name))
         real(runner, variant)
 
-    monkeypatch.setattr(run.Runner, "make", make)
+    monkeypatch.setattr(Runner, "make", make)
     monkeypatch.setattr(workers, "_WAIT", 0.05)
     with ThreadPoolExecutor() as pool:
         tables = [*pool.map(sweep_from_config, [job()] * 2, [tmp_path] * 2)]
@@ -119,7 +119,7 @@ def test_workers_of_other_variants_are_refused_meanwhile(tmp_path, monkeypatch):
                 sweep_from_config(job(**fields), tmp_path)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run.Runner, "make", make)
+    monkeypatch.setattr(Runner, "make", make)
     with pytest.raises(KeyboardInterrupt):
         sweep_from_config(job(), tmp_path)
     assert [one.name for one in tmp_path.iterdir()] == [sweep_json.CONFIG]
