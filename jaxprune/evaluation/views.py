@@ -12,7 +12,6 @@ from jaxprune.tables import (
     VERDICTS,
     Cell,
     Table,
-    capitalized,
     count,
     fraction,
     interval,
@@ -406,7 +405,7 @@ def conclusion(changes: Sequence[Change], measurements: Sequence[Measurement]) -
             parts.append(f"perplexity ×{least}" + (f" to ×{most}" if most != least else ""))
         if parts:
             sentences.append(f"{run} against {rows[0].base}: {'; '.join(parts)}.")
-    return capitalized(" ".join(sentences))
+    return " ".join(sentences)
 
 
 def _named(change: Change) -> str:
