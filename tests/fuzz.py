@@ -80,7 +80,7 @@ TARGETS = [
         for file, seed, read in (
             ("report.json", run_json.REPORT, fuzz_checks.read_run),
             ("config.json", run_json.CONFIG, fuzz_checks.read_run),
-            ("perplexity/metrics.json", run_json.PERPLEXITY, fuzz_checks.read_perplexities),
+            ("perplexity/evaluation.json", run_json.EVALUATION, fuzz_checks.read_origin),
             ("progress/run.json", run_json.BEGUN, fuzz_checks.read_begun),
             ("sweep.json", run_json.SWEEP, read_sweep),
         )

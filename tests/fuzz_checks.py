@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import safetensors
-from jaxprune.evaluation.comparison.reading import perplexities
-from jaxprune.evaluation.comparison.texts import compare_perplexities
 
 from jaxprune.calibration.texts import sentences
 from jaxprune.errors import InputError, one_line
@@ -20,11 +18,12 @@ from jaxprune.files import read_npz, sealed
 from jaxprune.hf.tensor_index import find_tensors
 from jaxprune.hf.tensors import StoredTensor
 from jaxprune.html_report.files import read_files
-from jaxprune.html_report.write import run_page
+from jaxprune.html_report.settings import settings_section
+from jaxprune.html_report.write import model_parts
 from jaxprune.ledger.run import read_record
 from jaxprune.models import load_config
 from jaxprune.passes import token_batches
-from jaxprune.workdir import difference
+from jaxprune.workdir import difference, read_score_origin
 
 
 def read_tensors(path: Path) -> dict[str, StoredTensor]:
@@ -96,20 +95,20 @@ def read_index(path: Path) -> None:
 
 
 def read_run(path: Path) -> None:
-    """A page of it, as text that can be written."""
+    """All that a page tells of it in words and tables, as text that can be written."""
     run = read_files(path.parent)
-    assert run_page(run, {}).encode()
+    parts = [settings_section({"value": run}, {}), *model_parts(run, ())]
+    assert all(str(part).encode() for part in parts)
     if "sparsity" in run.report:
         parts = run.report["sparsity"]
         shares = [parts["overall"], *parts["layers"], *parts["kernels"].values()]
         assert all(0 <= share < 1.001 for share in shares)
 
 
-def read_perplexities(path: Path) -> None:
-    """Ratios are those of equal numbers."""
-    found = perplexities(path.parents[1])
-    for figure in (compare_perplexities(found, found) or {}).values():
-        assert figure.ratio == 1
+def read_origin(path: Path) -> None:
+    """The identity of scores can be compared."""
+    origin = read_score_origin(path.parent)
+    assert difference(origin.get("identity", {}), {"code": "other"})
 
 
 def read_begun(path: Path) -> None:
