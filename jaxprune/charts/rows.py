@@ -54,6 +54,7 @@ def interval_chart(
     reference: tuple[str, float] | None = None,
     log: bool = False,
     show: Callable[[float], str] = number,
+    colour: int = 0,
 ) -> Chart:
     """Rows of dots with whiskers.
 
@@ -68,6 +69,7 @@ def interval_chart(
       reference: name and value of a dashed line, such as ("chance", 33.3) or, for ratios, ("unchanged", 1).
       log: whether the axis is logarithmic, as it should be for ratios.
       show: value → text.
+      colour: index of the first series' colour.
     """
     rows = [
         _row(name, system, estimate, show)
@@ -85,7 +87,7 @@ def interval_chart(
         dashed = {"type": "rule", "strokeDash": [4, 3], "color": theme.COLOURS["faint"]}
         layers.append(theme.layer("reference", dashed, {"x": at["x"], **theme.TOOLTIP}, [line]))
     has_verdicts = len(series) == 1 and any("verdict" in row for row in rows)
-    looks = _verdict_looks(rows) if has_verdicts else _series_looks(rows, list(series))
+    looks = _verdict_looks(rows) if has_verdicts else _series_looks(rows, list(series), colour)
     for place, system in enumerate(series):
         own = [row for row in rows if row["series"] == system]
         layers += _dots(own, at, looks, place, len(series))
@@ -132,14 +134,14 @@ def _verdict_looks(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _series_looks(rows: list[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
+def _series_looks(rows: list[dict[str, Any]], names: Sequence[str], first: int) -> dict[str, Any]:
     """The looks of the series, with a legend of several; adds colour and fill of each row to it."""
-    colours = [theme.colour(place) for place in range(len(names))]
+    colours = [theme.colour(first + place) for place in range(len(names))]
     for row in rows:
         row["colour"] = colours[names.index(row["series"])]
         row["fill"] = theme.COLOURS["paper"] if row.get("verdict") in _HOLLOW else row["colour"]
     legend = theme.legend(names, symbolFillColor="transparent") if len(names) > 1 else None
-    shapes = [theme.shape(place) for place in range(len(names))]
+    shapes = [theme.shape(first + place) for place in range(len(names))]
     return {
         "shape": theme.coded("series", names, shapes, legend),
         "stroke": theme.coded("series", names, colours, legend),

@@ -55,7 +55,8 @@ def change_charts(
     unit = f"{'over' if is_ratio else 'points against'} {changes[0].base}"
     if len(series) <= _MOST_RUNS:
         unchanged = ("unchanged", 1.0 if is_ratio else 0.0)
-        return [interval_chart(series, unit=unit, reference=unchanged, **looks)]
+        # the colours of `accuracy_charts`, which begin with the base
+        return [interval_chart(series, unit=unit, reference=unchanged, colour=1, **looks)]
     codes = list(dict.fromkeys(code for values in series.values() for code in values))
     values = [
         [of_run[code].value if code in of_run else np.nan for code in codes]

@@ -31,6 +31,7 @@ from jaxprune.tables import NONE, Cell, Table, percent
 
 # Of the folders of an evaluation, those after the tasks.
 _LAST = {PERPLEXITY: 1, TRANSLATION: 2}
+_SENTENCES = 3  # runs with a conclusion that is not folded
 # The measures of the first table; the others are folded.
 _MAIN = ("accuracy", "perplexity", "bleu")
 ABOUT_CONTINUATIONS = (
@@ -41,12 +42,14 @@ ABOUT_CONTINUATIONS = (
 
 def comparison_lead(comparison: Comparison) -> list[Part]:
     """What is better and worse, and what stands against a conclusion."""
-    said = conclusion(comparison.changes, comparison.measurements)
-    notes = [*comparison.notes, *comparison.left_out]
-    return [
-        said or "Nothing was compared.",
-        *map(Note, [*notes, *_overlaps(comparison.evaluations)]),
+    by_run = [
+        conclusion([row for row in comparison.changes if row.run == run], comparison.measurements)
+        for run in comparison.names[1:]
     ]
+    first, rest = by_run[:_SENTENCES], by_run[_SENTENCES:]
+    notes = [*comparison.notes, *comparison.left_out, *_overlaps(comparison.evaluations)]
+    others: list[Part] = [Folded(f"{len(rest)} other runs", rest)] if rest else []
+    return [*filter(None, first), *others, *map(Note, notes)]
 
 
 def evaluation_lead(evaluation: Evaluation) -> list[Part]:

@@ -216,6 +216,9 @@ def test_several_runs_are_compared_with_the_first(runs, tmp_path):
     header, rows = tables(root)["Results by language"]
     assert header[1:4] == ["pruned", "dense", "again"]
     assert rows["fr"][1].partition(" (")[2] == rows["fr"][2].partition(" (")[2]  # the same scores
+    first, second = (p.text for p in root.findall("body/header/p")[:2])
+    assert first.startswith("dense against pruned: ")
+    assert second == first.replace("dense against", "again against")
     told = titles(root, "xnli: Change of accuracy")
     assert sum(", dense: " in one for one in told) == len(WEIGHTS) + 2
 
@@ -226,6 +229,7 @@ def test_changes_of_many_runs_are_a_map_that_covers_them(runs, tmp_path):
     for folder in others:
         evaluate(folder, 1)
     root = made(pruned, dense, *others)
+    assert root.find("body/header/details/summary").text == "5 other runs"
     told = titles(root, "xnli: Change of accuracy")
     change = 100 * (right("sw", 1).mean() - right("sw", 0).mean())
     assert f"run6, sw: {points(change / 100)}" in told
