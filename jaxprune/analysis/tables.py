@@ -1,6 +1,6 @@
 """The tables of an analysis: CSV for spreadsheets, npz for programs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,39 +10,30 @@ from jaxprune.analysis.magnitudes import over_median
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
 from jaxprune.analysis.neurons import LanguageNeurons
 from jaxprune.analysis.overlap import Overlap, largest
-from jaxprune.files import write_text
 from jaxprune.models import SITES
-from jaxprune.passes import HIDDEN, ActivationStats
-from jaxprune.tables import csv_text
+from jaxprune.passes import ActivationStats
 
 TOP = 20  # rows per layer and site in largest.csv, bars in the pictures
 
 
 def write_magnitudes(folder: Path, stats: ActivationStats) -> None:
-    """Writes magnitudes.npz, magnitudes.csv and largest.csv.
+    """Writes magnitudes.npz and largest.csv.
 
-    The npz contains ‖X_j‖₂ as `<kind>/<language>/<site>`, float32 [L, D]. magnitudes.csv contains those of the
-    blocks' outputs, a row per layer; largest.csv contains the `TOP` largest features of every site.
+    The npz contains ‖X_j‖₂ as `<kind>/<language>/<site>`, float32 [L, D]; largest.csv contains the `TOP` largest
+    features of every site.
     """
-    arrays, rows, tops = {}, [], []
+    arrays, rows = {}, []
     for role in stats.roles:
-        kind, _, language = role.partition("/")
-        tokens, by_token = stats.count[role], stats.rms(role)
+        rms = stats.rms(role)
         for site, norms in stats.norms(role).items():
             arrays[f"{role}/{site}"] = norms
             quotients = over_median(norms)
             for (layer, rank), j in np.ndenumerate(largest(norms, TOP)):
-                values = (norms[layer, j], by_token[site][layer, j], quotients[layer, j])
-                of = (kind, language, layer, site, rank + 1, j)
-                tops.append((*of, *map(_short, values)))
-        for layer, hidden in enumerate(arrays[f"{role}/{HIDDEN}"]):
-            rows.append((kind, language, tokens, layer, *map(_short, hidden)))
+                values = (norms[layer, j], rms[site][layer, j], quotients[layer, j])
+                rows.append((*role.split("/"), layer, site, rank + 1, j, *values))
     np.savez(folder / "magnitudes.npz", **arrays)  # type: ignore[arg-type]  # numpy's stub
-    names = [str(j) for j in range(len(rows[0]) - 4)]
-    header = ("kind", "language", "tokens", "layer", *names)
-    write_text(folder / "magnitudes.csv", csv_text(header, rows))
     of = ("kind", "language", "layer", "site", "rank", "feature")
-    write_text(folder / "largest.csv", csv_text((*of, "norm", "rms", "norm_over_median"), tops))
+    _write_csv(folder / "largest.csv", (*of, "norm", "rms", "norm_over_median"), rows)
 
 
 def write_overlaps(folder: Path, sets: Sequence[str], overlaps: Mapping[str, Overlap]) -> None:
@@ -60,13 +51,12 @@ def write_overlaps(folder: Path, sets: Sequence[str], overlaps: Mapping[str, Ove
             arrays |= {f"{site}/{prefix}top": top, f"{site}/{prefix}bottom": bottom}
             for place in np.ndindex(*top.shape):
                 layer, a, b = place if compared == "sets" else (*place, place[-1])
-                shares = (_short(top[place]), _short(bottom[place]))
                 pair = (*sets[a].split("/"), *sets[b].split("/"))
+                shares = (top[place], bottom[place])
                 rows.append((*pair, layer, site, overlap.features, *shares, compared))
     np.savez(folder / "overlap.npz", **arrays)  # type: ignore[arg-type]  # numpy's stub
     of = ("kind_a", "language_a", "kind_b", "language_b", "layer", "site", "features")
-    header = (*of, "top_in_top", "top_in_bottom", "compared")
-    write_text(folder / "overlap.csv", csv_text(header, rows))
+    _write_csv(folder / "overlap.csv", (*of, "top_in_top", "top_in_bottom", "compared"), rows)
 
 
 def write_masks(folder: Path, masks: MaskOverlap) -> None:
@@ -78,15 +68,14 @@ def write_masks(folder: Path, masks: MaskOverlap) -> None:
     arrays: dict[str, Any] = {"runs": masks.runs, "sites": SITES, "both": masks.both}
     np.savez(folder / "masks.npz", size=masks.size, **arrays)
     both, expected = _with_totals(masks.both), _with_totals(masks.expected)
-    values = np.stack([iou(both), chance(both, expected)], axis=-1)
+    shares, unrelated = iou(both), chance(both, expected)
     layers, sites = [*range(len(masks.size)), "all"], [*SITES, "all"]
     rows = [
-        (masks.runs[a], masks.runs[b], layers[i], sites[j], *map(_short, values[a, b, i, j]))
+        (masks.runs[a], masks.runs[b], layers[i], sites[j], shares[a, b, i, j], unrelated[a, b, i, j])
         for a, b in masks.pairs
         for i, j in np.ndindex(*both.shape[2:])
-    ]
-    header = ("run_a", "run_b", "layer", "site", "iou", "chance")
-    write_text(folder / "masks.csv", csv_text(header, rows))
+    ]  # fmt: skip
+    _write_csv(folder / "masks.csv", ("run_a", "run_b", "layer", "site", "iou", "chance"), rows)
 
 
 def write_neurons(folder: Path, found: LanguageNeurons) -> None:
@@ -105,17 +94,17 @@ def write_neurons(folder: Path, found: LanguageNeurons) -> None:
         own = found.members[place]
         halves = None if found.in_halves is None else found.in_halves[place][own].min()
         errors = [None] * len(codes) if found.shares_error is None else found.shares_error[place]
-        values = [_short(x) for pair in zip(found.shares[place], errors, strict=True) for x in pair]
+        values = [x for pair in zip(found.shares[place], errors, strict=True) for x in pair]
         of = " ".join(np.array(codes)[own])
-        rows.append((*place, _short(found.entropy[place]), of, halves, *values))
-    write_text(folder / "language_neurons.csv", csv_text(header, rows))
+        rows.append((*place, found.entropy[place], of, halves, *values))
+    _write_csv(folder / "language_neurons.csv", header, rows)
     layers, errors = [*range(len(found.shares)), "all"], found.counts_error
     rows = [
-        (layers[i], [*codes, "any"][j], number, _short(None if errors is None else errors[i, j]))
+        (layers[i], [*codes, "any"][j], number, None if errors is None else errors[i, j])
         for (i, j), number in np.ndenumerate(found.counts)
     ]
     header = ["layer", "language", "neurons", "standard_error"]
-    write_text(folder / "language_neurons_by_layer.csv", csv_text(header, rows))
+    _write_csv(folder / "language_neurons_by_layer.csv", header, rows)
 
 
 def _with_totals(counts: np.ndarray) -> np.ndarray:
@@ -124,5 +113,9 @@ def _with_totals(counts: np.ndarray) -> np.ndarray:
     return np.concatenate([counts, counts.sum(-1, keepdims=True)], axis=-1)
 
 
-def _short(value: Any) -> str:
-    return "" if value is None else f"{value:.6g}"
+def _write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Writes a table with six digits of each number; None is an empty cell."""
+    import pandas  # late, as it takes half a second
+
+    frame = pandas.DataFrame.from_records([*rows], columns=header)
+    frame.to_csv(file, index=False, float_format="%.6g")

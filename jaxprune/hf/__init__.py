@@ -4,7 +4,6 @@ from jaxprune.hf.aligned import aligned_cast as aligned_cast
 from jaxprune.hf.export import HfWriter as HfWriter
 from jaxprune.hf.export import export_hf as export_hf
 from jaxprune.hf.export import exported_beside as exported_beside
-from jaxprune.hf.fingerprint import Fingerprint as Fingerprint
 from jaxprune.hf.fingerprint import exported_digest as exported_digest
 from jaxprune.hf.layer_digests import hash_changed as hash_changed
 from jaxprune.hf.layer_digests import hash_masks as hash_masks

@@ -2,7 +2,6 @@
 
 from jaxprune.models.attention import KeyValues as KeyValues
 from jaxprune.models.attention import Prefix as Prefix
-from jaxprune.models.attention import Scoring as Scoring
 from jaxprune.models.attention import Stretches as Stretches
 from jaxprune.models.attention import attend_step as attend_step
 from jaxprune.models.attention import causal_attention as causal_attention
@@ -29,7 +28,6 @@ from jaxprune.models.packed_masks import PackedMasks as PackedMasks
 from jaxprune.models.positions import Kind as Kind
 from jaxprune.models.positions import Positions as Positions
 from jaxprune.models.positions import Tree as Tree
-from jaxprune.models.positions import checked_kind as checked_kind
 from jaxprune.models.products import cast_for_matmul as cast_for_matmul
 from jaxprune.models.products import product as product
 from jaxprune.models.pruned_block import pruned_params as pruned_params

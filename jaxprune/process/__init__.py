@@ -4,7 +4,6 @@ Imports neither JAX nor anything that imports it, as that import may fail.
 """
 
 from jaxprune.process.ending import DEBUG as DEBUG
-from jaxprune.process.ending import Stream as Stream
 from jaxprune.process.ending import ending as ending
 from jaxprune.process.ending import errors_in_one_line as errors_in_one_line
 from jaxprune.process.ending import show_traceback as show_traceback

@@ -95,10 +95,7 @@ def _write(
         write_neurons(folder, neurons)
     clock.lap("tables")
     (folder / "figures").mkdir()
-    drawn = analysis_pictures.charts(
-        stats, overlap, masks, neurons, target=config.calibration.target, share=share
-    )
-    for name, chart in drawn:
+    for name, chart in analysis_pictures.charts(stats, neurons):
         charts.write_png(chart, folder / "figures" / f"{name}.png")
     clock.lap("figures")
     return analysis_summary(stats, overlap, masks, neurons) | {

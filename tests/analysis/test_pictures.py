@@ -1,18 +1,14 @@
 """Pictures of an analysis tell its numbers, of odd ones too; files of a usual one are in test_analyze.py."""
 
-import dataclasses
 import warnings
 
 import numpy as np
 import pytest
 from svg import box, drawn, told
 
-from jaxprune.analysis.mask_overlap import MaskOverlap
 from jaxprune.analysis.neurons import LanguageNeurons
-from jaxprune.analysis.summary import compare_sets
 from jaxprune.charts import page_svg, write_png
 from jaxprune.models import SITES
-from jaxprune.passes.states import HALVES
 from jaxprune.passes.stats import ActivationStats
 from jaxprune.passes.walk import HIDDEN
 from jaxprune.runs import analysis_pictures as pictures
@@ -32,9 +28,8 @@ def stats_of(roles, layers=1, features=6):
     return ActivationStats.from_squares(sums, dict.fromkeys(roles, 5), ())
 
 
-def charts_of(stats, masks=None, share=0.3):
-    overlaps = compare_sets(stats, share)
-    return overlaps, dict(pictures.charts(stats, overlaps, masks, target="en", share=share))
+def charts_of(stats):
+    return dict(pictures.charts(stats))
 
 
 @pytest.mark.parametrize(
@@ -44,49 +39,32 @@ def test_a_single_layer_few_sets_and_dead_features_are_drawn(roles, tmp_path):
     stats = stats_of(roles)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        drawn = charts_of(stats)[1]
+        drawn = charts_of(stats)
         for name, chart in drawn.items():
             write_png(chart, tmp_path / f"{name}.png")
-    files = [path.name for path in tmp_path.iterdir()]
-    pages = [name for name in files if name.startswith("overlap_layers")]
-    assert len(pages) <= 1  # one set has no other to be compared with
-    assert len(files) - len(pages) == 1 + 5 + 1 + 1 + 5
+    assert len([*tmp_path.iterdir()]) == 1 + 5
 
 
-def test_cells_tell_the_overlaps_of_every_pair():
+def test_cells_tell_the_largest_features_over_the_median():
     stats = stats_of(["monolingual/en", "translation/zh"], layers=3, features=40)
-    overlaps, charts = charts_of(stats)
-    for site, overlap in overlaps.items():
-        expected = [
-            f"{row}, {column}: {100 * shares[i, j]:.0f}"
-            for shares in (overlap.bottom.mean(axis=0), overlap.top.mean(axis=0))
-            for i, row in enumerate(("en", "zh-en"))
-            for j, column in enumerate(("en", "zh-en"))
-        ]
-        assert told(page_svg(charts[f"overlap_{site}"])) == expected
-
-
-def test_curves_tell_the_means_by_kind_and_chance():
-    stats = stats_of(["monolingual/en", "monolingual/fr", "translation/fr"], layers=4, features=40)
-    halves = stats_of([role + half for half in HALVES for role in stats.roles], 4, 40)
-    overlaps = compare_sets(stats, 0.3, halves)
-    drawing = pictures.charts(stats, overlaps, None, target="en", share=0.3)
-    found = told(page_svg(dict(drawing)["overlap_by_layer"]))
-    top = overlaps[HIDDEN].top
-    within = 100 * (top[:, 0, 1] + top[:, 1, 0]) / 2
-    between = 100 * top[:, :2, 2].mean(axis=1)
-    last = found[-7 * 4 :]  # the panel of the blocks' outputs
-    for name, values in (
-        ("monolingual in monolingual", within), ("monolingual in translation", between),
-        ("two halves of translation", 100 * overlaps[HIDDEN].halves_top[:, 2]),
-        ("chance", [100 * overlaps[HIDDEN].chance] * 4),
-    ):  # fmt: skip
-        assert {f"{name}, {i}: {value:.4g}" for i, value in enumerate(values)} <= set(last)
+    told_by_cells = told(page_svg(charts_of(stats)["largest_qkv"]))
+    norms = [
+        np.sqrt(stats.sum_sq[role]["qkv"][:2]) for role in stats.roles
+    ]  # the last layer's median is 0
+    ratios = [values / np.median(values, axis=-1, keepdims=True) for values in norms]
+    shown = {cell.rpartition(": ")[0] for cell in told_by_cells}
+    features = sorted({int(name.partition(",")[0]) for name in shown})
+    assert len(features) == 20
+    for ratio in ratios:
+        for feature in features:
+            for layer in range(2):
+                value = ratio[layer, feature]
+                assert f"{feature}, {layer}: {value:.1f}" in told_by_cells
 
 
 def test_bars_are_as_high_as_the_largest_features_and_pale_where_one_kind_has_them():
     stats = stats_of(["monolingual/hi", "translation/hi"], layers=2, features=60)
-    _, charts = charts_of(stats)
+    charts = charts_of(stats)
     svg = page_svg(charts["top_hi"])
     count = 0
     for panel, role in enumerate(("monolingual/hi", "translation/hi")):
@@ -106,45 +84,10 @@ def test_bars_are_seen_where_later_layers_are_thousands_of_times_larger():
     stats = stats_of(["monolingual/hi"], layers=3, features=60)
     stats.sum_sq["monolingual/hi"][HIDDEN][:, 2:] += 1
     stats.sum_sq["monolingual/hi"][HIDDEN][1, 59] = 3000**2
-    bars = drawn(page_svg(charts_of(stats)[1]["top_hi"]), "panel0_columns")
+    bars = drawn(page_svg(charts_of(stats)["top_hi"]), "panel0_columns")
     heights = [box(bar)[3] for bar, _, _ in bars]
     assert len(heights) == 20
     assert min(heights) > 2
-
-
-def test_layers_that_do_not_fit_one_page_go_onto_more():
-    stats = stats_of(["monolingual/en", "translation/zh"], layers=17)
-    found = {HIDDEN: compare_sets(stats, 0.3)[HIDDEN]}
-    rng = np.random.default_rng(0)
-    found[HIDDEN] = dataclasses.replace(found[HIDDEN], bottom=rng.random((17, 2, 2)))
-    assert pictures.panels_of_page(2) == 15
-    names = [name for name, _ in pictures._heatmaps(["en", "zh-en"], found, 0.3)]
-    assert names == ["overlap_hidden", "overlap_layers_00-14", "overlap_layers_15-16"]
-
-
-def test_pages_on_which_all_layers_say_the_same_are_left_out():
-    stats = stats_of(["monolingual/en", "translation/zh"], layers=17)
-    overlap = compare_sets(stats, 0.3)[HIDDEN]
-    bottom = np.zeros((17, 2, 2))
-    bottom[16, 0, 1] = 0.5
-    found = {HIDDEN: dataclasses.replace(overlap, bottom=bottom)}
-    names = [name for name, _ in pictures._heatmaps(["en", "zh-en"], found, 0.3)]
-    assert names == ["overlap_hidden", "overlap_layers_15-16"]
-
-
-def test_equal_masks_are_drawn():
-    both = np.full((2, 2, 3, 4), 7)
-    masks = MaskOverlap(("runs/a", "other/a"), both, both / 2, np.full((3, 4), 10))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        charts = dict(pictures._masks(masks))
-    found = told(page_svg(charts["masks"]))
-    assert set(found) == {
-        f"{a}, {b}: 100" for a in ("runs/a", "other/a") for b in ("runs/a", "other/a")
-    }
-    assert len(found) == 5 * 4
-    by_layer = told(page_svg(charts["masks_by_layer"]))
-    assert by_layer == [f"runs/a | other/a, {layer}: 100" for layer in range(3)] * 4
 
 
 @pytest.mark.parametrize("errors", [True, False])
