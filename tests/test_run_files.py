@@ -122,7 +122,7 @@ def test_a_value_is_refused_by_its_place_or_as_good_as_another(name, tmp_path):
             )
             assert good == (not said), (where, wrong, said)
             if said and isinstance(wrong, str) and RULED.fullmatch(where):
-                assert said.startswith(f"config.json: {'.'.join(path)}: got 'text'")
+                assert said.startswith(f"{file}: {'.'.join(path)}: got 'text'")
             elif said:
                 assert re.match(f"{re.escape(str(file))}: {fault(path, wrong)}", said), said
             assert not said or said.isprintable()
