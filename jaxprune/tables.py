@@ -7,16 +7,24 @@ import csv
 import io
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
 from typing import NamedTuple
 
 from jaxprune.errors import one_line
+from jaxprune.templates import render
 
 NONE = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 WIDTH = 100  # columns of a terminal
 JOINED = "\N{NO-BREAK SPACE}"  # between words that `wrapped` keeps on one line
 _GAP = "  "  # between columns
+# Verdicts on changes, by the class of style.css.
+VERDICTS = {
+    "better": "better",
+    "worse": "worse",
+    "unclear": "no significant change",
+    "chance": "at chance: cannot tell",
+    "untested": "not tested",
+}
 
 
 # Numbers in a uniform format: a true minus, an en dash for None. Shares are in [0, 1]; percent and points are shares
@@ -129,7 +137,7 @@ class Cell(str):
     """Text with a verdict on a change.
 
     Attributes:
-      kind: better, worse, unclear, chance or untested, a class of the pages' style.
+      kind: a key of VERDICTS, or another class of the pages' style.
     """
 
     kind: str
@@ -280,15 +288,4 @@ class NotebookTable:
 
     def _repr_html_(self) -> str:
         caption, tables = self._shown()
-        return f"<p>{escape(caption)}</p>{''.join(map(_html, tables))}"
-
-
-def _html(table: Table) -> str:
-    def cells(tag: str, texts: Iterable[str]) -> str:
-        return "".join(f"<{tag}>{escape(text.strip())}</{tag}>" for text in texts)
-
-    groups = "".join(f'<th colspan="{n}">{escape(title)}</th>' for title, n in table.groups)
-    head = f"<tr>{groups}</tr>" * bool(groups) + f"<tr>{cells('th', table.header)}</tr>"
-    body = "".join(f"<tr>{cells('td', texts)}</tr>" for texts in table.rows)
-    caption = f"<caption>{escape(table.title)}</caption>"
-    return f"<table>{caption}<thead>{head}</thead><tbody>{body}</tbody></table>"
+        return render("notebook.html", caption=caption, tables=list(tables))

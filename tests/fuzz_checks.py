@@ -5,7 +5,6 @@ import json
 import math
 import types
 import typing
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +19,8 @@ from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.files import read_npz, sealed
 from jaxprune.hf.tensor_index import find_tensors
 from jaxprune.hf.tensors import StoredTensor
-from jaxprune.html_report.facts import lead
-from jaxprune.html_report.files import RunFiles, read_files
-from jaxprune.html_report.plain import plain_section
-from jaxprune.html_report.settings import settings_section
+from jaxprune.html_report.files import read_files
+from jaxprune.html_report.write import run_page
 from jaxprune.ledger.run import read_record
 from jaxprune.models import load_config
 from jaxprune.passes import token_batches
@@ -99,19 +96,13 @@ def read_index(path: Path) -> None:
 
 
 def read_run(path: Path) -> None:
-    """All that a page tells of it in words and tables, as text that can be written."""
+    """A page of it, as text that can be written."""
     run = read_files(path.parent)
-    sections = [settings_section({"value": run}, {}), *(plain_section(*one) for one in _sides(run))]
-    texts = [str(section) for section in (*sections, lead(run), *run.scored.values())]
-    assert all(text.encode() for text in texts)
+    assert run_page(run, {}).encode()
     if "sparsity" in run.report:
         parts = run.report["sparsity"]
         shares = [parts["overall"], *parts["layers"], *parts["kernels"].values()]
         assert all(0 <= share < 1.001 for share in shares)
-
-
-def _sides(run: RunFiles) -> Iterator[tuple[str, dict]]:
-    return ((task, {"value": metrics}) for task, metrics in run.metrics.items())
 
 
 def read_perplexities(path: Path) -> None:

@@ -6,9 +6,17 @@ import numpy as np
 
 from jaxprune.analysis.overlap import overlaps, with_halves
 from jaxprune.analysis.tables import write_magnitudes, write_overlaps
-from jaxprune.evaluation.scoring.metrics import task_metrics
-from jaxprune.evaluation.scoring.scores import Scored
-from jaxprune.files import to_json
+from jaxprune.evaluation import Part
+from jaxprune.evaluation.folders import write_part
+from jaxprune.evaluation.scoring import (
+    PERPLEXITY,
+    Perplexity,
+    Scored,
+    perplexity_measurements,
+    task_measurements,
+)
+from jaxprune.evaluation.translation import TRANSLATION, Translated
+from jaxprune.evaluation.translation.evaluate import translation_measurements
 from jaxprune.passes.stats import ActivationStats
 from jaxprune.runs import checkpoint
 
@@ -23,7 +31,9 @@ SPARSITY = {
     "layers": [0.25, 0.3, 0.3425],
     "kernels": {"attention/query/kernel": 0.2812, "mlp/up/kernel": 0.3137},
 }
-BLEU = {"es": (17.25, 18.5), "fr": (21.0, 23.75), "sw": (9.5, 4.25)}
+REFERENCES = [f"the small cat number {row} sleeps in the garden" for row in range(20)]
+# how many of them are translated wrongly before and after
+WRONG = {"es": (4, 3), "fr": (9, 2), "sw": (1, 18)}
 
 
 def scores(code, side):
@@ -38,21 +48,45 @@ def write_json(path, value):
     path.write_text(json.dumps(value), encoding="utf-8")
 
 
-def evaluate(folder, side, task="xnli"):
-    """Writes what an evaluation leaves: scores, metrics, translation, perplexity."""
+def evaluate(folder, side, task="xnli", **facts):
+    """Writes what an evaluation leaves: scores and translations."""
     scored = {code: Scored(scores(code, side), LABELS, ROWS, GROUPS) for code in WEIGHTS}
-    about = {"task": task, "protocol": "paper", "labels": None, "model": f"models/{side}"}
-    write_json(folder / task / "metrics.json", about | to_json(task_metrics(scored)))
-    for code, of_language in scored.items():
-        np.savez(folder / task / f"{code}.npz", **of_language.arrays)
-    translated = {
-        code: {"bleu": pair[side], "interval": [pair[side] - 1, 30.5]}
-        for code, pair in BLEU.items()
-    }
-    signature = {"bleu": "nrefs:1|tok:13a"}
-    write_json(
-        folder / "translation" / "metrics.json", {"languages": translated, "signature": signature}
-    )
+    write_task(folder, task, scored, protocol="paper", labels=None, model=f"models/{side}", **facts)
+    translated = {}
+    for code, pair in WRONG.items():
+        hypotheses = [
+            line.replace("sleeps", "is") if row < pair[side] else line
+            for row, line in enumerate(REFERENCES)
+        ]
+        translated[code] = Translated(REFERENCES, hypotheses, REFERENCES)
+    source = (folder.name, f"models/{side}", TRANSLATION)
+    protocol = {"target": "en", "shots": 4, "beams": 1, "max_new_tokens": 9}
+    measured, signatures = translation_measurements(source, translated, "en")
+    about = {"run": folder.name, "protocol": protocol, "signatures": signatures}
+    write_part(folder, TRANSLATION, Part(facts=about, measurements=measured, rows=translated))
+
+
+def write_task(folder, task, scored, **facts):
+    """Writes the scores of a task."""
+    about = {"run": folder.name, "task": task, "languages": list(scored), **facts}
+    measured = task_measurements((folder.name, facts.get("model", ""), task), scored)
+    write_part(folder, task, Part(facts=about, measurements=measured, rows=scored))
+
+
+def write_perplexity(folder, parts, **facts):
+    """Writes the perplexity of texts, by language the mean log-probabilities of parts of ten tokens and 40 bytes."""
+    sizes = {code: np.full(len(values), 10) for code, values in parts.items()}
+    texts = {
+        code: Perplexity(
+            total=10 * float(np.sum(values)), tokens=10 * len(values), bytes=40 * len(values),
+            windows=np.asarray(values, float), part_sums=10 * np.asarray(values, float),
+            part_tokens=sizes[code], part_bytes=4 * sizes[code],
+        )
+        for code, values in parts.items()
+    }  # fmt: skip
+    about = {"run": folder.name, "languages": list(parts), **facts}
+    measured = perplexity_measurements((folder.name, "", PERPLEXITY), texts)
+    write_part(folder, PERPLEXITY, Part(facts=about, measurements=measured, rows=texts))
 
 
 def stats_of(roles, sites=SITES, layers=3, size=40):

@@ -79,3 +79,16 @@ def test_sentences_on_the_coder():
     ):
         assert sentence in PAGE
     assert cells["Wanda 50%"]["discrimination"][3] < 0
+
+
+def test_labels_overlap_neither_points_nor_each_other():
+    points = [(100.0 * (place % 3), 4.0 * place) for place in range(9)]
+    names = [f"model {place}" for place in range(len(points))]
+    boxes = [
+        (x, y - 6, x + len(name) * 6.2 * 11 / 12, y + 6)
+        for name, (x, y) in zip(names, frontier.label_places(points, names), strict=True)
+    ]
+    for place, (left, top, right, bottom) in enumerate(boxes):
+        for x0, y0, x1, y1 in boxes[:place]:
+            assert right <= x0 or x1 <= left or bottom <= y0 or y1 <= top
+        assert not any(left < x < right and top < y < bottom for x, y in points)

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from jaxprune.evaluation import read_measurements
+
 END = "<!--/-->"
 
 
@@ -21,3 +23,9 @@ def with_table(page: str, begin: str, table: str) -> str:
     """The page with a table between `begin` and END."""
     before, _, rest = page.partition(begin)
     return f"{before}{begin}{table}\n{END}{rest.partition(END)[2]}"
+
+
+def bits_per_byte(run: Path) -> dict[str, float]:
+    """By language, of the text on which the perplexity of a run was evaluated."""
+    rows = read_measurements(run / "perplexity")
+    return {row.language: row.value for row in rows if row.measure == "bits_per_byte"}

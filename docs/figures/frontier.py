@@ -11,10 +11,12 @@ import json
 import sys
 from pathlib import Path
 
-from cells import read, with_table, write
+import numpy as np
+from cells import bits_per_byte, read, with_table, write
 
-from jaxprune.charts import Chart, write_png
-from jaxprune.evaluation.comparison import compare_means, open_run, shared_rows
+from jaxprune.charts import Chart, theme, write_png
+from jaxprune.evaluation.changes import MEAN
+from jaxprune.evaluation.in_memory import compare
 from jaxprune.tables import pipes
 
 FIGURES = Path(__file__).parent
@@ -31,6 +33,9 @@ SHORT = {
     "words, 16 layers, recovered, Q8_0": "fewer tokens and layers, 8 bits",
 }
 TICKS = [0, 1, 2, 5, 10, 20, 50, 100]
+# Of the pictures of single models, in pixels: plot, text, radius of a point.
+WIDTH, HEIGHT, LABEL, DOT = 640, 460, 11, 5
+SHIFTS = (0, -8, 8, -16, 16, -24, 24)  # of a label up or down
 RATES = ("generate, tokens/s", "score, tokens/s")
 
 
@@ -39,7 +44,6 @@ def cell(run: Path, files: list[str], speeds: dict, dense: Path) -> dict:
     of the program. If XNLI was evaluated, also its discrimination, mean of the languages, and how much this differs
     from the dense model's, with the interval over premises.
     """
-    text = json.loads((run / "perplexity" / "metrics.json").read_text(encoding="utf-8"))
     first = {program_of(file): found for file, found in reversed(speeds.items())}
     rates = {
         program_of(file): {
@@ -49,7 +53,7 @@ def cell(run: Path, files: list[str], speeds: dict, dense: Path) -> dict:
     }
     return {
         "gigabytes": speeds[files[0]]["files, GB"],
-        "bits": {code: found["bits_per_byte"] for code, found in text["languages"].items()},
+        "bits": bits_per_byte(run),
         "rates": rates,
         "discrimination": discrimination(run, dense) if (run / "xnli").is_dir() else None,
     }
@@ -57,10 +61,12 @@ def cell(run: Path, files: list[str], speeds: dict, dense: Path) -> dict:
 
 def discrimination(run: Path, dense: Path) -> list[float]:
     """On XNLI, mean of the languages: the run's, its difference from the dense model's, and the interval of that."""
-    a, b = (open_run(folder).tasks["xnli"].languages for folder in (dense, run))
-    pairs = {code: shared_rows(code, a[code], b[code]) for code in a}
-    change = compare_means(pairs, seed=0).discrimination
-    return [change.mean.b, change.difference, *change.interval]
+    [change] = [
+        row
+        for row in compare(dense, run).changes
+        if (row.task, row.measure, row.language) == ("xnli", "discrimination", MEAN)
+    ]
+    return [change.value, change.difference, change.low, change.high]
 
 
 def program_of(file: str) -> str:
@@ -120,28 +126,57 @@ def table(cells: dict) -> str:
 def picture(model: str, cells: dict) -> Chart:
     """A labelled point for each row: size of its files, and rise of bits per byte."""
     dense = cells["dense"]
+    sizes = [one["gigabytes"] for one in cells.values()]
+    rises = [100 * mean_rise(one, dense) for one in cells.values()]
+    ends = {"x": (0.93 * min(sizes), 1.07 * max(sizes)), "y": (0.0, 1.1 * max(rises))}
+    at_x = np.interp(np.log(sizes), np.log(ends["x"]), (0, WIDTH))
+    at_y = np.interp(np.log1p(np.maximum(rises, 0)), np.log1p(ends["y"]), (HEIGHT, 0))
+    places = label_places(list(zip(at_x, at_y, strict=True)), list(cells))
     values = [
-        {"name": name, "size": one["gigabytes"], "rise": 100 * mean_rise(one, dense)}
-        for name, one in cells.items()
+        {"name": name, "size": size, "rise": max(rise, 0), "text_x": x, "text_y": y}
+        for name, size, rise, (x, y) in zip(cells, sizes, rises, places, strict=True)
     ]
-    size = {"type": "log", "nice": False, "padding": 30}
-    place = {
-        "x": {
-            "field": "size", "type": "quantitative", "scale": size,
-            "axis": {"title": "size of the files, GB (log)"},
-        },
-        "y": {
-            "field": "rise", "type": "quantitative", "scale": {"type": "symlog"},
-            "axis": {"title": "rise of bits per byte, %, mean of the languages", "values": TICKS},
-        },
-    }  # fmt: skip
-    point = {"mark": {"type": "point", "filled": True, "size": 60, "opacity": 1}, "encoding": place}
-    label = {
-        "mark": {"type": "text", "align": "left", "dx": 7, "dy": -6, "fontSize": 11},
-        "encoding": {**place, "text": {"field": "name"}},
+    size = theme.number_axis("size", ends["x"], title="size of the files, GB", log=True)
+    size["axis"] |= {"grid": False}
+    scale = {"type": "symlog", "domain": list(ends["y"]), "nice": False}
+    title = "rise of bits per byte, %, mean of the languages"
+    rise = {"field": "rise", "type": "quantitative", "scale": scale}
+    rise |= {"axis": {"title": title, "values": TICKS}}
+    point = {"mark": {"type": "point", "filled": True, "size": 60, "opacity": 1}}
+    text = {
+        axis: {"field": f"text_{axis}", "type": "quantitative", "scale": None, "axis": None}
+        for axis in "xy"
     }
-    view = {"data": {"values": values}, "width": 640, "height": 460, "layer": [point, label]}
+    label = {"mark": {"type": "text", "align": "left", "fontSize": LABEL}}
+    layer = [
+        point | {"encoding": {"x": size, "y": rise}},
+        label | {"encoding": {**text, "text": {"field": "name"}}},
+    ]
+    view = {"data": {"values": values}, "width": WIDTH, "height": HEIGHT, "layer": layer}
     return Chart(f"{MODELS[model]} for en fr ru zh sw: lower left is better", view)
+
+
+def label_places(points: list[tuple[float, float]], names: list[str]) -> list[tuple[float, float]]:
+    """Left end and middle of the label of each point, in pixels: beside its point, and free of others.
+
+    Each label takes the first place around its point that overlaps neither a point nor an earlier label.
+    """
+    taken = [(x - DOT, y - DOT, x + DOT, y + DOT) for x, y in points]
+    places = dict.fromkeys(range(len(points)), (0.0, 0.0))
+    for place in sorted(places, key=lambda place: points[place][1]):  # from the top
+        (x, y), width = points[place], len(names[place]) * theme.CHARACTER * LABEL / theme.FONT_SIZE
+        sides = [(x + 2 * DOT, y + dy) for dy in SHIFTS]
+        sides += [(x - 2 * DOT - width, y + dy) for dy in SHIFTS]
+        boxes = [(left, top - 6, left + width, top + 6) for left, top in sides]
+        free = [not any(_overlap(box, other) for other in taken) for box in boxes]
+        best = free.index(True) if True in free else 0
+        taken.append(boxes[best])
+        places[place] = sides[best]
+    return list(places.values())
+
+
+def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def summary(cells: dict) -> Chart:
@@ -153,7 +188,8 @@ def summary(cells: dict) -> Chart:
 
     def bars(values: list[float], title: str, digits: str, place: dict) -> dict:
         rows = [{"name": n, "value": v} for n, v in zip(names.values(), values, strict=True)]
-        x = {"field": "value", "type": "quantitative", "title": title, "axis": {"grid": False}}
+        axis = {"grid": False, "tickCount": 3}
+        x = {"field": "value", "type": "quantitative", "title": title, "axis": axis}
         text = {"field": "value", "type": "quantitative", "format": digits}
         label = {"type": "text", "align": "left", "dx": 4}
         layer = [

@@ -15,6 +15,7 @@ import numpy as np
 from cells import read, with_table, write
 
 from jaxprune.charts import Chart, write_png
+from jaxprune.evaluation import open_evaluation
 from jaxprune.tables import pipes
 
 FIGURES = Path(__file__).parent
@@ -32,8 +33,10 @@ def cell(run: Path, *, alone: bool) -> dict:
     """An evaluated run: its pattern ("50%" if unstructured), the settings that are not defaults, seconds if it ran
     alone, peak memory, and by language (log-probability, tokens) of each part.
     """
-    text = json.loads((run / "perplexity" / "metrics.json").read_text(encoding="utf-8"))
-    parts = {code: found["by_part"] for code, found in text["languages"].items()}
+    parts = {
+        code: np.stack([text.part_sums, text.part_tokens], axis=1).tolist()
+        for code, text in open_evaluation(run).perplexities.items()
+    }
     if not (run / "report.json").is_file():
         return {"parts": parts}
     report, config = (

@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from cells import read, with_table, write
+from cells import bits_per_byte, read, with_table, write
 
 from jaxprune.tables import pipes
 
@@ -21,8 +21,7 @@ SHOWN = ("words", "tokens", "layers", "drop_layers", "mlp")
 
 def cell(run: Path) -> dict:
     """An evaluated run: settings, sizes, growth of held-out texts and bits per byte by language."""
-    text = json.loads((run / "perplexity" / "metrics.json").read_text(encoding="utf-8"))
-    bits = {code: found["bits_per_byte"] for code, found in text["languages"].items()}
+    bits = bits_per_byte(run)
     if not (run / "report.json").is_file():
         return {"bits": bits}
     report, config = (

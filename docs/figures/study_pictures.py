@@ -37,7 +37,7 @@ def against_plain(parts: Mapping[str, Scores]) -> Chart:
     charts = [
         interval_chart(
             {name: _changes(parts, kind, sparsity, measure) for kind, name in KINDS.items()},
-            title=f"{sparsity:.0%} dropped", unit=unit, chance=0.0,
+            title=f"{sparsity:.0%} dropped", unit=unit, reference=("unchanged", 0.0),
         )
         for sparsity in (0.3, 0.5)
         for measure, unit in (

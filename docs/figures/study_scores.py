@@ -12,14 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from jaxprune.analysis.mask_overlap import read_runs
+from jaxprune.evaluation import read_evaluation, read_measurements
+from jaxprune.evaluation.measurements import MEASUREMENTS
 from jaxprune.evaluation.scoring import PERPLEXITY, Scored
 from jaxprune.evaluation.scoring.perplexity import values_of_parts
 from jaxprune.evaluation.scoring.priors import within_groups
 from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.files import sealed
 from jaxprune.hf import load
+from jaxprune.ledger import file_faults, read_report
 from jaxprune.models import family_of
-from jaxprune.workdir import file_faults, read_report
 
 STUDY = Path(__file__).parents[2] / "studies" / "study"
 MODELS = STUDY / "models.json"
@@ -87,17 +89,23 @@ def of_run(run: Path) -> dict[str, np.ndarray]:
                 if run.name == "dense":
                     names = ("labels", "groups", "rows")
                     arrays |= {f"{n}/{task}/{file.stem}": found[n] for n in names if n in found}
-    for code, one in metrics(run, PERPLEXITY).items():
-        arrays[f"{run.name}/{PERPLEXITY}/{code}"] = np.array(one["by_part"])
-    for code, one in metrics(run, TRANSLATION).items():
+    for file in sorted(run.glob(f"{PERPLEXITY}/*.npz")):
+        with np.load(file) as found:
+            parts = np.stack([found["part_sums"], found["part_tokens"]], axis=1)
+            arrays[f"{run.name}/{PERPLEXITY}/{file.stem}"] = parts
+    for code, one in figures(run, TRANSLATION).items():
         arrays[f"{run.name}/{TRANSLATION}/{code}"] = np.array([one["chrf"], one["bleu"]])
     return arrays
 
 
-def metrics(run: Path, folder: str) -> dict:
-    """The languages of a metrics.json; empty without the file."""
-    file = run / folder / "metrics.json"
-    return json.loads(file.read_text(encoding="utf-8"))["languages"] if file.is_file() else {}
+def figures(run: Path, folder: str) -> dict[str, dict[str, float]]:
+    """The values of all measures by language; empty without measurements."""
+    if not (run / folder / MEASUREMENTS).is_file():
+        return {}
+    values: dict[str, dict[str, float]] = {}
+    for one in read_measurements(run / folder):
+        values.setdefault(one.language, {})[one.measure] = one.value
+    return values
 
 
 def shared_weights(runs: list[Path]) -> dict[str, np.ndarray]:
@@ -116,9 +124,9 @@ def origin(run: Path, before: dict[str, str] | None) -> dict[str, str]:
 
     The CPU is this machine's, unless `before` is of the same model: another machine may have made it.
     """
-    metrics_json = json.loads((run / PERPLEXITY / "metrics.json").read_text(encoding="utf-8"))
-    made = {"evaluated": metrics_json["model_sha256"][:16], "cpu": cpu()}
-    made |= {name: metrics_json["environment"][name] for name in ("jax", "jaxprune")}
+    facts = read_evaluation(run / PERPLEXITY)
+    made = {"evaluated": facts["model_sha256"][:16], "cpu": cpu()}
+    made |= {name: facts["environment"][name] for name in ("jax", "jaxprune")}
     if (run / "report.json").is_file():
         report = json.loads((run / "report.json").read_text(encoding="utf-8"))
         made |= {"code": report["identity"]["code"][:16]}

@@ -96,8 +96,7 @@ def heatmap(
     coloured = {"color": colour, **theme.TOOLTIP}
     layers = [theme.layer("cells", {"type": "rect", **gaps}, coloured, cells)]
     if has_text:
-        ink = {"field": "ink", "type": "nominal", "scale": None}
-        text = {"text": {"field": "shown"}, "fill": ink}
+        text = {"text": {"field": "shown"}, "fill": theme.literal("ink")}
         layers.append(theme.layer("texts", {"type": "text"}, text, cells))
     return Chart(title, {**size, "encoding": at, "layer": layers})
 

@@ -10,20 +10,18 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
 
-from jaxprune.charts.chart import Chart
 from jaxprune.charts.scales import ticks
 from jaxprune.tables import number
 
 WIDTH = 328  # pixels: a phone of 360 without the page's margins
 FONT_SIZE = 12
 CHARACTER = 6.2  # mean pixels of a character in Liberation Sans, which the renderer contains
-ROW = 24  # pixels of a named row
 CSS = resources.files(__package__).joinpath("colours.css").read_text(encoding="utf-8")
 COLOURS = dict(re.findall(r"--(\w+): (#\w+);", CSS.partition("@media")[0]))  # of the light scheme
 SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down")
 TOOLTIP = {"description": {"field": "tooltip"}}  # text of a mark on hover
 _MOST_CHARACTERS = 26
-_TINT = 0.05  # opacity of every other row; grid lines stay visible
+TINT = 0.05  # opacity of every other row; grid lines stay visible
 _TEXT = {
     "labelFontSize": FONT_SIZE,
     "titleFontSize": FONT_SIZE,
@@ -125,37 +123,14 @@ def coded(
     return {"field": field, "type": "nominal", "title": None, "scale": scale, "legend": legend}
 
 
+def literal(field: str) -> dict[str, Any]:
+    """A colour that each row names itself, without a legend."""
+    return {"field": field, "type": "nominal", "scale": None}
+
+
 def layer(
     name: str, mark: dict[str, Any], encoding: dict[str, Any], rows: Sequence[Any]
 ) -> dict[str, Any]:
     """A layer of a chart with its data; without `TOOLTIP` its marks have no text on hover."""
     mark = {**mark, "aria": "description" in encoding}
     return {"name": name, "data": {"values": rows}, "mark": mark, "encoding": encoding}
-
-
-# Charts of named rows.
-
-
-def row_axis(names: Sequence[str]) -> dict[str, Any]:
-    """The vertical axis of named rows."""
-    return nominal("name", names, name_axis(), padding=0)
-
-
-def stripes(y: dict[str, Any]) -> dict[str, Any]:
-    """A background layer that tints every other row of an axis."""
-    rows = [{"name": name} for name in y["scale"]["domain"][::2]]
-    mark = {"type": "rect", "color": COLOURS["ink"], "fillOpacity": _TINT}
-    return layer("stripes", mark, {"y": y}, rows)
-
-
-def row_values(y: dict[str, Any], rows: Sequence[Any], **more: Any) -> dict[str, Any]:
-    """A layer of the field `shown` of each row, right of the plot."""
-    mark = {"type": "text", "align": "right", "dx": 44, "fontWeight": "bold"}
-    encoding = {"x": {"value": "width"}, "y": y, "text": {"field": "shown"}, **more}
-    return layer("values", mark, encoding, rows)
-
-
-def row_chart(title: str, layers: list[dict[str, Any]], height: int, count: int) -> Chart:
-    """A chart of `count` rows, each `height` pixels high."""
-    view = {"width": WIDTH, "height": height * max(count, 1), "layer": layers}
-    return Chart(title, view, WIDTH)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
-from jaxprune.charts import Chart, Estimate, change_chart, change_in_points, grid, interval_chart
+from jaxprune.charts import Chart, grid
 from jaxprune.errors import InputError, listed
 from jaxprune.evaluation.changes import (
     Change,
@@ -15,8 +15,9 @@ from jaxprune.evaluation.changes import (
 )
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.measurements import Measurement, frame
+from jaxprune.evaluation.pictures import change_charts
 from jaxprune.evaluation.same_evaluation import check_same, dtype_notes, other_tokenizer
-from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY, Perplexity, Scored
+from jaxprune.evaluation.scoring import PERPLEXITY, Perplexity, Scored
 from jaxprune.evaluation.shared_rows import on_shared_rows
 from jaxprune.evaluation.translation import TRANSLATION, Translated
 from jaxprune.evaluation.views import comparison_tables
@@ -94,21 +95,11 @@ class Comparison(NotebookTable):
 
     def plot(self) -> Chart:
         """The changes by language with intervals: points of accuracy of each task, and ratios of perplexity."""
-        base, *others = self.names
-        unit, charts = f"points against {base}", []
-        for task in dict.fromkeys(one.task for one in self.changes if one.measure == "accuracy"):
-            rows = [row for row in self.changes if row.task == task and row.measure == "accuracy"]
-            charts.append(accuracy_chart(rows, task, unit))
-        ratios = {
-            run: {
-                row.language: ratio_estimate(row)
-                for row in self.changes
-                if row.run == run and row.measure == "perplexity"
-            }
-            for run in others
-        }
-        if any(ratios.values()):
-            charts.append(interval_chart(ratios, title=PERPLEXITY, unit=f"ratio to {base}"))
+        charts = [
+            chart._replace(title=f"{task}: {chart.title}")
+            for task in dict.fromkeys(row.task for row in self.changes)
+            for chart in change_charts(self.measurements, self.changes, task)
+        ]
         return grid(charts, title=self._shown()[0], columns=2, one_legend=False)
 
     def _shown(self) -> tuple[str, list[Table]]:
@@ -116,31 +107,6 @@ class Comparison(NotebookTable):
         return f"{', '.join(others)} against {base}", comparison_tables(
             self.names, self.measurements, self.changes
         )
-
-
-def accuracy_chart(changes: Sequence[Change], title: str, unit: str) -> Chart:
-    """Points of accuracy by language: with verdicts for one run, a series for each of several."""
-    runs = dict.fromkeys(row.run for row in changes)
-    if len(runs) == 1:
-        drawn = [
-            change_in_points(
-                row.language, row.difference or 0.0, (row.low or 0.0, row.high or 0.0),
-                None if row.p_holm is None else row.p_holm <= ALPHA,
-            )
-            for row in changes
-        ]  # fmt: skip
-        return change_chart(drawn, title=title, unit=unit)
-    series: dict[str, dict[str, Estimate]] = {run: {} for run in runs}
-    for row in changes:
-        points = (100 * (value or 0.0) for value in (row.difference, row.low, row.high))
-        series[row.run][row.language] = Estimate(*points)
-    return interval_chart(series, title=title, unit=unit, chance=0.0)
-
-
-def ratio_estimate(change: Change) -> Estimate:
-    """The ratio to the base of a relative change."""
-    bounds = (None if bound is None else 1 + bound for bound in (change.low, change.high))
-    return Estimate(1 + (change.difference or 0.0), *bounds)
 
 
 def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Comparison:

@@ -133,7 +133,7 @@ def compare(*runs: Evaluation | str | Path, seed: int = 0) -> Comparison:
             found = compare_masks(base.folder, run.folder)
             if isinstance(found, str):
                 notes.append(f"{run.name}: {found}")
-            else:
+            elif found:
                 masks[run.name] = found
     return dataclasses.replace(comparison, masks=masks, notes=notes)
 

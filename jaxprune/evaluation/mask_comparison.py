@@ -8,15 +8,14 @@ from jaxprune.hf import restore_packed_masks
 from jaxprune.models import masks
 
 
-def compare_masks(base: Path, run: Path) -> MaskComparison | str:
-    """The overlap of the masks of two workdirs, or the reason why it is not known.
+def compare_masks(base: Path, run: Path) -> MaskComparison | str | None:
+    """The overlap of the masks of two workdirs, or why they are not compared; None if one has none, as a dense model.
 
     Raises:
       InputError: a checkpoint is damaged.
     """
-    without = [folder for folder in (base, run) if not (folder / "checkpoint").exists()]
-    if without:  # a dense model has none
-        return f"no masks in {' and '.join(folder.name for folder in without)}"
+    if not all((folder / "checkpoint").exists() for folder in (base, run)):
+        return None
     packed = [restore_packed_masks(folder / "checkpoint") for folder in (base, run)]
     try:
         iou = masks.overlap(*packed)

@@ -83,7 +83,7 @@ MEASURES: Mapping[str, Measure] = {
 RELATIVE = tuple(name for name, measure in MEASURES.items() if measure.scale == "ratio")
 
 
-def measurements_csv(measurements: Iterable[NamedTuple], columns: Sequence[str]) -> str:
+def measurements_csv(measurements: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> str:
     """A line for each measurement or change: all digits, an empty cell for None."""
     return csv_text(columns, measurements)
 

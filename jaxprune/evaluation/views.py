@@ -9,9 +9,9 @@ from jaxprune.evaluation.scoring import ALPHA, CONFIDENCE, PERPLEXITY, RESAMPLES
 from jaxprune.evaluation.translation import TRANSLATION
 from jaxprune.tables import (
     NONE,
+    VERDICTS,
     Cell,
     Table,
-    capitalized,
     count,
     fraction,
     interval,
@@ -25,14 +25,8 @@ from jaxprune.tables import (
     times,
 )
 
-# Verdicts on changes; the keys are classes of style.css.
-VERDICTS = {
-    "better": "better",
-    "worse": "worse",
-    "unclear": "no significant change",
-    "chance": "at chance: cannot tell",
-    "untested": "not tested",
-}
+Figures = Mapping[tuple[str, str, str, str], Measurement]  # by run, task, language and measure
+
 # Explanation of the tables of one run, and of the tables of a comparison.
 ABOUT_MEASURES = (
     "Intervals of accuracy are Wilson's, 95%. At chance: the interval contains 1/options. Behind en, gap to en: "
@@ -114,13 +108,18 @@ def verdict(change: Change, chance: bool = False) -> str:
     return "better" if change.difference > 0 else "worse"
 
 
+def change_kind(figures: Figures, change: Change) -> str:
+    """The verdict of a change, given the figures of its base."""
+    base, task, code = change.base, change.task, change.language
+    accuracy = figures.get((base, task, code, "accuracy"))
+    options = options_of(figures, base, task, code)
+    return verdict(change, accuracy is not None and at_chance(accuracy, options))
+
+
 def at_chance(accuracy: Measurement, options: int) -> bool:
     """Whether the interval of an accuracy contains 1 / options."""
     low, high = accuracy.low, accuracy.high
     return bool(options) and low is not None and high is not None and low <= 1 / options <= high
-
-
-Figures = Mapping[tuple[str, str, str, str], Measurement]  # by run, task, language and measure
 
 
 def by_key(measurements: Sequence[Measurement]) -> dict[tuple[str, str, str, str], Measurement]:
@@ -262,9 +261,7 @@ def _change_table(figures: Figures, rows: Sequence[Change]) -> Table:
     names = ps_of.get(measure, ["p boot"] if tested else [])
     lines = []
     for row in rows:
-        accuracy = figures.get((base, task, row.language, "accuracy"))
-        options = options_of(figures, base, task, row.language)
-        kind = verdict(row, accuracy is not None and at_chance(accuracy, options))
+        kind = change_kind(figures, row)
         shown = show_difference(measure, row.difference)
         mcnemar = row.p if row.p_holm is not None else None
         ps = {
@@ -377,26 +374,38 @@ def overview_cell(figure: Measurement | None, change: Change | None, stars: str 
     )
 
 
-def conclusion(changes: Sequence[Change]) -> str:
-    """The significant changes in a sentence for each run: what it is better and worse in, and its perplexity."""
-    sentences = []
+def conclusion(changes: Sequence[Change], measurements: Sequence[Measurement]) -> str:
+    """A sentence for each run: what it is significantly better and worse in, and its perplexity.
+
+    Args:
+      changes: of all runs but the base.
+      measurements: of all runs, from which languages are known in which the base is at chance.
+    """
+    figures, sentences = by_key(measurements), []
     for run in dict.fromkeys(row.run for row in changes):
         rows = [row for row in changes if row.run == run]
         tested = [row for row in rows if row.p_holm is not None]
+        by_kind: dict[str, list[Change]] = {}
+        for row in tested:
+            by_kind.setdefault(change_kind(figures, row), []).append(row)
         parts = [
-            f"{kind} in {', '.join(changed)}"
+            f"{kind} in {', '.join(map(_named, by_kind[kind]))}"
             for kind in ("better", "worse")
-            if (changed := [_named(row) for row in tested if verdict(row) == kind])
+            if kind in by_kind
         ]
-        if tested and not parts:
-            parts = [f"no significant change in {len(tested)} comparisons"]
+        if "unclear" in by_kind and not parts:
+            parts = [f"no significant change in {len(by_kind['unclear'])} comparisons"]
+        if without := by_kind.get("chance"):
+            where = ", ".join(f"{row.task} {row.language}" for row in without)
+            parts.append(f"no conclusion in {where}, where {rows[0].base} is at chance")
         texts = [row.difference for row in rows if row.measure == "perplexity"]
         ratios = [1 + difference for difference in texts if difference is not None]
         if ratios:
-            parts.append(f"perplexity ×{ratio(min(ratios))} to ×{ratio(max(ratios))}")
+            least, most = ratio(min(ratios)), ratio(max(ratios))
+            parts.append(f"perplexity ×{least}" + (f" to ×{most}" if most != least else ""))
         if parts:
             sentences.append(f"{run} against {rows[0].base}: {'; '.join(parts)}.")
-    return capitalized(" ".join(sentences))
+    return " ".join(sentences)
 
 
 def _named(change: Change) -> str:

@@ -58,7 +58,7 @@ def comparison_text(comparison: Comparison) -> str:
     tables = comparison_tables(comparison.names, comparison.measurements, comparison.changes)
     for table in tables:
         lines += _printed(table)
-    lines += ["", *wrapped(conclusion(comparison.changes))]
+    lines += ["", *wrapped(conclusion(comparison.changes, comparison.measurements))]
     lines += [
         line for note in (*comparison.left_out, *mask_lines(comparison)) for line in wrapped(note)
     ]
@@ -73,7 +73,12 @@ def _printed(table: Table) -> Iterator[str]:
 def comparison_markdown(comparison: Comparison) -> str:
     """The same as a Markdown document."""
     base, *others = comparison.names
-    lines = [f"# {', '.join(others)} against {base}", "", conclusion(comparison.changes), ""]
+    lines = [
+        f"# {', '.join(others)} against {base}",
+        "",
+        conclusion(comparison.changes, comparison.measurements),
+        "",
+    ]
     lines += [
         f"- {as_code(one.name)}: {as_code(str(one.folder) if one.folder else 'in memory')}"
         for one in comparison.evaluations

@@ -1,15 +1,14 @@
 """Workdirs → one HTML page without network or script; evaluations → the model card."""
 
-from jaxprune.html_report.markup import Markup as Markup
-from jaxprune.html_report.markup import join as join
-from jaxprune.html_report.markup import note as note
-from jaxprune.html_report.markup import tag as tag
-from jaxprune.html_report.page import Section as Section
-from jaxprune.html_report.page import charts_row as charts_row
-from jaxprune.html_report.page import fact_list as fact_list
-from jaxprune.html_report.page import page as page
-from jaxprune.html_report.page import write_page as write_page
-from jaxprune.html_report.tables import table as table
-from jaxprune.html_report.verdicts import verdict_mark as verdict_mark
+from jaxprune.html_report.document import Charts as Charts
+from jaxprune.html_report.document import Command as Command
+from jaxprune.html_report.document import Facts as Facts
+from jaxprune.html_report.document import Folded as Folded
+from jaxprune.html_report.document import Note as Note
+from jaxprune.html_report.document import Section as Section
+from jaxprune.html_report.document import page as page
+from jaxprune.html_report.document import write_page as write_page
+from jaxprune.html_report.results import comparison_lead as comparison_lead
+from jaxprune.html_report.results import results_section as results_section
 from jaxprune.html_report.write import FILE as FILE
 from jaxprune.html_report.write import write_report as write_report

@@ -6,11 +6,11 @@ from typing import NamedTuple, TypedDict
 import numpy as np
 
 from jaxprune.errors import InputError
-from jaxprune.evaluation.metrics_json import METRICS, MetricsFile, is_scored, read_metrics
+from jaxprune.evaluation import Evaluation, evaluated_folders, open_evaluation
 from jaxprune.files import Share, read_as, read_npz, sealed
-from jaxprune.ledger import Report, RunConfig, check_scored_model, read_report
 from jaxprune.passes import ActivationStats
 from jaxprune.runs import checkpoint
+from jaxprune.workdir import Report, RunConfig, read_report
 
 Arrays = dict[str, np.ndarray]
 
@@ -44,7 +44,7 @@ class RunFiles(NamedTuple):
       folder: the workdir.
       config: config.json, empty if absent.
       report: report.json, empty if absent.
-      metrics: task → its metrics.json, as JSON values.
+      evaluation: of the model, without parts if there is none.
       stats: of the calibration, None if absent.
       analysis: the tables of an analysis.
     """
@@ -52,24 +52,9 @@ class RunFiles(NamedTuple):
     folder: Path
     config: RunConfig
     report: Report
-    metrics: dict[str, MetricsFile]
+    evaluation: Evaluation
     stats: ActivationStats | None
     analysis: Analysis
-
-    @property
-    def scored(self) -> dict[str, MetricsFile]:
-        """The metrics of the tasks with scored options."""
-        return {task: metrics for task, metrics in self.metrics.items() if is_scored(metrics)}
-
-    @property
-    def options(self) -> dict[str, int]:
-        """Task → number of options of a row, for scored tasks whose figures have `chosen`."""
-        return {
-            task: len(figure["chosen"])
-            for task, metrics in self.scored.items()
-            for figure in metrics["languages"].values()
-            if "chosen" in figure
-        }
 
 
 def read_files(folder: Path) -> RunFiles:
@@ -80,20 +65,19 @@ def read_files(folder: Path) -> RunFiles:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected the --workdir of a run")
-    check_scored_model(folder)
-    files = sorted(folder.glob(f"*/{METRICS}"))
-    metrics = {file.parent.name: read_metrics(file.parent) for file in files}
+    evaluated_folders(folder)  # rejects those of earlier versions
+    evaluation = open_evaluation(folder)
     report = read_report(folder) or {}
     sealed.check_whole(folder / "analysis")
     analysis = _analysis(folder / "analysis")
-    if not (metrics or report or analysis.summary):
+    if not (evaluation.parts or report or analysis.summary):
         raise InputError(
             f"{folder}: nothing to report; expected report.json (jaxprune prune), "
-            "<task>/metrics.json (jaxprune evaluate) or analysis/ (jaxprune analyze)"
+            "<task>/evaluation.json (jaxprune evaluate) or analysis/ (jaxprune analyze)"
         )
     stats = checkpoint.restore_stats(folder / "stats") if (folder / "stats").is_dir() else None
     config = read_as(RunConfig, folder / "config.json") or {}
-    return RunFiles(folder, config, report, metrics, stats, analysis)
+    return RunFiles(folder, config, report, evaluation, stats, analysis)
 
 
 def _analysis(folder: Path) -> Analysis:

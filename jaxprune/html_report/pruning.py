@@ -8,13 +8,13 @@ import numpy as np
 from jaxprune.analysis import by_kind, halves_by_kind, iou, over_median
 from jaxprune.charts import Chart, Line, bar_chart, heatmap, line_chart
 from jaxprune.evaluation.comparison import MaskComparison
+from jaxprune.html_report.document import Charts, Folded, Note, Part, Section
 from jaxprune.html_report.files import Analysis, Arrays
-from jaxprune.html_report.markup import Markup, folded, join, note, tag
-from jaxprune.html_report.page import Section, charts_row
-from jaxprune.ledger import Report
-from jaxprune.passes import ActivationStats, magnitude_lines
+from jaxprune.passes import ActivationStats
+from jaxprune.runs import magnitude_lines
 from jaxprune.runs.facts import share_of_all
 from jaxprune.tables import count, fraction, percent, tenths, times
+from jaxprune.workdir import Report
 
 # A cell of a map takes about 200 bytes, and a page should have at most a few megabytes.
 _MOST_SETS = 40  # of a map of all pairs
@@ -56,29 +56,28 @@ def sparsity_section(report: Report) -> Section:
         text += (
             f" These are {percent(share)}% of all parameters; {same} and the head are unchanged."
         )
-    body = join(tag("p", text), charts_row(*charts))
-    return Section("sparsity", "Sparsity", body)
+    return Section("sparsity", "Sparsity", [text, *_drawn(charts)])
 
 
-def mask_section(masks: MaskComparison) -> Section:
-    """The overlap of the masks of two runs."""
+def mask_section(base: str, run: str, masks: MaskComparison) -> Section:
+    """The overlap of the masks of two runs, by name."""
     text = (
         f"Intersection over union of the kept weights: {fraction(masks.overall)} "
-        f"({fraction(masks.independent)} for independent masks). Kept: before "
-        f"{percent(masks.density.a)}%, after {percent(masks.density.b)}%."
+        f"({fraction(masks.independent)} for independent masks). Kept: {base} "
+        f"{percent(masks.density[0])}%, {run} {percent(masks.density[1])}%."
     )
-    kernels = [(name, 100 * share) for name, share in masks.by_kernel.items()]
+    kernels = [(name, 100 * share) for name, share in masks.kernels.items()]
     line = Line("IoU", [100 * share for share in masks.layers])
-    charts = charts_row(
+    charts = [
         line_chart([line], title="IoU by layer, %", y_title="IoU, %"),
         bar_chart(kernels, title="IoU by kernel, %", most=100),
-    )
-    return Section("masks", "Masks before and after", join(tag("p", text), charts))
+    ]
+    return Section(f"masks-{run}", f"Masks of {base} and {run}", [text, Charts(charts)])
 
 
 def magnitude_section(stats: ActivationStats | None, analysis: Analysis) -> Section | None:
     """The largest and the median feature by site and layer; also by set if the run has an analysis."""
-    parts = []
+    parts: list[Part] = []
     if stats is not None:
         text = (
             "Root mean square over tokens of the input features of each linear layer, in the "
@@ -88,14 +87,14 @@ def magnitude_section(stats: ActivationStats | None, analysis: Analysis) -> Sect
             line_chart(lines, title=f"{site}, RMS", y_title="RMS", log=True)
             for site, lines in magnitude_lines(stats).items()
         ]
-        parts += [tag("p", text), charts_row(*charts)]
+        parts += [text, Charts(charts)]
     if maps := _set_magnitudes(analysis):
         text = (
             "The largest feature over the median one, by demonstrations and layer, in the dense model. "
             "A large ratio means that a few features dominate."
         )
-        parts += [tag("p", text), *_first_and_others(map(charts_row, maps))]
-    return Section("magnitudes", "Magnitudes of features", join(*parts)) if parts else None
+        parts += [text, *_first_and_others([[Charts([one])] for one in maps])]
+    return Section("magnitudes", "Magnitudes of features", parts) if parts else None
 
 
 def _set_magnitudes(analysis: Analysis) -> list[Chart]:
@@ -107,10 +106,10 @@ def _set_magnitudes(analysis: Analysis) -> list[Chart]:
     maps = []
     draw = partial(heatmap, x_title="layer", unit="largest ÷ median", log=True, show=times)
     for site in _hidden_first(by_site):
-        of = by_site[site]
-        ratio = over_median(np.stack([*of.values()])).max(axis=-1)
+        norms_by_set = by_site[site]
+        ratio = over_median(np.stack([*norms_by_set.values()])).max(axis=-1)
         layers = [str(layer) for layer in range(ratio.shape[1])]
-        maps.append(draw(ratio, list(of), layers, title=f"{site}, largest over median"))
+        maps.append(draw(ratio, list(norms_by_set), layers, title=f"{site}, largest over median"))
     return maps
 
 
@@ -118,15 +117,20 @@ def _hidden_first(sites: Iterable[str]) -> list[str]:
     return sorted(sites, key=lambda site: site != "hidden")
 
 
-def _first_and_others(drawn: Iterable[Markup]) -> list[Markup]:
+def _first_and_others(by_site: Sequence[Sequence[Part]]) -> list[Part]:
     """The first site, and the others folded."""
-    first, *others = drawn
-    return [first, folded("other sites", *others)] if others else [first]
+    first, *others = by_site
+    rest = [part for parts in others for part in parts]
+    return [*first, Folded("other sites", rest)] if rest else [*first]
+
+
+def _drawn(charts: Sequence[Chart]) -> list[Part]:
+    return [Charts(charts)] if charts else []
 
 
 def overlap_section(analysis: Analysis) -> Section | None:
     """Heatmaps of an analysis: overlap of the largest features of sets, and of the masks of runs."""
-    parts: list[Markup] = []
+    parts: list[Part] = []
     if analysis.overlap:
         parts += _feature_overlap(analysis)
     if analysis.masks:
@@ -135,11 +139,11 @@ def overlap_section(analysis: Analysis) -> Section | None:
         np.fill_diagonal(shares, np.nan)  # a run and itself
         text = "Masks of several runs: intersection over union of the kept weights."
         chart = heatmap(shares, runs, runs, title="IoU of masks, %", show=tenths)
-        parts += [tag("p", text), charts_row(chart)]
-    return Section("overlap", "Overlap", join(*parts)) if parts else None
+        parts += [text, Charts([chart])]
+    return Section("overlap", "Overlap", parts) if parts else None
 
 
-def _feature_overlap(analysis: Analysis) -> list[Markup]:
+def _feature_overlap(analysis: Analysis) -> list[Part]:
     sets = [str(name) for name in analysis.overlap["sets"]]
     tops = [name for name in analysis.overlap if name.endswith("/top")]
     sites = _hidden_first(name.removesuffix("/top") for name in tops)
@@ -150,35 +154,35 @@ def _feature_overlap(analysis: Analysis) -> list[Markup]:
         "\u201chidden\u201d is the output of a block."
     )
     means = (_kinds(analysis.overlap, sets, sites[0], end) for end in _ENDS)
-    parts = [tag("p", text), _side_by_side(*means)]
+    parts = [text, *_side_by_side(*means)]
     if len(sets) > _MOST_SETS:
         text = f"The map of all pairs of {len(sets)} sets is too large for the page: see analysis/overlap.npz."
-        return [*parts, note(text)]
+        return [*parts, Note(text)]
     shown = sites if len(sites) * len(sets) ** 2 <= _MOST_PAIRS else sites[:1]
-    maps = ((_pairs(analysis.overlap, sets, site, end) for end in _ENDS) for site in shown)
-    parts += _first_and_others(_side_by_side(*of_site) for of_site in maps)
+    maps = [[_pairs(analysis.overlap, sets, site, end) for end in _ENDS] for site in shown]
+    parts += _first_and_others([_side_by_side(*pair) for pair in maps])
     if len(shown) < len(sites):
-        parts.append(note(f"{', '.join(sites[1:])}: see analysis/overlap.npz."))
+        parts.append(Note(f"{', '.join(sites[1:])}: see analysis/overlap.npz."))
     return parts
 
 
 _ENDS = {"top": "largest in largest", "bottom": "largest in smallest"}
 
 
-def _side_by_side(*drawn: Chart | Markup) -> Markup:
+def _side_by_side(*maps: Chart | str) -> list[Part]:
     """Charts in a row, sentences below."""
-    charts = [one for one in drawn if isinstance(one, Chart)]
-    return join(charts_row(*charts), *(one for one in drawn if isinstance(one, Markup)))
+    charts = [one for one in maps if isinstance(one, Chart)]
+    return [*_drawn(charts), *(one for one in maps if isinstance(one, str))]
 
 
-def _pairs(overlap: Arrays, sets: Sequence[str], site: str, end: str) -> Chart | Markup:
+def _pairs(overlap: Arrays, sets: Sequence[str], site: str, end: str) -> Chart | str:
     """Every set with every other, means over layers."""
     shares = 100 * overlap[f"{site}/{end}"].mean(axis=0)
     np.fill_diagonal(shares, np.nan)  # a set and itself
     return _map(f"{site}, {_ENDS[end]}, % over layers", shares, sets, sets)
 
 
-def _kinds(overlap: Arrays, sets: Sequence[str], site: str, end: str) -> Chart | Markup:
+def _kinds(overlap: Arrays, sets: Sequence[str], site: str, end: str) -> Chart | str:
     """Means over the pairs of each pair of kinds, and over the sets of each kind between their halves, by layer."""
     shares, kinds = overlap[f"{site}/{end}"], [name.partition("/")[0] for name in sets]
     means = by_kind(shares, kinds) | halves_by_kind(overlap.get(f"{site}/halves_{end}"), kinds)
@@ -193,9 +197,9 @@ def _map(
     rows: Sequence[str],
     columns: Sequence[str],
     x: str | None = None,
-) -> Chart | Markup:
+) -> Chart | str:
     """A map of percentages; a sentence if all cells show the same."""
     shown = {count(value) for value in values[np.isfinite(values)].tolist()}
     if len(shown) > 1:
         return heatmap(values, rows, columns, title=title, x_title=x, limits=_ALL, show=count)
-    return tag("p", f"{title}: {' '.join(shown) or 'no value'} in every cell.")
+    return f"{title}: {' '.join(shown) or 'no value'} in every cell."

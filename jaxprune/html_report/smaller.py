@@ -4,18 +4,16 @@ from collections.abc import Mapping, Sequence
 
 from jaxprune.calibration import language
 from jaxprune.charts import SHAPES, Line, bar_chart, line_chart
-from jaxprune.html_report.markup import join, tag
-from jaxprune.html_report.page import Section, charts_row
-from jaxprune.html_report.tables import table
-from jaxprune.ledger import Shrunk
-from jaxprune.runs.smaller_card import HEADER, growth, remarks, splits
+from jaxprune.html_report.document import Charts, Part, Section
+from jaxprune.runs.smaller_facts import growth, remarks, split_table
+from jaxprune.workdir import Shrunk
 
 
 def smaller_section(shrunk: Shrunk) -> Section:
     """Splits by language as a table, the growth of texts held out as bars, layers and neurons as lines."""
     charts = []
     if heldout := shrunk.get("heldout"):
-        bars = [(language(code).name, 100 * growth(found)) for code, found in heldout.items()]
+        bars = [(language(code).name, 100 * growth(split)) for code, split in heldout.items()]
         most = max(1.0, *(value for _, value in bars))
         charts.append(bar_chart(bars, title="More tokens in texts held out, %", most=most))
     if "depth" in shrunk and (influence := shrunk["depth"]["influence"]):
@@ -26,13 +24,10 @@ def smaller_section(shrunk: Shrunk) -> Section:
         lines = _lines(shrunk["width"]["shares"])
         y_title = "share of the influence"
         charts.append(line_chart(lines, title="Kept neurons", y_title=y_title))
-    caption = "Texts by language; growth in % of the tokens"
-    body = join(
-        *(tag("p", remark) for remark in remarks(shrunk)),
-        table(HEADER, [*splits(shrunk)], caption=caption) if "selection" in shrunk else None,
-        charts_row(*charts),
-    )
-    return Section("smaller", "A smaller model", body)
+    parts: list[Part] = [*remarks(shrunk)]
+    if splits := split_table(shrunk):
+        parts.append(splits)
+    return Section("smaller", "A smaller model", [*parts, Charts(charts)] if charts else parts)
 
 
 def _lines(by_language: Mapping[str, Sequence[float]]) -> list[Line]:

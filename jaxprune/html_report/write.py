@@ -1,40 +1,50 @@
-"""A run, and another to compare it with → report.html."""
+"""A run, and others to compare it with → report.html."""
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jaxprune.evaluation.comparison import (
-    Comparison,
-    compare_runs,
-    evaluation_notes,
-    left_out_notes,
-)
-from jaxprune.evaluation.scoring import PERPLEXITY
+from jaxprune.evaluation.comparison import Comparison
+from jaxprune.evaluation.in_memory import compare
 from jaxprune.files import short_names
-from jaxprune.html_report import accuracy, plain, pruning, settings
+from jaxprune.html_report import results
 from jaxprune.html_report.card import refresh_card
-from jaxprune.html_report.facts import lead
+from jaxprune.html_report.document import Command, Facts, Note, Part, Section, page, write_page
 from jaxprune.html_report.files import RunFiles, read_files
-from jaxprune.html_report.markup import Markup, join, note, tag
-from jaxprune.html_report.page import Section, page, write_page
-from jaxprune.html_report.plain import AFTER, BEFORE
+from jaxprune.html_report.pruning import (
+    magnitude_section,
+    mask_section,
+    overlap_section,
+    sparsity_section,
+)
+from jaxprune.html_report.settings import settings_section, shown_value
 from jaxprune.html_report.smaller import smaller_section
+from jaxprune.runs.facts import (
+    PRUNE_FIELDS,
+    command_line,
+    commands,
+    few_tokens,
+    run_facts,
+)
 
 FILE = "report.html"
+_DID = {"prune": "Pruned by", "shrink": "Made by", "recover": "Recovered by"}
+# Of a run, an evaluation takes its dtype alone.
+_EVALUATE = {"dtype": PRUNE_FIELDS["dtype"]}
 
 
 def write_report(
     run: Path,
-    against: Path | None = None,
+    against: Sequence[Path] = (),
     out: Path | None = None,
     *,
     defaults: Mapping[str, object] | None = None,
 ) -> str | None:
-    """Writes a page on a run, or on the changes between two runs, and updates the model card in the run's hf/.
+    """Writes a page on a run, or on the changes between several, and updates the model card in the run's hf/.
 
     Args:
       run: the workdir of a pruned, evaluated or analysed run.
-      against: the workdir of the run before, such as the dense model's; both must be evaluated.
+      against: workdirs to compare with, the base first, such as the dense model's; all must be evaluated.
       out: the file; `<run>/report.html` by default.
       defaults: values of the fields of a config by path; fields with their default are folded.
 
@@ -44,75 +54,88 @@ def write_report(
     Raises:
       InputError: nothing to report or compare, broken files, or `out` is a folder.
     """
-    files = read_files(run)
-    before = read_files(against) if against else None
-    comparison = compare_runs(before.folder, run) if before else None
-    if before and comparison:
-        document = comparison_page(files, before, comparison, defaults or {})
+    files, before = read_files(run), [read_files(folder) for folder in against]
+    comparison = compare(*(one.evaluation for one in (*before, files))) if before else None
+    if comparison:
+        runs = dict(zip(comparison.names, [*before, files], strict=True))
+        document = comparison_page(runs, comparison, defaults or {})
     else:
         document = run_page(files, defaults or {})
     write_page(document, run / FILE if out is None else out)
-    return refresh_card(files, before, comparison)
+    return refresh_card(files, before[0] if before else None, comparison)
 
 
-def run_page(run: RunFiles, defaults: Mapping[str, object]) -> Markup:
+def run_page(run: RunFiles, defaults: Mapping[str, object]) -> str:
     """The page of one run."""
-    sections: list[Section | None] = [
-        accuracy.task_section(task, run.scored[task], run.options.get(task))
-        if task in run.scored
-        else plain.plain_section(task, {"value": metrics})
-        for task, metrics in run.metrics.items()
-    ]
-    if run.scored:
-        sections.insert(0, Section("accuracy", "Accuracy", accuracy.task_lines(run.scored)))
-    continued = {"continuation": run.metrics.get(PERPLEXITY, {})}
-    sections += [plain.continuation_section(continued), *_model_sections(run)]
-    sections.append(settings.settings_section({"value": run}, defaults))
     [name] = short_names([run.folder])
-    return page(name, lead(run), sections)
+    return page(
+        name,
+        [*results.evaluation_lead(run.evaluation), *_warnings(run), *_model(run, ())],
+        [
+            results.results_section([run.evaluation]),
+            results.continuation_section({"continuation": run.evaluation}),
+            *_model_sections(run),
+            settings_section({"value": run}, defaults),
+        ],
+    )
 
 
 def comparison_page(
-    run: RunFiles, before: RunFiles, comparison: Comparison, defaults: Mapping[str, object]
-) -> Markup:
-    """The page of a run compared with the run before."""
-    tasks, options = comparison.tasks, before.options | run.options
-    sections: list[Section | None] = []
-    if tasks or comparison.perplexity:
-        changes = accuracy.changes(comparison, options)
-        sections.append(Section("changes", "Changes", changes))
-    sections += [
-        accuracy.comparison_section(task, compared, options.get(task))
-        for task, compared in tasks.items()
-    ]
-    texts = plain.text_sections(comparison)
-    sections += texts
-    shown = {*tasks, *(section.name for section in texts)}
-    sides = {
-        task: {BEFORE: before.metrics.get(task, {}), AFTER: run.metrics.get(task, {})}
-        for task in dict.fromkeys([*run.metrics, *before.metrics])
-    }
-    sections += [plain.plain_section(*one) for one in sides.items() if one[0] not in shown]
-    if PERPLEXITY in sides:
-        sections.append(plain.continuation_section(sides[PERPLEXITY]))
-    sections += _model_sections(run)
-    if comparison.masks:
-        sections.append(pruning.mask_section(comparison.masks))
-    sections.append(settings.settings_section({BEFORE: before, AFTER: run}, defaults))
-    names = short_names([before.folder, run.folder])
-    top = join(
-        *map(note, evaluation_notes(comparison, BEFORE, AFTER)),
-        tag("p", f"{BEFORE}: ", tag("code", names[0]), f", {AFTER}: ", tag("code", names[1])),
-        lead(run, before),
-        *map(note, left_out_notes(comparison, BEFORE, AFTER)),
+    runs: Mapping[str, RunFiles], comparison: Comparison, defaults: Mapping[str, object]
+) -> str:
+    """The page of runs compared with the first of them; sections on the model are of the last."""
+    *before, run = runs.values()
+    base, *others = comparison.names
+    evaluations = dict(zip(comparison.names, comparison.evaluations, strict=True))
+    return page(
+        f"{', '.join(others)} against {base}",
+        [*results.comparison_lead(comparison), *_warnings(run), *_model(run, before)],
+        [
+            results.results_section(comparison.evaluations, comparison.changes),
+            results.continuation_section(evaluations),
+            *_model_sections(run),
+            *(mask_section(base, name, masks) for name, masks in comparison.masks.items()),
+            settings_section(runs, defaults),
+        ],
     )
-    return page(f"{names[1]} against {names[0]}", top, sections)
+
+
+def _warnings(run: RunFiles) -> list[Part]:
+    sentence = few_tokens(run.report)
+    return [Note(sentence)] if sentence else []
+
+
+def _model(run: RunFiles, before: Sequence[RunFiles]) -> list[Part]:
+    """Facts on the model, the commands that made it, and the next one, in the folder above the run."""
+    here, *others = short_names([one.folder for one in (run, *before)])
+    models = [
+        run.config.get("model"),
+        *(p.facts.get("model") for p in run.evaluation.parts.values()),
+    ]
+    facts = {
+        "model": str(shown_value(next(filter(None, models), ""))),
+        **run_facts(run.config, run.report),
+    }
+    parts: list[Part] = [Facts({name: value for name, value in facts.items() if value})]
+    if run.report and run.config:
+        parts += [
+            Command(_DID[name], line) for name, line in commands(run.config, run.report, here)
+        ]
+    if before:
+        parts.append(Command("Next", shlex.join(["jaxprune", "compare", *others, here])))
+    elif run.evaluation.parts:
+        sides = [here, "--against", "DENSE"] if run.report else ["PRUNED", "--against", here]
+        parts.append(Command("Next", shlex.join(["jaxprune", "report", *sides])))
+    elif (run.folder / "hf").is_dir():
+        line = command_line("evaluate", run.config, _EVALUATE, here)
+        parts.append(Command("Next", f"{line} {shlex.join([f'--config.model={here}/hf'])}"))
+    return parts
 
 
 def _model_sections(run: RunFiles) -> list[Section | None]:
     return [
-        pruning.sparsity_section(run.report) if "sparsity" in run.report else None,
+        sparsity_section(run.report) if "sparsity" in run.report else None,
         smaller_section(run.report["shrunk"]) if "shrunk" in run.report else None,
-        pruning.magnitude_section(run.stats, run.analysis),
-        pruning.overlap_section(run.analysis),
+        magnitude_section(run.stats, run.analysis),
+        overlap_section(run.analysis),
     ]

@@ -65,7 +65,16 @@ class PruneResult(NotebookTable):
         sparsity = self.report["sparsity"]
         rows = [[name, percent(share)] for name, share in sparsity["kernels"].items()]
         caption = f"{percent(sparsity['overall'])}% of the weights in kernels of the blocks are 0"
-        return caption, [Table("", ["kernel", "dropped, %"], rows)]
+        tables = [Table("", ["kernel", "dropped, %"], rows)]
+        if losses := self.report.get("losses"):
+            names = [str(block) for block in range(len(losses))] if len(losses) > 1 else ["all"]
+            lost = [
+                [name, *(f"{loss:.3g}" for loss in pair)]
+                for name, pair in zip(names, losses, strict=True)
+            ]
+            title = "Loss on held-out samples, by recovery"
+            tables.append(Table(title, ["block", "before", "after"], lost))
+        return caption, tables
 
 
 def prune(

@@ -1,46 +1,31 @@
 """Config, report and evaluations of a run → the model card of its Hugging Face folder, in Markdown."""
 
 import dataclasses
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from flax.traverse_util import flatten_dict
-
 from jaxprune.calibration import KINDS, joined
-from jaxprune.errors import InputError, one_line
+from jaxprune.errors import InputError
 from jaxprune.hf import Origin
 from jaxprune.pruning import UNSTRUCTURED
 from jaxprune.runs.facts import (
-    PRUNE_FIELDS,
-    details,
+    commands,
+    few_tokens,
     file_sizes,
     measures,
+    pruned_fields,
     pruning_facts,
     recovery_facts,
     share_of_all,
+    versions,
 )
-from jaxprune.schema import check
-from jaxprune.tables import as_code, by_layer, percent, pipes
+from jaxprune.runs.smaller_facts import cuts, languages_of, remarks, sizes, split_table
+from jaxprune.tables import Table, as_code, by_layer, percent, table_pipes
+from jaxprune.templates import render
 
-_PAPER = "https://arxiv.org/abs/2409.16911"
 # Of the relations of the hub (adapter, merge, quantized, finetune) the last means changed weights of the same shapes.
 _RELATION = "finetune"
-# The parts of a config and of a report that a card shows.
-_FIELDS = {
-    path: field
-    for path, field in PRUNE_FIELDS.items()
-    if path.partition(".")[0] in ("dtype", "compat", "seed", "pruning", "calibration")
-}
-_ABOUT = (
-    f"jaxprune implements [Pruning Multilingual Large Language Models for Multilingual Inference]({_PAPER}) (Kim, "
-    "Suzuki, Hirasawa, Komachi; Findings of EMNLP 2024) and is not by the authors of that paper."
-)
-NOT_EVALUATED = (
-    "Not evaluated yet. `jaxprune evaluate --config base --workdir RUN --config.model=RUN/hf` evaluates this model, "
-    "`jaxprune report RUN` adds the results here."
-)
 _REPORTED = ("origin", "sparsity", "tokens", "digests", "environment")
 
 
@@ -49,11 +34,11 @@ class Measured:
     """The results of evaluations of a pruned or smaller model.
 
     Attributes:
-      lines: Markdown, sections of the second level.
+      text: Markdown, sections of the second level.
       accuracy: by task and language code, in [0, 1].
     """
 
-    lines: Sequence[str] = ()
+    text: str = ""
     accuracy: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
 
 
@@ -64,66 +49,83 @@ def model_card(
 
     Args:
       config: the content of config.json.
-      report: the content of report.json, with `origin`.
+      report: the content of report.json of a pruned, recovered or smaller model, with `origin`.
       measured: the evaluations, if any.
 
     Raises:
       InputError: a value that a card shows is missing or wrong.
     """
-    recovery = flatten_dict(dict(config), sep=".")
-    # of a recovery, config and report are its own
-    fields = recovery | flatten_dict(report.get("pruned", {}).get("config", {}), sep=".")
-    for path, field in _FIELDS.items():
-        check(f"config.json: {path}", fields.get(path), field)
+    results = measured or Measured()
+    if "shrunk" in report:
+        template, (facts, languages, tags) = "smaller_card.md", _smaller(report)
+    else:
+        template, (facts, languages, tags) = "pruned_card.md", _pruned(config, report)
+    origin = report["origin"]
+    return render(
+        template,
+        **facts,
+        metadata=_front_matter(origin, languages, tags, facts["title"], results.accuracy),
+        model=_named(origin),
+        recovery=list(recovery_facts(config, report)) if "losses" in report else [],
+        results=results.text,
+        has_tokenizer=origin.get("has_tokenizer", False),
+        commands=[as_code(line) for _, line in commands(config, report)],
+        versions=versions(report),
+        digests=report.get("digests", {}),
+        licence=as_code(origin["license"]) if "license" in origin else None,
+        licence_name=as_code(origin["license_name"]) if "license_name" in origin else None,
+    )
+
+
+_Description = tuple[dict[str, Any], Sequence[str], list[str]]  # facts, languages and tags
+
+
+def _pruned(config: Mapping[str, Any], report: Mapping[str, Any]) -> _Description:
+    fields = pruned_fields(config, report)
     for name in _REPORTED:
         if name not in report:
             raise InputError(f"report.json: {name}: missing")
-    origin, sparsity, results = report["origin"], report["sparsity"], measured or Measured()
-    recovered = report.get("pruned", {})
-    repeat = _listed(details(config, report))
+    origin, sparsity, share = report["origin"], report["sparsity"], share_of_all(report)
+    pattern, criterion = fields["pruning.pattern"], fields["pruning.criterion"]
+    is_pattern = pattern != UNSTRUCTURED
     zeros = percent(sparsity["overall"])
-    kernels = sparsity["kernels"].items()
-    shares = [[as_code(name.removesuffix("/kernel")), percent(share)] for name, share in kernels]
-    table = pipes(["kernel", "zeros, %"], [*shares, ["all", zeros]])
-    if differ := by_layer(sparsity["layers"]):
-        table = [*table, "", f"{differ}."]
-    body = [
-        *_lead(fields, report, zeros),
-        *section("How it was pruned", _listed(pruning_facts(fields, {**report, **recovered}))),
-        *(
-            section("How it was recovered", _listed(recovery_facts(recovery, report)))
-            if recovered
-            else ()
-        ),
-        *section("How to repeat it", [*folded("Command, versions and hashes", repeat), _ABOUT]),
-        *section("Sparsity", table),
-        *(results.lines or section("Accuracy by language", [NOT_EVALUATED])),
-        *section("How to load it", loading(origin.get("has_tokenizer", False))),
-        *section("Licence", [terms(origin)]),
+    rows = [
+        [as_code(name.removesuffix("/kernel")), percent(part)]
+        for name, part in sparsity["kernels"].items()
     ]
-    metadata = front_matter(
-        origin, origin.get("language") or _languages(fields, report),
-        ["pruned", "sparse", fields["pruning.criterion"], fields["pruning.pattern"]],
-        _title(fields, origin), results.accuracy,
-    )  # fmt: skip
-    return f"---\n{metadata}\n---\n\n" + "\n".join(body)
+    target = pattern if is_pattern else f"{100 * fields['pruning.sparsity']:g}%"
+    facts = {
+        "title": f"{PurePath(origin['name']).name}, pruned ({criterion}, {target})",
+        "zeros": zeros,
+        "share": None if share is None else percent(share),
+        "pattern": pattern if is_pattern else None,
+        "criterion": as_code(criterion),
+        "sizes": file_sizes(report),
+        "pruning": pruning_facts(fields, {**report, **report.get("pruned", {})}),
+        "few_tokens": few_tokens(report),
+        "sparsity": "\n".join(
+            table_pipes(Table("", ["kernel", "zeros, %"], [*rows, ["all", zeros]]))
+        ),
+        "by_layer": by_layer(sparsity["layers"]),
+    }
+    languages = origin.get("language") or _languages(fields, report)
+    return facts, languages, ["pruned", "sparse", criterion, pattern]
 
 
-def folded(title: str, lines: Iterable[str]) -> list[str]:
-    """Markdown that the hub shows on a click."""
-    return [f"<details><summary>{title}</summary>", "", *lines, "", "</details>", ""]
+def _smaller(report: Mapping[str, Any]) -> _Description:
+    shrunk, splits = report["shrunk"], split_table(report["shrunk"])
+    facts = {
+        "title": f"{PurePath(report['origin']['name']).name}, smaller",
+        "cuts": cuts(shrunk),
+        "is_narrow": "width" in shrunk,
+        "sizes": sizes(report),  # type: ignore[arg-type]
+        "splits": "\n".join(table_pipes(splits)) if splits else None,
+        "remarks": remarks(shrunk),
+    }
+    return facts, languages_of(shrunk), ["smaller"]
 
 
-def _listed(facts: Iterable[tuple[str, str]]) -> list[str]:
-    return [f"- {name}: {value}" for name, value in facts]
-
-
-def section(title: str, lines: Iterable[str]) -> list[str]:
-    """Markdown of the second level."""
-    return [f"## {title}", "", *lines, ""]
-
-
-def front_matter(
+def _front_matter(
     origin: Origin,
     languages: Sequence[str],
     tags: Sequence[str],
@@ -177,19 +179,7 @@ def _languages(fields: Mapping[str, Any], report: Mapping[str, Any]) -> list[str
     return [*dict.fromkeys([*joined(fields["calibration.source"]), *target])]
 
 
-def plain(text: str) -> str:
-    """A text from outside, with its Markdown characters escaped."""
-    return re.sub(r"[*`\[\]<>|\\]", r"\\\g<0>", one_line(text))
-
-
-def _title(fields: Mapping[str, Any], origin: Origin) -> str:
-    how = fields["pruning.pattern"]
-    if how == UNSTRUCTURED:
-        how = f"{100 * fields['pruning.sparsity']:g}%"
-    return f"{PurePath(origin['name']).name}, pruned ({fields['pruning.criterion']}, {how})"
-
-
-def named(origin: Origin) -> str:
+def _named(origin: Origin) -> str:
     """The dense model, with a link if it is on the hub."""
     name, base = as_code(origin["name"]), origin.get("base_model", [])
     if origin["name"] in base:
@@ -198,60 +188,3 @@ def named(origin: Origin) -> str:
         cards = ", ".join(map(as_code, base))
         return f"{name}, a local folder whose card names {cards} as its base model,"
     return f"{name}, a local folder without a known hub id,"
-
-
-def _lead(fields: Mapping[str, Any], report: Mapping[str, Any], zeros: str) -> list[str]:
-    origin = report["origin"]
-    pattern, where, kernels = fields["pruning.pattern"], "", ""
-    if pattern != UNSTRUCTURED:
-        where, kernels = f", in the pattern {pattern}", " without kernels that use the pattern"
-    others = "Nothing was trained: all other weights are bit-identical to the dense model's."
-    same = "Embeddings, norms, biases and the head"
-    if "pruned" in report:
-        others = (
-            "Other weights, norms and biases of its blocks were then fitted to the dense model."
-        )
-        same = "Embeddings and the head"
-    elif "changed" in report["digests"]:
-        others = f"The method {as_code(fields['pruning.criterion'])} changed other weights of these layers."
-    share, sizes = share_of_all(report), file_sizes(report)
-    of_all = "" if share is None else f", {percent(share)}% of all parameters,"
-    return [
-        f"# {plain(_title(fields, origin))}",
-        "",
-        f"{named(origin)} with {zeros}% of the weights in the linear layers of its blocks{of_all} set to zero. "
-        f"{others} {same} are those of the dense model.",
-        "",
-        f"Zeros are stored and multiplied like other numbers{where}: size and speed are unchanged{kernels}."
-        + (f" Files of the weights: {sizes}." if sizes else ""),
-        "",
-    ]
-
-
-def loading(has_tokenizer: bool, whose: str = "that of the dense model") -> Iterator[str]:
-    """Lines of Python.
-
-    Args:
-      whose: what the tokenizer is.
-    """
-    yield from (
-        "```python",
-        f"from transformers import AutoModelForCausalLM{', AutoTokenizer' if has_tokenizer else ''}",
-        "",
-        'name = "."  # this folder, or its id on the hub',
-        "model = AutoModelForCausalLM.from_pretrained(name)",
-    )
-    if has_tokenizer:
-        yield "tokenizer = AutoTokenizer.from_pretrained(name)"
-        yield from ("```", "", f"The tokenizer is {whose}.")
-    else:
-        yield "```"
-
-
-def terms(origin: Origin) -> str:
-    """The licence of the dense model."""
-    if "license" not in origin:
-        return "That of the dense model, whose card does not name it: read its terms before use."
-    name = origin.get("license_name")
-    licence = as_code(origin["license"]) + (f" ({as_code(name)})" if name else "")
-    return f"That of the dense model, according to its card: {licence}. jaxprune adds no terms."

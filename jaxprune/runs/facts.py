@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
-from typing import Any
+from typing import Any, cast
 
 from flax.traverse_util import flatten_dict, unflatten_dict
 
@@ -21,8 +21,10 @@ from jaxprune.pruning import (
     allocation_of,
 )
 from jaxprune.runs.planning import PruneConfig, RecoverConfig, ShrinkConfig
-from jaxprune.schema import Field, comma_separated, fields_of
-from jaxprune.tables import as_code, byte_size, count, percent
+from jaxprune.runs.smaller_facts import sizes
+from jaxprune.schema import Field, check, comma_separated, fields_of
+from jaxprune.tables import by_layer, byte_size, count, percent
+from jaxprune.workdir import Report
 
 _VERSIONS = ("jaxprune", "jax", "numpy", "transformers")
 _SHORT = (
@@ -30,8 +32,79 @@ _SHORT = (
 )
 # Folders of the bundled models → their names, which are the same on every machine.
 _BUNDLED = {folder: name for name, folder in MODELS.items()}
+# The groups of fields that a card shows.
+_SHOWN = ("dtype", "compat", "seed", "pruning", "calibration", "recovery")
 PRUNE_FIELDS = fields_of(PruneConfig)
 RECOVER_FIELDS, SHRINK_FIELDS = fields_of(RecoverConfig), fields_of(ShrinkConfig)
+
+
+def pruned_fields(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a run by path; of a recovery those of the pruning before, and its own.
+
+    Raises:
+      InputError: a field of pruning or of the calibration set is wrong.
+    """
+    fields = flatten_dict(dict(config), sep=".")
+    fields |= flatten_dict(report.get("pruned", {}).get("config", {}), sep=".")
+    return _checked(fields, PRUNE_FIELDS)
+
+
+def _checked(fields: Mapping[str, Any], rules: Mapping[str, Field]) -> dict[str, Any]:
+    """The fields that a card shows, with the defaults of those that are absent."""
+    checked = dict(fields)
+    for path, rule in rules.items():
+        if path.partition(".")[0] in _SHOWN:
+            checked[path] = fields.get(path, rule.default)
+            check(f"config.json: {path}", checked[path], rule)
+    return checked
+
+
+def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, str]:
+    """What a run did and what came of it, by name; empty without a report.
+
+    Args:
+      config, report: the content of config.json and report.json.
+
+    Raises:
+      InputError: as `pruned_fields`.
+    """
+    facts: dict[str, str | None] = {}
+    if "shrunk" in report:
+        facts |= dict(sizes(cast(Report, report)))
+    elif "sparsity" in report:
+        fields = pruned_fields(config, report)
+        facts["sparsity"] = _sparsity(report)
+        facts |= dict(pruning_facts(fields, {**report, **report.get("pruned", {})}))
+        facts["files of the weights"] = file_sizes(report)
+        facts["speed"] = _speed(fields["pruning.pattern"])
+    if "losses" in report:
+        recovered = recovery_facts(config, report)
+        facts |= {f"recovery, {name}": value for name, value in recovered}
+    return {name: value for name, value in facts.items() if value}
+
+
+def _sparsity(report: Mapping[str, Any]) -> str:
+    sparsity, share = report["sparsity"], share_of_all(report)
+    text = f"{percent(sparsity['overall'], 2)}% of the blocks' kernels"
+    text += "" if share is None else f", {percent(share)}% of all parameters"
+    differ = by_layer(sparsity["layers"])
+    return f"{text}; {differ}" if differ else text
+
+
+def _speed(pattern: str) -> str:
+    kernels = "" if pattern == UNSTRUCTURED else f" without kernels for the pattern {pattern}"
+    return f"unchanged{kernels}: zeros are stored and multiplied like other numbers"
+
+
+def few_tokens(report: Mapping[str, Any]) -> str | None:
+    """A sentence if Gram matrices were measured on fewer tokens than they have rows; None otherwise."""
+    width, tokens = report.get("gram_width", 0), sum(report.get("tokens", {}).values())
+    if not 0 < tokens < width:
+        return None
+    return (
+        f"The calibration set has {count(tokens)} tokens, fewer than the widest layer has inputs ({count(width)}): its "
+        "Gram matrix is singular, and the weights depend on the damping. Use more samples."
+    )
 
 
 def measures(fields: Mapping[str, Any]) -> bool:
@@ -105,9 +178,14 @@ def file_sizes(report: Mapping[str, Any]) -> str | None:
 
 
 def recovery_facts(
-    fields: Mapping[str, Any], report: Mapping[str, Any]
+    config: Mapping[str, Any], report: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
-    """The settings and losses of a recovery, as (name, value)."""
+    """The settings and losses of a recovery, as (name, value).
+
+    Raises:
+      InputError: a field is wrong.
+    """
+    fields = _checked(flatten_dict(dict(config), sep="."), RECOVER_FIELDS)
     how = {
         "block": "block by block, kept weights, norms and biases to the outputs of the dense blocks",
         "distil": "all blocks together, kept weights, norms and biases to the dense model's predictions of the "
@@ -118,12 +196,14 @@ def recovery_facts(
     yield "tokens", _token_counts(report)
     names = ("epochs", "learning_rate", "batch", "held_out")
     settings = (f"{name} {fields[f'recovery.{name}']:g}" for name in names)
-    yield "settings", as_code(", ".join(settings))
+    yield "settings", ", ".join(settings)
     yield "result", str(mean_loss(report))
 
 
 def _token_counts(report: Mapping[str, Any]) -> str:
-    return ", ".join(f"{count(number)} ({role})" for role, number in report["tokens"].items())
+    return ", ".join(
+        f"{count(number)} ({role})" for role, number in report.get("tokens", {}).items()
+    )
 
 
 def pruning_facts(
@@ -131,9 +211,9 @@ def pruning_facts(
 ) -> Iterator[tuple[str, str]]:
     """The settings of pruning, as (name, value)."""
     criterion = METHODS[fields["pruning.criterion"]]
-    yield "criterion", f"{as_code(criterion.name)}: {criterion.meaning}"
+    yield "criterion", f"{criterion.name}: {criterion.meaning}"
     if fields["pruning.start"] is not None:
-        yield "started with", f"the mask of {as_code(fields['pruning.start'])}"
+        yield "started with", f"the mask of {fields['pruning.start']}"
     if fields["pruning.pattern"] == UNSTRUCTURED:
         by_row = fields["pruning.group"] == fields["pruning.threshold"] == ROW
         selects = METHODS[fields["pruning.start"] or criterion.name].selects
@@ -147,34 +227,35 @@ def pruning_facts(
     if fields["pruning.group"] != ROW:
         yield "scores compared within", f"a {fields['pruning.group']}"
     if fields["pruning.threshold"] != ROW:
-        yield "threshold", as_code(fields["pruning.threshold"])
+        yield "threshold", fields["pruning.threshold"]
     if fields["pruning.drop"] != "lowest":
         yield "dropped", f"the {fields['pruning.drop']} scores"
     if ignored := report.get("allocation", {}).get("ignored"):
-        said = f"{as_code(fields['pruning.ignore'])}, kernels that keep all weights: {len(ignored)}"
-        yield "ignored", f"{said}; the request is for the others"
+        patterns = fields["pruning.ignore"]
+        kernels = f"{patterns}, kernels that keep all weights: {len(ignored)}"
+        yield "ignored", f"{kernels}; the request is for the others"
     if (allocation := allocation_of(fields["pruning.allocation"])) is not UNIFORM:
         slope = fields["pruning.slope"]
-        said = allocation.meaning + ("" if slope is None else f", {slope:g}")
-        yield "sparsity by block", f"{as_code(allocation.name)}: {said}"
+        meaning = allocation.meaning + ("" if slope is None else f", {slope:g}")
+        yield "sparsity by block", f"{allocation.name}: {meaning}"
     if measures(fields):
         if criterion.needs:
             propagation = PROPAGATIONS[fields["pruning.propagate"]]
-            yield "statistics from", f"{as_code(propagation.name)}: {propagation.meaning}"
+            yield "statistics from", f"{propagation.name}: {propagation.meaning}"
         yield "calibration set", _calibration(fields, report)
         if (name := fields["calibration.combine"]) != SUM.name:
             weights = fields["calibration.weights"]
-            of_each = f", {as_code(weights)}" if weights else ""
-            yield "languages combined", f"{as_code(name)}: {COMBINATIONS[name].meaning}{of_each}"
+            of_each = f", {weights}" if weights else ""
+            yield "languages combined", f"{name}: {COMBINATIONS[name].meaning}{of_each}"
         yield "calibration tokens", _token_counts(report)
     else:
         yield "calibration set", "none, the criterion needs no data"
     if raised := list(damped_sites(report)):
         yield "damping of Gram matrices raised", ", ".join(raised)
-    yield "computed in", as_code(fields["dtype"])
+    yield "computed in", fields["dtype"]
     yield "seed", str(fields["seed"])
     if fields["compat"] != "corrected":
-        yield "compat", f"{as_code(fields['compat'])}: as in the code of the paper's authors"
+        yield "compat", f"{fields['compat']}: as in the code of the paper's authors"
 
 
 def commands(
@@ -211,16 +292,6 @@ def commands(
         )
 
 
-def details(config: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Commands, versions and digests, as (name, value)."""
-    for number, (_, line) in enumerate(commands(config, report)):
-        yield "and" if number else "command", as_code(line)
-    yield "versions", versions(report)
-    yield "SHA-256 of the masks", as_code(report["digests"]["masks"])
-    if "changed" in report["digests"]:
-        yield "SHA-256 of the changed weights", as_code(report["digests"]["changed"])
-
-
 def versions(report: Mapping[str, Any]) -> str:
     """Of the package and the libraries on which the results depend."""
     found = report["environment"]
@@ -234,7 +305,7 @@ def _calibration(fields: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         return f"saved statistics of the dense model: {'; '.join(by_role) or 'no language known'}"
     kind = KINDS[fields["calibration.kind"]]
     data = fields["calibration.data"]
-    shown = as_code(last_part(data))
+    shown = last_part(data)
     if not kind.reads_text:
         return f"{kind.meaning}, {shown}"
     source = ", ".join(map(_language, joined(fields["calibration.source"])))

@@ -14,6 +14,7 @@ from jaxprune.devices.machine import environment
 from jaxprune.files import local_path
 from jaxprune.hf import Model, load, origin_of
 from jaxprune.ledger import Run, run_identity
+from jaxprune.models import kernel_shapes
 from jaxprune.passes import ActivationStats, grouped, order_of_sums, token_batches
 from jaxprune.progress import Clock
 from jaxprune.pruning import (
@@ -145,6 +146,8 @@ def _prune(
     report["environment"] = environment(mesh)
     report["origin"] = origin_of(model, config.model)
     report |= _allocation(model, settings, measured)
+    if any(one.name == "gram" for one in settings.method.statistics):
+        report["gram_width"] = max(shape[0] for shape in kernel_shapes(model.config).values())
     writer.close(report, tokens)
     return report
 

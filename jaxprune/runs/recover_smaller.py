@@ -13,11 +13,11 @@ from jaxprune.hf import HfWriter, Model, load, origin_of
 from jaxprune.ledger import FIT, run_identity
 from jaxprune.progress import Clock
 from jaxprune.recovery import Task, recover_blocks, whole_layers
+from jaxprune.runs.card import model_card
 from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import OutputFields, RecoverConfig
 from jaxprune.runs.shrink import print_smaller
-from jaxprune.runs.smaller_card import smaller_card
 from jaxprune.schema import fields_of
 from jaxprune.shrinking import teacher_of
 from jaxprune.workdir import CONFIG, Report, Shrunk, check_workdir
@@ -66,7 +66,7 @@ def recover_smaller(
     identity = run_identity(smaller, {**read, "pruning": {}, "output": {"hf": True}}, batches, more)
     with open_run(
         workdir, [model, smaller], identity, read,
-        began=began, overwrite=overwrite, card=smaller_card,
+        began=began, overwrite=overwrite, card=model_card,
     ) as opened:  # fmt: skip
         if opened.result is None:
             task = Task(
@@ -83,7 +83,7 @@ def recover_smaller(
             opened.result = report
     result: Any = opened.result
     if hosts.is_first():
-        print_smaller(result, workdir)
+        print_smaller(every, result, workdir)
     return result
 
 

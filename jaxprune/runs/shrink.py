@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +16,12 @@ from jaxprune.hf import Model, load, origin_of
 from jaxprune.ledger import shrink_identity
 from jaxprune.passes import SUM, mixture_of, order_of_sums
 from jaxprune.progress import Clock
-from jaxprune.runs.facts import mean_loss
+from jaxprune.runs.card import model_card
+from jaxprune.runs.facts import run_facts
 from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import ShrinkConfig
-from jaxprune.runs.smaller_card import HEADER, remarks, sizes, smaller_card, splits
+from jaxprune.runs.smaller_facts import remarks, split_table
 from jaxprune.shrinking import (
     STATISTICS_OF_NEURONS,
     Samples,
@@ -31,7 +33,7 @@ from jaxprune.shrinking import (
     texts_by_language,
     write_smaller,
 )
-from jaxprune.tables import columns, named_values, seconds
+from jaxprune.tables import named_values, seconds, table_lines
 from jaxprune.workdir import Report, check_workdir
 
 
@@ -62,12 +64,12 @@ def shrink_from_config(
     order = order_of_sums(STATISTICS_OF_NEURONS, device_mesh()) if fields.mlp else None
     identity = shrink_identity(model, read, texts.digest, samples.batches, order)
     with open_run(
-        workdir, [model], identity, read, began=began, overwrite=overwrite, card=smaller_card
+        workdir, [model], identity, read, began=began, overwrite=overwrite, card=model_card
     ) as run:
         if run.result is None:
             run.result = _written(model, config, texts, samples, run.folder / "hf")
     report: Any = run.result
-    print_smaller(report, workdir)
+    print_smaller(read, report, workdir)
     return report
 
 
@@ -142,14 +144,11 @@ def _written(
     }
 
 
-def print_smaller(report: Report, workdir: Path) -> None:
-    """The tables at the end of a run."""
-    shrunk = report["shrunk"]
-    rows = {name: f"{before} before, {after} after" for name, before, after in sizes(report)}
-    if loss := mean_loss(report):
-        rows["recovered"] = loss
-    rows |= {"seconds": seconds(report["seconds"]["total"]), "written": shown_path(workdir / "hf")}
-    lines = ["", *named_values(rows)]
-    if shrunk.get("selection"):
-        lines += ["", *columns(HEADER, [*splits(shrunk)])]
-    print("\n".join([*lines, "", *remarks(shrunk)]))
+def print_smaller(config: Mapping[str, Any], report: Report, workdir: Path) -> None:
+    """The facts at the end of a run."""
+    facts = run_facts(config, report)
+    times = {"seconds": seconds(report["seconds"]["total"]), "written": shown_path(workdir / "hf")}
+    lines = ["", *named_values({**facts, **times})]
+    if splits := split_table(report["shrunk"]):
+        lines += ["", *table_lines(splits)]
+    print("\n".join([*lines, "", *remarks(report["shrunk"])]))

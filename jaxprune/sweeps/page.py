@@ -15,8 +15,6 @@ from jaxprune.tables import seconds as in_seconds
 _UNIT = "points against dense"
 # A share of rows: larger changes are reported as numbers and not drawn to scale.
 _FAR = 0.25
-# Ratio to the dense model's perplexity at which the colour scale ends.
-_FAR_RATIO = 2.0
 
 
 def document(sweep: tables_json.SweepTables) -> Markup:
@@ -72,16 +70,26 @@ def _task_section(task: str, of_task: tables_json.TaskTables) -> Section:
     drawn = [(name, cells) for name, cells in text.named_cells(of_task) if name not in left_out]
     drawings = []
     for column in (*of_task.codes, text.MEAN):
-        changes = [
-            charts.change_in_points(
-                name, cell.difference, cell.difference_interval, cell.significant
-            )
+        changes = {
+            name: charts.Estimate(
+                cell.difference,
+                *cell.difference_interval,
+                charts.verdict(cell.difference, cell.significant),
+            ).scaled(100)
             for name, cells in drawn
             if (cell := cells.get(column))
-        ]
+        }
         if changes:
             title = "mean of the languages but en" if column == text.MEAN else column
-            drawings.append(charts.change_chart(changes, title=title, unit=_UNIT))
+            drawings.append(
+                charts.interval_chart(
+                    {"": changes},
+                    title=title,
+                    unit=_UNIT,
+                    reference=("unchanged", 0.0),
+                    show=signed,
+                )
+            )
     protocol = tag("code", of_task.protocol)
     tables = [one for one in text.task_tables(of_task) if one.title != "Change"]
     hidden = f"Not drawn, as the scale would hide the others: {', '.join(left_out)}."
@@ -105,7 +113,6 @@ def _perplexity_section(found: tables_json.PerplexityTables) -> Section:
             title="Perplexity, ratio to the dense model's",
             x_title="text in",
             unit="perplexity ÷ dense",
-            limits=(1.0, _FAR_RATIO),
             log=True,
             show=text.ratio,
         )

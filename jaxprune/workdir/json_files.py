@@ -145,11 +145,12 @@ class Origin(TypedDict):
 
 
 class Report(TypedDict, total=False):
-    """report.json."""
+    """report.json; `gram_width` is the largest size of a Gram matrix that the method read."""
 
     sparsity: Sparsity
     allocation: Allocated
     tokens: dict[str, Count]
+    gram_width: Count
     languages: dict[str, dict[str, Count]]
     seconds: dict[str, Seconds]
     compilation: Compiled

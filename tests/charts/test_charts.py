@@ -8,11 +8,9 @@ from svg import axis, box, check_axis, drawn, parsed, told
 
 from jaxprune.charts import (
     DIVERGING,
-    Change,
     Estimate,
     Line,
     bar_chart,
-    change_chart,
     column_chart,
     grid,
     heatmap,
@@ -57,16 +55,16 @@ def test_dots_and_whiskers_are_where_their_values_are():
     svg = page_svg(
         interval_chart(
             {"dense": values, "pruned": {"fr": Estimate(70.25, 67, 73)}},
-            title="Accuracy", unit="%", chance=100 / 3,
+            title="Accuracy", unit="%", reference=("chance", 100 / 3),
         )
     )  # fmt: skip
     assert told(svg) == [
-        "chance: 33.3", "fr, dense: 61.5 [58.2, 64.1]", "sw, dense: 40", "fr, pruned: 70.25 [67, 73]",
+        "chance: 33.33", "fr, dense: 61.5 [58.2, 64.1]", "sw, dense: 40", "fr, pruned: 70.25 [67, 73]",
     ]  # fmt: skip
     dots = drawn(svg, r"dots_\d")
     at = axis(svg)
     check_axis(zip((61.5, 40.0, 70.25), (x for _, x, _ in dots), strict=True), at)
-    [(_, chance, _)] = drawn(svg, "chance")
+    [(_, chance, _)] = drawn(svg, "reference")
     check_axis([(100 / 3, chance)], at)
     whiskers = drawn(svg, r"whiskers_\d")
     ends = [end for line, x, _ in whiskers for end in (x, x + float(line.get("x2")))]
@@ -78,18 +76,22 @@ def test_dots_and_whiskers_are_where_their_values_are():
     assert [text.text for text, _, _ in drawn(svg, "role-legend-label")] == ["dense", "pruned"]
 
 
-def test_changes_are_coloured_by_what_they_mean():
-    changes = [
-        Change("fr", 3.0, 1.0, 5.0, True), Change("sw", -4.0, -6.0, -2.0, True),
-        Change("de", 0.5, -1.0, 2.0, False), Change("mean", -0.2, -1.0, 0.6, None),
-        Change("xx", NAN, 0.0, 1.0, False),
-    ]  # fmt: skip
-    svg = page_svg(change_chart(changes, title="Change", unit="points"))
+def test_changes_are_coloured_by_their_verdicts():
+    changes = {
+        "fr": Estimate(3.0, 1.0, 5.0, "better"), "sw": Estimate(-4.0, -6.0, -2.0, "worse"),
+        "de": Estimate(0.5, -1.0, 2.0, "unclear"), "mean": Estimate(-0.2, -1.0, 0.6, "untested"),
+        "xx": Estimate(NAN, 0.0, 1.0, "unclear"),
+    }  # fmt: skip
+    zero = ("unchanged", 0.0)
+    chart = interval_chart(
+        {"": changes}, title="Change", unit="points", reference=zero, show=signed
+    )
+    svg = page_svg(chart)
     assert told(svg) == [
-        "fr: +3.0 [+1.0, +5.0], better", "sw: −4.0 [−6.0, −2.0], worse",
-        "de: +0.5 [−1.0, +2.0], not significant", "mean: −0.2 [−1.0, +0.6], mean",
+        "unchanged: 0.0", "fr: +3.0 [+1.0, +5.0], better", "sw: −4.0 [−6.0, −2.0], worse",
+        "de: +0.5 [−1.0, +2.0], no significant change", "mean: −0.2 [−1.0, +0.6], not tested",
     ]  # fmt: skip
-    marks = drawn(svg, "marks")
+    marks = drawn(svg, "dots_0")
     assert [(mark.get("fill"), mark.get("stroke")) for mark, _, _ in marks] == [
         ("var(--better)",) * 2, ("var(--worse)",) * 2,
         ("var(--paper)", "var(--faint)"), ("var(--ink)",) * 2,
@@ -97,9 +99,9 @@ def test_changes_are_coloured_by_what_they_mean():
     at = axis(svg)
     assert min(at) < 0 < max(at)
     check_axis(zip((3.0, -4.0, 0.5, -0.2), (x for _, x, _ in marks), strict=True), at)
-    [(_, zero, _)] = drawn(svg, "zero")
+    [(_, zero, _)] = drawn(svg, "reference")
     check_axis([(0.0, zero)], at)
-    whiskers = [(x, x + float(line.get("x2"))) for line, x, _ in drawn(svg, "whiskers")]
+    whiskers = [(x, x + float(line.get("x2"))) for line, x, _ in drawn(svg, "whiskers_0")]
     check_axis(zip((1.0, -6.0, -1.0, -1.0), (x for x, _ in whiskers), strict=True), at)
     check_axis(zip((5.0, -2.0, 2.0, 0.6), (x for _, x in whiskers), strict=True), at)
     values = drawn(svg, "values")
@@ -108,7 +110,34 @@ def test_changes_are_coloured_by_what_they_mean():
         f"var(--{name})" for name in ("better", "worse", "faint", "ink")
     ]
     legend = [text.text for text, _, _ in drawn(svg, "role-legend-label")]
-    assert legend == ["better", "worse", "not significant", "mean"]
+    assert legend == ["better", "worse", "no significant change", "not tested"]
+
+
+def test_changes_of_several_runs_are_hollow_where_they_are_not_significant():
+    runs = {
+        "a": {"fr": Estimate(3.0, 1.0, 5.0, "better"), "sw": Estimate(-0.5, -2.0, 1.0, "unclear")},
+        "b": {"fr": Estimate(-4.0, -6.0, -2.0, "worse")},
+    }
+    svg = page_svg(interval_chart(runs, title="Change", unit="points"))
+    marks = [(mark.get("fill"), mark.get("stroke")) for mark, _, _ in drawn(svg, r"dots_\d")]
+    assert marks == [("var(--s0)",) * 2, ("var(--paper)", "var(--s0)"), ("var(--s1)",) * 2]
+    assert not drawn(svg, "values")
+    assert [text.text for text, _, _ in drawn(svg, "role-legend-label")] == ["a", "b"]
+
+
+def test_ratios_are_as_far_from_1_in_either_direction():
+    ratios = {"fr": Estimate(4.0, 2.0, 8.0), "sw": Estimate(0.25, 0.125, 0.5), "de": Estimate(0.0)}
+    unchanged = ("unchanged", 1.0)
+    chart = interval_chart(
+        {"": ratios}, title="t", unit="after / before", reference=unchanged, log=True
+    )
+    svg = page_svg(chart)
+    (_, high, _), (_, low, _) = drawn(svg, "dots_0")  # 0 has no place on a log axis
+    [(_, one, _)] = drawn(svg, "reference")
+    assert high - one == pytest.approx(one - low, abs=0.01)
+    at = {np.log(value): x for value, x in axis(svg).items()}
+    check_axis([(np.log(4.0), high), (0.0, one)], at)
+    assert "after / before (log)" in [text.text for text, _, _ in drawn(svg, "role-axis-title")]
 
 
 def test_lines_leave_out_what_a_log_axis_has_not():
@@ -157,11 +186,7 @@ def test_little_data_gives_a_chart_all_the_same(values):
     one = {str(i): Estimate(value) for i, value in enumerate(values)}
     charts += [
         interval_chart({"a": one}, title="t", unit="u"),
-        change_chart(
-            [Change(n, v, v, v, None) for n, v in zip(names, values, strict=True)],
-            title="t",
-            unit="u",
-        ),
+        interval_chart({"a": one, "b": one}, title="t", unit="u", log=True),
         bar_chart(zip(names, values, strict=True), title="t", most=1),
     ]
     for chart in charts:

@@ -9,6 +9,7 @@ import pytest
 from svg import parsed, told
 
 from jaxprune.charts import (
+    Estimate,
     Line,
     bar_chart,
     heatmap,
@@ -17,7 +18,6 @@ from jaxprune.charts import (
     page_svg,
     write_png,
 )
-from jaxprune.charts.intervals import Estimate
 from jaxprune.charts.theme import COLOURS, CSS
 
 HOSTILE = "<script>alert('x')</script>\"&\x00\ud800</style><!--${datum}"

@@ -6,17 +6,14 @@ import pytest
 from report_runs import make_runs
 
 from jaxprune.charts import (
-    Change,
     Estimate,
     Line,
-    change_chart,
     heatmap,
     interval_chart,
     line_chart,
 )
-from jaxprune.html_report.page import Section, charts_row, page, write_page
-from jaxprune.html_report.tables import table
-from jaxprune.html_report.write import write_report
+from jaxprune.html_report import Charts, Section, page, write_page, write_report
+from jaxprune.tables import Table
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +21,8 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     dense, pruned = make_runs(folder)
     found = {name: folder / f"{name}.html" for name in ("run", "compare", "large")}
-    write_report(pruned, None, found["run"])
-    write_report(pruned, dense, found["compare"])
+    write_report(pruned, (), found["run"])
+    write_report(pruned, [dense], found["compare"])
     write_page(large_page(), found["large"])
     return found
 
@@ -39,24 +36,24 @@ def large_page():
         name: {code: Estimate(v, v - 3, v + 3) for code, v in zip(codes, values, strict=True)}
         for name, values in zip(systems, rng.random((6, 32)) * 60 + 30, strict=True)
     }
-    changes = [
-        Change(code, v, v - 2, v + 2, bool(v > 0))
+    changes = {
+        code: Estimate(v, v - 2, v + 2, "better" if v > 0 else "unclear")
         for code, v in zip(codes, rng.normal(size=32), strict=True)
-    ]
+    }
     lines = [Line(name, rng.random(48) * 10**4, i) for i, name in enumerate(systems)]
     layers = [str(i) for i in range(48)]
-    charts = charts_row(
+    charts = Charts([
         interval_chart(series, title="Accuracy of every system in every language", unit="%"),
-        change_chart(changes, title="Change", unit="points"),
+        interval_chart({"": changes}, title="Change", unit="points"),
         line_chart(lines, title="t", y_title="RMS", log=True),
         heatmap(rng.random((32, 48)) * 10**4, codes, layers, title="By layer", x_title="layer"),
         heatmap(rng.random((12, 12)) * 100, codes[:12], codes[:12], title="Pairs"),
         heatmap(rng.random((2, 3)) * 1e6, ["a", "b"], ["a" * 60, "y", "z"], title="Few"),
-    )  # fmt: skip
-    rows = [[code, *rng.random(20).tolist(), "x" * 60] for code in codes]
-    header = ["language", *map(str, range(21))]
-    wide = table(header, rows, caption="wide")
-    return page("a" * 60, None, [Section("all", "b" * 60, charts), Section("t", "Table", wide)])
+    ])  # fmt: skip
+    rows = [[code, *map(str, rng.random(20)), "x" * 60] for code in codes]
+    wide = Table("wide", ["language", *map(str, range(21))], rows)
+    sections = [Section("all", "b" * 60, [charts]), Section("t", "Table", [wide])]
+    return page("a" * 60, [], sections)
 
 
 @pytest.mark.parametrize(("width", "scheme"), browser.VIEWS, ids=lambda value: str(value))

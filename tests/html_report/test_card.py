@@ -1,18 +1,19 @@
 """scripts/report.py puts what was measured into the model card: the figures of the comparison, of these models only."""
 
 import itertools
-import json
 import math
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from huggingface_hub import ModelCard
-from report_runs import WEIGHTS, evaluate, write_json
+from report_runs import WEIGHTS, evaluate, write_perplexity
 from run_scripts import run_here
 
 from jaxprune.config.validate import base_config, validate
-from jaxprune.evaluation.comparison import compare_runs
+from jaxprune.evaluation import read_evaluation
+from jaxprune.evaluation.in_memory import compare
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
@@ -20,24 +21,15 @@ from jaxprune.runs.verify import verify
 PERPLEXITY = {"en": (20.0, 25.5), "sw": (66.5, 1234.0)}
 
 
-def scores_of(folder, side, model):
+def evaluated(folder, side, model, **facts):
     """An evaluation of a model with this digest."""
-    evaluate(folder, side)
+    evaluate(folder, side, model_sha256=model, **facts)
     shutil.rmtree(folder / "translation")
-    languages = {
-        code: {
-            "perplexity": p[side],
-            "tokens": 9000,
-            "windows": 2,
-            "bits_per_byte": math.log2(p[side]) / 4,
-            "by_window": [-math.log(p[side]) - 0.01 * side, -math.log(p[side]) + 0.01 * side],
-        }
-        for code, p in PERPLEXITY.items()
+    parts = {
+        code: -math.log(pair[side]) + np.linspace(-0.01, 0.01, 12) * (1 + side)
+        for code, pair in PERPLEXITY.items()
     }
-    write_json(folder / "perplexity" / "metrics.json", {"languages": languages})
-    for task in ("xnli", "perplexity"):
-        file = folder / task / "metrics.json"
-        write_json(file, json.loads(file.read_text()) | {"model_sha256": model})
+    write_perplexity(folder, parts, model_sha256=model)
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +40,8 @@ def made(tmp_path_factory):
     config.model = str(CHECKPOINTS["bloom"])
     config.pruning.criterion = "magnitude"
     report = prune_from_config(validate(config), folder / "pruned")
-    scores_of(folder / "dense", 0, report["models"]["dense"])
-    scores_of(folder / "pruned", 1, report["models"]["hf"])
+    evaluated(folder / "dense", 0, report["models"]["dense"])
+    evaluated(folder / "pruned", 1, report["models"]["hf"])
     return folder / "dense", folder / "pruned"
 
 
@@ -84,83 +76,65 @@ def test_the_card_has_the_figures_of_the_comparison(runs, monkeypatch, capfd):
     assert f"<dd>{size / 1e6:.1f} MB, unchanged</dd>" in page
     assert verify(pruned, progress=False) == []
     card = ModelCard.load(file)
-    compared = compare_runs(dense, pruned).tasks["xnli"]
-    header, rows = table(card.text, "### `xnli`")
-    assert header == [
-        "rows",
-        "dense",
-        "interval",
-        "this model",
-        "interval",
-        "change",
-        "interval",
-        "",
-    ]
-    assert [*rows] == [*compared.languages, "mean", "mean non-en"]
-    for code, figure in compared.languages.items():
-        (low, high), change = figure.accuracy_interval.b, 100 * figure.difference
-        shown = rows[code]
-        assert shown[:2] == ["400", f"{100 * figure.accuracy.a:.1f}"]
-        assert shown[3:5] == [
-            f"{100 * figure.accuracy.b:.1f}",
-            f"[{100 * low:.1f}, {100 * high:.1f}]",
-        ]
-        assert float(shown[5].replace("\N{MINUS SIGN}", "-")) == pytest.approx(change, abs=0.051)
-        sign = "better" if change > 0 else "worse"
-        assert shown[7] == (sign if figure.significant else "no significant change")
-    header, apart = table(card.text, "Right option preferred within groups")
-    assert header == ["dense", "this model", "change", "95% interval", "p boot"]
-    kept = compared.languages["sw"].discrimination.mean
-    assert apart["sw"][:2] == [f"{100 * kept.a:.1f}", f"{100 * kept.b:.1f}"]
-    assert {rows[code][7] for code in ("fr", "sw", "es")} == {
+    compared = compare(dense, pruned)
+    changes = [row for row in compared.changes if row.measure == "accuracy"]
+    header, rows = table(card.text, "### Xnli: accuracy, %")
+    sides = ["n", "dense", "pruned", "change", "95% interval", "p boot", "p McN", "p Holm", ""]
+    assert header == sides
+    assert "`dense` is the dense model, `pruned` this one." in card.text
+    assert [*rows] == [*WEIGHTS, "mean", "mean non-en"]
+    for row in changes:
+        shown = rows[row.language]
+        assert shown[1:3] == [f"{100 * row.base_value:.1f}", f"{100 * row.value:.1f}"]
+        change = float(shown[3].replace("\N{MINUS SIGN}", "-"))
+        assert change == pytest.approx(100 * row.difference, abs=0.051)
+        if row.p_holm is not None:
+            sign = "better" if change > 0 else "worse"
+            assert shown[-1] == (sign if row.p_holm <= 0.05 else "no significant change")
+    assert {rows[code][-1] for code in ("fr", "sw", "es")} == {
         "better", "worse", "no significant change",
     }  # fmt: skip
-    found = {one.dataset_config: one.metric_value for one in card.data.eval_results}
-    assert found == {c: round(f.accuracy.b, 4) for c, f in compared.languages.items()}
-    _, perplexities = table(card.text, "## Perplexity by language")
-    before, after = PERPLEXITY["sw"]
-    reach = math.exp(12.7062 * 0.01)  # Student's t of two windows
-    bounds = f"[{after / before / reach:.3f}, {after / before * reach:.3f}]"
-    assert perplexities["sw"] == [
-        "9,000",
-        "66.5",
-        "1,234",
-        "18.556",
-        bounds,
-        "1.514",
-        "2.567",
-        "worse",
+    header, apart = table(card.text, "### Xnli: right option preferred within groups")
+    assert header == ["n", "dense", "pruned", "change", "95% interval", "p boot"]
+    [kept] = [
+        row for row in compared.changes if (row.measure, row.language) == ("discrimination", "sw")
     ]
+    assert apart["sw"][1:3] == [f"{100 * kept.base_value:.1f}", f"{100 * kept.value:.1f}"]
+    found = {one.dataset_config: one.metric_value for one in card.data.eval_results}
+    assert found == {row.language: round(row.value, 4) for row in changes if row.p_holm is not None}
+    _, perplexities = table(card.text, "### Perplexity: perplexity")
+    before, after = PERPLEXITY["sw"]
+    values = np.linspace(-0.01, 0.01, 12)
+    reach = math.exp(2.2010 * np.std(values, ddof=1) / math.sqrt(12))  # Student's t of 12 parts
+    ratio = after / before
+    assert perplexities["sw"] == [
+        "120", "66.50", "1,234.00", f"{ratio:.3f}", f"[{ratio / reach:.3f}, {ratio * reach:.3f}]",
+        "worse",
+    ]  # fmt: skip
     assert perplexities["en"][-1] == "worse"
-    assert "Chance is 33.3%" in card.text
 
 
 def test_a_card_says_that_the_dense_model_was_evaluated_in_another_dtype(runs, monkeypatch, capfd):
-    for run, dtype in zip(runs, ("float32", "bfloat16"), strict=True):
-        file = run / "xnli" / "metrics.json"
-        write_json(file, json.loads(file.read_text()) | {"identity": {"dtype": dtype}})
+    for side, (run, dtype) in enumerate(zip(runs, ("float32", "bfloat16"), strict=True)):
+        model = read_evaluation(run / "xnli")["model_sha256"]
+        evaluated(run, side, model, identity={"dtype": dtype})
     run_here(monkeypatch, capfd, "report", runs[1], "--against", runs[0])
     text = (runs[1] / "hf" / "README.md").read_text()
-    note = (
-        "xnli: the dense model was evaluated in float32, this model in bfloat16; "
-        "the changes include the effect of rounding."
-    )
-    assert f"## Accuracy by language\n\n{note}\n\n" in text
+    note = "xnli: dense was evaluated in float32, pruned in bfloat16; the changes include the effect of rounding."
+    assert text.index(note) < text.index("### Xnli")
 
 
 def test_of_another_model_nothing_is_told(runs, monkeypatch, capfd):
     dense, pruned = runs
-    file = dense / "xnli" / "metrics.json"
-    write_json(file, json.loads(file.read_text()) | {"model_sha256": "7" * 64})
+    evaluated(dense, 0, "7" * 64)
     for arguments in (["--against", dense], []):
         assert run_here(monkeypatch, capfd, "report", pruned, *arguments).returncode == 0
         text = (pruned / "hf" / "README.md").read_text()
-        header, rows = table(text, "### `xnli`")
-        without_prior = ["chosen", "without prior", "within groups", "95% interval"]
-        assert header == ["rows", "this model", "95% interval", "", *without_prior]
+        header, rows = table(text, "### Xnli, protocol paper")
+        assert "dense" not in header
         assert {*WEIGHTS} <= rows.keys()
         assert "The dense model is not evaluated here" in text
-        assert table(text, "## Perplexity by language")[0] == ["tokens", "perplexity", "bits/byte"]
+        assert table(text, "### Perplexity")[0] == ["tokens", "perplexity", "bits/byte"]
 
 
 def test_a_card_that_is_not_ours_is_left_and_that_is_said(runs, monkeypatch, capfd):

@@ -6,8 +6,9 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from jaxprune.charts import CSS
-from jaxprune.html_report.markup import escape, tag
-from jaxprune.html_report.tables import table
+from jaxprune.html_report import Command, Facts, Folded, Note, Section, page
+from jaxprune.tables import Cell, NotebookTable, Table
+from jaxprune.templates import legal_text
 
 
 def luminance(code):
@@ -34,29 +35,51 @@ def test_colours_can_be_told_from_the_paper(scheme):
         assert contrast(found[f"s{place}"], found["wash"]) >= 3
 
 
-def test_tables_drop_empty_columns_and_align_numbers():
-    markup = table(
-        ["lang", "a", "b", "c", "word"],
-        [["fr", 1234, None, 0.5, "x"], ["<sw>", -2, None, None, tag("b", "y")]],
-        caption="c & d", groups=[("", 1), ("one", 2), ("two", 1), ("", 1)],
-    )  # fmt: skip
-    found = ET.fromstring(markup).find("table")
+def test_a_table_has_its_groups_verdicts_and_note():
+    rows = [["fr", "1.5", Cell("+0.5", "better")], ["<sw>", " 2", "–"]]
+    groups = [("", 1), ("a & b", 2)]
+    text = page(
+        "t", [], [Section("s", "S", [Table("c & d", ["lang", "x", "y"], rows, groups, "n")])]
+    )
+    root = ET.fromstring(text)
+    found = root.find(".//table")
     assert found.find("caption").text == "c & d"
     above, titles = found.find("thead")
-    assert [(cell.text, cell.get("colspan")) for cell in above] == [
-        (None, "1"), ("one", "1"), ("two", "1"), (None, "1"),
+    assert [(cell.text, cell.get("colspan")) for cell in above] == [(None, "1"), ("a & b", "2")]
+    assert [cell.text for cell in titles] == ["lang", "x", "y"]
+    cells = [[(cell.text, cell.get("class")) for cell in row] for row in found.find("tbody")]
+    assert cells == [
+        [("fr", None), ("1.5", None), ("+0.5", "better")],
+        [("<sw>", None), ("2", None), ("–", None)],
+    ]
+    assert root.find(".//section//p").text == "n"
+
+
+def test_a_notebook_shows_the_same_table():
+    class Shown(NotebookTable):
+        def _shown(self):
+            return "caption <1>", [Table("t", ["", "x"], [["<fr>", Cell("1", "worse")]])]
+
+    html = Shown()._repr_html_()
+    assert "<p>caption &lt;1&gt;</p>" in html
+    assert '<th scope="row">&lt;fr&gt;</th>' in html
+    assert '<td class="worse">1</td>' in html
+    assert repr(Shown()) == "<Shown: caption <1>>"
+
+
+def test_all_kinds_of_parts_are_drawn_and_escaped():
+    parts = [
+        "a < b", Note("<note>"), Command("Made by", "jaxprune x '<y>'"),
+        Facts({"<name>": "v & w"}), Folded("more", ["inside", Folded("deep", ["deeper"])]),
     ]  # fmt: skip
-    assert [cell.text for cell in titles] == ["lang", "a", "c", "word"]
-    rows = [["".join(cell.itertext()) for cell in row] for row in found.find("tbody")]
-    assert rows == [["fr", "1,234", "0.5", "x"], ["<sw>", "−2", "–", "y"]]
-    classes = [cell.get("class") for cell in titles]
-    assert classes == [None, "number", "number", None]
+    section = ET.fromstring(page("\x00", parts, [None])).find("body/header")
+    assert section.find("h1").text == "\ufffd"
+    said = ["".join(part.itertext()) for part in section.findall("p")]
+    assert said == ["a < b", "<note>", "Made by: jaxprune x '<y>' "]
+    assert section.find("dl/div/dt").text == "<name>"
+    assert [one.text for one in section.iter("summary")] == ["more", "deep"]
+    assert "deeper" in "".join(section.find("details/details").itertext())
 
 
-def test_markup_escapes_all_that_is_not_markup():
-    assert tag("td", "a < b", tag("b", "&"), class_='"x"', data_y=15, hidden=None) == (
-        '<td class="&quot;x&quot;" data-y="15">a &lt; b<b>&amp;</b></td>'
-    )
-    assert escape("\x00\x1f\x85\ud800é\n") == "\ufffd\ufffd\ufffd\ufffdé\n"
-    assert escape(escape("<")) == "&lt;"
-    assert tag("br") == "<br />"
+def test_characters_that_html_does_not_allow_are_replaced():
+    assert legal_text("\x00\x1f\x85\ud800é\n") == "\ufffd\ufffd\ufffd\ufffdé\n"

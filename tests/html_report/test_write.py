@@ -15,10 +15,11 @@ import pytest
 import sacrebleu
 from jobs import job
 from report_runs import (
-    BLEU,
     LABELS,
+    REFERENCES,
     SPARSITY,
     WEIGHTS,
+    WRONG,
     analyse,
     evaluate,
     make_runs,
@@ -26,16 +27,19 @@ from report_runs import (
     scores,
     stats_of,
     write_json,
+    write_perplexity,
+    write_task,
 )
 from run_scripts import run_alone, run_here
 
 from jaxprune.config import FIELDS
 from jaxprune.errors import InputError
-from jaxprune.evaluation.comparison import compare_runs
+from jaxprune.evaluation import open_evaluation
+from jaxprune.evaluation.in_memory import compare
 from jaxprune.evaluation.scoring import Scored, metrics
-from jaxprune.files import to_json
+from jaxprune.evaluation.views import comparison_tables
 from jaxprune.html_report import write_report
-from jaxprune.html_report.plain import flatten
+from jaxprune.html_report.settings import flatten
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs import prune_from_config, recover_from_config
 
@@ -51,9 +55,9 @@ def runs(tmp_path_factory):
 def pages(runs, tmp_path_factory):
     """The page of the pruned run and that of the comparison, as text."""
     folder, (dense, pruned) = tmp_path_factory.mktemp("pages"), runs
-    write_report(pruned, None, folder / "run.html")
+    write_report(pruned, (), folder / "run.html")
     defaults = {path: field.default for path, field in FIELDS.items()}
-    write_report(pruned, dense, folder / "deep" / "compare.html", defaults=defaults)
+    write_report(pruned, [dense], folder / "deep" / "compare.html", defaults=defaults)
     return {
         path.stem: path.read_text(encoding="utf-8")
         for path in (folder / "run.html", folder / "deep" / "compare.html")
@@ -65,7 +69,7 @@ def parsed(page):
     return ET.fromstring(page)
 
 
-def made(run, *, against=None):
+def made(run, *against):
     """The page of a run, parsed."""
     out = run / "page.html"
     write_report(run, against, out)
@@ -83,7 +87,8 @@ def tables(root):
         rows = [texts(row) for row in table.find("tbody")]
         header = texts(table.find("thead")[-1])
         assert all(len(row) == len(header) for row in rows)
-        found[table.find("caption").text] = header, {row[0]: row[1:] for row in rows}
+        caption = table.find("caption")
+        found[None if caption is None else caption.text] = header, {row[0]: row[1:] for row in rows}
     return found
 
 
@@ -104,7 +109,7 @@ def test_the_document_is_whole_and_alone(pages, name):
     assert page.startswith("<!DOCTYPE html>")
     ids = [element.get("id") for element in root.iter() if element.get("id")]
     links = [element.get("href") for element in root.iter("a")]
-    assert len(set(ids)) == len(ids) > 5
+    assert len(set(ids)) == len(ids) > 4
     assert {f"#{name}" for name in ids} == set(links)
     assert not re.search(r"https?:|//|@import|url\(|\bsrc=|<script|<iframe|\son\w+=", page)
     names = {element.tag for element in root.iter()}
@@ -140,147 +145,134 @@ def test_html_closes_the_same_elements_as_xml(pages):
 # Figures.
 
 
-def test_the_table_of_a_comparison_has_the_figures_of_the_scores(runs, pages):
-    header, rows = tables(parsed(pages["compare"]))["xnli: changes by language"]
-    assert header[:9] == [
-        "language", "before", "after", "points", "95% interval", "", "Holm", "McNemar", "bootstrap",
-    ]  # fmt: skip
+def test_the_first_table_of_a_comparison_has_the_figures_of_the_scores(runs, pages):
+    header, rows = tables(parsed(pages["compare"]))["Results by language"]
+    assert header == ["language", "dense", "pruned", "dense", "pruned"]
     assert list(rows) == [*WEIGHTS, "mean", "mean non-en"]
     p = [metrics.mcnemar(right(code, 0), right(code, 1)) for code in WEIGHTS]
     shares = {}
-    for code, mcnemar, holm in zip(WEIGHTS, p, metrics.holm(p), strict=True):
+    for code, holm in zip(WEIGHTS, metrics.holm(p), strict=True):
         before, after = (right(code, side).mean() for side in (0, 1))
         shares[code] = before, after
         change = right(code, 1) * 1.0 - right(code, 0)
         tested = metrics.paired_bootstrap(change.reshape(100, 4).mean(1))
-        sign = "better" if after > before else "worse"
-        assert rows[code][:8] == [
-            f"{100 * before:.1f}", f"{100 * after:.1f}", points(after - before),
-            f"[{', '.join(map(points, tested.interval))}]",
-            sign if holm <= 0.05 else "no significant change",
-            *(f"{value:.3f}" if value >= 0.001 else "<0.001" for value in (holm, mcnemar, tested.p)),
-        ]  # fmt: skip
-        consistency = [metrics.rankc(scores("en", side), scores(code, side)) for side in (0, 1)]
-        shown = [f"{value.corrected:.3f}" for value in consistency] if code != "en" else ["–", "–"]
-        assert rows[code][8:10] == shown
-        assert rows[code][-1] == "400"
-    measures = compare_runs(*runs).tasks["xnli"].figures
-    for name, caption in (
-        ("without_prior", "accuracy without the options' priors, %"),
-        ("discrimination", "right option preferred within groups, % (chance 50)"),
-    ):
-        _, shown = tables(parsed(pages["compare"]))[f"xnli: {caption}"]
-        for row, figure in measures.items():
-            one = getattr(figure, name)
-            means = [f"{100 * mean:.1f}" for mean in one.mean]
-            assert shown[row][:3] == [*means, points(one.difference)]
+        star = "*" if holm <= 0.05 else ""
+        bounds = ", ".join(map(points, tested.interval))
+        shown = f"{100 * after:.1f} ({points(after - before)} [{bounds}]){star}"
+        assert rows[code][1] == shown
+        assert rows[code][0].startswith(f"{100 * before:.1f} [")
     means = np.mean([shares[code] for code in WEIGHTS], axis=0)
-    assert rows["mean"][:2] == [f"{100 * mean:.1f}" for mean in means]
-    assert (rows["fr"][4], rows["sw"][4]) == ("better", "worse")
-    assert rows["es"][4] == "no significant change"
-
-
-def test_what_got_better_and_what_worse_stands_first(pages):
-    root = parsed(pages["compare"])
-    first = root.find("body/main/section")
-    said = dict(zip(texts(first.iter("dt")), texts(first.iter("dd")), strict=True))
-    change = {code: points(right(code, 1).mean() - right(code, 0).mean()) for code in WEIGHTS}
-    assert said == {
-        "▲better": f"fr {change['fr']}",
-        "▼worse": f"sw {change['sw']}",
-        "○no significant change": f"es {change['es']} en {change['en']}",
+    assert rows["mean"][0] == f"{100 * means[0]:.1f}"
+    assert rows["mean"][1].startswith(f"{100 * means[1]:.1f} ({points(means[1] - means[0])} [")
+    kinds = {
+        texts(row)[0]: row.findall("td")[1].get("class")
+        for row in parsed(pages["compare"]).find(".//tbody")
     }
-    assert "points; chance is 33.3%" in "".join(first.itertext())
+    assert kinds == {
+        "en": "unclear", "es": "unclear", "fr": "better", "sw": "worse",
+        "mean": "untested", "mean non-en": "untested",
+    }  # fmt: skip
 
 
-def test_the_page_of_a_run_has_the_figures_of_its_metrics(runs, pages):
-    found = json.loads((runs[1] / "xnli" / "metrics.json").read_text())
-    shown = tables(parsed(pages["run"]))
-    header, rows = shown["xnli by language"]
-    assert list(rows) == list(found["languages"])
-    for code, figure in found["languages"].items():
-        row = dict(zip(header[1:], rows[code], strict=True))
-        low, high = figure["interval"]
-        assert row["accuracy, %"] == f"{100 * right(code, 1).mean():.1f}"
-        assert row["95% interval"] == f"[{100 * low:.1f}, {100 * high:.1f}]"
-        assert row["within groups, %"] == f"{100 * figure['discrimination']:.1f}"
-        assert row["without prior, %"] == f"{100 * figure['accuracy_without_prior']:.1f}"
-        if code != "en":
-            assert row["RankC"] == f"{figure['rankc']['corrected']:.3f}"
-            assert row["RankC official"] == f"{figure['rankc']['official']:.3f}"
-            assert row["behind en"] == f"{100 * found['gap_to_english'][code]:.1f}"
-    _, means = shown["means of every task"]
+def test_a_page_opens_with_its_conclusion(runs, pages):
+    first = parsed(pages["compare"]).find("body/header/p").text
+    change = {code: points(right(code, 1).mean() - right(code, 0).mean()) for code in WEIGHTS}
+    assert first.startswith(f"pruned against dense: better in xnli fr ({change['fr']})")
+    assert f"worse in xnli sw ({change['sw']})" in first
     worst = min(WEIGHTS, key=lambda code: right(code, 1).mean())
-    assert means["xnli"][2] == f"{worst} {100 * right(worst, 1).mean():.1f}"
+    mean = np.mean([right(code, 1).mean() for code in WEIGHTS])
+    said = parsed(pages["run"]).find("body/header/p").text
+    assert said == (
+        f"xnli: mean accuracy {100 * mean:.1f}%, worst in {worst}, {100 * right(worst, 1).mean():.1f}%."
+    )
 
 
-def test_translation_is_a_table_with_both_runs(pages):
-    shown = tables(parsed(pages["compare"]))
-    header, rows = shown["translation by language"]
-    assert header == ["language", "before", "after", "before", "after"]
-    for code, (before, after) in BLEU.items():
-        intervals = [f"[{value - 1:.4g}, 30.5]" for value in (before, after)]
-        assert rows[code] == [f"{before:.4g}", f"{after:.4g}", *intervals]
-    assert shown["translation, the rest"][1] == {"signature.bleu": ["nrefs:1|tok:13a"] * 2}
+def test_all_measures_are_folded(runs, pages):
+    comparison = compare(*runs)
+    for name, expected in (
+        (
+            "compare",
+            comparison_tables(comparison.names, comparison.measurements, comparison.changes),
+        ),
+        ("run", open_evaluation(runs[1])._shown()[1]),
+    ):
+        [folded] = [
+            one
+            for one in parsed(pages[name]).iter("details")
+            if one.find("summary").text == "all measures"
+        ]
+        shown = tables(folded)
+        assert [*shown] == [one.title for one in expected]
+        for one in expected:
+            cells = {row[0]: [cell.strip() for cell in row[1:]] for row in one.rows}
+            assert shown[one.title] == ([*one.header], cells)
 
 
-def test_perplexity_stands_with_what_changed(tmp_path):
-    before, after = {"en": 10.0, "sw": 12.5}, {"en": 9.0, "sw": 50.0}
-    for name, values in (("a", before), ("b", after)):
-        languages = {
-            code: {"perplexity": p, "tokens": 99, "windows": 1, "by_window": [-math.log(p)]}
-            for code, p in values.items()
-        }
-        write_json(tmp_path / name / "perplexity" / "metrics.json", {"languages": languages})
-    root = made(tmp_path / "b", against=tmp_path / "a")
-    first, second, *_ = root.find("body/main")
-    assert (first.get("id"), second.get("id")) == ("changes", "perplexity")
-    chips = [(c.get("title"), *texts([c])) for c in first.iter("span") if c.get("class") == "chip"]
-    assert chips == [("12.5 → 50", "sw × 4.000"), ("10 → 9", "en × 0.900")]
-    assert verdicts_of(first)["◆not tested"] == "sw × 4.000 en × 0.900"
+def test_several_runs_are_compared_with_the_first(runs, tmp_path):
+    dense, pruned = runs
+    evaluate(tmp_path / "again", 0)
+    root = made(tmp_path / "again", pruned, dense)
+    assert root.find("body/header/h1").text == "dense, again against pruned"
+    header, rows = tables(root)["Results by language"]
+    assert header[1:4] == ["pruned", "dense", "again"]
+    assert rows["fr"][1].partition(" (")[2] == rows["fr"][2].partition(" (")[2]  # the same scores
+    first, second = (p.text for p in root.findall("body/header/p")[:2])
+    assert first.startswith("dense against pruned: ")
+    assert second == first.replace("dense against", "again against")
+    told = titles(root, "xnli: Change of accuracy")
+    assert sum(", dense: " in one for one in told) == len(WEIGHTS) + 2
 
 
-def verdicts_of(section):
-    """Verdict → the languages that have it."""
-    return dict(zip(texts(section.iter("dt")), texts(section.iter("dd")), strict=True))
+def test_changes_of_many_runs_are_a_map_that_covers_them(runs, tmp_path):
+    dense, pruned = runs
+    others = [tmp_path / f"run{place}" for place in range(7)]
+    for folder in others:
+        evaluate(folder, 1)
+    root = made(pruned, dense, *others)
+    assert root.find("body/header/details/summary").text == "5 other runs"
+    told = titles(root, "xnli: Change of accuracy")
+    change = 100 * (right("sw", 1).mean() - right("sw", 0).mean())
+    assert f"run6, sw: {points(change / 100)}" in told
+    [figure] = [
+        f for f in root.iter("figure") if "Change of accuracy" in f.find("figcaption/b").text
+    ]
+    legend = [text.text for text in figure.iter("text") if text.text.startswith((MINUS, "+"))]
+    assert f"{MINUS}{abs(change):.1f}" in legend
 
 
-def test_perplexity_is_worse_above_an_interval_that_contains_1(tmp_path):
+def test_ratios_of_perplexity_stand_on_a_log_axis_with_a_line_at_1(tmp_path):
     rng = np.random.default_rng(0)
-    shifts, sizes = {"de": 0.0, "fr": 0.3, "sw": -0.3}, rng.integers(80, 120, 30)
+    shifts = {"de": 0.0, "fr": 0.3, "sw": -0.3}
     parts = {
-        code: (rng.normal(-2.5, 0.3, 30), rng.normal(s, 0.2, 30)) for code, s in shifts.items()
+        code: (rng.normal(-2.5, 0.3, 30), rng.normal(shift, 0.2, 30))
+        for code, shift in shifts.items()
     }
     for name, side in (("a", 0), ("b", 1)):
-        languages = {}
-        for code, (before, rise) in parts.items():
-            sums = (before - side * rise) * sizes
-            languages[code] = {
-                "perplexity": math.exp(-sums.sum() / sizes.sum()),
-                "tokens": int(sizes.sum()),
-                "windows": 1,
-                "by_window": [-2.5],
-                "by_part": [[s, int(n)] for s, n in zip(sums.tolist(), sizes, strict=True)],
-            }
-        write_json(tmp_path / name / "perplexity" / "metrics.json", {"languages": languages})
-    root = made(tmp_path / "b", against=tmp_path / "a")
-    shown, found = (
-        tables(root)["perplexity by language"][1],
-        verdicts_of(root.find("body/main/section")),
-    )
+        values = {code: before - side * rise for code, (before, rise) in parts.items()}
+        write_perplexity(tmp_path / name, values)
+    root = made(tmp_path / "b", tmp_path / "a")
+    told = titles(root, "perplexity: Ratio of perplexities")
+    assert told[0] == "unchanged: 1.000"
     words = {"fr": "worse", "sw": "better", "de": "no significant change"}
-    for code, (_, rise) in parts.items():
-        mean = (rise * sizes).sum() / sizes.sum()
-        reach = 2.0452 * np.std(30 / sizes.sum() * sizes * (rise - mean), ddof=1) / math.sqrt(30)
-        bounds = [math.exp(mean - reach), math.exp(mean + reach)]  # Student's t of 30 parts
-        assert shown[code][-1] == words[code]
-        expected = f"[{bounds[0]:.3f}, {bounds[1]:.3f}]"
-        assert shown[code][-2] == expected
-        [line] = [text for verdict, text in found.items() if verdict.endswith(words[code])]
-        assert line == f"{code} × {math.exp(mean):.3f} {expected}"
+    _, rows = tables(root)["Results by language"]
+    for place, (code, (_, rise)) in enumerate(parts.items()):
+        reach = 2.0452 * np.std(rise, ddof=1) / math.sqrt(30)  # Student's t of 30 parts
+        bounds = [math.exp(rise.mean() - reach), math.exp(rise.mean() + reach)]
+        shown = f"{math.exp(rise.mean()):.3f} [{bounds[0]:.3f}, {bounds[1]:.3f}]"
+        assert told[1 + place] == f"{code}, b: {shown}, {words[code]}"
+        assert rows[code][1].endswith(f"(×{shown})")
         assert words[code] == (
             "worse" if bounds[0] > 1 else "better" if bounds[1] < 1 else words["de"]
         )
+    [figure] = [f for f in root.iter("figure") if f.find("figcaption/b").text.startswith("perplex")]
+    assert any(text.text == "over a (log)" for text in figure.iter("text"))
+
+
+def test_little_text_carries_no_conclusion_and_that_is_said(tmp_path):
+    for name, mean in (("a", -2.5), ("b", -2.7)):
+        write_perplexity(tmp_path / name, {"sw": mean + np.linspace(0, 0.1, 5)})
+    notes = [p.text for p in made(tmp_path / "b", tmp_path / "a").findall("body/header/p")]
+    assert any("fewer than 10 parts of text in sw (5)" in note for note in notes)
 
 
 def test_a_model_at_chance_gives_no_verdict(tmp_path):
@@ -288,44 +280,38 @@ def test_a_model_at_chance_gives_no_verdict(tmp_path):
     for side, share in ((0, 0.33), (1, 0.9)):
         right = np.arange(400) < 400 * share
         options = np.where(right[:, None], np.eye(3)[LABELS], np.eye(3)[(LABELS + 1) % 3])
-        of_language = Scored(options.astype(np.float32), LABELS, np.arange(400, dtype=np.int32))
-        folder = tmp_path / str(side) / "xnli"
-        write_json(folder / "metrics.json", to_json(metrics.task_metrics({"fr": of_language})))
-        np.savez(folder / "fr.npz", **of_language.arrays)
-    root = made(tmp_path / "1", against=tmp_path / "0")
-    _, rows = tables(root)["xnli: changes by language"]
-    assert rows["fr"][2:5] == ["+57.0", rows["fr"][3], "at chance: cannot tell"]
-    assert verdicts_of(root.find("body/main/section"))["○at chance: cannot tell"] == "fr +57.0"
-    assert any(told.endswith(", not significant") for told in titles(root, "Change in accuracy"))
-    for side, said in (("0", "at chance"), ("1", "–")):
-        header, rows = tables(made(tmp_path / side))["xnli by language"]
-        assert (rows["fr"][3] if "" in header else "–") == said
+        scored = Scored(options.astype(np.float32), LABELS, np.arange(400, dtype=np.int32))
+        write_task(tmp_path / str(side), "xnli", {"fr": scored})
+    root = made(tmp_path / "1", tmp_path / "0")
+    cell = root.find(".//tbody/tr").findall("td")[1]
+    assert cell.get("class") == "chance"
+    said = root.find("body/header/p").text
+    assert said == "1 against 0: no conclusion in xnli fr, where 0 is at chance."
+    told = titles(root, "xnli: Change of accuracy")
+    assert told[1].endswith(", at chance: cannot tell")
+    for side, said in (("0", True), ("1", False)):
+        first = made(tmp_path / side).find("body/header/p").text
+        assert ("at chance in fr" in first) is said
 
 
 def test_continuations_stand_side_by_side_and_folded(tmp_path):
     for name, text in (("a", " sings"), ("b", " <b>ate")):
         said = {"fr": [{"beginning": "the bird", "text": text}, {"beginning": "a", "text": ""}]}
-        figures = {
-            "languages": {
-                "fr": {"perplexity": 9.0, "tokens": 9, "windows": 1, "by_window": [-2.2]}
-            },
-            "continuations": said,
-        }
-        write_json(tmp_path / name / "perplexity" / "metrics.json", figures)
-    root = made(tmp_path / "b", against=tmp_path / "a")
+        write_perplexity(tmp_path / name, {"fr": np.full(12, -2.0)}, continuations=said)
+    root = made(tmp_path / "b", tmp_path / "a")
     [folded] = root.find(".//section[@id='continuations']").iter("details")
     assert folded.find("summary").text == "fr"
     rows = {"the bird": ["sings", "<b>ate"], "a": ["(end of text)"] * 2}
-    assert tables(folded)["fr, continued"] == (["beginning", "before", "after"], rows)
+    assert tables(folded)["fr, continued"] == (["beginning", "a", "b"], rows)
     alone = tables(made(tmp_path / "b"))["fr, continued"]
     assert alone == (["beginning", "continuation"], {one: row[1:] for one, row in rows.items()})
 
 
 def test_chance_is_drawn_where_accuracy_is(pages):
-    for name, task in (("run", "accuracy"), ("compare", "before")):
-        told = titles(parsed(pages[name]), "Accuracy")
-        assert told[0] == "chance: 33.3"  # three options
-        assert any(title.startswith(f"fr, {task}: ") for title in told)
+    for name, series in (("run", "pruned"), ("compare", "dense")):
+        told = titles(parsed(pages[name]), "xnli: Accuracy")
+        assert told[0] == "chance: 33.33"  # three options
+        assert any(title.startswith(f"fr, {series}: ") for title in told)
 
 
 def test_where_there_is_nothing_to_see_a_sentence_says_so(tmp_path):
@@ -385,17 +371,22 @@ def test_figures_of_pruning_and_analysis(runs, pages, tmp_path):
     assert told[4] == f"monolingual/fr, 1: {norms.max() / np.median(norms):.1f}"
     assert titles(root, "IoU of masks, %") == ["a, b: 33.3", "b, a: 33.3"]
     facts = dict(zip(texts(root.iter("dt")), texts(root.iter("dd")), strict=True))
-    assert facts["weights dropped"] == "29.8% of the pruned kernels (requested: 30%)"
-    assert facts["calibrated on"] == "fr → en; translation: 8,874 tokens"
+    assert facts["sparsity"].startswith("29.75% of the blocks' kernels; 25.0% to 34.2% by layer")
+    assert facts["requested"] == "30.0% of the inputs of each output"
+    assert "French (fr) → English (en)" in facts["calibration set"]
+    assert facts["calibration tokens"] == "8,874 (translation)"
 
 
 def test_settings_that_differ_are_bold(pages):
     root = parsed(pages["compare"])
-    [table] = [t for t in root.iter("table") if t.find("caption").text == "xnli"]
-    bold = {texts(row)[0]: row.find("td/strong") is not None for row in table.find("tbody")}
-    assert bold == {"task": False, "protocol": False, "labels": False, "model": True}
-    header, rows = tables(root)["Pruning"]  # the dense run has no config: no column for it
-    assert header == ["field", "after"]
+    [table] = [t for t in root.iter("table") if t.find("caption").text == "Evaluation: xnli"]
+    bold = {texts(row)[0]: row.find("td").get("class") == "differs" for row in table.find("tbody")}
+    assert bold == {
+        "run": True, "task": False, "languages": False, "protocol": False, "labels": False,
+        "model": True,
+    }  # fmt: skip
+    header, rows = tables(root)["Config"]  # the dense run has no config: no column for it
+    assert header == ["field", "pruned"]
     assert rows["pruning.sparsity"] == ["0.3"]
     assert rows["model"] == ["bigscience/bloom-560m"]
 
@@ -408,15 +399,14 @@ def test_settings_with_their_defaults_are_folded_away(tmp_path):
         write_json(tmp_path / name / "config.json", config)
     defaults = {"seed": 0, "mesh.data": -1, "dtype": "bfloat16"}
     out = tmp_path / "page.html"
-    write_report(tmp_path / "b", tmp_path / "a", out, defaults=defaults)
+    write_report(tmp_path / "b", [tmp_path / "a"], out, defaults=defaults)
     root = parsed(out.read_text(encoding="utf-8"))
     shown = tables(root)
     rows = {"seed": ["0", "1"], "dtype": ["float32"] * 2, "model": ["m"] * 2}
-    rows |= {"rows": ["−1,000", "−999"], "cached": ["false", "true"]}
-    assert shown["Pruning"] == (["field", "before", "after"], rows)
-    assert shown["Pruning, defaults"][1] == {"mesh.data": [f"{MINUS}1"] * 2}
-    [summary] = [s for s in root.iter("summary") if "defaults" in s.text]
-    assert summary.text == "fields with their defaults: 1"
+    rows |= {"rows": [f"{MINUS}1,000", f"{MINUS}999"], "cached": ["false", "true"]}
+    assert shown["Config"] == (["field", "a", "b"], rows)
+    assert shown["fields with their defaults: 1"][1] == {"mesh.data": [f"{MINUS}1"] * 2}
+    assert "fields with their defaults: 1" in [s.text for s in root.iter("summary")]
 
 
 def test_settings_of_earlier_runs_lose_their_paths():
@@ -427,7 +417,7 @@ def test_settings_of_earlier_runs_lose_their_paths():
 def test_the_next_command_names_a_folder_of_any_name(tmp_path):
     run = tmp_path / "lr=0.1 fr+sw"
     prune_from_config(job("nano/bloom", pruning__criterion="magnitude"), run)
-    write_report(run, None, tmp_path / "page.html")
+    write_report(run, (), tmp_path / "page.html")
     page = parsed((tmp_path / "page.html").read_text(encoding="utf-8"))
     commands = ["".join(one.itertext()).split() for one in page.iter("code")]
     [words] = [shlex.split(" ".join(one)) for one in commands if "evaluate" in one]
@@ -456,7 +446,7 @@ def test_the_commands_that_made_a_run_make_it_again(fields, tmp_path, monkeypatc
     prune_from_config(job(model, **given), first if is_recovered else last)
     if is_recovered:
         recover_from_config(job(model, recovery__run=str(first), **given), last)
-    write_report(last, None, tmp_path / "page.html")
+    write_report(last, (), tmp_path / "page.html")
     page = parsed((tmp_path / "page.html").read_text(encoding="utf-8"))
     lines = [shlex.split("".join(one.itertext())) for one in page.iter("code")]
     folders = {"PRUNED": str(tmp_path / "again0"), "last": str(tmp_path / "again")}
@@ -486,7 +476,6 @@ def test_strings_of_files_stay_text(tmp_path):
     prune(run)
     evaluate(run, 1, task="x<i>nli")
     write_json(run / "config.json", {"model": HOSTILE, HOSTILE: [HOSTILE]})
-    write_json(run / "more" / "metrics.json", {"languages": {HOSTILE: {HOSTILE: HOSTILE}}})
     root = made(run)
     assert root.find("body/header/h1").text == "a<b>&'c"
     assert not list(root.iter("script"))
@@ -494,7 +483,7 @@ def test_strings_of_files_stay_text(tmp_path):
     shown = HOSTILE.replace("\x00", "\ufffd")
     facts = dict(zip(texts(root.iter("dt")), texts(root.iter("dd")), strict=True))
     assert facts["model"] == shown
-    assert tables(root)["more by language"] == (["language", shown], {shown: [shown]})
+    assert tables(root)["Config"][1][shown] == [f"[{shown}]"]
 
 
 def test_parts_that_are_absent_are_left_out(tmp_path):
@@ -508,55 +497,39 @@ def test_parts_that_are_absent_are_left_out(tmp_path):
     }
     evaluate(tmp_path / "evaluated", 0)
     assert [s.get("id") for s in made(tmp_path / "evaluated").iter("section")] == [
-        "accuracy", "task-translation", "task-xnli", "settings",
+        "results", "settings",
     ]  # fmt: skip
 
 
-def test_odd_metrics_are_shown_as_they_are(tmp_path):
-    write_json(tmp_path / "other" / "metrics.json", {"loss": "nan", "steps": ["fr"]})
-    write_json(tmp_path / "half" / "metrics.json", {"languages": {"fr": {"accuracy": 0.5}}})
-    write_json(tmp_path / "none" / "metrics.json", {"task": "none"})
-    shown = tables(made(tmp_path))
-    assert shown["other, the rest"][1] == {"steps": ["[fr]"], "loss": ["nan"]}
-    assert shown["half by language"] == (["language", "accuracy"], {"fr": ["0.5"]})
-
-
-def test_metrics_that_lack_figures_are_shown_without_them(tmp_path):
-    """As another program may write them."""
-    languages = {code: {"accuracy": 0.5, "interval": [0.4, 0.625]} for code in ("en", "fr")}
-    languages["fr"]["rankc"] = {"corrected": 0.75}
-    write_json(tmp_path / "xnli" / "metrics.json", {"languages": languages})
-    root = made(tmp_path)
-    shown = tables(root)
-    assert shown["xnli by language"] == (
-        ["language", "accuracy, %", "95% interval", "RankC"],
-        {"en": ["50.0", "[40.0, 62.5]", "–"], "fr": ["50.0", "[40.0, 62.5]", "0.750"]},
-    )
-    assert shown["means of every task"] == (["task"], {"xnli": []})
-    assert titles(root, "Accuracy") == [
-        "en, accuracy: 50 [40, 62.5]",
-        "fr, accuracy: 50 [40, 62.5]",
-    ]
-
-
 def test_runs_with_translations_only_are_compared(tmp_path):
-    references = [f"the small cat number {i} sleeps in the garden" for i in range(20)]
-    hypotheses = [references, [line.replace("sleeps", "is") for line in references]]
-    for side, lines in enumerate(hypotheses):
-        pairs = zip(lines, references, strict=True)
-        rows = [{"hypothesis": line, "reference": reference} for line, reference in pairs]
-        folder = tmp_path / str(side) / "translation"
+    hypotheses = [REFERENCES, [line.replace("sleeps", "is") for line in REFERENCES]]
+    for side in (0, 1):
+        evaluate(tmp_path / str(side), side)
+        shutil.rmtree(tmp_path / str(side) / "xnli")
+    _, rows = tables(made(tmp_path / "1", tmp_path / "0"))["Results by language"]
+    for code, wrong in WRONG.items():
+        bleu = [
+            sacrebleu.corpus_bleu([*hypotheses[1][:n], *REFERENCES[n:]], [REFERENCES]).score
+            for n in wrong
+        ]
+        assert rows[code][0] == f"{bleu[0]:.1f}"
+        assert rows[code][1].startswith(f"{bleu[1]:.1f} (")
+
+
+def test_methods_with_gram_matrices_of_few_tokens_say_so(tmp_path):
+    prune(tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text())
+    for tokens, said in ((8874, False), (900, True)):
         write_json(
-            folder / "metrics.json",
-            {"protocol": {"target": "en", "shots": 4, "beams": 1, "max_new_tokens": 9}},
+            tmp_path / "report.json",
+            report | {"gram_width": 1024, "tokens": {"translation": tokens}},
         )
-        (folder / "fr.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    _, rows = tables(made(tmp_path / "1", against=tmp_path / "0"))["translation by language"]
-    bleu = [sacrebleu.corpus_bleu(lines, [references]).score for lines in hypotheses]
-    assert rows["fr"][:3] == ["20", *(f"{score:.1f}" for score in bleu)]
+        notes = [p.text or "" for p in made(tmp_path).findall("body/header/p")]
+        expected = "has 900 tokens, fewer than the widest layer has inputs (1,024)"
+        assert any(expected in note for note in notes) is said
 
 
-def refused(message, run, against=None, out=None):
+def refused(message, run, against=(), out=None):
     with pytest.raises(InputError, match=message):
         write_report(run, against, out)
 
@@ -565,14 +538,16 @@ def test_refusals(runs, tmp_path):
     dense, _ = runs
     refused("none: no such folder", tmp_path / "none")
     refused("nothing to report; expected report.json", tmp_path)
-    refused("a folder or device; allowed: a file", dense, None, tmp_path)
-    refused("a folder or device; allowed: a file", dense, None, Path(os.devnull))
+    refused("a folder or device; expected a file", dense, (), tmp_path)
+    refused("a folder or device; expected a file", dense, (), Path(os.devnull))
     prune(tmp_path / "pruned")
-    refused("pruned: not evaluated; expected <task>/<language>.npz", tmp_path / "pruned", dense)
-    refused("pruned: not evaluated", dense, tmp_path / "pruned")
+    refused("pruned: not evaluated; expected <task>/<language>.npz", tmp_path / "pruned", [dense])
+    refused("pruned: not evaluated", dense, [tmp_path / "pruned"])
     evaluate(tmp_path / "other", 0, task="marc2")
-    (tmp_path / "other" / "translation" / "metrics.json").unlink()
-    refused("no task and language in both runs", tmp_path / "other", dense)
+    shutil.rmtree(tmp_path / "other" / "translation")
+    refused("no task and language in both runs", tmp_path / "other", [dense])
+    write_json(tmp_path / "older" / "xnli" / "metrics.json", {})
+    refused("metrics.json: written by an earlier version", tmp_path / "older")
     report = tmp_path / "pruned" / "report.json"
     for text, message in (
         ("{", "report.json: not JSON"),

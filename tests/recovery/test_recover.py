@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 
 import jax
@@ -96,6 +97,9 @@ def test_zeros_stay_and_the_loss_falls(name, dtype, how, tiny_folder, tokens):
     model, _, pruned, result = recovered(tiny_folder(name), tokens, dtype=dtype, how=how)
     assert len(result.report["losses"]) == (1 if how == "distil" else model.config.n_layers)
     assert all(after < before for before, after in result.report["losses"])
+    shown = [f"{loss:.3g}" for pair in result.report["losses"] for loss in pair]
+    losses = result._repr_html_().partition("Loss on held-out samples")[2]
+    assert re.findall("<td>(.*?)</td>", losses) == shown
     kernels = flatten_dict(dict(result.params["blocks"]), sep="/")
     before = flatten_dict(dict(pruned.params["blocks"]), sep="/")
     for path, keep in flatten_dict(pruned.masks["blocks"], sep="/").items():

@@ -89,7 +89,7 @@ def test_a_workdir_like_any_other(recovered, smaller):
         "--config.recovery.run=SMALLER", "loss of the model on held-out samples",
     ):  # fmt: skip
         assert said in card
-    write_report(run, None, run / "report.html")
+    write_report(run, (), run / "report.html")
     page = (run / "report.html").read_text()
     assert "Recovered by" in page
     assert "A smaller model" in page

@@ -79,8 +79,8 @@ def test_plan_card_and_page_show_the_layers(tiny_folder, tokens, tmp_path, capsy
     prune_from_config(config, tmp_path / "run")
     assert "% by layer ▁█" in capsys.readouterr().out
     card = (tmp_path / "run" / "hf" / "README.md").read_text()
-    assert "`*/mlp/out`, kernels that keep all weights: 3; the request is for the others" in card
-    assert "`listed`: as listed for each block" in card
+    assert "\\*/mlp/out, kernels that keep all weights: 3; the request is for the others" in card
+    assert "listed: as listed for each block" in card
     assert '--config.pruning.allocation={"0": 0.3, "1": 0.7, "2": 0.5}' in card
     assert "--config.pruning.ignore=*/mlp/out" in card.replace("'", "")
     assert "% by layer ▁█" in card

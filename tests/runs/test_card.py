@@ -165,12 +165,12 @@ def test_how_it_was_pruned_is_told():
     assert card.text.startswith("\n# dense, pruned (wanda, 50%)\n")
     for said in (
         "[owner/dense](https://huggingface.co/owner/dense) with 29.8% of the weights",
-        "- criterion: `wanda`: size of the weight times the norm of its input\n",
+        "- criterion: wanda: size of the weight times the norm of its input\n",
         "- requested: 50.0% of the inputs of each output\n",
-        "- statistics from: `block`: outputs of pruned blocks",
-        "100 samples of 4 sentences and their translations, Swahili (sw) → English (en), from `nano`\n",
+        "- statistics from: block: outputs of pruned blocks",
+        "100 samples of 4 sentences and their translations, Swahili (sw) → English (en), from nano\n",
         "- calibration tokens: 8,874 (translation)\n",
-        "- computed in: `bfloat16`\n",
+        "- computed in: bfloat16\n",
         "- versions: jaxprune 0.1.0, jax 0.9\n",
         "| `mlp/up` | 29.7 |\n",
         "https://arxiv.org/abs/2409.16911",
@@ -182,11 +182,11 @@ def test_how_it_was_pruned_is_told():
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        ("openlanguagedata/flores_plus", "`openlanguagedata/flores_plus`"),
-        ("/home/me/texts/flores", "`flores`"),
-        ("../me/flores", "`flores`"),
-        ("~/flores", "`flores`"),
-        ("a/b/c", "`c`"),
+        ("openlanguagedata/flores_plus", "openlanguagedata/flores_plus"),
+        ("/home/me/texts/flores", "flores"),
+        ("../me/flores", "flores"),
+        ("~/flores", "flores"),
+        ("a/b/c", "c"),
     ],
 )
 def test_of_a_path_only_the_last_part_is_told(data, told):
@@ -211,7 +211,7 @@ def test_names_from_outside_are_text():
 
 
 def test_accuracies_are_results_that_the_hub_reads():
-    measured = Measured(["## Accuracy by language", "", "here"], {"xnli": {"en": 0.5, "fr": 1 / 3}})
+    measured = Measured("## Results\n\nhere", {"xnli": {"en": 0.5, "fr": 1 / 3}})
     card = card_of(config_of(), measured)
     found = {
         (one.task_type, one.dataset_type, one.dataset_config, one.metric_type): one.metric_value
@@ -222,7 +222,7 @@ def test_accuracies_are_results_that_the_hub_reads():
     assert card.data.model_name == "dense, pruned (wanda, 30%)"
     fine = config_of(**{"pruning.sparsity": 0.375})
     assert card_of(fine, measured).data.model_name == "dense, pruned (wanda, 37.5%)"
-    assert "## Accuracy by language\n\nhere\n" in card.text
+    assert "## Results\n\nhere\n" in card.text
     assert "Not evaluated" not in card.text
 
 
@@ -243,9 +243,9 @@ def test_the_choices_of_a_method_are_told():
     )  # fmt: skip
     card = model_card(config, REPORT | {"damping": {"3": {"mlp_out": 0.1}}})
     for said in (
-        "- started with: the mask of `sparsegpt`",
+        "- started with: the mask of sparsegpt",
         "; the tokens of the target alone are measured",
-        "- languages combined: `weights`: each language has its weight in `calibration.weights`, `fr:2.0,sw:1.0`",
+        "- languages combined: weights: each language has its weight in \\`calibration.weights\\`, fr:2.0,sw:1.0",
         "- damping of Gram matrices raised: layer 3 mlp_out: 0.1",
     ):
         assert said in card
@@ -256,6 +256,14 @@ def test_the_choices_of_a_method_are_told():
         ({}, "- requested: 30.0% of the inputs of each output"),
     ):
         assert said in card_of(config_of(**fields)).text
+
+
+def test_gram_matrices_of_few_tokens_are_told():
+    config = config_of(pruning__criterion="sparsegpt")
+    for tokens, said in ((1023, True), (1024, False)):
+        report = REPORT | {"gram_width": 1024, "tokens": {"translation": tokens}}
+        card = model_card(config, report)
+        assert ("fewer than the widest layer has inputs (1,024)" in card) is said
 
 
 def test_saved_statistics_are_told_with_their_languages():

@@ -20,8 +20,7 @@ from small_tokenizers import KINDS, LINES, save
 
 import jaxprune as jp
 from jaxprune.errors import InputError
-from jaxprune.evaluation import evaluate_from_config
-from jaxprune.evaluation.comparison import evaluation_notes
+from jaxprune.evaluation import evaluate_from_config, read_evaluation, read_measurements
 from jaxprune.html_report import write_report
 from jaxprune.ledger import shrink_identity
 from jaxprune.runs import shrink_from_config
@@ -288,23 +287,24 @@ def test_compared_with_the_dense_model_by_bits_per_byte(texts, tmp_path):
         config = job(model, "evaluate", **given)
         evaluate_from_config(config, run)
     found = jp.compare(*runs)
-    metrics = [json.loads((run / "perplexity/metrics.json").read_text()) for run in runs]
-    assert metrics[1]["calibration_overlap"] == {"fr": len({*lines})}
-    a, b = (one["languages"]["fr"] for one in metrics)
-    assert a["tokens"] == b["tokens"]  # the text splits as before
-    figure = found.perplexity["fr"]
-    assert found.other_tokenizer
-    assert b["perplexity"] < a["perplexity"]  # over fewer tokens
-    np.testing.assert_allclose(figure.perplexity.b, b["perplexity"], rtol=1e-6)
-    assert figure.bits_per_byte.b == b["bits_per_byte"]
-    assert "The tokenizers differ" in str(evaluation_notes(found))
-    assert figure.interval[0] < figure.ratio < figure.interval[1]
-    write_report(runs[1], None, tmp_path / "alone.html")
+    overlap = read_evaluation(runs[1] / "perplexity")["calibration_overlap"]
+    assert overlap == {"fr": len({*lines})}
+    measured = [{row.measure: row for row in read_measurements(run / "perplexity")} for run in runs]
+    changes = {row.measure: row for row in found.changes}
+    a, b = (one["perplexity"] for one in measured)
+    assert a.n == b.n  # the text splits as before
+    assert b.value < a.value  # over fewer tokens
+    np.testing.assert_allclose(changes["perplexity"].value, b.value, rtol=1e-6)
+    assert changes["bits_per_byte"].value == measured[1]["bits_per_byte"].value
+    assert any("tokenizers" in note and "differ" in note for note in found.notes)
+    ratio = changes["perplexity"]
+    assert ratio.low < ratio.difference < ratio.high
+    write_report(runs[1], (), tmp_path / "alone.html")
     card = (runs[1] / "hf/README.md").read_text()
     assert "| language | tokens | perplexity | bits/byte |" in card
-    write_report(runs[1], runs[0], tmp_path / "page.html")
+    write_report(runs[1], [runs[0]], tmp_path / "page.html")
     card = (runs[1] / "hf/README.md").read_text()
-    assert "| language | tokens | dense | this model | ratio | 95% interval |" in card
+    assert "| language | n | dense | run | ratio | 95% interval |" in card
     assert "Not evaluated yet" not in card
     assert verify(runs[1]) == []
 
@@ -356,7 +356,7 @@ def test_all_cuts_in_one_run(texts, tmp_path, monkeypatch, capfd):
     assert all(0.5 < share < 1 for share in found["width"]["shares"]["sw"])
     assert len(found["width"]["shares"]["fr"]) == len(found["width"]["damping"]) == 3
     assert verify(tmp_path / "run") == []
-    write_report(tmp_path / "run", None, tmp_path / "page.html")
+    write_report(tmp_path / "run", (), tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert "Influence" in page
     assert "Kept neurons" in page
@@ -413,7 +413,7 @@ def test_samples_without_a_language(tmp_path):
     [kind] = found["depth"]["influence"]
     assert found["width"]["shares"].keys() == {kind}
     assert f"of least influence on texts in {kind}" in (tmp_path / "run/hf/README.md").read_text()
-    write_report(tmp_path / "run", None, tmp_path / "page.html")
+    write_report(tmp_path / "run", (), tmp_path / "page.html")
 
 
 def test_measured_layers_depend_on_the_version_of_jax():

@@ -5,12 +5,13 @@ import csv
 from jaxprune.tables import (
     JOINED,
     WIDTH,
-    Group,
+    Table,
     columns,
     csv_text,
-    grouped_columns,
     named_values,
     pipes,
+    table_lines,
+    table_pipes,
     wrapped,
 )
 
@@ -26,28 +27,36 @@ def test_columns_are_as_wide_as_their_widest_cell():
     assert columns(["name", "p"], []) == ["name  p"]
 
 
-def test_titles_stand_over_their_columns_and_rules_over_the_bodies():
-    groups = [Group("", ("",)), Group("points", ("A", "B"))]
-    means = [["mean", "480", "−1"]]
-    assert grouped_columns(groups, ROWS, means) == [
+def test_titles_stand_over_their_columns():
+    table = Table("", ["", "A", "B"], ROWS, groups=[("", 1), ("points", 2)])
+    assert table_lines(table) == [
         "            points",
         "              A     B",
-        "---------------------",
         "en        1,000  −2.5",
         "zho_Hans     40     –",
-        "---------------------",
-        "mean        480    −1",
     ]
+    assert table_pipes(table)[0] == "|  | points A | points B |"
 
 
 def test_a_title_that_is_wider_than_its_columns_is_whole():
-    groups = [Group("", ("",)), Group("a long title", ("A", "B")), Group("", ("C",))]
-    assert grouped_columns(groups, [["en", "1", "2", "3"]]) == [
+    groups = [("", 1), ("a long title", 2), ("", 1)]
+    table = Table("", ["", "A", "B", "C"], [["en", "1", "2", "3"]], groups)
+    assert table_lines(table) == [
         "    a long title",
         "    A          B  C",
-        "-------------------",
         "en  1          2  3",
     ]
+
+
+def test_a_table_that_is_wider_than_the_terminal_continues_below():
+    cells = [f"{place}{'x' * 20}" for place in range(8)]
+    lines = table_lines(Table("", ["name", *cells], [["en", *cells]]))
+    assert max(map(len, lines)) <= WIDTH
+    second = lines[lines.index("") + 1 :]
+    assert second[0].startswith("name")
+    assert second[1].startswith("en")
+    shown = [word for line in lines for word in line.split() if "x" in word]
+    assert sorted(shown) == sorted(cells * 2)
 
 
 def test_pipes_are_markdown():

@@ -1,10 +1,11 @@
-"""Writes one self-contained HTML page about a run, or about its changes against another; rewrites a sweep's tables.
+"""Writes one self-contained HTML page about a run, or about its changes against others; rewrites a sweep's tables.
 
 jaxprune report runs/pruned
 jaxprune report runs/pruned --against runs/dense
+jaxprune report runs/sparsegpt --against runs/dense runs/wanda
 jaxprune report runs/sweep
 
-Rewrites the model card in the run's hf/ with accuracy by language, and with that of the dense model if RUN_BEFORE is
+Rewrites the model card in the run's hf/ with its results, and with those of the dense model if the first RUN_BEFORE is
 its evaluation.
 """
 
@@ -19,11 +20,11 @@ from jaxprune.sweeps import is_sweep, print_tables, rebuild
 
 def main(program: str, arguments: Sequence[str]) -> None:
     """`jaxprune report`: writes the page of RUN."""
-    parser = Arguments(program, "RUN [--against RUN_BEFORE] [--out FILE]", __doc__)
+    parser = Arguments(program, "RUN [--against RUN_BEFORE ...] [--out FILE]", __doc__)
     parser.add_argument("run", metavar="RUN", type=output, help="workdir of a run or of a sweep")
     parser.add_argument(
-        "--against", metavar="RUN_BEFORE", type=path,
-        help="workdir to compare with, for example of the dense model; both must be evaluated",
+        "--against", metavar="RUN_BEFORE", type=path, nargs="+", default=(),
+        help="workdirs to compare with, the base first, for example the dense model's; all must be evaluated",
     )  # fmt: skip
     parser.add_argument("--out", metavar="FILE", type=output, help=f"default: RUN/{FILE}")
     given = parser.parse_args(arguments)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 
 from jaxprune.calibration import NANO, NANO_LANGUAGES, documents, lines_of, text_place
 from jaxprune.errors import InputError, listed, refusal
@@ -80,7 +80,7 @@ def perplexity_measurements(
 
 
 def values_of_parts(
-    sums: Float[np.ndarray, " P"], sizes: Float[np.ndarray, " P"]
+    sums: Float[np.ndarray, " P"], sizes: Real[np.ndarray, " P"]
 ) -> Float[np.ndarray, " P"]:
     """A value for each part of a text, whose mean is the mean of all units, and whose deviation is that of the mean.
 

@@ -1,34 +1,14 @@
-"""Named values → horizontal bars with their values, or vertical bars on a log axis."""
+"""Named values → vertical bars on a log axis."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from jaxprune.charts import theme
 from jaxprune.charts.chart import Chart
-from jaxprune.tables import tenths
 
 _COLUMN = 16  # pixels
 _HEIGHT = 130
 _PALE = 0.4
-
-
-def bar_chart(bars: Iterable[tuple[str, float]], *, title: str, most: float) -> Chart:
-    """Horizontal bars with their values; a bar of `most` fills the width."""
-    rows = [
-        {"name": name, "value": max(value, 0.0), "shown": tenths(value), "all": most}
-        for name, value in bars
-        if math.isfinite(value)
-    ]
-    x = theme.quantitative("value", (0, most), None)
-    y = theme.row_axis([str(row["name"]) for row in rows])
-    bar = {"type": "bar", "height": 16}
-    whole = bar | {"color": theme.COLOURS["wash"]}
-    layers = [
-        theme.layer("whole", whole, {"x": x | {"field": "all"}, "y": y}, rows),
-        theme.layer("bars", bar | {"color": theme.colour(0)}, {"x": x, "y": y}, rows),
-        theme.row_values(y, rows),
-    ]
-    return theme.row_chart(title, layers, theme.ROW, len(rows))
 
 
 def column_chart(

@@ -1,0 +1,72 @@
+"""Measurements and changes → charts of a task by language."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxprune.charts import DIVERGING, Chart, Estimate, heatmap, interval_chart
+from jaxprune.evaluation.changes import Change
+from jaxprune.evaluation.measurements import Measurement
+from jaxprune.evaluation.scoring import PERPLEXITY
+from jaxprune.evaluation.views import by_key, change_kind, options_of, ratio
+from jaxprune.tables import signed
+
+# More runs than there are colours are a map, without intervals.
+_MOST_RUNS = 6
+
+
+def accuracy_charts(measurements: Sequence[Measurement], task: str) -> list[Chart]:
+    """Accuracy of up to six runs with its intervals, and chance; none of perplexity and translations."""
+    figures, series, options = by_key(measurements), dict[str, dict[str, Estimate]](), set[int]()
+    for (run, name, code, measure), row in figures.items():
+        if (name, measure) == (task, "accuracy"):
+            series.setdefault(run, {})[code] = Estimate(row.value, row.low, row.high).scaled(100)
+            options.add(options_of(figures, run, task, code))
+    if not 0 < len(series) <= _MOST_RUNS:
+        return []
+    known = options.pop() if len(options) == 1 else 0
+    chance = ("chance", 100 / known) if known else None
+    return [interval_chart(series, title="Accuracy", unit="accuracy, %", reference=chance)]
+
+
+def change_charts(
+    measurements: Sequence[Measurement], changes: Sequence[Change], task: str
+) -> list[Chart]:
+    """Changes of accuracy in points, or ratios of perplexities on a log axis; none of translations.
+
+    Args:
+      measurements: of all runs, from which languages are known in which the base is at chance.
+      changes: of all runs but the base.
+      task: its name.
+    """
+    figures, is_ratio = by_key(measurements), task == PERPLEXITY
+    measure = "perplexity" if is_ratio else "accuracy"
+    series: dict[str, dict[str, Estimate]] = {}
+    for row in changes:
+        if (row.task, row.measure) == (task, measure) and row.difference is not None:
+            estimate = Estimate(row.difference, row.low, row.high, change_kind(figures, row))
+            shown = _ratio(estimate) if is_ratio else estimate.scaled(100)
+            series.setdefault(row.run, {})[row.language] = shown
+    if not series:
+        return []
+    looks: dict[str, Any] = {"log": True, "show": ratio} if is_ratio else {"show": signed}
+    looks["title"] = "Ratio of perplexities" if is_ratio else "Change of accuracy"
+    unit = f"{'over' if is_ratio else 'points against'} {changes[0].base}"
+    if len(series) <= _MOST_RUNS:
+        unchanged = ("unchanged", 1.0 if is_ratio else 0.0)
+        # the colours of `accuracy_charts`, which begin with the base
+        return [interval_chart(series, unit=unit, reference=unchanged, colour=1, **looks)]
+    codes = list(dict.fromkeys(code for values in series.values() for code in values))
+    values = [
+        [of_run[code].value if code in of_run else np.nan for code in codes]
+        for of_run in series.values()
+    ]
+    if not is_ratio:
+        looks["scheme"] = DIVERGING
+    return [heatmap(np.array(values), list(series), codes, unit=unit, **looks)]
+
+
+def _ratio(change: Estimate) -> Estimate:
+    low, high = (None if bound is None else 1 + bound for bound in (change.low, change.high))
+    return Estimate(1 + change.value, low, high, change.verdict)
