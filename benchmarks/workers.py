@@ -7,7 +7,6 @@ started again at once. All must have the tables of one worker, and no file of a 
 """
 
 import argparse
-import json
 import os
 import random
 import signal
@@ -18,8 +17,8 @@ from pathlib import Path
 
 SWEEP = [
     "--config", "sweep_nano", "--config.evaluation.tasks=nano_nli", "--config.calibration.samples=249",
-    "--config.sweep.calibrations=dense,magnitude,monolingual,translation",
-    "--config.sweep.languages=de,en,fr,sw", "--config.sweep.sparsities=0.3,0.4,0.5",
+    "--config.sweep.grid=pruning.criterion=magnitude|wanda calibration.kind=monolingual|translation "
+    "calibration.source=de|en|fr|sw pruning.sparsity=0.3|0.4|0.5",
 ]  # fmt: skip
 
 
@@ -44,13 +43,13 @@ def workers(out, count):
 
 
 def tables(workdir):
-    """The contents of tables.json but for seconds."""
-    return json.loads((workdir / "tables.json").read_text()) | {"seconds": None}
+    """The contents of measurements.csv and changes.csv."""
+    return [(workdir / name).read_text() for name in ("measurements.csv", "changes.csv")]
 
 
 def finished(workdir):
     """When each file that completes a variant, or its scores, was written."""
-    files = [*workdir.glob("*/report.json"), *workdir.glob("*/*/metrics.json")]
+    files = [*workdir.glob("*/report.json"), *workdir.glob("*/*/evaluation.json")]
     return {str(file.relative_to(workdir)): file.stat().st_mtime_ns for file in files}
 
 

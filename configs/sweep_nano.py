@@ -18,6 +18,10 @@ def get_config(architecture: str | None = None) -> ConfigDict:
     config.output.hf = False
     config.evaluation.translation = "nano"
     config.evaluation.translation_rows = 200
-    config.sweep.sparsities = "0.3,0.5"
-    config.sweep.calibrations = "dense,random,magnitude,monolingual,translation,lrp2"
+    config.sweep.grid = {
+        "pruning.criterion": ["random", "magnitude", "wanda"],
+        "calibration.kind": ["monolingual", "translation"],
+        "calibration.source": ["en", "fr", "es", "de", "sw"],
+        "pruning.sparsity": [0.3, 0.5],
+    }
     return config

@@ -11,8 +11,6 @@ from ml_collections import ConfigDict
 
 from jaxprune.config import base_config
 
-_CALIBRATIONS = "dense,random,magnitude,monolingual,translation"
-
 
 def get_config(argument: str | None = None) -> ConfigDict:
     model, _, data = (argument or "google/gemma-3-270m").partition(",")
@@ -26,12 +24,16 @@ def get_config(argument: str | None = None) -> ConfigDict:
     config.calibration.samples = 75
     config.evaluation.perplexity_lines = "300-499"
     config.evaluation.data = f"{data}/xnli"
-    config.sweep.sparsities = "0.3,0.5"
-    config.sweep.languages = "en,fr,ru,zh,sw"
-    config.sweep.mixtures = "fr+ru+zh+sw"
-    config.sweep.evaluate = "own"
-    config.sweep.calibrations = _CALIBRATIONS
+    criteria, kinds = ["random", "magnitude", "wanda"], ["monolingual", "translation"]
     if "coder" in model.lower():
         config.calibration.code = f"{data}/code"
-        config.sweep.calibrations = f"{_CALIBRATIONS},translation_vs_code"
+        criteria.append("refined")
+        kinds.append("translation_vs_code")
+    config.sweep.grid = {
+        "pruning.criterion": criteria,
+        "calibration.kind": kinds,
+        "calibration.source": ["en", "fr", "ru", "zh", "sw", "fr,ru,zh,sw"],
+        "pruning.sparsity": [0.3, 0.5],
+    }
+    config.sweep.evaluate = "own"
     return config

@@ -35,7 +35,8 @@ def jobs(folder: Path, model: str | None) -> dict[str, list[str]]:
         "recovery": ["recover", *nano, f"--config.recovery.run={folder / 'wanda' / 'whole'}"],
         "sweep": [
             "sweep", "--config=sweep_nano", "--config.calibration.samples=4",
-            "--config.sweep.calibrations=dense,random,monolingual", "--config.evaluation.rows=8",
+            "--config.sweep.grid=pruning.criterion=random|wanda calibration.source=fr|sw",
+            "--config.evaluation.rows=8",
         ],
         "bucket": ["prune", *sparse],
     }  # fmt: skip
@@ -62,8 +63,8 @@ def digests(workdir: Path) -> dict[str, object]:
         str(file.relative_to(workdir)): json.loads(file.read_text())["digests"]
         for file in sorted(workdir.rglob("report.json"))
     }
-    if (workdir / "tables.csv").is_file():
-        found["tables.csv"] = (workdir / "tables.csv").read_text()
+    if (workdir / "changes.csv").is_file():
+        found["changes.csv"] = (workdir / "changes.csv").read_text()
     return found
 
 

@@ -28,7 +28,7 @@ CONFIG = {
 BEGUN = {"identity": {"code": SHA, "seed": 0}, "samples_per_device": 2}
 TABLE = {"a.npz": [3, SHA], "b.npz": [4, SHA]}
 SWEEP = {
-    "config": {"seed": 0, "model": "bloom", "pruning.sparsity": 0.3},
+    "config": {"seed": 0, "model": "bloom", "sweep.grid": "seed=0"},
     "digests": {"model": SHA},
 }
 PERPLEXITY = {

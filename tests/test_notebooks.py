@@ -183,27 +183,29 @@ def test_a_sweep_from_python(tmp_path):
     asked = {
         "calibration": {"data": "nano", "samples": 2},
         "evaluation": {"tasks": "nano_nli", "languages": ["en", "fr"], "rows": np.int64(4)},
-        "sweep": {"sparsities": [0.3, 0.6], "calibrations": ["dense", "magnitude"]},
+        "sweep": {"grid": {"pruning.criterion": ["magnitude"], "pruning.sparsity": [0.3, 0.6]}},
     }
     found = jp.sweep("nano", tmp_path, **asked)
     written = json.loads((tmp_path / "sweep.json").read_text())["config"]
-    assert written["sweep.sparsities"] == "0.3,0.6"
+    assert written["sweep.grid"] == "pruning.criterion=magnitude pruning.sparsity=0.3|0.6"
     assert written["evaluation.rows"] == 4
-    task = json.loads((tmp_path / "tables.json").read_text())["tasks"]["nano_nli"]
-    assert [row.sparsity for row in found.tasks["nano_nli"].rows] == [0.3, 0.6]
-    assert len(task["rows"]) == 2
+    axes = found.table.drop_duplicates("run")[["pruning.criterion", "pruning.sparsity"]]
+    assert [*axes["pruning.sparsity"][1:]] == ["0.3", "0.6"]
+    assert found.changes["run"].unique().tolist() == ["magnitude-0.3", "magnitude-0.6"]
     [table] = tables(found)
-    assert table[0] == ["", "en", "fr", "mean non-en"]
-    assert [row[0] for row in table[1:]] == ["dense", "magnitude 30%", "magnitude 60%"]
+    assert table[0] == ["criterion", "sparsity", "en", "fr", "mean non-en"]
+    assert [row[:2] for row in table[1:]] == [
+        ["dense", "–"], ["magnitude", "0.3"], ["magnitude", "0.6"],
+    ]  # fmt: skip
     assert len(repr(found)) < 100
-    assert jp.sweep("nano", tmp_path, **asked) == found
+    assert jp.sweep("nano", tmp_path, **asked).comparison.changes == found.comparison.changes
 
 
 BAD = {
     "no such setting": ({"sweep": {"sparsity": 0.3}}, r"sweep\.sparsity: no such field; did you mean"),
-    "not of a sweep": ({"pruning": {"sparsity": 0.3}}, r"pruning\.sparsity: sweep does not read it"),
+    "not of a sweep": ({"recovery": {"run": "a"}}, r"recovery\.run: sweep does not read it"),
     "no group": ({"calibration": 3}, "calibration: no such field; its fields are"),
-    "value": ({"sweep": {"sparsities": [3]}}, r"sweep\.sparsities: got '3'; allowed"),
+    "value": ({"sweep": {"grid": {"pruning.sparsity": [3]}}}, r"sweep\.grid: pruning\.sparsity: got 3; allowed"),
     "model": ({"model": 3}, "model: got 3; allowed"),
 }  # fmt: skip
 

@@ -20,8 +20,7 @@ from study_scores import MODELS, of_run
 
 import jaxprune as jp
 from jaxprune.config import validate
-from jaxprune.sweeps import plan
-from jaxprune.sweeps.run import Runner
+from jaxprune.sweeps.runner import Runner
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = os.environ.get("JAXPRUNE_MODELS")
@@ -59,8 +58,9 @@ def test_a_model_of_the_study_has_the_committed_scores(part, name, data, tmp_pat
     get_config = runpy.run_path(str(ROOT / "configs/sweep_study.py"))["get_config"]
     config = validate(get_config(f"{part},{folder},{data}"), "sweep")
     pruned, run = name.replace("_recovered", ""), tmp_path / part / name
-    [variant] = [one for one in plan.variants(config) if one.name == pruned]
-    Runner(config, jp.load(folder), tmp_path / part).make(variant)
+    runner = Runner(config, jp.load(folder), tmp_path / part)
+    [variant] = [one for one in runner.variants if one.name == pruned]
+    runner.make(variant)
     if name != pruned:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         command = ["bash", ROOT / "studies/study/recover.sh", tmp_path, folder, data]

@@ -13,7 +13,9 @@ import study_scores
 
 import jaxprune as jp
 from jaxprune.config import validate
-from jaxprune.sweeps import plan, sweep_from_config
+from jaxprune.sweeps import sweep_from_config
+from jaxprune.sweeps.jobs import dense_jobs, jobs
+from jaxprune.sweeps.variants import variants
 
 ROOT = Path(__file__).parents[1]
 MAKE = ROOT / "studies/study/make_data.py"
@@ -76,12 +78,15 @@ def test_texts_are_the_first_lines_of_both_in_runs_of_ten(data):
 )
 def test_every_part_is_a_sweep_of_as_many_models_as_planned(part, models, data):
     config = validate(STUDY["get_config"](f"{part},nano/bloom,{data}"), "sweep")
-    plan.check_sweep(config)
-    planned = plan.variants(config)
+    planned, dense = variants(config).made, dense_jobs(config)
     assert len(planned) == 1 + models
     for variant in planned[1:]:
-        assert plan.variant_config(config, variant).calibration.samples == 96
-        assert plan.jobs(variant, config)["perplexity"]
+        assert variant.config.calibration.samples == 96
+        assert jobs(variant, dense, config.sweep.evaluate)["perplexity"]
+        assert variant.name == "-".join([
+            variant.config.calibration.kind, "+".join(variant.languages),
+            str(variant.config.pruning.sparsity), f"draw{variant.config.calibration.draw[0]}",
+        ])  # fmt: skip
 
 
 def test_a_part_alone_has_the_default_model_and_data():
@@ -93,14 +98,15 @@ def test_a_part_alone_has_the_default_model_and_data():
 def test_collected_scores_give_the_figures_of_the_sweep(data, tmp_path, monkeypatch):
     config = STUDY["get_config"](f"languages,nano/bloom,{data}")
     config.update_from_flattened_dict({
-        "sweep.languages": "fr,sw", "sweep.mixtures": None, "sweep.draws": 2,
+        "sweep.grid": "calibration.source=fr|sw pruning.sparsity=0.5 calibration.draw=1/2|2/2",
+        "calibration.kind": "monolingual",
         "calibration.samples": 2, "calibration.max_length": 64, "output.hf": True,
         "evaluation.languages": "fr,sw", "evaluation.tasks": f"{data}/xnli.toml",
         "evaluation.rows": 12, "evaluation.perplexity_lines": "0-59",
         "evaluation.translation": f"{data}/text", "evaluation.translation_rows": 2,
     })  # fmt: skip
     sweep_from_config(validate(config, "sweep"), tmp_path / "languages")
-    (tmp_path / "languages/monolingual-sw-0.5-draw2/perplexity/metrics.json").unlink()
+    (tmp_path / "languages/monolingual-sw-0.5-draw2/perplexity/files.json").unlink()
     shutil.rmtree(tmp_path / "languages/monolingual-fr-0.5-draw1/hf")  # as recover.sh does
     monkeypatch.setattr(study_scores, "STUDY", tmp_path)
     monkeypatch.setattr(study_scores, "MODELS", tmp_path / "models.json")
@@ -110,7 +116,7 @@ def test_collected_scores_give_the_figures_of_the_sweep(data, tmp_path, monkeypa
     assert scores.models == ["dense", *rest[:3]], "one model is unfinished"
     for name in scores.models:
         run = tmp_path / "languages" / name
-        made = {folder.name: study_scores.metrics(run, folder.name) for folder in run.glob("*/")}
+        made = {folder.name: study_scores.figures(run, folder.name) for folder in run.glob("*/")}
         for code in ("fr", "sw"):
             found = made["xnli"][code]
             assert scores.contrast(name, code).mean() == pytest.approx(found["contrast"])

@@ -11,5 +11,6 @@ from jaxprune.config import paper_sweep
 def get_config() -> ConfigDict:
     config = paper_sweep("bigscience/bloom-3b")
     config.calibration.code = "thomwolf/github-python"
-    config.sweep.calibrations = "dense,random,monolingual,translation,translation_vs_code,lrp2"
+    config.sweep.grid["pruning.criterion"].append("refined")
+    config.sweep.grid["calibration.kind"].append("translation_vs_code")
     return config

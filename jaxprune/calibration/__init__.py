@@ -22,6 +22,7 @@ from jaxprune.calibration.config import SentenceFields as SentenceFields
 from jaxprune.calibration.config import TextFields as TextFields
 from jaxprune.calibration.config import check_all_rows as check_all_rows
 from jaxprune.calibration.config import check_calibration as check_calibration
+from jaxprune.calibration.config import check_texts as check_texts
 from jaxprune.calibration.demonstrations import sampled as sampled
 from jaxprune.calibration.demonstrations import sampled_lines as sampled_lines
 from jaxprune.calibration.demonstrations import vocabulary_digest as vocabulary_digest

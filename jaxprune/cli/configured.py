@@ -10,12 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from absl import app, flags, logging
-from flax.traverse_util import flatten_dict
 
 from jaxprune import buckets
 from jaxprune.cli.arguments import check_folder, described
 from jaxprune.cli.ready import config_file
-from jaxprune.config import COMMANDS, FIELDS, as_text, check_read, config_of, unknown_field
+from jaxprune.config import (
+    COMMANDS,
+    FIELDS,
+    as_text,
+    by_path,
+    check_read,
+    config_of,
+    unknown_field,
+)
 from jaxprune.devices import failure, hosts, keep_compiled, one_cpu_device_per_core
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import check_address, is_address, shown_path
@@ -270,7 +277,7 @@ def _loaded(given: str) -> dict[str, object]:
     file, *argument = config_file(given).split(":", 1)
     try:
         config = runpy.run_path(file)["get_config"](*argument)
-        return flatten_dict(config.to_dict(), sep=".")
+        return by_path(config.to_dict())
     except InputError:
         raise
     except Exception as error:  # a file of the user's may raise any

@@ -17,7 +17,7 @@ COMMANDS = {
     "evaluate": "evaluate a model on tasks in every language, its perplexity and its translations",
     "compare": "report the changes between two evaluated runs and their significance",
     "analyze": "measure a model's features in every language, and compare masks",
-    "sweep": "prune and evaluate one model for many sparsities, calibrations and languages",
+    "sweep": "prune and evaluate one model for every product of a grid of settings",
     "report": "write one HTML page about a run, a comparison or a sweep",
     "verify": "compare every file of a finished run with its digest",
 }

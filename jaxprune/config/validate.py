@@ -9,12 +9,12 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.calibration import check_calibration
-from jaxprune.config.record import COMMANDS, FIELDS, SweepConfig
+from jaxprune.config.record import COMMANDS, FIELDS
 from jaxprune.errors import InputError, refusal, unusable
 from jaxprune.passes import JobConfig, only_with_stats
 from jaxprune.pruning import Settings, text_of
 from jaxprune.runs.planning import PruneConfig
-from jaxprune.schema import check, fields_of, part_of
+from jaxprune.schema import check, fields_of
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
@@ -42,9 +42,11 @@ def paper_sweep(model: str) -> "ConfigDict":
     config.output.hf = False
     config.evaluation.tasks = "xnli,marc2"
     config.evaluation.translation = "xnli"
-    config.sweep.sparsities = "0.3"
-    config.sweep.calibrations = "dense,random,monolingual,translation,lrp2"
-    config.sweep.languages = "en,fr,es,zh,hi,sw"
+    config.sweep.grid = {
+        "pruning.criterion": ["random", "wanda"],
+        "calibration.kind": ["monolingual", "translation"],
+        "calibration.source": ["en", "fr", "es", "zh", "hi", "sw"],
+    }
     return config
 
 
@@ -92,7 +94,12 @@ def validate(config: "ConfigDict", command: str = "prune") -> JobConfig:
       InputError: a field that is unknown or out of range, or fields that contradict each
         other. One line with the field, its value and the rule.
     """
-    return config_of(flatten_dict(config.to_dict(), sep="."), COMMANDS[command])
+    return config_of(by_path(config.to_dict()), COMMANDS[command])
+
+
+def by_path(groups: Mapping[str, object]) -> dict[str, object]:
+    """Values by path, such as `calibration.kind`, of nested groups; a field whose value is a mapping stays whole."""
+    return flatten_dict(groups, sep=".", is_leaf=lambda path, _: ".".join(path) in FIELDS)
 
 
 def config_of(given: Mapping[str, object], record: type[_Config]) -> _Config:
@@ -125,10 +132,10 @@ def consistent(config: _Config) -> _Config:
 
     Raises as `validate`.
     """
-    if not isinstance(config, PruneConfig | SweepConfig):
+    if not isinstance(config, PruneConfig):
         return config
     try:
-        settings = part_of(PruneConfig, config).settings
+        settings = config.settings
     except InputError as error:  # each field is allowed, their combination is not
         group = "calibration" if str(error).startswith(("combine", "weights")) else "pruning"
         raise InputError(f"{group}.{error}") from None
@@ -137,11 +144,10 @@ def consistent(config: _Config) -> _Config:
         config.pruning, sparsity=settings.implied_sparsity, allocation=shares
     )
     config = dataclasses.replace(config, pruning=pruning)
-    if isinstance(config, PruneConfig):
-        _check_statistics(config, settings)
-        if config.calibration.stats is not None:
-            calibration = only_with_stats(config.calibration)
-            config = dataclasses.replace(config, calibration=calibration)
+    _check_statistics(config, settings)
+    if config.calibration.stats is not None:
+        calibration = only_with_stats(config.calibration)
+        config = dataclasses.replace(config, calibration=calibration)
     return config
 
 

@@ -4,20 +4,9 @@ from jaxprune.schema import choice, config_record, integer, is_number, is_text, 
 
 
 @config_record
-class RecoveryFields:
-    """The fields `recovery.*`."""
+class FitFields:
+    """The fields `recovery.*` of a fit."""
 
-    run: str = rule(
-        "the workdir of a finished run of prune, recover or shrink",
-        is_text,
-        required=True,
-        meaning="workdir of the run whose model is recovered",
-    )
-    how: str = choice(
-        ("block", "distil"),
-        "block",
-        "block: each block to its dense outputs, one in memory; distil: the whole model to its dense logits",
-    )
     epochs: int = integer(4, 1, "passes over the samples at most")
     learning_rate: float = rule(
         "a number above 0 and up to 1",
@@ -34,4 +23,21 @@ class RecoveryFields:
         0.1,
         kind=float,
         meaning="share of the samples on which the loss decides when a fit is done",
+    )
+
+
+@config_record
+class RecoveryFields(FitFields):
+    """The fields `recovery.*`."""
+
+    run: str = rule(
+        "the workdir of a finished run of prune, recover or shrink",
+        is_text,
+        required=True,
+        meaning="workdir of the run whose model is recovered",
+    )
+    how: str = choice(
+        ("block", "distil"),
+        "block",
+        "block: each block to its dense outputs, one in memory; distil: the whole model to its dense logits",
     )

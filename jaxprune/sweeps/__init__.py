@@ -1,9 +1,10 @@
-"""A config → many variants of one model, each pruned and evaluated, and the paper's tables.
+"""A config with a grid → its variants of one model, each pruned and evaluated, and their tables.
 
-`plan` lists the variants, `calibration` makes their samples, and `run` prunes and evaluates them, each in a folder like
-those of `jaxprune prune` and `jaxprune evaluate`; `workers` divides them among processes that share the workdir, and
-`merge` joins the workdirs of processes that do not. `tables` reads these folders, without a model,
-into the records of `tables_json`; `text`, `write` and `page` present them. `sweep_json` rejects another config.
+`variants` makes the config of each product, `jobs` the languages in which it is evaluated, `calibration` the samples of
+all, and `runner` makes and evaluates them, each in a folder like those of `jaxprune prune` and `jaxprune evaluate`;
+`workers` divides them among processes that share the workdir, and `merge` joins the workdirs of processes that do not.
+`tables` reads these folders, without a model, as one comparison with the dense model and a value for each axis; `views`
+makes tables of it, `write` and `page` present them. `sweep_json` rejects another config.
 """
 
 from jaxprune.sweeps.merge import merge as merge

@@ -2,75 +2,104 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
-from jaxprune import ledger
-from jaxprune.calibration import KINDS, Batch, digest, share_shapes
-from jaxprune.config import SweepConfig
+from jaxprune.calibration import KINDS, MIX, Batch, TextFields, digest
+from jaxprune.config import SweepConfig, value_text
 from jaxprune.devices import device_mesh
+from jaxprune.files import sealed
 from jaxprune.hf import Model
-from jaxprune.passes import ActivationStats, probe
+from jaxprune.passes import ActivationStats, probe, share_shapes
 from jaxprune.pruning import CODE
 from jaxprune.runs import calibration_batches, checkpoint
-from jaxprune.sweeps.plan import Variant, variant_config, variants
+from jaxprune.runs.planning import PruneConfig
+from jaxprune.schema import fields_of
+from jaxprune.sweeps.variants import Variant
+from jaxprune.workdir import locked
 
 STATS = "stats"  # folder of the sets' statistics in a sweep's workdir
+# The fields of code, and those of sentences beside kind and source, which a set's name has in any case.
+_OF_CODE = ("code", "samples", "max_length", "draw")
+_OF_TEXT = tuple(sorted({*fields_of(TextFields), "tokens"} - {"kind", "source", "code"}))
 
 
 class CalibrationSets:
-    """The *sets* of samples for calibration: "monolingual/fr", "translation/fr+sw", "code", and with draws
-    "monolingual/fr/draw2".
+    """The *sets* of samples of pruned variants: "monolingual/fr", "translation/fr+sw", "code". Where a variant's
+    settings differ from the sweep's, they follow: "monolingual/fr/draw=2/4".
 
     Sets share their static lengths, so a block is compiled once for all variants. The lengths depend on all variants of
-    the sweep, complete or not, so a resumed sweep has the same bits.
+    the sweep, complete or not, so a resumed sweep has the same bits. Recoveries make their samples themselves.
 
     Args:
       config: of the sweep.
+      variants: all of them.
       model: has the tokenizer.
       workdir: of the sweep; statistics of the dense model are stored in `stats/<set>`.
     """
 
-    def __init__(self, config: SweepConfig, model: Model, workdir: Path) -> None:
+    def __init__(
+        self, config: SweepConfig, variants: Sequence[Variant], model: Model, workdir: Path
+    ) -> None:
         self._config, self._model, self._folder = config, model, workdir / STATS
+        self._pruned = [
+            variant.config for variant in variants if isinstance(variant.config, PruneConfig)
+        ]
         by_set: dict[str, list[Batch]] = {}
-        for variant in variants(config):
-            if missing := {*set_names(variant)} - by_set.keys():
-                of_variant = self._demonstrations(variant)
-                by_set |= {name: of_variant[name] for name in sorted(missing)}
+        for pruned in self._pruned:
+            if {*self._names(pruned)} - by_set.keys():
+                by_set |= self._sampled(pruned)
         all_batches = [batch for batches in by_set.values() for batch in batches]
         self._batches: dict[str, list[Batch]] = {name: [] for name in by_set}
         for batch in share_shapes(all_batches) if all_batches else []:
             self._batches[batch.role].append(batch)
 
-    def batches(self, variant: Variant) -> list[Batch]:
-        """The samples of a variant, with the roles of pruning."""
-        return [batch for name in set_names(variant) for batch in self._of(name)]
+    def batches(self, config: PruneConfig) -> list[Batch]:
+        """The samples of a variant's config, with the roles of pruning."""
+        return [batch for name in self._names(config) for batch in self._of(name)]
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of the tokens of each set."""
         return {f"calibration {name}": digest(batches) for name, batches in self._batches.items()}
 
-    def stats(self, variant: Variant) -> ActivationStats | None:
-        """Statistics of the dense model on the samples of a variant, probed once for each set.
+    def stats(self, config: PruneConfig) -> ActivationStats | None:
+        """Statistics of the dense model on the samples of a variant's config, probed once for each set.
 
         None if `pruning.propagate` is not dense, as statistics then depend on the pruned blocks below, so on the
         sparsity; or if they are too large to be saved.
         """
-        if self._config.pruning.propagate != "dense" or not set_names(variant):
+        names = self._names(config)
+        if config.pruning.propagate != "dense" or not names:
             return None
-        needed = variant_config(self._config, variant).settings.statistics
-        if not all(one.persisted for one in needed):
+        if not all(statistic.persisted for statistic in config.settings.statistics):
             return None
-        return functools.reduce(ActivationStats.merge, map(self._probed, set_names(variant)))
+        return functools.reduce(ActivationStats.merge, map(self._probed, names))
 
-    def _demonstrations(self, variant: Variant) -> dict[str, list[Batch]]:
-        """The sets of a variant; the role of a batch is the name of its set."""
-        batches = calibration_batches(variant_config(self._config, variant), self._model)
+    def _sampled(self, config: PruneConfig) -> dict[str, list[Batch]]:
+        """The sets of a config; the role of a batch is the name of its set."""
         by_set: dict[str, list[Batch]] = {}
-        for batch in batches:
-            name = _set_name(batch.role, variant)
+        for batch in calibration_batches(config, self._model):
+            name = self._name(batch.role, config)
             by_set.setdefault(name, []).append(dataclasses.replace(batch, role=name))
         return by_set
+
+    def _names(self, config: PruneConfig) -> list[str]:
+        """The names of the sets of a config."""
+        if not config.settings.needs_statistics:
+            return []
+        kind = KINDS[config.calibration.kind]
+        roles = (kind.role, CODE) if CODE in config.settings.sets else (kind.role,)
+        return [self._name(role, config) for role in roles]
+
+    def _name(self, role: str, config: PruneConfig) -> str:
+        parts = [role] if role == CODE else [role, MIX.join(config.calibration.source)]
+        for name in _OF_CODE if role == CODE else _OF_TEXT:
+            value = getattr(config.calibration, name)
+            if value != getattr(self._config.calibration, name):
+                parts.append(f"{name}={value_text(f'calibration.{name}', value)}")
+        if config.seed != self._config.seed:
+            parts.append(f"seed={config.seed}")
+        return "/".join(parts)
 
     def _of(self, name: str) -> list[Batch]:
         role = name.partition("/")[0]
@@ -79,15 +108,19 @@ class CalibrationSets:
     @functools.cached_property
     def _statistics(self) -> list[str]:
         """The statistics that are saved, of all variants, as some share their sets."""
-        pruned = [one for one in variants(self._config) if one.sparsity is not None]
-        every = (variant_config(self._config, one).settings for one in pruned)
-        return sorted({s.name for one in every for s in one.statistics if s.persisted})
+        dense = [config for config in self._pruned if config.pruning.propagate == "dense"]
+        statistics = (statistic for config in dense for statistic in config.settings.statistics)
+        return sorted({statistic.name for statistic in statistics if statistic.persisted})
 
     def _probed(self, name: str) -> ActivationStats:
         folder = self._folder / name.replace("/", "-")
-        with ledger.locked(self._folder.parent, f"stats-{folder.name}.lock", wait=True):
+        with locked(self._folder.parent, f"stats-{folder.name}.lock", wait=True):
             if folder.is_dir():
-                return checkpoint.restore_stats(folder)
+                stats = checkpoint.restore_stats(folder)
+                sites = next(iter(stats.sums.values()))
+                if all({*self._statistics} <= statistics.keys() for statistics in sites.values()):
+                    return stats
+                sealed.remove(folder)  # made before a criterion was added that reads more
             mesh = device_mesh(self._config.mesh.data, self._config.mesh.model)
             stats = probe(
                 self._model, self._of(name),
@@ -95,19 +128,3 @@ class CalibrationSets:
             )  # fmt: skip
             checkpoint.save_stats(folder, stats, self._model)
             return stats
-
-
-def set_names(variant: Variant) -> tuple[str, ...]:
-    """Names of the sets of a variant."""
-    if variant.language is None:
-        return ()
-    kind = KINDS[variant.calibration]
-    roles = (kind.role, CODE) if kind.may_hold_code else (kind.role,)
-    return tuple(_set_name(role, variant) for role in roles)
-
-
-def _set_name(role: str, variant: Variant) -> str:
-    """As "translation/fr", "code", or with draws "translation/fr/draw2"."""
-    language = None if role == CODE else variant.language
-    draw = None if variant.draw is None else f"draw{variant.draw}"
-    return "/".join(filter(None, (role, language, draw)))

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from jaxprune.config import SweepConfig
 from jaxprune.errors import InputError
-from jaxprune.evaluation.metrics_json import METRICS, read_metrics
+from jaxprune.evaluation import evaluated_folders, read_evaluation
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.translation import TRANSLATION
-from jaxprune.sweeps import plan
-from jaxprune.sweeps.plan import Variant
+from jaxprune.sweeps.jobs import evaluation_languages, jobs, task_names
 from jaxprune.sweeps.sweep_json import begun_sweep
+from jaxprune.sweeps.variants import Variant
+from jaxprune.workdir import EVALUATION
 
 
 def unfinished(planned: Sequence[Variant], config: SweepConfig, workdir: Path) -> list[Variant]:
@@ -21,22 +22,21 @@ def unfinished(planned: Sequence[Variant], config: SweepConfig, workdir: Path) -
       config: of the sweep.
       workdir: with sweep.json.
     """
-    known, evaluated = (
-        {one: _languages(workdir, one) for one in planned},
-        _evaluated(config, workdir),
-    )
+    known = {variant.name: _languages(workdir, variant) for variant in planned}
+    dense, evaluated = planned[0].name, _evaluated(config, workdir)
     for folder, codes in evaluated.items():
-        if lacking := [code for code in codes if code not in known[planned[0]].get(folder, ())]:
+        if lacking := [code for code in codes if code not in known[dense].get(folder, ())]:
             raise InputError(
-                f"{workdir / planned[0].name}: no scores of {folder} in {' '.join(lacking)}; expected those of every "
+                f"{workdir / dense}: no scores of {folder} in {' '.join(lacking)}; expected those of every "
                 "evaluation, with which all variants are compared"
             )
-    own = config.sweep.evaluate == "own"
     return [
-        one
-        for one in planned
-        for wanted in [plan.jobs_of(one, evaluated, own=own)]
-        if any({*codes} - {*known[one].get(folder, ())} for folder, codes in wanted.items())
+        variant
+        for variant in planned
+        for wanted in [jobs(variant, evaluated, config.sweep.evaluate)]
+        if any(
+            {*codes} - {*known[variant.name].get(folder, ())} for folder, codes in wanted.items()
+        )
     ]
 
 
@@ -45,19 +45,19 @@ def _evaluated(config: SweepConfig, workdir: Path) -> dict[str, list[str]]:
     fields, digests = config.evaluation, begun_sweep(workdir)["digests"]
     texts = {PERPLEXITY: fields.perplexity, TRANSLATION: fields.translation}
     return {
-        folder: [c for c in plan.evaluation_languages(config) if f"{folder} {c}" in digests]
-        for folder in (*plan.task_names(config), *(name for name, text in texts.items() if text))
+        folder: [c for c in evaluation_languages(config) if f"{folder} {c}" in digests]
+        for folder in (*task_names(config), *(name for name, text in texts.items() if text))
     }
 
 
 def _languages(workdir: Path, variant: Variant) -> dict[str, list[str]]:
     """The languages of each folder of a variant's scores; rejects scores of another variant in its folder."""
     by_folder = {}
-    for file in sorted((workdir / variant.name).glob(f"*/{METRICS}")):
-        metrics = read_metrics(file.parent)
-        if (scored := metrics.get("variant", variant.name)) != variant.name:
+    for folder in evaluated_folders(workdir / variant.name):
+        facts = read_evaluation(folder)
+        if (scored := facts.get("run", variant.name)) != variant.name:
             raise InputError(
-                f"{file}: scores of the variant {scored}; expected those of {variant.name}"
+                f"{folder / EVALUATION}: scores of the variant {scored}; expected those of {variant.name}"
             )
-        by_folder[file.parent.name] = [*metrics.get("languages", {})]
+        by_folder[folder.name] = [*facts.get("languages", ())]
     return by_folder

@@ -4,19 +4,18 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxprune import ledger
 from jaxprune.errors import InputError, check_equal, listed
-from jaxprune.evaluation.metrics_json import read_metrics
+from jaxprune.evaluation import read_evaluation
 from jaxprune.files import read_json, sealed, write_json
 from jaxprune.progress import say
 from jaxprune.sweeps.calibration import STATS
-from jaxprune.sweeps.steering import PAIRS
 from jaxprune.sweeps.sweep_json import CONFIG, PLACE, WORKERS, begun_sweep
-from jaxprune.sweeps.tables_json import SweepTables
+from jaxprune.sweeps.tables import SweepResult
 from jaxprune.sweeps.write import rebuild
+from jaxprune.workdir import EVALUATION, REPORT, is_complete, locked, read_report
 
 
-def merge(parts: Sequence[Path], workdir: Path) -> SweepTables:
+def merge(parts: Sequence[Path], workdir: Path) -> SweepResult:
     """Copies the finished runs and scores of several workdirs to one, and writes the tables.
 
     Args:
@@ -26,7 +25,7 @@ def merge(parts: Sequence[Path], workdir: Path) -> SweepTables:
         than a part has, which are replaced.
 
     Returns:
-      The contents of its tables.json.
+      The comparison of its variants.
 
     Raises:
       InputError: a part is no sweep, or of another config or other inputs; a variant is damaged, or another in two
@@ -39,7 +38,7 @@ def merge(parts: Sequence[Path], workdir: Path) -> SweepTables:
     sweeps = [workdir, *parts] if (workdir / CONFIG).is_file() else parts
     for sweep in sweeps:
         _check_same(sweeps[0], sweep)
-    with ledger.locked(workdir, WORKERS):
+    with locked(workdir, WORKERS):
         for part in parts:
             if part != workdir:
                 _merge_one(part, workdir)
@@ -48,7 +47,7 @@ def merge(parts: Sequence[Path], workdir: Path) -> SweepTables:
 
 def _has_started(part: Path) -> bool:
     """Whether a workdir has anything of a sweep; a share that begins writes sweep.json first."""
-    return (part / CONFIG).is_file() or any(part.glob("*/*/metrics.json"))
+    return (part / CONFIG).is_file() or any(part.glob(f"*/*/{EVALUATION}"))
 
 
 def _check_same(one: Path, other: Path) -> None:
@@ -65,7 +64,7 @@ def _check_same(one: Path, other: Path) -> None:
 
 def _merge_one(part: Path, workdir: Path) -> None:
     """Copies variants and scores that a workdir lacks, and scores of more languages than it has."""
-    for folder in sorted(path.parent for path in part.glob("*/*/metrics.json")):
+    for folder in sorted(path.parent for path in part.glob(f"*/*/{EVALUATION}")):
         _copy_variant(folder.parent, workdir / folder.parent.name)
         target = workdir / folder.relative_to(part)
         if _languages(target) < _languages(folder):  # made before languages were added
@@ -81,30 +80,27 @@ def _merge_one(part: Path, workdir: Path) -> None:
 
 def _copy_variant(source: Path, target: Path) -> None:
     """Copies a finished run without its scores; rejects another run of the same variant."""
-    report = ledger.read_report(source)
-    if report is None:  # dense and lrp2 have none
-        if (pairs := read_json(source / PAIRS)) and not (target / PAIRS).exists():
-            target.mkdir(parents=True, exist_ok=True)
-            write_json(target / PAIRS, pairs)
+    report = read_report(source)
+    if report is None:  # the dense model has none
         return
-    if (there := ledger.read_report(target)) is not None:
+    if (there := read_report(target)) is not None:
         for name in ("identity", "digests"):
             check_equal(f"{source} and {target}", report[name], there[name], "runs of one sweep")
         return
-    if not ledger.is_complete(source):
+    if not is_complete(source):
         raise InputError(f"{source}: damaged or unfinished; allowed: to make it again there")
     for path in sorted(source.iterdir()):
-        if path.is_file() and path.name != ledger.REPORT:
+        if path.is_file() and path.name != REPORT:
             target.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, target)
-        elif path.is_dir() and not (path / "metrics.json").is_file():
+        elif path.is_dir() and not (path / EVALUATION).is_file():
             _copy(path, target / path.name)
-    write_json(target / ledger.REPORT, report)
+    write_json(target / REPORT, report)
 
 
 def _languages(folder: Path) -> set[str]:
     """The languages of a folder of scores."""
-    return {*read_metrics(folder).get("languages", {})}
+    return {*read_evaluation(folder).get("languages", ())}
 
 
 def _copy(source: Path, target: Path) -> None:

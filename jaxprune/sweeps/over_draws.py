@@ -1,48 +1,58 @@
-"""Comparisons over the draws of the calibration text: a calibration against dense, and against plain text."""
+"""Changes over the draws of the calibration text: of a calibration against dense, and against plain text."""
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from jaxprune.evaluation import comparison
-from jaxprune.evaluation.scoring import MEASURES, OverDraws, Scored, cluster_values, over_draws
-from jaxprune.sweeps.plan import DENSE, Group, Variant
+from jaxprune.config import axes_text
+from jaxprune.evaluation import Evaluation
+from jaxprune.evaluation.changes import MEAN_NON_ENGLISH, group_changes
+from jaxprune.evaluation.scoring import (
+    PERPLEXITY,
+    ROW_VALUES,
+    OverDraws,
+    cluster_values,
+    over_draws,
+)
+from jaxprune.sweeps.variants import DRAW, KIND, SOURCE, Variant
 
-Runs = Mapping[Variant, comparison.EvaluatedRun]
-# A reference, and the model that is compared with it.
-_Pair = comparison.Sides[comparison.EvaluatedRun]
-Pairs = Mapping[str, _Pair]  # by language
 _PLAIN = "monolingual"
-_ACCURACY = "accuracy"
 LOG_PERPLEXITY = "log-perplexity"
+Pair = tuple[Evaluation, Evaluation]  # a reference, and the run that is compared with it
+ByDraw = Mapping[str, Pair]
 
 
-@dataclass(frozen=True, kw_only=True)
-class DrawnRow:
-    """A calibration at a sparsity, compared over the draws of its text.
+class Drawn(NamedTuple):
+    """The change of a measure over the draws of the calibration text.
 
     Attributes:
-      calibration, sparsity, mixture: see `tables_json.CalibrationRow`.
-      against: "dense", or the calibration of other models of the same language, sparsity and draw.
-      task: None for perplexity.
-      measure: "accuracy", a measure beside it (shares), or "log-perplexity".
-      languages: by language, the change of the models that were calibrated on its text.
-      mean_non_english: None if a language is missing.
+      variants: the axes that they share, without the draw and without a single language.
+      against: "dense", or "monolingual": variants on plain text of the same language and draw.
+      task: name of the task, or "perplexity".
+      measure: a name in `MEASURES`, or log-perplexity.
+      language: that of the calibration text, or the mean over the languages other than English.
+      difference: mean over draws and rows.
+      low, high: 95% interval of a mixed model with random effects of draws and of groups of rows; None for one draw.
+      p: of the same model, not corrected.
+      bootstrap_low, bootstrap_high: of a bootstrap of both, too narrow for few draws.
+      draws: number of them.
     """
 
-    calibration: str
-    sparsity: float | None
-    mixture: str | None
+    variants: str
     against: str
-    task: str | None
+    task: str
     measure: str
-    languages: Mapping[str, OverDraws]
-    mean_non_english: OverDraws | None
+    language: str
+    difference: float
+    low: float | None
+    high: float | None
+    p: float | None
+    bootstrap_low: float
+    bootstrap_high: float
+    draws: int
 
 
 class _Measure(NamedTuple):
@@ -52,121 +62,143 @@ class _Measure(NamedTuple):
       changes: its mean change over languages in each group of rows, or part of the text; None if it is not known.
     """
 
-    task: str | None
+    task: str
     name: str
     languages: Sequence[str]
-    changes: Callable[[Pairs], Float[np.ndarray, " G"] | None]
+    changes: Callable[[Mapping[str, Pair]], Float[np.ndarray, " G"] | None]
 
 
-def drawn_rows(runs: Runs, seed: int) -> Iterator[DrawnRow]:
-    """A row for each calibration with draws, reference and measure.
+def drawn_changes(
+    variants: Sequence[Variant], evaluations: Sequence[Evaluation], seed: int
+) -> Iterator[Drawn]:
+    """The changes of each calibration with draws, by reference, measure and language.
 
     Args:
-      runs: the evaluated variants, the dense model first.
+      variants: the dense model first.
+      evaluations: of the variants.
       seed: of the bootstrap.
     """
-    measures = [*_measures(next(iter(runs.values())))]
-    for group, by_language in _groups(runs).items():
-        for against in (DENSE, _PLAIN):
-            drawn = {
-                code: pairs
-                for code, variants in by_language.items()
-                if (pairs := _pairs(variants, against, runs))
+    runs = {run.name: run for run in evaluations}
+    measures = [*_measures(evaluations[0])]
+    for name, by_language in _groups(variants).items():
+        for against in (variants[0].name, _PLAIN):
+            pairs = {
+                code: by_draw
+                for code, drawn in by_language.items()
+                if (by_draw := _pairs(drawn, against, variants, runs))
             }
-            for measure in measures if against != group.calibration else ():
-                known = {code: drawn[code] for code in measure.languages if code in drawn}
-                if row := _row(group, against, measure, known, seed):
-                    yield row
+            for measure in measures:
+                known = {code: pairs[code] for code in measure.languages if code in pairs}
+                for language, *figures in _changes(measure, known, seed):
+                    yield Drawn(name, against, measure.task, measure.name, language, *figures)
 
 
-def _groups(runs: Runs) -> dict[Group, dict[str, list[Variant]]]:
-    """The draws of each calibration by language; the rows of the tables without their draw."""
-    groups: dict[Group, dict[str, list[Variant]]] = {}
-    for one in runs:
-        if one.draw is not None:
-            by_language = groups.setdefault(one.group._replace(draw=None), {})
-            for code in one.languages:
-                by_language.setdefault(code, []).append(one)
+def _groups(variants: Sequence[Variant]) -> dict[str, dict[str, list[Variant]]]:
+    """The draws of each calibration by language."""
+    groups: dict[str, dict[str, list[Variant]]] = {}
+    for variant in variants:
+        if variant.axes.get(DRAW) is not None:
+            left_out = {DRAW, SOURCE} if len(variant.languages) == 1 else {DRAW}
+            shared = {path: value for path, value in variant.axes.items() if path not in left_out}
+            by_language = groups.setdefault(axes_text(shared), {})
+            for code in variant.languages:
+                by_language.setdefault(code, []).append(variant)
     return groups
 
 
-def _pairs(variants: Sequence[Variant], against: str, runs: Runs) -> dict[int | None, _Pair]:
-    """By draw the reference of each variant, and the variant; empty if the sweep has no such references."""
-    dense = next(iter(runs))
-    others = [
-        dense if against == DENSE else dataclasses.replace(one, calibration=against)
-        for one in variants
-    ]
-    if not {*others} <= {*runs}:
-        return {}
-    pairs = zip(others, variants, strict=True)
-    return {one.draw: comparison.Sides(runs[other], runs[one]) for other, one in pairs}
+def _pairs(
+    drawn: Sequence[Variant],
+    against: str,
+    variants: Sequence[Variant],
+    runs: Mapping[str, Evaluation],
+) -> dict[str, Pair]:
+    """By draw the reference of each variant, and the variant; empty if the sweep lacks one of the references."""
+    pairs = {}
+    for variant in drawn:
+        base = variants[0] if against != _PLAIN else _on_plain_text(variant, variants)
+        if base is None:
+            return {}
+        pairs[str(variant.axes[DRAW])] = (runs[base.name], runs[variant.name])
+    return pairs
 
 
-def _measures(dense: comparison.EvaluatedRun) -> Iterator[_Measure]:
-    for task, found in dense.tasks.items():
-        values: dict[str, Callable[[Scored], np.ndarray]] = {_ACCURACY: lambda one: one.correct}
-        for name, value in (values | {one.name: one.values for one in MEASURES}).items():
-            changes = functools.partial(_of_task, task, value)
-            yield _Measure(task, name, [*found.languages], changes)
-    if dense.perplexity:
-        yield _Measure(None, LOG_PERPLEXITY, [*dense.perplexity], _log_perplexity)
+def _on_plain_text(variant: Variant, variants: Sequence[Variant]) -> Variant | None:
+    """The variant on plain text with the same other axes, or the only one if the criterion may differ too."""
+    if variant.axes.get(KIND, _PLAIN) == _PLAIN:
+        return None
+    for ignored in ({KIND}, {KIND, "pruning.criterion"}):
+        same = _without(variant, ignored)
+        plain = [
+            other
+            for other in variants
+            if other.axes.get(KIND) == _PLAIN and _without(other, ignored) == same
+        ]
+        if len(plain) == 1:
+            return plain[0]
+    return None
+
+
+def _without(variant: Variant, paths: set[str]) -> dict[str, object]:
+    return {path: value for path, value in variant.axes.items() if path not in paths}
+
+
+def _measures(dense: Evaluation) -> Iterator[_Measure]:
+    for task in dense.tasks:
+        for name, values in {"accuracy": lambda scored: scored.correct, **ROW_VALUES}.items():
+            changes = functools.partial(_of_task, task, values)
+            yield _Measure(task, name, [*dense.scored(task)], changes)
+    if dense.perplexities:
+        yield _Measure(PERPLEXITY, LOG_PERPLEXITY, [*dense.perplexities], _log_perplexity)
 
 
 def _of_task(
-    task: str, value: Callable[[Scored], np.ndarray], pairs: Pairs
+    task: str, values: Callable[..., np.ndarray], pairs: Mapping[str, Pair]
 ) -> Float[np.ndarray, " G"] | None:
     scored = {}
-    for code, pair in pairs.items():
-        if not all(task in run.tasks and code in run.tasks[task].languages for run in pair):
+    for code, (base, run) in pairs.items():
+        if (
+            task not in run.parts
+            or not {code} <= base.scored(task).keys() & run.scored(task).keys()
+        ):
             return None
-        scored[code] = comparison.shared_rows(
-            code, *(run.tasks[task].languages[code] for run in pair)
-        )
-    return comparison.change_values(scored, value)
+        scored[code] = (base.scored(task)[code], run.scored(task)[code])
+    return group_changes(scored, values)
 
 
-def _log_perplexity(pairs: Pairs) -> Float[np.ndarray, " G"] | None:
+def _log_perplexity(pairs: Mapping[str, Pair]) -> Float[np.ndarray, " G"] | None:
     """Rises in the parts of the text; a part is the same in all languages.
 
     Texts have no parts with a tokenizer that has no offsets of characters.
     """
     rises = []
     for code, pair in pairs.items():
-        sides = [run.perplexity[code] for run in pair if code in run.perplexity]
-        if len(sides) < 2 or not all(side.by_part for side in sides):
+        texts = [run.perplexities[code] for run in pair if code in run.perplexities]
+        if len(texts) < 2 or not all(len(text.part_tokens) for text in texts):
             return None
-        a, b = (side.part_values for side in sides)
-        rises.append((np.arange(len(a)), a - b))
+        base, run = (text.part_values for text in texts)
+        rises.append((np.arange(len(base)), base - run))
     return cluster_values(rises)
 
 
-def _row(
-    group: Group,
-    against: str,
-    measure: _Measure,
-    drawn: Mapping[str, Mapping[int | None, _Pair]],
-    seed: int,
-) -> DrawnRow | None:
-    """A row of some languages, from the pairs of each language by draw; None if the measure is not known.
+def _changes(measure: _Measure, pairs: Mapping[str, ByDraw], seed: int) -> Iterator[list[Any]]:
+    """The language and the figures of a change in each language, then of the mean of all but English.
 
-    A mean over languages is over the draws that all of them have: an unfinished sweep may lack some.
+    A mean is over the draws that all languages have: an unfinished sweep may lack some.
     """
-
-    def change(codes: Sequence[str]) -> OverDraws | None:
-        draws = [d for d in drawn[codes[0]] if all(d in drawn[code] for code in codes)]
-        found = [measure.changes({code: drawn[code][d] for code in codes}) for d in draws]
-        values = [one for one in found if one is not None]
-        whole = 0 < len(values) == len(found)
-        return over_draws(np.stack(values), seed=seed) if whole else None
-
-    languages = {code: one for code in drawn if (one := change([code]))}
-    if not languages:
-        return None
     others = [code for code in measure.languages if code != "en"]
-    every = bool(others) and {*others} <= {*languages}
-    return DrawnRow(
-        calibration=group.calibration, sparsity=group.sparsity, mixture=group.mixture,
-        against=against, task=measure.task, measure=measure.name, languages=languages,
-        mean_non_english=change(others) if every else None,
-    )  # fmt: skip
+    changes = {code: _change(measure, {code: by_draw}, seed) for code, by_draw in pairs.items()}
+    if others and all(changes.get(code) for code in others):
+        changes[MEAN_NON_ENGLISH] = _change(measure, {code: pairs[code] for code in others}, seed)
+    for language, change in changes.items():
+        if change:
+            low, high = change.interval or (None, None)
+            drawn = (*change.bootstrap, len(change.by_draw))
+            yield [language, change.mean, low, high, change.p, *drawn]
+
+
+def _change(measure: _Measure, pairs: Mapping[str, ByDraw], seed: int) -> OverDraws | None:
+    first, *others = pairs.values()
+    draws = [draw for draw in first if all(draw in by_draw for by_draw in others)]
+    by_draw = [measure.changes({code: pairs[code][draw] for code in pairs}) for draw in draws]
+    known = [values for values in by_draw if values is not None]
+    return over_draws(np.stack(known), seed=seed) if 0 < len(known) == len(draws) else None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,10 @@ from jaxprune.evaluation.scoring import (
     windows_of,
 )
 from jaxprune.hf import Model, load
-from jaxprune.runs.planning import chip_of, costs, plan_from_config
-from jaxprune.sweeps import plan
-from jaxprune.sweeps.run import Runner
+from jaxprune.runs.planning import PruneConfig, chip_of, costs, plan_from_config
+from jaxprune.sweeps.runner import Runner
+from jaxprune.sweeps.variants import left_out_lines
+from jaxprune.sweeps.workers import shard_of
 from jaxprune.tables import byte_size, named_values
 
 _WIDTH, _TIMES = 2048, 5  # of the product that measures a rate, and how often
@@ -27,10 +29,11 @@ _WIDTH, _TIMES = 2048, 5  # of the product that measures a rate, and how often
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """The estimated costs of a sweep; those of translations and of LRP2's search are not included.
+    """The estimated costs of a sweep; those of translations and recoveries are not included.
 
     Attributes:
       variants: number of models, with the dense one.
+      left_out: reasons, by invalid product of the axes.
       pruning, evaluation: operations of products, of all variants.
       device, host: most bytes of a pruning run on each device, and of a process.
       written: bytes of all masks and outputs.
@@ -38,6 +41,7 @@ class SweepPlan:
     """
 
     variants: int
+    left_out: Mapping[str, str]
     pruning: float
     evaluation: float
     device: int
@@ -51,45 +55,44 @@ class SweepPlan:
         return (self.pruning + self.evaluation) / self.rate
 
 
-def plan_sweep(config: SweepConfig, workdir: Path, chip: str | None = None) -> SweepPlan:
+def plan_sweep(
+    config: SweepConfig, workdir: Path, chip: str | None = None, shard: str | None = None
+) -> SweepPlan:
     """The plan of a sweep on one device of a kind, or on all devices of this machine, whose rate is measured.
 
     Args:
       config: validated; the model is a folder or can be downloaded, as its tokenizer counts the tokens.
       workdir: of the sweep; nothing is written.
       chip: a name in `CHIPS`.
+      shard: plan this share only, see `shard_of`.
 
     Raises:
       InputError: as `sweep_from_config`; an unknown chip.
     """
     kind = chip_of(chip) if chip else None
-    plan.check_sweep(config)
-    variants = plan.variants(config)
-    runs = {
-        one: plan_from_config(plan.variant_config(config, one), chip=chip)
-        for one in variants
-        if one.sparsity is not None
-    }
-    model = load(config.model, config.revision)
-    runner = Runner(config, model, workdir)
+    runner = Runner(config, load(config.model, config.revision), workdir)
+    variants = runner.variants if shard is None else shard_of(runner.variants, shard)
+    pruned = [one.config for one in variants if isinstance(one.config, PruneConfig)]
+    runs = [plan_from_config(one, chip=chip) for one in pruned]
     works = [
         dataclasses.replace(run.work, groups=costs.groups_of(runner.sets.batches(one)))
-        for one, run in runs.items()
+        for one, run in zip(pruned, runs, strict=True)
     ]
     tokens = _tokens(runner)
     scored = sum(
         tokens[folder, code]
-        for one in variants
-        for folder, codes in plan.jobs(one, config).items()
+        for variant in variants
+        for folder, codes in runner.jobs(variant).items()
         for code in codes
         if (folder, code) in tokens
     )
     return SweepPlan(
         variants=len(variants),
+        left_out=runner.left_out,
         pruning=sum(map(costs.flops, works)),
-        evaluation=2.0 * scored * _products(model),
-        device=max((sum(run.device.values()) for run in runs.values()), default=0),
-        host=max((sum(run.host.values()) for run in runs.values()), default=0),
+        evaluation=2.0 * scored * _products(runner.model),
+        device=max((sum(run.device.values()) for run in runs), default=0),
+        host=max((sum(run.host.values()) for run in runs), default=0),
         written=sum(map(costs.bytes_written, works)),
         rate=kind.flops[config.dtype] if kind else measured_rate(config.dtype),
     )
@@ -134,14 +137,15 @@ def measured_rate(dtype: str) -> float:
 
 
 def print_sweep_plan(config: SweepConfig, found: SweepPlan, chip: str | None) -> None:
-    """Prints the table of `--plan`."""
+    """Prints the table of `--plan`, and the products that are left out."""
     where = f"at the published rate of {chip}" if chip else "at the rate of this machine's products"
     rows = {
         "variants": f"{found.variants} of {config.model}",
-        "operations": f"{found.pruning:.3g} of pruning, {found.evaluation:.3g} of evaluation, without translations",
+        "operations": f"{found.pruning:.3g} of pruning, {found.evaluation:.3g} of evaluation, without translations "
+        "and recoveries",
         "time": f"at least {found.seconds / 3600:.2g} h {where}, {found.rate:.3g} operations a second; divided by the "
         "number of workers",
         "memory": f"{byte_size(found.device)} on each device, {byte_size(found.host)} on each host, while pruning",
         "written": byte_size(found.written),
     }
-    print("\n".join(named_values(rows)))
+    print("\n".join([*left_out_lines(found.left_out), *named_values(rows)]))

@@ -7,21 +7,19 @@ from typing import Any, TypedDict
 
 from flax.traverse_util import flatten_dict
 
-from jaxprune import ledger
-from jaxprune.config import SweepConfig
+from jaxprune.config import SweepConfig, config_of
 from jaxprune.errors import InputError
 from jaxprune.files import Hexadecimal, Scalar, read_as, write_json
 from jaxprune.ledger import SWEEP
 from jaxprune.schema import check, fields_of
-from jaxprune.sweeps import plan
+from jaxprune.workdir import LockedError, locked
 
 CONFIG = SWEEP  # its name
 # Names of locks: of the start of a worker, and of all workers.
 _START, WORKERS = "start.lock", "workers.lock"
-# Fields that may change between starts, as they only add variants or change devices. Complete variants stay.
+# Fields that may change between starts, as they only add or leave out variants or change devices. Complete ones stay.
 _FREE = (
-    "sweep.sparsities", "sweep.calibrations", "sweep.languages", "sweep.mixtures", "sweep.evaluate",
-    "evaluation.languages", "evaluation.weights", "mesh.data",
+    "sweep.grid", "sweep.evaluate", "evaluation.languages", "evaluation.weights", "mesh.data"
 )  # fmt: skip
 # Those in which workers of one workdir may differ.
 PLACE = ("evaluation.weights", "mesh.data")
@@ -37,9 +35,14 @@ class _Sweep(TypedDict):
 def read_sweep(file: Path) -> _Sweep | None:
     """The contents of sweep.json; None if absent."""
     try:
-        return read_as(_Sweep, file)
+        sweep = read_as(_Sweep, file)
     except InputError as error:
         raise InputError(f"{error}; allowed: another --workdir") from None
+    if sweep and "sweep.grid" not in sweep["config"]:
+        raise InputError(
+            f"{file}: a sweep of an earlier version, without sweep.grid; expected another --workdir"
+        )
+    return sweep
 
 
 def begun_sweep(workdir: Path) -> _Sweep:
@@ -48,6 +51,11 @@ def begun_sweep(workdir: Path) -> _Sweep:
     if sweep is None:
         raise InputError(f"{workdir / CONFIG}: missing; expected the --workdir of a sweep")
     return sweep
+
+
+def begun_config(workdir: Path) -> SweepConfig:
+    """The config in sweep.json; rejects a workdir without it."""
+    return config_of(begun_sweep(workdir)["config"], SweepConfig)
 
 
 def check_same_sweep(config: SweepConfig, workdir: Path) -> None:
@@ -61,14 +69,15 @@ def check_same_sweep(config: SweepConfig, workdir: Path) -> None:
         return
     before, now = sweep["config"], flatten_dict(config.json(), sep=".")
     for path, field in fields_of(SweepConfig).items():
+        if path in _FREE or _joins(path, before):
+            continue
         # a sweep of an earlier version lacks newer fields, whose default it used
         old = field.text(check(path, before.get(path, field.default), field))
         value = now[path]
-        if old != value and path not in _FREE and not _joins(path, before):
+        if old != value:
             raise InputError(
                 f"{path}: got {value!r}; {workdir} contains a sweep with {old!r}; "
-                "allowed: the same, with other sparsities, calibrations or languages, or "
-                "another --workdir"
+                "allowed: the same, with another sweep.grid, or another --workdir"
             )
 
 
@@ -84,11 +93,11 @@ def joined(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) -> It
       InputError: as `check_same_sweep`; an input that has changed; workers of another config are running.
     """
     with contextlib.ExitStack() as stack:
-        with ledger.locked(workdir, _START, wait=True):
+        with locked(workdir, _START, wait=True):
             check_same_sweep(config, workdir)
             write_sweep(config, workdir, digests)
             # the last worker may be writing the tables
-            stack.enter_context(ledger.locked(workdir, WORKERS, shared=True, wait=True))
+            stack.enter_context(locked(workdir, WORKERS, shared=True, wait=True))
         yield
 
 
@@ -103,8 +112,6 @@ def write_sweep(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) 
                 f"now {digest[:12]}…); allowed: another --workdir"
             )
     fields = flatten_dict(config.json(), sep=".")
-    # without the data, these are not known
-    fields["sweep.languages"] = ",".join(plan.calibration_languages(config))
     new = {"config": fields, "digests": {**before, **digests}}
     old = sweep and {
         **sweep,
@@ -113,9 +120,9 @@ def write_sweep(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) 
     if old == new:
         return
     try:
-        with ledger.locked(workdir, WORKERS):
+        with locked(workdir, WORKERS):
             write_json(workdir / CONFIG, new)
-    except ledger.LockedError:
+    except LockedError:
         raise InputError(
             f"--workdir: workers of this sweep with other variants are running in {workdir}; "
             "allowed: their config, or to wait for their end"

@@ -1,298 +1,185 @@
-"""The folders of a sweep → the paper's tables, as the records of `tables_json`. Needs no model.
+"""The folders of a sweep → the comparison of its variants with the dense model, and a value for each axis."""
 
-A *row* is a calibration at a sparsity. In each language it shows the variant that was calibrated on text of that
-language (the paper's tables 2 to 4), or the only variant if the calibration has no language.
-"""
-
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from jaxprune.config import SweepConfig
-from jaxprune.errors import InputError
-from jaxprune.evaluation import comparison
-from jaxprune.evaluation.metrics_json import METRICS, read_metrics
-from jaxprune.evaluation.scoring import ALPHA, MEASURES, PERPLEXITY, Scored, holm, task_metrics
-from jaxprune.evaluation.translation import TranslationResult
-from jaxprune.ledger import read_report
-from jaxprune.sweeps import plan, tables_json
+from jaxprune.calibration import MIX
+from jaxprune.charts import Chart
+from jaxprune.config import SweepConfig, value_text
+from jaxprune.evaluation import Evaluation, Measurement, open_evaluation
+from jaxprune.evaluation.changes import MEAN, MEAN_NON_ENGLISH, Change
+from jaxprune.evaluation.comparison import Comparison, compare_evaluations
+from jaxprune.evaluation.measurements import frame
 from jaxprune.sweeps.finished import unfinished
-from jaxprune.sweeps.over_draws import Runs, drawn_rows
-from jaxprune.sweeps.plan import DENSE, Variant
+from jaxprune.sweeps.jobs import evaluation_languages
+from jaxprune.sweeps.over_draws import Drawn, drawn_changes
+from jaxprune.sweeps.variants import SOURCE, Variant, variants
+from jaxprune.tables import NONE, NotebookTable, Table
 
-Comparisons = Mapping[Variant, comparison.Comparison]  # of each variant with dense
+if TYPE_CHECKING:
+    import pandas
 
 
-def sweep_tables(config: SweepConfig, workdir: Path) -> tables_json.SweepTables:
-    """Reads all variants that are finished, and compares them with the dense one.
+class Row(NamedTuple):
+    """A row of the paper's tables: the variants that differ only in the language of their text.
+
+    Attributes:
+      labels: the values of the other axes.
+      runs: by language the variant that was calibrated on its text, or the only variant.
+    """
+
+    labels: tuple[str, ...]
+    runs: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SweepResult(NotebookTable):
+    """The comparison of all finished variants with the dense model. Notebooks show it as tables.
+
+    Attributes:
+      model, seed: of the config.
+      axes: paths of the axes of the grid.
+      variants: that are finished, the dense model first.
+      comparison: of these variants with the dense model.
+      drawn: changes over the draws of the calibration text; none without several draws.
+      missing: names of the variants that are not finished.
+      left_out: reasons, by product of the axes that is no variant.
+    """
+
+    model: str
+    seed: int
+    axes: Sequence[str]
+    variants: Sequence[Variant]
+    comparison: Comparison
+    drawn: Sequence[Drawn]
+    missing: Sequence[str]
+    left_out: Mapping[str, str]
+
+    @property
+    def table(self) -> "pandas.DataFrame":
+        """A pandas DataFrame with a row for each measurement, and a column for each axis; see `Measurement`."""
+        return frame(self.measured(self.comparison.measurements), self.columns(Measurement._fields))
+
+    @property
+    def changes(self) -> "pandas.DataFrame":
+        """A pandas DataFrame with a row for each change against the dense model; see `Change`."""
+        return frame(self.measured(self.comparison.changes), self.columns(Change._fields))
+
+    def plot(self) -> Chart:
+        """The changes of every variant by language with intervals: points of each task, and ratios of perplexity."""
+        return self.comparison.plot()
+
+    def columns(self, fields: Sequence[str]) -> list[str]:
+        """The fields of a record with the axes after the name of the run."""
+        return [fields[0], *self.axes, *fields[1:]]
+
+    def measured(self, records: Iterable[Measurement | Change]) -> list[tuple[object, ...]]:
+        """Records with the values of the axes; those that a variant does not read are empty."""
+        values = {
+            variant.name: [
+                axis_text(variant, path) if path in variant.axes else None for path in self.axes
+            ]
+            for variant in self.variants
+        }
+        return [(record.run, *values[record.run], *record[1:]) for record in records]
+
+    @property
+    def own_axes(self) -> list[str]:
+        """The axes in the paper's tables: the language of the text only if variants have several."""
+        several = any(len(variant.languages) > 1 for variant in self.variants)
+        return [path for path in self.axes if path != SOURCE or several] or [SOURCE]
+
+    def labels(self, axes: Sequence[str]) -> dict[str, list[str]]:
+        """The values of axes of each variant; of the dense model its name."""
+        dense, *others = self.variants
+        values = {variant.name: [axis_text(variant, path) for path in axes] for variant in others}
+        return {dense.name: [dense.name, *[NONE] * (len(axes) - 1)], **values}
+
+    @property
+    def own_rows(self) -> list[Row]:
+        """The rows of the paper's tables; none if the language of the text is no axis."""
+        if SOURCE not in self.axes:
+            return []
+        groups: dict[tuple[str, ...], dict[str, str]] = {}
+        codes = dict.fromkeys(row.language for row in self.comparison.measurements)
+        for variant in self.variants[1:]:
+            labels = (
+                NONE if path == SOURCE and len(variant.languages) == 1 else axis_text(variant, path)
+                for path in self.own_axes
+            )
+            served = [code for code in codes if code in (variant.languages or codes)]
+            groups.setdefault(tuple(labels), {}).update(dict.fromkeys(served, variant.name))
+        return [Row(labels, runs) for labels, runs in groups.items() if runs]
+
+    def _shown(self) -> tuple[str, list[Table]]:
+        from jaxprune.sweeps.views import main_tables  # late: it imports this file
+
+        return f"{Path(self.model).name}: changes against dense", main_tables(self)
+
+
+def label_names(axes: Sequence[str]) -> list[str]:
+    """The titles of axes: their names, and of those of recovery the paths."""
+    return [path if path.startswith("recovery.") else path.rpartition(".")[2] for path in axes]
+
+
+def axis_text(variant: Variant, path: str) -> str:
+    """The value of an axis in a table; NONE if the variant does not read it."""
+    if variant.axes.get(path) is None:
+        return NONE
+    value = variant.axes[path]
+    return MIX.join(value) if path == SOURCE else value_text(path, value)
+
+
+def read_result(config: SweepConfig, workdir: Path) -> SweepResult:
+    """Reads all variants that are finished, and compares them with the dense variant.
 
     Args:
       config: of the sweep.
       workdir: with the dense model's scores.
 
     Raises:
-      InputError: no scores of the dense model; as `open_run` and `comparison_of`.
+      InputError: no scores of the dense model; as `open_evaluation` and `compare_evaluations`.
     """
-    planned = plan.variants(config)
-    missing, codes = unfinished(planned, config, workdir), plan.evaluation_languages(config)
-    runs = {
-        variant: comparison.open_run(workdir / variant.name).within(codes)
-        for variant in planned
-        if variant not in missing
-    }
-    dense = next(iter(runs.values()))
-    comparisons = {
-        variant: comparison.comparison_of(comparison.Sides(dense, run), config.seed)
-        for variant, run in runs.items()
-        if variant.calibration != DENSE
-    }
-    calibration = config.calibration
-    return tables_json.SweepTables(
-        model=config.model,
-        revision=config.revision,
-        propagate=config.pruning.propagate,
-        calibration=tables_json.CalibrationFacts(
-            data=calibration.data, target=calibration.target,
-            shots=calibration.shots, samples=calibration.samples,
-        ),
-        tasks={
-            task: _task_tables(task, codes, runs, comparisons, config.seed)
-            for task in plan.task_names(config)
-        },
-        translation=_translation_tables(workdir / DENSE, comparisons, codes),
-        perplexity=_perplexity_tables(config, workdir, dense, comparisons),
-        seconds=_seconds([workdir / variant.name for variant in runs]),
-        method=tables_json.SweepMethod(
-            ALPHA,
-            "McNemar's exact test against dense, Holm's correction over the languages of a "
-            "variant; in the table: over all its cells",
-        ),
-        draws=tuple(drawn_rows(runs, config.seed)) or None,
-        missing=tuple(one.name for one in missing) or None,
-    )  # fmt: skip
-
-
-def _task_tables(
-    task: str, codes: Sequence[str], runs: Runs, comparisons: Comparisons, seed: int
-) -> tables_json.TaskTables:
-    """The tables in the evaluated languages of the task; a variant may have only some of them."""
-    first, run = next(iter(runs.items()))
-    if task not in run.tasks:
-        raise InputError(f"{first.name}: no scores of {task}; expected those of every task")
-    dense = run.tasks[task]
-    codes = [code for code in codes if code in dense.languages]
-    compared = {
-        variant: one.tasks[task] for variant, one in comparisons.items() if task in one.tasks
-    }
-    scored = {variant: runs[variant].tasks[task] for variant in compared}
-    shown = plan.by_row({variant: one.languages for variant, one in compared.items()}, codes)
-    figures = [figure for row in shown.values() for _, figure in row.values()]
-    adjusted = iter(holm([figure.p.mcnemar or 0.0 for figure in figures]))
-    rows = [
-        tables_json.CalibrationRow(
-            **group._asdict(),
-            languages={
-                code: tables_json.RowCell(
-                    variant=variant.name, language=variant.language,
-                    **_cell(figure, next(adjusted)),
-                )
-                for code, (variant, figure) in row.items()
-            },
-            mean_non_english=_row_mean(
-                {code: scored[variant].languages[code] for code, (variant, _) in row.items()},
-                codes, dense, seed,
-            ),
-        )
-        for group, row in shown.items()
-    ]  # fmt: skip
-    others = [
-        tables_json.VariantRow(
-            **variant.facts,
-            languages={
-                c: tables_json.Cell(**_cell(one.languages[c])) for c in codes if c in one.languages
-            },
-            mean_non_english=_mean(one.mean_non_english if {*codes} <= {*one.languages} else None),
-        )
-        for variant, one in compared.items()
+    planned, left_out = variants(config)
+    missing = unfinished(planned, config, workdir)
+    codes = evaluation_languages(config)
+    finished = [variant for variant in planned if variant not in missing]
+    runs = [
+        _renamed(open_evaluation(workdir / variant.name).within(codes), variant)
+        for variant in finished
     ]
-    return tables_json.TaskTables(
-        protocol=dense.protocol,
-        dense=_dense(dense, codes),
-        rows=tuple(rows),
-        variants=tuple(others),
+    alone = Comparison(evaluations=runs, changes=[])
+    comparison = _whole_means(compare_evaluations(runs, config.seed)) if runs[1:] else alone
+    return SweepResult(
+        model=config.model,
+        seed=config.seed,
+        axes=[*config.sweep.grid],
+        variants=finished,
+        comparison=comparison,
+        drawn=[*drawn_changes(finished, comparison.evaluations, config.seed)],
+        missing=[variant.name for variant in missing],
+        left_out=left_out,
     )
 
 
-def _dense(dense: comparison.Evaluated, codes: Sequence[str]) -> tables_json.DenseRow:
-    scored = {code: dense.languages[code] for code in codes}
-    metrics = task_metrics(scored, parallel=dense.parallel)
+def _renamed(run: Evaluation, variant: Variant) -> Evaluation:
+    return dataclasses.replace(run, name=variant.name)
+
+
+def _whole_means(comparison: Comparison) -> Comparison:
+    """The comparison without means over fewer languages than the dense model has, which differ between variants."""
     languages = {
-        code: tables_json.DenseCell(
-            rows=figure.rows,
-            accuracy=figure.accuracy,
-            interval=figure.interval,
-            rankc=figure.rankc.corrected if figure.rankc else None,
-            probability=figure.probability,
-            chosen=figure.chosen,
-            without_prior=figure.accuracy_without_prior,
-            discrimination=figure.discrimination,
-        )
-        for code, figure in metrics.languages.items()
+        run.name: {name: {*part.rows} for name, part in run.parts.items()}
+        for run in comparison.evaluations
     }
-    return tables_json.DenseRow(languages, metrics.mean_non_english)
-
-
-def _row_mean(
-    row: Mapping[str, Scored], codes: Sequence[str], dense: comparison.Evaluated, seed: int
-) -> tables_json.Mean | None:
-    """The mean over the languages of a row; None if one of `codes` is missing."""
-    others = [code for code in codes if code != "en"]
-    if not others or not {*others} <= row.keys():
-        return None
-    pairs = {
-        code: comparison.shared_rows(code, dense.languages[code], row[code]) for code in others
-    }
-    return _mean(comparison.compare_means(pairs, seed))
-
-
-def _cell(figure: comparison.LanguageComparison, p_table: float | None = None) -> dict[str, Any]:
-    """The fields of a `Cell` from a comparison of dense with a variant."""
-    return {
-        "rows": figure.rows,
-        "accuracy": figure.accuracy.b,
-        "interval": figure.accuracy_interval.b,
-        "difference": figure.difference,
-        "difference_interval": figure.interval,
-        "p": tables_json.CellP(mcnemar=figure.p.mcnemar, holm=figure.p.holm, holm_table=p_table),
-        "significant": figure.significant,
-        "rankc": figure.rankc.b.corrected if figure.rankc else None,
-        "chosen": figure.chosen.b,
-        **_measures(figure),
-        "significant_table": None if p_table is None else p_table <= ALPHA,
-    }
-
-
-def _mean(mean: comparison.MeanComparison | None) -> tables_json.Mean | None:
-    if mean is None:
-        return None
-    return tables_json.Mean(
-        accuracy=mean.accuracy.b,
-        difference=mean.difference,
-        difference_interval=mean.interval,
-        p=mean.p.bootstrap,
-        **_measures(mean),
-    )
-
-
-def _measures(figure: comparison.Figures) -> dict[str, tables_json.MeasureCell]:
-    """The known measures besides accuracy."""
-    return {
-        measure.name: tables_json.MeasureCell(**{**vars(one), "mean": one.mean.b})
-        for measure in MEASURES
-        if (one := getattr(figure, measure.name)) is not None
-    }
-
-
-def _translation_tables(
-    dense: Path, comparisons: Comparisons, codes: Sequence[str]
-) -> tables_json.TranslationTables | None:
-    """The paper's table 1: BLEU and chrF on the same sentences, in the rows of a task; None without translations.
-
-    Args:
-      dense: folder of the dense model.
-      comparisons: of each variant with dense.
-      codes: languages, in order.
-    """
-    result = TranslationResult.read(dense)
-    if result is None:
-        return None
-    codes = [code for code in codes if code in result.languages]
-    shown = plan.by_row(
-        {v: one.translation.languages if one.translation else {} for v, one in comparisons.items()},
-        codes,
-    )
-    figures = [figure for row in shown.values() for _, figure in row.values()]
-    adjusted = iter(holm([figure.bleu.p for figure in figures]))
-    rows = []
-    for group, row in shown.items():
-        cells = {code: _translation_cell(*one, next(adjusted)) for code, one in row.items()}
-        rows.append(tables_json.TranslationRow(**group._asdict(), languages=cells))
-    return tables_json.TranslationTables(
-        target=result.protocol.target,
-        shots=result.protocol.shots,
-        data=result.about.get("data"),
-        signatures=result.signatures,
-        dense=tables_json.DenseTranslations({code: result.languages[code] for code in codes}),
-        rows=tuple(rows),
-    )
-
-
-def _translation_cell(
-    variant: Variant, figure: comparison.TranslationLanguage, p_table: float
-) -> tables_json.TranslationCell:
-    bleu, chrf = figure.bleu, figure.chrf
-    return tables_json.TranslationCell(
-        variant=variant.name,
-        language=variant.language,
-        rows=figure.rows,
-        bleu=bleu.b,
-        chrf=chrf.b,
-        bleu_interval=bleu.interval_b,
-        difference=tables_json.ScorePair(bleu.difference, chrf.difference),
-        p=tables_json.TranslationP(bleu=bleu.p, chrf=chrf.p, holm=figure.holm, holm_table=p_table),
-        significant=figure.significant,
-        significant_table=p_table <= ALPHA,
-    )
-
-
-def _perplexity_tables(
-    config: SweepConfig, workdir: Path, dense: comparison.EvaluatedRun, comparisons: Comparisons
-) -> tables_json.PerplexityTables | None:
-    """A row for each variant, on the same text; None without perplexities."""
-    fields, codes, found = config.evaluation, plan.evaluation_languages(config), dense.perplexity
-    if not found or fields.perplexity is None:
-        return None
-    rows = []
-    for variant, compared in comparisons.items():
-        cells = {
-            code: tables_json.PerplexityCell(
-                one.perplexity.b,
-                one.ratio,
-                one.interval,
-                one.bits_per_byte.b if one.bits_per_byte else None,
-            )
-            for code in codes
-            if (one := (compared.perplexity or {}).get(code))
-        }
-        if cells:
-            overlap = read_metrics(workdir / variant.name / PERPLEXITY).get("calibration_overlap")
-            rows.append(
-                tables_json.PerplexityRow(
-                    **variant.facts, languages=cells, calibration_overlap=overlap
-                )
-            )
-    return tables_json.PerplexityTables(
-        data=fields.perplexity,
-        lines=fields.perplexity_lines,
-        dense={
-            code: tables_json.DensePerplexity(
-                found[code].perplexity, found[code].tokens, found[code].bits_per_byte
-            )
-            for code in codes
-            if code in found
-        },
-        variants=tuple(rows),
-    )
-
-
-def _seconds(folders: Sequence[Path]) -> dict[str, float]:
-    """The seconds of each stage over all variants, from their files."""
-    stages: dict[str, float] = {}
-    for folder in folders:
-        report = read_report(folder)
-        seconds = {} if report is None else {"prune": report.get("seconds", {}).get("total", 0.0)}
-        for file in sorted(folder.glob(f"*/{METRICS}")):
-            seconds[file.parent.name] = read_metrics(file.parent).get("seconds", 0.0)
-        for stage, took in seconds.items():
-            stages[stage] = round(stages.get(stage, 0.0) + took, 3)
-    return stages
+    dense = languages[comparison.names[0]]
+    changes = [
+        row
+        for row in comparison.changes
+        if row.language not in (MEAN, MEAN_NON_ENGLISH)
+        or languages[row.run][row.task] == dense[row.task]
+    ]
+    return dataclasses.replace(comparison, changes=changes)

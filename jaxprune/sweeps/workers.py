@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from jaxprune import ledger
 from jaxprune.errors import InputError, listed, refusal
 from jaxprune.progress import say
-from jaxprune.sweeps.plan import Variant
+from jaxprune.sweeps.variants import Variant
+from jaxprune.workdir import LockedError, locked
 
 _BAR = "sweep {desc} {n_fmt}/{total_fmt} |{bar}| {elapsed} < {remaining}"
 # Seconds until a worker that has nothing else to do looks again for variants of workers that are gone.
@@ -32,7 +32,7 @@ def make_all(
       planned: the variants.
       workdir: of the sweep, with a lock for each variant while a worker has it.
       is_whole: whether a variant is finished.
-      make: makes the missing parts of a variant.
+      make: makes the missing parts of a variant; raises `LockedError` if another worker has one that it reads.
     """
     left = [one for one in planned if not _owned(one, workdir, is_whole)]
     done, waits = len(planned) - len(left), False
@@ -57,7 +57,7 @@ def make_all(
 
 def _owned(variant: Variant, workdir: Path, act: Callable[[Variant], bool]) -> bool:
     """The result of `act` on a variant that no other worker has meanwhile; False if another one has it."""
-    with contextlib.suppress(ledger.LockedError), ledger.locked(workdir, f"{variant.name}.lock"):
+    with contextlib.suppress(LockedError), locked(workdir, f"{variant.name}.lock"):
         return act(variant)
     return False
 

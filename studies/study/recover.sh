@@ -9,7 +9,7 @@ runs=$1 model=$2 data=$3
 for run in "$runs"/sparsegpt/*-draw*; do
     IFS=- read -r kind language sparsity draw <<< "$(basename "$run")"
     recovered=$runs/sparsegpt-recovered/${kind}_recovered-$language-$sparsity-$draw
-    [[ -f $recovered/perplexity/metrics.json ]] && continue
+    [[ -f $recovered/perplexity/evaluation.json ]] && continue
     jaxprune recover --config "sweep_study:sparsegpt,$model,$data" --workdir "$recovered" \
         --config.recovery.run="$run" --config.recovery.how=distil --config.recovery.epochs=2 --config.recovery.batch=4 \
         --config.calibration.kind="$kind" --config.calibration.source="$language" \

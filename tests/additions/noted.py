@@ -74,7 +74,7 @@ def in_use(model, case, workdir):
     scores = [
         {
             code: one.scores.tobytes().hex()
-            for code, one in jp.evaluate(m, **asked).tasks["nano_nli"].scored.items()
+            for code, one in jp.evaluate(m, **asked).scored("nano_nli").items()
         }
         for m in (overlaid, exported)
     ]
@@ -90,21 +90,19 @@ def in_use(model, case, workdir):
 def swept(model, workdir):
     """A sweep of the method without data, and of the others on text."""
     fields = {
-        "sweep.sparsities": "0.5", "sweep.languages": "fr", "evaluation.tasks": "nano_nli",
+        "pruning.sparsity": 0.5, "evaluation.tasks": "nano_nli",
         "evaluation.rows": 8, "evaluation.languages": "en",
     }  # fmt: skip
     found = {}
-    for case, calibrations in {
-        "allocation": "dense,rescaled",
-        "statistic": "dense,translation",
+    for case, grid in {
+        "allocation": "pruning.criterion=rescaled",
+        "statistic": "calibration.source=fr",
     }.items():
-        config = validate(
-            job(model, case, **fields, **{"sweep.calibrations": calibrations}), "sweep"
-        )
+        config = validate(job(model, case, **fields, **{"sweep.grid": grid}), "sweep")
         sweep_from_config(config, workdir / case)
         (variant,) = {p.parent for p in (workdir / case).glob("*/checkpoint")}
         criterion = json.loads((variant / "config.json").read_text())["pruning"]["criterion"]
-        scored = json.loads((variant / "nano_nli" / "metrics.json").read_text())
+        scored = json.loads((variant / "nano_nli" / "evaluation.json").read_text())
         digest = pruned_model(jp.load(model), variant).source.fingerprint.digest
         found[case] = {"criterion": criterion, "is_its_own": scored["model_sha256"] == digest}
     return found

@@ -48,16 +48,12 @@ def test_a_field_that_a_config_sets_is_unset_by_nothing(tmp_path):
     arguments = (f"--config={ROOT / 'configs' / 'sweep_nano.py'}", f"--workdir={tmp_path}")
     sweep = functools.partial(read, *arguments, command="sweep")
     assert sweep()[0].evaluation.rows == 1000
-    unset = (
-        "--config.evaluation.rows=",
-        "--config.sweep.mixtures=fr+sw",
-        "--config.sweep.mixtures=",
-    )
+    unset = ("--config.evaluation.rows=", "--config.sweep.name=a", "--config.sweep.name=")
     config, _ = sweep(*unset)
-    assert (config.evaluation.rows, config.sweep.mixtures) == (None, None)
-    config, _ = sweep(*unset, "--config.sweep.mixtures=fr+sw")
-    assert config.sweep.mixtures == ("fr+sw",)
-    for field in ("model", "sweep.sparsities"):
+    assert (config.evaluation.rows, config.sweep.name) == (None, None)
+    config, _ = sweep(*unset, "--config.sweep.name=b", "--config.sweep.grid=seed=1|2")
+    assert (config.sweep.name, config.sweep.grid) == ("b", {"seed": (1, 2)})
+    for field in ("model", "sweep.grid"):
         with pytest.raises(InputError, match=f"^{field}: got ''"):
             sweep(f"--config.{field}=")
 
@@ -98,14 +94,13 @@ def test_flags_that_are_refused(tmp_path, arguments, message):
 @pytest.mark.parametrize(
     ("command", "argument", "readers"),
     [
-        ("evaluate", "pruning.sparsity=0.9", "prune"),
-        ("evaluate", "calibration.source=sw", "prune or recover or shrink"),
-        ("evaluate", "sweep.sparsities=0.9", "sweep"),
+        ("evaluate", "pruning.sparsity=0.9", "prune or sweep"),
+        ("evaluate", "calibration.source=sw", "prune or recover or shrink or sweep"),
+        ("evaluate", "sweep.grid=seed=1", "sweep"),
         ("evaluate", "output.hf=false", "prune or recover or sweep"),
         ("prune", "evaluation.rows=4", "evaluate or sweep"),
         ("analyze", "calibration.code=lib", "prune or recover or shrink or sweep"),
-        ("sweep", "pruning.sparsity=0.9", "prune"),
-        ("recover", "pruning.sparsity=0.9", "prune"),
+        ("recover", "pruning.sparsity=0.9", "prune or sweep"),
     ],
 )
 def test_a_field_that_a_command_does_not_read_is_refused(command, argument, readers, tmp_path):

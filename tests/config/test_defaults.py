@@ -42,21 +42,18 @@ import inspect, json
 import jaxprune as jp
 from jaxprune.config import FIELDS
 from jaxprune.config.validate import base_config, validate
-from jaxprune.sweeps.plan import variant_config, variants
+from jaxprune.sweeps.variants import variants
 
 config = base_config()
 config.model, config.calibration.data, config.calibration.code = "m", "nano", "code"
-config.sweep.calibrations = "dense,random,monolingual,translation,translation_vs_code"
+config.sweep.grid = {"pruning.allocation": ["uniform"], "calibration.kind": ["monolingual", "translation"]}
 config = validate(config, "sweep")
 print(json.dumps({
     "choices": {path: field.choices for path, field in FIELDS.items() if field.choices},
     "fields": {path: field.default for path, field in FIELDS.items()},
     "prune": {one.name: str(one.default) for one in inspect.signature(jp.prune).parameters.values()},
     "settings": [str(jp.Settings()), jp.Settings().method.name],
-    "sweep": {
-        one.name: variant_config(config, one).pruning.criterion
-        for one in variants(config) if one.sparsity
-    },
+    "sweep": {one.name: one.config.pruning.criterion for one in variants(config).made[1:]},
 }))
 """
 
@@ -85,8 +82,7 @@ def test_a_criterion_more_is_offered_first_and_changes_no_default(said):
     assert added["fields"]["pruning.criterion"] == "wanda"
     assert added["prune"]["criterion"] == "wanda"
     assert added["settings"][1] == "wanda"
-    assert added["sweep"]["translation-fr-0.3"] == added["sweep"]["monolingual-fr-0.3"] == "wanda"
-    assert added["sweep"]["translation_vs_code-fr-0.3"] == "refined"
+    assert added["sweep"] == {"uniform-monolingual": "wanda", "uniform-translation": "wanda"}
 
 
 def test_the_order_of_records_changes_no_default(said):

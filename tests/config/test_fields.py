@@ -84,7 +84,7 @@ def test_help_shows_what_the_config_and_the_arguments_set(monkeypatch, capfd):
     assert (done.returncode, done.stderr) == (0, "")
     lines = {line.split(":")[0]: line for line in done.stdout.splitlines()}
     assert lines["  --config.dtype"].endswith("(default: float32) (set to bfloat16)")
-    assert lines["  --config.sweep.sparsities"].endswith("(default: 0.3) (set to 0.3,0.5)")
+    assert "'pruning.sparsity': [0.3, 0.5]})" in done.stdout
     assert lines["  --config.model"].endswith("/nano/checkpoints/bloom)")
     assert lines["  --config.output.hf"].endswith("(default: true) (set to false)")
     assert "set to" not in lines["  --config.seed"]

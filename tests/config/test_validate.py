@@ -87,8 +87,13 @@ def test_json_is_what_ml_collections_writes_of_the_same_fields():
         ("analyze", "analysis.masks", "runs/a,../b", ("runs/a", "../b"), "runs/a,../b"),
         ("shrink", "shrink.drop_layers", "3,07", (3, 7), "3,7"),
         ("shrink", "shrink.vocabulary", "a:0-9,b", ("a:0-9", "b"), "a:0-9,b"),
-        ("sweep", "sweep.sparsities", ".3,0.5", (0.3, 0.5), "0.3,0.5"),
-        ("sweep", "sweep.mixtures", "fr+sw,fr+ru", ("fr+sw", "fr+ru"), "fr+sw,fr+ru"),
+        (
+            "sweep",
+            "sweep.grid",
+            "pruning.sparsity=.3|0.5",
+            {"pruning.sparsity": (0.3, 0.5)},
+            "pruning.sparsity=0.3|0.5",
+        ),
     ],
 )
 def test_a_text_is_a_value_inside_and_a_text_in_config_json(command, path, text, value, written):

@@ -35,9 +35,7 @@ WRONG = {
     "evaluation.translation_rows": ["0"],
     "evaluation.beams": ["0", "2.5"],
     "evaluation.weights": ["gpu"],
-    "sweep.sparsities": ["", "0.3;0.5", "half"],
-    "sweep.calibrations": ["random,random"],
-    "sweep.languages": ["fr,klingon"],
+    "sweep.evaluate": ["some"],
     "mesh.data": ["0", "two"],
     "mesh.model": ["0"],
 }

@@ -110,7 +110,7 @@ ROWS = {
     "sweep: config": Fault(
         lambda p: both(
             edited(p.workdir / "sweep.json", config=[]),
-            p.script("sweep", "calibration.data=nano", "evaluation.tasks=nano_nli", "sweep.calibrations=dense,random"),
+            p.script("sweep", "calibration.data=nano", "evaluation.tasks=nano_nli", "sweep.grid=seed=0"),
         ),
         r"sweep\.json: Expected `object`, got `array` - at `\$\.config`; allowed: another --workdir",
     ),

@@ -86,23 +86,37 @@ ROWS = {
         lambda p: both((r := p.whole_run()), (r / "report.json").write_text("{"), ["verify", r]),
         r"run/report\.json: not JSON",
     ),
-    "sweep: sparsities": setting("sweep", "sweep.sparsities=0.3,1.5", r"sparsities: got '0\.3,1\.5'"),
-    "sweep: a plan of a share": Fault(
-        lambda p: [*p.script("sweep", "calibration.data=nano", "evaluation.tasks=nano_nli"), "--plan", "--shard=0/2"],
-        r"--shard: got '0/2'; allowed: none, with --plan",
+    "sweep: no grid": Fault(
+        lambda p: p.script("sweep", "calibration.data=nano", "evaluation.tasks=nano_nli"), r"sweep\.grid: not set"
+    ),
+    "sweep: sparsities": setting(
+        "sweep", "sweep.grid=pruning.sparsity=0.3|1.5", r"grid: pruning\.sparsity: got 1\.5"
+    ),
+    "sweep: a plan of no share": Fault(
+        lambda p: [
+            *p.script("sweep", "calibration.data=nano", "evaluation.tasks=nano_nli", "sweep.grid=seed=0|1"),
+            "--plan", "--shard=3/2",
+        ],
+        r"--shard: got '3/2'; allowed: i/n",
     ),
     "prune: no process": Fault(
         lambda p: [*p.prune(), "--plan", "--processes=0"], r"flag --processes=0: 0 is not a positive integer"
     ),
-    "sweep: sparsity twice": setting("sweep", "sweep.sparsities=0.3,.3", r"sparsities: got '0\.3,\.3'"),
-    "sweep: calibrations": setting("sweep", "sweep.calibrations=dense,bogus", r"calibrations: got 'dense,bogus'"),
+    "sweep: sparsity twice": setting(
+        "sweep", "sweep.grid=pruning.sparsity=0.3|.3", r"grid: pruning\.sparsity: 0\.3 is there twice"
+    ),
+    "sweep: criteria": setting(
+        "sweep", "sweep.grid=pruning.criterion=wanda|bogus", r"grid: pruning\.criterion: got 'bogus'"
+    ),
+    "sweep: an axis of the evaluation": setting(
+        "sweep", "sweep.grid=evaluation.rows=1|2", r"grid: got the axis 'evaluation\.rows'; expected fields of"
+    ),
     "sweep: of another model": Fault(
         lambda p: both(
-            p.workdir.mkdir(), (p.workdir / "sweep.json").write_text('{"config": {"model": "x"}, "digests": {}}'),
-            p.script(
-                "sweep", "calibration.data=nano", "evaluation.tasks=nano_nli",
-                "sweep.calibrations=dense,random",
+            p.workdir.mkdir(), (p.workdir / "sweep.json").write_text(
+                '{"config": {"model": "x", "sweep.grid": "seed=0"}, "digests": {}}'
             ),
+            p.script("sweep", "calibration.data=nano", "evaluation.tasks=nano_nli", "sweep.grid=seed=0"),
         ),
         r"model: got .*bloom.*contains a sweep with 'x'",
     ),

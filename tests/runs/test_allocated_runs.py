@@ -8,14 +8,12 @@ import pytest
 from jobs import on_tokens
 
 import jaxprune as jp
-from jaxprune.config.validate import base_config, validate
 from jaxprune.html_report import write_report
 from jaxprune.ledger import run_identity
 from jaxprune.runs import pruned_model
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.planning import plan_from_config, print_plan
 from jaxprune.runs.verify import verify
-from jaxprune.sweeps.plan import check_sweep
 
 NANO = "jaxprune/nano/checkpoints/bloom"
 
@@ -108,16 +106,3 @@ def test_the_plan_counts_the_pass_of_an_allocation(tiny_folder, tokens, capsys):
     assert plain < owl
     assert alone <= owl - plain < 1.2 * alone
     assert operations(pruning__allocation="alpha")[0] == plain
-
-
-def test_a_sweep_needs_text_for_an_allocation_that_reads_it():
-    config = base_config()
-    config.model, config.calibration.data = NANO, "nano"
-    config.update_from_flattened_dict({
-        "pruning.allocation": "owl", "sweep.calibrations": "dense,random", "sweep.languages": "fr",
-        "evaluation.tasks": "nano_nli",
-    })  # fmt: skip
-    with pytest.raises(
-        jp.InputError, match="allocation: got 'owl'; allowed: those without data, as random"
-    ):
-        check_sweep(validate(config, "sweep"))

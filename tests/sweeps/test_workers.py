@@ -20,7 +20,6 @@ from faults.place import halve
 from run_scripts import run_here
 
 import jaxprune as jp
-from jaxprune import ledger
 from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import scorer
@@ -29,17 +28,18 @@ from jaxprune.models import kernel_shapes
 from jaxprune.sweeps import (
     make_shard,
     merge,
-    plan,
     plan_sweep,
     planning,
     print_sweep_plan,
     print_tables,
     rebuild,
-    run,
     sweep_json,
     workers,
 )
 from jaxprune.sweeps.run import sweep_from_config
+from jaxprune.sweeps.runner import Runner
+from jaxprune.sweeps.variants import variants
+from jaxprune.workdir import PROGRESS, locked
 
 NANO = str(files("jaxprune").joinpath("nano", "checkpoints", "bloom"))
 
@@ -49,15 +49,15 @@ def job(**fields):
     settings = {
         "model": NANO, "calibration.data": "nano", "calibration.samples": 2, "output.hf": False,
         "evaluation.tasks": "nano_nli", "evaluation.rows": 6, "evaluation.perplexity": "nano",
-        "sweep.sparsities": "0.3,0.5", "sweep.calibrations": "dense,random,translation",
-        "sweep.languages": "fr", "pruning.propagate": "dense",
+        "sweep.grid": "pruning.criterion=random|wanda calibration.source=fr pruning.sparsity=0.3|0.5",
+        "pruning.propagate": "dense",
     }  # fmt: skip
     with config.ignore_type():
         config.update_from_flattened_dict(settings | fields)
     return validate(config, "sweep")
 
 
-NAMES = [one.name for one in plan.variants(job())]
+NAMES = [one.name for one in variants(job()).made]
 
 
 @pytest.fixture(scope="module")
@@ -76,16 +76,17 @@ def alone(tmp_path_factory):
 
 
 def contents(workdir):
-    """Scores, digests of masks, and tables without seconds."""
+    """Scores, digests of masks, and tables."""
     found = {str(f.relative_to(workdir)): f.read_bytes() for f in sorted(workdir.glob("*/*/*.npz"))}
     for file in workdir.glob("*/report.json"):
         found[file.parent.name] = json.loads(file.read_text())["digests"]
-    tables = json.loads((workdir / "tables.json").read_text())
-    return found | {"tables": tables | {"seconds": None}}
+    return found | {
+        name: (workdir / name).read_text() for name in ("measurements.csv", "changes.csv")
+    }
 
 
 def test_workers_share_the_variants_and_give_the_tables_of_one(alone, tmp_path, monkeypatch):
-    made, real = [], run.Runner.make
+    made, real = [], Runner.make
     both = threading.Barrier(2)
 
     def make(runner, variant):
@@ -94,7 +95,7 @@ def test_workers_share_the_variants_and_give_the_tables_of_one(alone, tmp_path, 
         made.append((threading.get_ident(), variant.name))
         real(runner, variant)
 
-    monkeypatch.setattr(run.Runner, "make", make)
+    monkeypatch.setattr(Runner, "make", make)
     monkeypatch.setattr(workers, "_WAIT", 0.05)
     with ThreadPoolExecutor() as pool:
         tables = [*pool.map(sweep_from_config, [job()] * 2, [tmp_path] * 2)]
@@ -102,20 +103,23 @@ def test_workers_share_the_variants_and_give_the_tables_of_one(alone, tmp_path, 
     assert sorted(name for _, name in made) == sorted(NAMES)
     assert len({worker for worker, _ in made}) == 2
     assert contents(tmp_path) == contents(alone[0])
-    assert not (tmp_path / ledger.PROGRESS).exists()
+    assert not (tmp_path / PROGRESS).exists()
 
 
 def test_workers_of_other_variants_are_refused_meanwhile(tmp_path, monkeypatch):
     def make(*_):
         for fields, message in (
-            ({"sweep.sparsities": "0.3"}, "workers of this sweep with other variants are running"),
+            (
+                {"sweep.grid": "pruning.sparsity=0.3"},
+                "workers of this sweep with other variants are running",
+            ),
             ({"seed": 1}, "seed: got 1; .* contains a sweep with 0"),
         ):
             with pytest.raises(InputError, match=message):
                 sweep_from_config(job(**fields), tmp_path)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run.Runner, "make", make)
+    monkeypatch.setattr(Runner, "make", make)
     with pytest.raises(KeyboardInterrupt):
         sweep_from_config(job(), tmp_path)
     assert [one.name for one in tmp_path.iterdir()] == [sweep_json.CONFIG]
@@ -124,7 +128,7 @@ def test_workers_of_other_variants_are_refused_meanwhile(tmp_path, monkeypatch):
 HOLD = """
 import sys, time
 from pathlib import Path
-from jaxprune.ledger import locked
+from jaxprune.workdir import locked
 with locked(Path(sys.argv[1]), "dense.lock"):
     print("locked", flush=True)
     time.sleep(600)
@@ -138,7 +142,7 @@ def test_the_variant_of_a_killed_worker_is_taken_over(tmp_path, monkeypatch, cap
     monkeypatch.setattr(workers, "_WAIT", 0.05)
     kill = threading.Timer(0.5, lambda: holder.send_signal(signal.SIGKILL))
     kill.start()
-    planned = plan.variants(job())
+    planned = variants(job()).made
     workers.make_all(
         planned, tmp_path, lambda one: one.name in made, lambda one: made.append(one.name)
     )
@@ -152,7 +156,7 @@ def test_a_lock_that_is_removed_by_its_owner_has_one_owner(tmp_path):
 
     def work():
         for _ in range(40):
-            with ledger.locked(tmp_path, wait=True):
+            with locked(tmp_path, wait=True):
                 inside.append(1)
                 most.append(len(inside))
                 time.sleep(0.0005)
@@ -185,18 +189,14 @@ def test_merged_shares_give_the_tables_of_one(alone, shares, tmp_path, monkeypat
     done = run_here(monkeypatch, capfd, "sweep", "--merge", *parts, "--workdir", merged)
     assert done.returncode == 0, done.stderr
     assert contents(merged) == contents(alone[0])
-    other = tmp_path / "1"  # of a machine with weights on disk, and one that chose layers
+    other = tmp_path / "1"  # of a machine with weights on disk
     shutil.copytree(parts[1], other)
     file = other / sweep_json.CONFIG
     text = file.read_text().replace(
         '"evaluation.weights": "auto"', '"evaluation.weights": "streamed"'
     )
     file.write_text(text)
-    shutil.copytree(other / NAMES[1] / "nano_nli", other / "lrp2/nano_nli")
-    (other / "lrp2/layers.json").write_text('{"fr": 1}')
     merge([parts[0], other], merged)
-    assert json.loads((merged / "lrp2/layers.json").read_text()) == {"fr": 1}
-    shutil.rmtree(merged / "lrp2")
     sweep_from_config(job(), merged)  # finds nothing to make
     assert contents(merged) == contents(alone[0])
 
@@ -212,9 +212,8 @@ def test_a_share_that_has_not_started_is_named_and_the_rest_is_merged(
     names = f"'{absent}', '{tmp_path / 'empty'}'"
     assert f"sweep: {names}: not started; merges the rest" in done.stderr.splitlines()
     missing = [name for name in NAMES if name not in NAMES[0::2]]
-    assert json.loads((merged / "tables.json").read_text())["missing"] == missing
     assert f"Unfinished: {len(missing)} variants are missing" in (merged / "tables.md").read_text()
-    assert merge([shares / "1"], merged).missing is None
+    assert merge([shares / "1"], merged).missing == []
     assert contents(merged) == contents(alone[0])
     with pytest.raises(InputError, match=r"absent/sweep\.json: missing; expected the --workdir"):
         merge([absent], tmp_path / "none")
@@ -224,24 +223,23 @@ def test_merged_scores_are_replaced_by_those_of_more_languages(alone, shares, tm
     parts, merged = [shares / "0", tmp_path / "1"], tmp_path / "all"
     shutil.copytree(shares / "1", parts[1])
     folder = next(parts[1].glob("*-*/perplexity"))
-    whole = (folder / "metrics.json").read_text()
-    told = json.loads(whole)
-    told["languages"].pop("fr")
-    (folder / "metrics.json").write_text(json.dumps(told))
+    told = json.loads((folder / "evaluation.json").read_text())
+    told["languages"].remove("fr")
+    (folder / "evaluation.json").write_text(json.dumps(told))
     sealed.seal(folder)
-    assert merge(parts, merged).missing == (folder.parent.name,)
+    assert merge(parts, merged).missing == [folder.parent.name]
     target = merged / folder.relative_to(parts[1])
     (target / "notes").write_text("mine")
     with pytest.raises(InputError, match="perplexity/notes exists and was not written by jaxprune"):
         merge([parts[0], shares / "1"], merged)
     (target / "notes").unlink()
-    assert merge([parts[0], shares / "1"], merged).missing is None
+    assert merge([parts[0], shares / "1"], merged).missing == []
     assert contents(merged) == contents(alone[0])
 
 
 def test_a_killed_merge_leaves_nothing_that_passes_for_scores(alone, shares, tmp_path, monkeypatch):
     parts, merged, real = [shares / "0", shares / "1"], tmp_path / "all", shutil.copytree
-    whole = {str(file.relative_to(alone[0])) for file in alone[0].glob("*/*/metrics.json")}
+    whole = {str(file.relative_to(alone[0])) for file in alone[0].glob("*/*/evaluation.json")}
     for last in itertools.count():
         steps = iter(range(last))
 
@@ -255,7 +253,7 @@ def test_a_killed_merge_leaves_nothing_that_passes_for_scores(alone, shares, tmp
             merge(parts, merged)
             break
         assert whole.issuperset(
-            str(file.relative_to(merged)) for file in merged.glob("*/*/metrics.json")
+            str(file.relative_to(merged)) for file in merged.glob("*/*/evaluation.json")
         )
     assert last > 4
     assert contents(merged) == contents(alone[0])
@@ -312,13 +310,13 @@ def test_the_tables_of_an_unfinished_sweep_name_what_is_missing(alone, tmp_path,
     workdir = tmp_path / "sweep"
     shutil.copytree(alone[0], workdir)
     metrics = workdir / NAMES[2] / "perplexity"
-    told = json.loads((metrics / "metrics.json").read_text())
-    told["languages"].pop("fr")
-    (metrics / "metrics.json").write_text(json.dumps(told))
+    told = json.loads((metrics / "evaluation.json").read_text())
+    told["languages"].remove("fr")
+    (metrics / "evaluation.json").write_text(json.dumps(told))
     sealed.seal(metrics)
     shutil.rmtree(workdir / NAMES[3])
     found = rebuild(workdir)
-    assert found.missing == tuple(NAMES[2:4])
+    assert found.missing == NAMES[2:4]
     line = (
         f"Unfinished: 2 variants are missing, and so are their figures: {NAMES[2]!r}, {NAMES[3]!r}"
     )
@@ -326,11 +324,11 @@ def test_the_tables_of_an_unfinished_sweep_name_what_is_missing(alone, tmp_path,
         assert line in html.unescape((workdir / name).read_text())
     print_tables(found, workdir)
     assert line in capfd.readouterr().out
-    assert [row.variant for row in found.perplexity.variants] == [NAMES[1], NAMES[4]]
+    assert found.comparison.names == [NAMES[0], NAMES[1], NAMES[4]]
     shutil.rmtree(workdir / "dense/perplexity")
     with pytest.raises(InputError, match="dense: no scores of perplexity in en fr; expected those"):
         rebuild(workdir)
-    assert alone[1].missing is None
+    assert alone[1].missing == []
 
 
 @pytest.mark.parametrize(
@@ -344,12 +342,12 @@ def test_the_tables_of_an_unfinished_sweep_name_what_is_missing(alone, tmp_path,
     ],
 )
 def test_shares_are_every_nth_variant(shard, places):
-    planned = plan.variants(job())
+    planned = variants(job()).made
     assert workers.shard_of(planned, shard) == [planned[place] for place in places]
 
 
 def test_the_number_of_a_share_comes_from_the_scheduler(monkeypatch):
-    planned = plan.variants(job())
+    planned = variants(job()).made
     for name in ("SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX", "SKYPILOT_NODE_RANK"):
         with monkeypatch.context() as patch:
             patch.setenv(name, "1")
@@ -363,7 +361,7 @@ def test_other_shares_are_refused(shard):
     with pytest.raises(
         InputError, match=r"--shard: got .*; allowed: i/n with i from 0 to n, or auto/n"
     ):
-        workers.shard_of(plan.variants(job()), shard)
+        workers.shard_of(variants(job()).made, shard)
 
 
 def test_the_plan_of_a_sweep_counts_what_its_evaluations_process(alone, tmp_path, capsys):
@@ -382,6 +380,17 @@ def test_the_plan_of_a_sweep_counts_what_its_evaluations_process(alone, tmp_path
     assert found.written == masks
     print_sweep_plan(config, found, "l4")
     assert f"5 of {NANO}" in capsys.readouterr().out
+    shares = [plan_sweep(config, tmp_path / "none", "l4", f"{number}/2") for number in (0, 1)]
+    assert [share.variants for share in shares] == [3, 2]
+    for name in ("pruning", "evaluation", "written"):
+        assert sum(getattr(share, name) for share in shares) == getattr(found, name)
+
+
+def test_a_plan_names_what_is_left_out(tmp_path, capsys):
+    config = job(**{"sweep.grid": "calibration.source=en|fr"})
+    print_sweep_plan(config, plan_sweep(config, tmp_path / "none", "l4"), "l4")
+    line = "left out calibration.source=en: calibration.target: got 'en', the source; allowed: "
+    assert capsys.readouterr().out.startswith(line)
 
 
 def test_the_rate_of_this_machine_is_that_of_the_fastest_product(monkeypatch):

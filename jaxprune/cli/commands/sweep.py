@@ -1,7 +1,8 @@
-"""Prunes and evaluates one model for all sparsities, calibrations and languages of a config; see docs/sweep.md.
+"""Prunes and evaluates one model for every product of a grid of settings; see docs/sweep.md.
 
 jaxprune sweep --config sweep_nano --workdir runs/sweep_nano
 jaxprune sweep --config sweep_nano --workdir runs/sweep_nano --plan
+jaxprune sweep --config sweep_nano --workdir x --config.sweep.grid="pruning.criterion=wanda|ria seed=0|1"
 jaxprune sweep --config sweep_nano --workdir part0 --shard=0/2
 jaxprune sweep --merge part0 part1 --workdir runs/sweep_nano
 
@@ -17,7 +18,6 @@ from absl import flags
 from jaxprune.cli.arguments import Arguments, output, path
 from jaxprune.cli.configured import check_chip, run_configured
 from jaxprune.config import SweepConfig
-from jaxprune.errors import refusal
 from jaxprune.runs.planning import CHIPS
 from jaxprune.sweeps import (
     make_shard,
@@ -56,7 +56,8 @@ def define() -> None:
     flags.DEFINE_boolean(
         "plan",
         False,
-        "print the number of variants and the estimated operations, time, memory and bytes; writes nothing",
+        "print the number of variants, of all or of a share, and the estimated operations, time, memory and bytes; "
+        "writes nothing",
     )
     flags.DEFINE_string("chip", None, f"plan for one of these devices: {', '.join(CHIPS)}")
     flags.DEFINE_string(
@@ -71,9 +72,8 @@ def sweep(config: SweepConfig, workdir: Path) -> None:
     """Makes the sweep, or a share of it, and prints its tables; or prints its plan."""
     given = flags.FLAGS
     if given.plan:
-        if given.shard is not None:
-            raise refusal("--shard", given.shard, "none, with --plan, which is of all variants")
-        print_sweep_plan(config, plan_sweep(config, workdir, given.chip), given.chip)
+        found = plan_sweep(config, workdir, given.chip, given.shard)
+        print_sweep_plan(config, found, given.chip)
         return
     check_chip(given.chip)
     if given.shard is not None:

@@ -1,0 +1,228 @@
+"""A variant → its folder: pruned or recovered, and evaluated, as far as that is not done."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxprune import evaluation
+from jaxprune.config import SweepConfig
+from jaxprune.devices import device_mesh
+from jaxprune.errors import InputError
+from jaxprune.files import read_json, sealed
+from jaxprune.hf import Model
+from jaxprune.ledger import UnfinishedError, run_identity
+from jaxprune.runs import (
+    check_outputs,
+    model_digest,
+    prune_to_workdir,
+    pruned_model,
+    recover_from_config,
+)
+from jaxprune.runs.planning import PruneConfig, RecoverConfig, check_fits, plan_of
+from jaxprune.schema import part_of
+from jaxprune.sweeps.calibration import CalibrationSets
+from jaxprune.sweeps.jobs import Jobs, check_jobs, dense_jobs, jobs
+from jaxprune.sweeps.variants import Variant, variants
+from jaxprune.workdir import (
+    CONFIG,
+    MODEL_DIGEST,
+    REPORT,
+    difference,
+    inputs,
+    is_complete,
+    locked,
+    pruned_digest,
+    read_report,
+)
+
+# The most of a translation, as many as in the authors' script.
+NEW_TOKENS = 64
+
+
+class Runner:
+    """Makes variants of one model, one at a time; rows and texts are read first, to find faults in them early.
+
+    Args:
+      config: of the sweep.
+      model: the dense model.
+      workdir: of the sweep.
+
+    Attributes:
+      variants, left_out: see `variants`.
+      dense_jobs: the languages of all evaluations, by folder of scores.
+      model, workload, sets: the dense model, all that is evaluated, and the samples of variants.
+      digests: SHA-256 of the inputs: model, tokenizer, sets of samples, and the content of each task in each language.
+
+    Raises:
+      InputError: config or data do not fit.
+    """
+
+    def __init__(self, config: SweepConfig, model: Model, workdir: Path) -> None:
+        self._config, self.model, self._workdir = config, model, workdir
+        self.dense_jobs = dense_jobs(config)
+        self.variants, self.left_out = variants(config)
+        self._by_name = {variant.name: variant for variant in self.variants}
+        check_jobs(self.variants, self.dense_jobs, config.sweep.evaluate)
+        self._evaluated = part_of(evaluation.EvaluateConfig, config)
+        self.workload = evaluation.read_workload(self._evaluated, self.dense_jobs.get)
+        self.sets = CalibrationSets(config, self.variants, model, workdir)
+        known = evaluation.identities(self.workload, model, config.dtype)
+        self.digests = {
+            "model": model.source.fingerprint.digest,
+            "tokenizer": model.tokenizer_digest,
+            **self.sets.digests(),
+            **{
+                f"{name} {code}": digest
+                for name, identity in known.items()
+                for code, digest in evaluation.content_digests(identity).items()
+            },
+        }
+
+    def jobs(self, variant: Variant) -> Jobs:
+        """The languages in which a variant is evaluated, by folder of scores."""
+        return jobs(variant, self.dense_jobs, self._config.sweep.evaluate)
+
+    def check(self) -> None:
+        """Rejects variants that this machine or the model does not allow, before the dense model is evaluated.
+
+        Raises:
+          InputError: as `prune_from_config`.
+        """
+        mesh = device_mesh(self._config.mesh.data, self._config.mesh.model)
+        for variant in self.variants:
+            config = variant.config
+            if config is None or (self._workdir / variant.name / REPORT).is_file():
+                continue
+            if isinstance(config, RecoverConfig):
+                check_outputs(config, self.model, changes_weights=True)
+                continue
+            changes_weights = config.settings.method.updates_weights
+            check_outputs(config, self.model, changes_weights=changes_weights)
+            sizes, batches = self.model.config, self.sets.batches(config)
+            check_fits(plan_of(sizes, self.model.dtype, batches, config, mesh))
+
+    def is_whole(self, variant: Variant) -> bool:
+        """Whether a variant is pruned and evaluated, and all its files are as they were written.
+
+        Raises:
+          InputError: its folder has the complete run of another variant, model or text.
+        """
+        return self._is_made(variant) and not self._missing(variant)
+
+    def make(self, variant: Variant) -> None:
+        """Prunes or recovers, and evaluates, as far as that is not done.
+
+        Raises:
+          LockedError: another worker makes the variant that this one recovers.
+        """
+        folder = self._workdir / variant.name
+        if not self._is_made(variant):
+            pruned = self._by_name.get(variant.pruned or "")
+            if pruned and not self._is_made(pruned):
+                with locked(self._workdir, f"{pruned.name}.lock"):
+                    if not self._is_made(pruned):  # another worker may have made it meanwhile
+                        self._make_run(pruned)
+            self._make_run(variant)
+        if not (missing := self._missing(variant)):
+            return
+        model = self.model if variant.config is None else pruned_model(self.model, folder)
+        scorer = evaluation.scorer_of(model, self._evaluated)
+        facts = evaluation.facts_of(self._evaluated, model, variant.name)
+        with locked(folder):
+            evaluation.clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
+            evaluation.evaluate_all(
+                scorer, self.workload.of(missing), self._evaluated, folder, facts,
+                new_tokens=NEW_TOKENS,
+            )  # fmt: skip
+
+    def _make_run(self, variant: Variant) -> None:
+        """Prunes or recovers; a damaged or older run starts over."""
+        folder = self._workdir / variant.name
+        if isinstance(variant.config, PruneConfig):
+            run = functools.partial(
+                prune_to_workdir, self.model, self.sets.batches(variant.config), variant.config,
+                folder, stats=self.sets.stats(variant.config),
+            )  # fmt: skip
+        else:
+            run = functools.partial(recover_from_config, self._recovery(variant), folder)
+        try:
+            run(overwrite=(folder / REPORT).is_file())  # it is damaged
+        except UnfinishedError:  # of another version or kind of device, or damaged
+            run(overwrite=True)
+
+    def _recovery(self, variant: Variant) -> RecoverConfig:
+        """The config of a recovery, with the folder of the run that it reads."""
+        config: Any = variant.config
+        run = str(self._workdir / config.recovery.run)
+        return dataclasses.replace(config, recovery=dataclasses.replace(config.recovery, run=run))
+
+    def _is_made(self, variant: Variant) -> bool:
+        """Whether its run is complete, if it needs one. A broken report counts as none; the next run reports it."""
+        folder, config = self._workdir / variant.name, variant.config
+        if config is None:
+            return True
+        try:
+            if not is_complete(folder):
+                return False
+        except InputError:
+            return False
+        before, now = self._inputs(folder, config)
+        if differs := difference(before, now):
+            raise InputError(
+                f"--workdir: {folder} contains a complete run with {differs}; allowed: the run of this "
+                "variant there, or another --workdir"
+            )
+        return isinstance(config, PruneConfig) or self._reads_its_run(folder, config)
+
+    def _inputs(self, folder: Path, config: PruneConfig | RecoverConfig) -> list[dict[str, Any]]:
+        """What a complete run was made of, and what it would be made of now."""
+        if isinstance(config, PruneConfig):
+            identity = (read_report(folder) or {}).get("identity", {})
+            now = run_identity(self.model, config.json(), self.sets.batches(config))
+            return [inputs(identity), inputs(now)]
+        return [
+            {
+                f"{group}.{name}": value
+                for group in ("calibration", "recovery")
+                for name, value in fields[group].items()
+                if name != "run"
+            }
+            for fields in (read_json(folder / CONFIG), config.json())
+        ]
+
+    def _reads_its_run(self, folder: Path, config: RecoverConfig) -> bool:
+        """Whether a recovery is of the present run of its pruned variant."""
+        if not self._is_made(self._by_name[config.recovery.run]):
+            return False
+        recovered, pruned = (
+            read_report(path) or {} for path in (folder, self._workdir / config.recovery.run)
+        )
+        return recovered["identity"].get("config.recovery.run") == pruned_digest(pruned)
+
+    def _missing(self, variant: Variant) -> Jobs:
+        """The evaluations of a made variant that lack a language, are damaged, or are of other weights or rows."""
+        folder = self._workdir / variant.name
+        digest: str | None = self.digests["model"]
+        if variant.config is not None:
+            digest = model_digest(read_report(folder) or {})
+        about = {MODEL_DIGEST: digest, "run": variant.name}
+        return {
+            name: codes
+            for name, codes in self.jobs(variant).items()
+            if not (folder / name / sealed.TABLE).is_file()
+            or any(sealed.faults(folder / name))  # before they are read
+            or not self._has(folder / name, codes, about)
+        }
+
+    def _has(self, folder: Path, codes: Sequence[str], about: Mapping[str, Any]) -> bool:
+        """Whether evaluation.json has these values, and these languages on their present content."""
+        facts = evaluation.read_evaluation(folder)
+        identity: Any = facts.get("identity", {})
+        now = {code: self.digests[f"{folder.name} {code}"] for code in codes}
+        return (
+            {*codes} <= {*facts.get("languages", ())}
+            and about.items() <= facts.items()
+            and now.items() <= evaluation.content_digests(identity).items()
+        )

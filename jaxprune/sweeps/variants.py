@@ -1,0 +1,274 @@
+"""The grid of a sweep → its variants: the name and the complete config of each."""
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeVar
+
+from jaxprune.calibration import KINDS, MIX, TextFields, check_texts
+from jaxprune.config import AXES, DENSE, RECOVERY, SweepConfig, axes_text, consistent, value_text
+from jaxprune.errors import InputError
+from jaxprune.passes import SUM, JobConfig
+from jaxprune.pruning import CODE, STARTS
+from jaxprune.recovery import RecoveryFields
+from jaxprune.runs.planning import PruneConfig, RecoverConfig
+from jaxprune.schema import fields_of, part_of
+from jaxprune.workdir import OUTPUTS, PROGRESS
+
+SOURCE, DRAW, KIND = "calibration.source", "calibration.draw", "calibration.kind"
+# Fields that a pruned variant has at their defaults if it does not read them, as other values are rejected.
+_RESET = ("pruning.start", "calibration.combine", "calibration.weights")
+# Those of the calibration that a recovery lacks.
+_OF_STATISTICS = ("calibration.combine", "calibration.weights", "calibration.tokens")
+_RECOVERY = tuple(path for path in AXES if path.startswith("recovery."))
+_SHARED = ("model", "revision", "dtype", "compat", "seed", "output", "mesh")
+_TAKEN = {DENSE, *OUTPUTS, PROGRESS}
+_FOLDER = re.compile(r"\w[\w.,:=+-]*")
+_PLACE = re.compile(r"\{([^{}]*)\}")
+_Config = TypeVar("_Config", bound=JobConfig)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A model to evaluate.
+
+    Attributes:
+      name: of its folder, such as `dense` or `wanda-fr-0.3`.
+      axes: the values of those axes of the grid that it reads, by path.
+      languages: of its calibration text; none without text.
+      config: of `jaxprune prune` or `jaxprune recover`; None of the dense model. `recovery.run` is the name of the
+        variant that is recovered.
+    """
+
+    name: str
+    axes: Mapping[str, Any]
+    languages: tuple[str, ...] = ()
+    config: PruneConfig | RecoverConfig | None = None
+
+    @property
+    def pruned(self) -> str | None:
+        """The name of the variant that it recovers."""
+        return self.config.recovery.run if isinstance(self.config, RecoverConfig) else None
+
+
+class Variants(NamedTuple):
+    """The variants of a grid.
+
+    Attributes:
+      made: all variants; the first is the dense model. A recovered variant comes after the one whose run it reads.
+      left_out: the products that are no valid config, as text, with the reasons.
+    """
+
+    made: list[Variant]
+    left_out: dict[str, str]
+
+
+def variants(config: SweepConfig) -> Variants:
+    """The distinct products of the axes.
+
+    Products that differ only in fields that they do not read, such as the text of a random mask, are one variant, which
+    has the sweep's own values of these fields.
+
+    Raises:
+      InputError: no product is valid; `sweep.name` is no template, or names two variants alike.
+    """
+    grid = config.sweep.grid
+    _check_template(config.sweep.name or "")
+    made, left_out = {DENSE: Variant(DENSE, {})}, dict[str, str]()
+    for values in itertools.product(*grid.values()):
+        axes = dict(zip(grid, values, strict=True))
+        try:
+            products = [*_products(config, axes)]
+        except InputError as error:
+            left_out[axes_text(axes)] = str(error)
+            continue
+        for variant in products:
+            if variant.name in _TAKEN or not _FOLDER.fullmatch(variant.name):
+                raise InputError(
+                    f"sweep.name: got the name {variant.name!r} for {axes_text(axes)}; expected letters, digits and "
+                    f"some of .,:=+- in it, and none of {', '.join(sorted(_TAKEN))}"
+                )
+            if made.setdefault(variant.name, variant).config != variant.config:
+                raise InputError(
+                    f"sweep.name: names two variants {variant.name!r}, one of them {axes_text(axes)}; "
+                    "expected a template with every axis in which variants differ"
+                )
+    if len(made) == 1:
+        product, reason = next(iter(left_out.items()))
+        raise InputError(f"sweep.grid: no product is valid; {product}: {reason}")
+    return Variants([*made.values()], left_out)
+
+
+def _products(config: SweepConfig, axes: Mapping[str, Any]) -> Iterator[Variant]:
+    """The variant of a value of each axis, after the one that it recovers."""
+    own = part_of(PruneConfig, config)
+    product = _replaced(own, {p: v for p, v in axes.items() if not p.startswith("recovery.")})
+    pruned = _checked(product)
+    read = _read_by_pruning(pruned)
+    fields = {path: axes.get(path, _value(pruned, path)) for path in AXES if path in read}
+    pruned = _with_own(pruned, own, axes.keys() - read - {*_RESET})
+    variant = _variant(config, axes, fields, pruned)
+    yield variant
+    if axes.get(RECOVERY) is not None:
+        yield _recovered(config, axes, product, variant.name, fields)
+
+
+def _recovered(
+    config: SweepConfig,
+    axes: Mapping[str, Any],
+    product: PruneConfig,
+    pruned: str,
+    pruned_fields: Mapping[str, Any],
+) -> Variant:
+    """The recovery of the variant `pruned`, which also reads the fields of that one."""
+    text = part_of(TextFields, product.calibration)
+    if KINDS[text.kind].reads_text:
+        check_texts(text)
+    settings = {path.removeprefix("recovery."): v for path, v in axes.items() if path in _RECOVERY}
+    recovery = RecoveryFields(run=pruned, **{**vars(config.recovery), **settings})
+    shared = {name: getattr(product, name) for name in _SHARED}
+    recovered = RecoverConfig(**shared, calibration=text, recovery=recovery)
+    read = _read_of_text(text) | {"seed"}
+    fields = {path: axes.get(path, _value(recovered, path)) for path in AXES if path in read}
+    fields |= {path: _value(recovered, path) for path in _RECOVERY}
+    texts = {
+        path for path in axes if path.startswith("calibration.") and path not in _OF_STATISTICS
+    }
+    recovered = _with_own(recovered, part_of(PruneConfig, config), texts - read)
+    return _variant(config, axes, {**pruned_fields, **fields}, recovered)
+
+
+def _variant(
+    config: SweepConfig,
+    axes: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    made: PruneConfig | RecoverConfig,
+) -> Variant:
+    """A variant that reads these fields."""
+    read = {path: fields[path] for path in axes if path in fields}
+    return Variant(_name(_template(config), fields), read, tuple(fields.get(SOURCE, ())), made)
+
+
+def _checked(product: PruneConfig) -> PruneConfig:
+    """The config of a product, without settings of its sets that have no effect.
+
+    Raises:
+      InputError: fields that contradict each other, such as a sparsity and an N:M pattern.
+    """
+    if product.pruning.criterion in STARTS:
+        product = _replaced(product, {"pruning.start": None})
+    calibration = product.calibration
+    plain = _replaced(product, {"calibration.combine": SUM.name, "calibration.weights": None})
+    config = consistent(plain)
+    if not config.settings.needs_statistics:
+        return config
+    if len(calibration.source) > 1:
+        config = consistent(product)
+        config.settings.mixture.check(calibration.source)
+    kind = KINDS[calibration.kind]
+    if kind.reads_text and kind.may_hold_code and CODE not in config.settings.sets:
+        raise InputError(
+            f"calibration.kind: got {kind.name!r}, but criterion {config.pruning.criterion} reads no code; "
+            f"expected {kind.role}"
+        )
+    return config
+
+
+def _read_by_pruning(config: PruneConfig) -> set[str]:
+    """The fields on which a pruned model depends, of those that may be axes."""
+    settings = config.settings
+    read = {path for path in AXES if path.startswith("pruning.")}
+    if config.pruning.criterion in STARTS:
+        read.remove("pruning.start")
+    if settings.needs_statistics:
+        read |= {"seed", "calibration.tokens"} | _read_of_text(config.calibration)
+        if len(config.calibration.source) > 1:
+            read |= {"calibration.combine", "calibration.weights"}
+        return read
+    read.remove("pruning.propagate")
+    return read | ({"seed"} & {*settings.method.options})
+
+
+def _read_of_text(calibration: TextFields) -> set[str]:
+    """The fields on which samples depend."""
+    kind = KINDS[calibration.kind]
+    if not kind.reads_text:
+        return {KIND, "calibration.data"}
+    read = {f"calibration.{name}" for name in fields_of(TextFields)}
+    read -= set() if kind.has_target else {"calibration.target"}
+    return read - (set() if kind.may_hold_code else {"calibration.code"})
+
+
+def left_out_lines(left_out: Mapping[str, str]) -> list[str]:
+    """A line for each reason, with one of its products and the number of the others."""
+    by_reason: dict[str, list[str]] = {}
+    for product, reason in left_out.items():
+        by_reason.setdefault(reason, []).append(product)
+    return [
+        f"left out {products[0]}{f' and {len(products) - 1} more' if products[1:] else ''}: {reason}"
+        for reason, products in by_reason.items()
+    ]
+
+
+# Values by path.
+
+
+def _value(config: Any, path: str) -> Any:
+    for name in path.split("."):
+        config = getattr(config, name)
+    return config
+
+
+def _replaced(config: _Config, values: Mapping[str, Any]) -> _Config:
+    for path, value in values.items():
+        group, _, name = path.rpartition(".")
+        if group:
+            config = replace(config, **{group: replace(getattr(config, group), **{name: value})})
+        else:
+            config = replace(config, **{name: value})
+    return config
+
+
+def _with_own(config: _Config, own: PruneConfig, paths: Iterable[str]) -> _Config:
+    """The config with the sweep's own values of fields."""
+    groups = ("pruning.", "calibration.", "seed")
+    return _replaced(config, {p: _value(own, p) for p in paths if p.startswith(groups)})
+
+
+# Names.
+
+
+def _template(config: SweepConfig) -> str:
+    """`sweep.name`, or the values of all axes."""
+    places = (("draw" if path == DRAW else "") + f"{{{path}}}" for path in config.sweep.grid)
+    return config.sweep.name or "-".join(places)
+
+
+def _check_template(template: str) -> None:
+    for path in _PLACE.findall(template):
+        if path not in AXES:
+            raise InputError(
+                f"sweep.name: got {template!r}, but {path!r} is no field that a grid may vary; expected {{FIELD}} such "
+                "as {calibration.source}"
+            )
+
+
+def _name(template: str, fields: Mapping[str, Any]) -> str:
+    """The name of a variant that reads `fields`; a part of the template is left out if it reads none of its fields."""
+    parts = []
+    for part in template.split("-"):
+        paths = _PLACE.findall(part)
+        if not paths or any(fields.get(path) is not None for path in paths):
+            parts.append(_PLACE.sub(lambda place: _short(place[1], fields.get(place[1])), part))
+    return "-".join(parts)
+
+
+def _short(path: str, value: Any) -> str:
+    """A value in a name: languages joined by +, of a draw its number."""
+    if value is None:
+        return ""
+    if path == SOURCE:
+        return MIX.join(value)
+    text = value_text(path, value)
+    return text.partition("/")[0] if path == DRAW else re.sub(r"[^\w.,:=+-]", "_", text)

@@ -1,0 +1,84 @@
+"""The grid of a sweep: fields with their values, as a mapping or as text."""
+
+import numpy as np
+import pytest
+
+from jaxprune.config import SweepConfig, base_config, by_path, config_of, validate
+from jaxprune.errors import InputError
+
+NANO = {"model": "nano/bloom", "calibration.data": "nano"}
+
+
+def grid_of(grid):
+    return config_of({**NANO, "sweep.grid": grid}, SweepConfig).sweep.grid
+
+
+def test_text_and_mapping_are_one_grid():
+    text = (
+        "pruning.criterion=wanda|ria calibration.source=fr|fr,en calibration.draw=none|1/2 "
+        "pruning.sparsity=0.3|.5 recovery.how=none|distil seed=0|1"
+    )
+    mapping = {
+        "pruning.criterion": ["wanda", "ria"],
+        "calibration.source": ["fr", ["fr", "en"]],
+        "calibration.draw": [None, "1/2"],
+        "pruning.sparsity": [0.3, np.float64(0.5)],
+        "recovery.how": [None, "distil"],
+        "seed": (0, 1),
+    }
+    expected = {
+        "pruning.criterion": ("wanda", "ria"),
+        "calibration.source": (("fr",), ("fr", "en")),
+        "calibration.draw": (None, "1/2"),
+        "pruning.sparsity": (0.3, 0.5),
+        "recovery.how": (None, "distil"),
+        "seed": (0, 1),
+    }
+    assert grid_of(text) == grid_of(mapping) == expected
+    assert [*grid_of(mapping)] == [*mapping]
+
+
+def test_the_text_in_a_config_gives_the_grid_again():
+    grid = {"pruning.sparsity": [0.3, 0.5], "calibration.weights": [None, "fr:2,sw:1"]}
+    config = config_of({**NANO, "sweep.grid": grid}, SweepConfig)
+    text = config.json()["sweep"]["grid"]
+    assert text == "pruning.sparsity=0.3|0.5 calibration.weights=none|fr:2.0,sw:1.0"
+    assert grid_of(text) == config.sweep.grid
+
+
+def test_a_config_file_sets_a_mapping():
+    config = base_config()
+    config.model, config.sweep.grid = "nano", {"pruning.criterion": ["wanda"]}
+    config.sweep.grid["pruning.criterion"].append("ria")
+    assert validate(config, "sweep").sweep.grid == {"pruning.criterion": ("wanda", "ria")}
+    assert by_path({"sweep": {"grid": {"seed": [1]}}}) == {"sweep.grid": {"seed": [1]}}
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        (None, r"sweep\.grid: not set; allowed: \{path of a field"),
+        ("", r"sweep\.grid: got ''; allowed: "),
+        ({}, r"sweep\.grid: got \{\}; allowed: "),
+        (3, r"sweep\.grid: got 3; allowed: "),
+        ("pruning.criterion", r"sweep\.grid: got 'pruning\.criterion'; expected PATH=VALUE\|VALUE"),
+        ("model=a|b", r"grid: got the axis 'model'; expected fields of pruning, calibration and re"),
+        ("evaluation.rows=1|2", r"grid: got the axis 'evaluation\.rows'; expected fields of"),
+        ("calibration.stats=a", r"grid: got the axis 'calibration\.stats'; expected"),
+        ("recovery.run=a", r"grid: got the axis 'recovery\.run'; expected"),
+        ("pruning.sparsty=0.3", r"'pruning\.sparsty'; .*; did you mean pruning\.sparsity\?"),
+        ("pruning.sparsity=0.3|x", r"sweep\.grid: pruning\.sparsity: got 'x'; allowed: "),
+        ("pruning.sparsity=0.3|1.5", r"sweep\.grid: pruning\.sparsity: got 1\.5; allowed: "),
+        ("pruning.sparsity=0.3|.3", r"sweep\.grid: pruning\.sparsity: 0\.3 is there twice"),
+        ("seed=0|none", r"sweep\.grid: seed: got 'none'; allowed: an integer"),
+        ("seed=1 seed=2", r"sweep\.grid: seed is there twice; expected each axis once"),
+        ("calibration.source=fr|klingon", r"sweep\.grid: calibration\.source: got 'klingon'"),
+        ({"seed": 1}, r"sweep\.grid: seed: got 1; expected a list of values"),
+        ({"seed": []}, r"sweep\.grid: seed: got \[\]; expected a list of values"),
+        ({"calibration.data": ["a b"]}, "got 'a b'; expected a value without spaces"),
+        ("recovery.epochs=1|2", r"axes of recovery without recovery\.how; add recovery\.how=none"),
+    ],
+)  # fmt: skip
+def test_grids_that_are_refused(grid, message):
+    with pytest.raises(InputError, match=message):
+        grid_of(grid)

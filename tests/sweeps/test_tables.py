@@ -1,0 +1,306 @@
+"""The tables of a sweep against plain recomputation from the saved scores."""
+
+import csv
+import json
+import shutil
+import xml.etree.ElementTree as ET
+
+import browser
+import numpy as np
+import pytest
+from run_scripts import run_here
+from scipy.special import softmax
+from scipy.stats import binomtest
+
+import jaxprune as jp
+from jaxprune.errors import InputError
+from jaxprune.evaluation import read_measurements
+from jaxprune.evaluation.translation.bleu import translation_scores
+from jaxprune.files import sealed
+from jaxprune.sweeps import print_tables, rebuild, sweep_json, views
+
+ROWS = 24
+SWEEP = {
+    "calibration": {"data": "nano", "samples": 6, "lines": "0-199"},
+    "evaluation": {
+        "tasks": "nano_nli,nano_reviews", "rows": ROWS, "perplexity": "nano",
+        "perplexity_lines": "300-429", "translation": "nano", "translation_rows": 4,
+    },
+    "output": {"hf": False},
+    "sweep": {
+        "evaluate": "own",
+        "grid": {
+            "pruning.criterion": ["random", "wanda"],
+            "calibration.source": ["fr", "sw", ["fr", "sw"]],
+            "pruning.sparsity": [0.5],
+        },
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("tables") / "sweep"
+    return workdir, jp.sweep("nano/gpt2", workdir, **SWEEP)
+
+
+def scores(file):
+    with np.load(file) as arrays:
+        return arrays["scores"], arrays["labels"]
+
+
+def correct(workdir, name, task, code):
+    values, labels = scores(workdir / name / task / f"{code}.npz")
+    return values.argmax(1) == labels
+
+
+def lines_of(file):
+    return list(csv.DictReader(file.read_text().splitlines()))
+
+
+def test_changes_are_those_of_a_plain_recomputation(swept):
+    workdir, found = swept
+    changes = [one for one in found.comparison.changes if one.measure == "accuracy"]
+    single = [one for one in changes if not one.language.startswith("mean")]
+    assert {(one.run, one.language) for one in single} == {
+        *(("random-0.5", code) for code in ("en", "fr", "sw")),
+        *(("wanda-fr+sw-0.5", code) for code in ("en", "fr", "sw")),
+        *((f"wanda-{own}-0.5", code) for own in ("fr", "sw") for code in ("en", own)),
+    }
+    for one in single:
+        a, b = (correct(workdir, name, one.task, one.language) for name in ("dense", one.run))
+        assert (one.base_value, one.value) == pytest.approx((a.mean(), b.mean()))
+        only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+        p = binomtest(only_b, only_a + only_b).pvalue if only_a + only_b else 1.0
+        assert one.p == pytest.approx(p)
+    figure = found.table.set_index(["run", "task", "language", "measure"])
+    for code in ("en", "fr"):
+        accuracy = figure.loc[("wanda-fr-0.5", "nano_nli", code, "accuracy")]
+        right = int(correct(workdir, "wanda-fr-0.5", "nano_nli", code).sum())
+        wilson = binomtest(right, ROWS).proportion_ci(method="wilson")
+        assert (accuracy["low"], accuracy["high"]) == pytest.approx(tuple(wilson))
+    values, labels = scores(workdir / "wanda-fr-0.5/nano_nli/fr.npz")
+    right = softmax(np.float64(values), axis=1)[np.arange(ROWS), labels]
+    probability = figure.loc[("wanda-fr-0.5", "nano_nli", "fr", "probability"), "value"]
+    assert probability == pytest.approx(right.mean())
+
+
+def test_translations_are_of_the_language_of_the_calibration(swept):
+    workdir, found = swept
+    bleu = {
+        (one.run, one.language): one.value
+        for one in found.comparison.measurements
+        if one.measure == "bleu"
+    }
+    both = [(name, code) for name in ("dense", "random-0.5") for code in ("fr", "sw")]
+    mixed = [("wanda-fr+sw-0.5", code) for code in ("fr", "sw")]
+    assert {*bleu} == {*both, *mixed, ("wanda-fr-0.5", "fr"), ("wanda-sw-0.5", "sw")}
+    text = (workdir / "wanda-sw-0.5/translation/sw.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    again, _ = translation_scores(
+        [line["hypothesis"] for line in lines], [line["reference"] for line in lines]
+    )
+    assert bleu["wanda-sw-0.5", "sw"] == pytest.approx(again["bleu"])
+
+
+def test_files_have_a_column_for_each_axis(swept):
+    workdir, found = swept
+    measured, changed = (lines_of(workdir / name) for name in ("measurements.csv", "changes.csv"))
+    axes = ["pruning.criterion", "calibration.source", "pruning.sparsity"]
+    assert [*measured[0]][:4] == [*changed[0]][:4] == ["run", *axes]
+    by_run = {row["run"]: tuple(row[path] for path in axes) for row in measured}
+    assert by_run == {
+        "dense": ("", "", ""), "random-0.5": ("random", "", "0.5"), "wanda-fr-0.5": ("wanda", "fr", "0.5"),
+        "wanda-sw-0.5": ("wanda", "sw", "0.5"), "wanda-fr+sw-0.5": ("wanda", "fr+sw", "0.5"),
+    }  # fmt: skip
+    for name in by_run:
+        own = [
+            (one.task, one.language, one.measure, one.value)
+            for folder in sorted((workdir / name).glob("*/measurements.csv"))
+            for one in read_measurements(folder.parent)
+        ]
+        rows = [
+            (row["task"], row["language"], row["measure"], float(row["value"]))
+            for row in measured
+            if row["run"] == name
+        ]
+        assert sorted(rows) == sorted(own)
+    assert [*found.changes.columns] == [*changed[0]]
+    assert len(found.changes) == len(changed)
+
+
+def table_of(tables, title):
+    [table] = [one for one in tables if one.title.startswith(title)]
+    return table
+
+
+def test_the_papers_tables_show_each_language_its_own_variant(swept):
+    workdir, found = swept
+    table = table_of(views.own_tables(found), "nano_nli: accuracy, %")
+    assert table.header == ["criterion", "source", "sparsity", "en", "fr", "sw", "mean non-en"]
+    cells = {tuple(row[:3]): row[3:] for row in table.rows}
+    assert [*cells] == [
+        ("dense", "–", "–"), ("random", "–", "0.5"), ("wanda", "–", "0.5"),
+        ("wanda", "fr+sw", "0.5"),
+    ]  # fmt: skip
+    assert [cell == "–" for cell in cells["wanda", "–", "0.5"]] == [True, False, False, False]
+    p = {}
+    for (criterion, source, _), row in cells.items():
+        for code, cell in zip(("en", "fr", "sw"), row[:3], strict=True):
+            if criterion == "dense" or cell == "–":
+                continue
+            own = f"wanda-{code}-0.5" if source == "–" else "wanda-fr+sw-0.5"
+            name = "random-0.5" if criterion == "random" else own
+            after, before = (correct(workdir, run, "nano_nli", code) for run in (name, "dense"))
+            assert cell.startswith(f"{100 * after.mean():.1f} (")
+            worse, better = int((before & ~after).sum()), int((after & ~before).sum())
+            p[name, code, cell] = (
+                binomtest(better, better + worse).pvalue if better + worse else 1.0
+            )
+    ordered, least = sorted(p, key=p.__getitem__), 0.0  # Holm by hand, over all cells
+    for place, (name, code, cell) in enumerate(ordered):
+        least = max(least, min(1.0, p[name, code, cell] * (len(p) - place)))
+        assert (least <= 0.05) == cell.endswith("**"), (name, code)
+    assert any(cell.endswith("**") for _, _, cell in p)
+    assert "languages), **: also over the 7 cells of this table" in table.note
+    means = [
+        correct(workdir, f"wanda-{code}-0.5", "nano_nli", code).mean() for code in ("fr", "sw")
+    ]
+    assert cells["wanda", "–", "0.5"][3].startswith(f"{100 * np.mean(means):.1f} (")
+
+
+def test_a_mean_needs_every_language(swept, tmp_path):
+    shutil.copytree(swept[0], tmp_path / "sweep")
+    shutil.rmtree(tmp_path / "sweep/wanda-sw-0.5")
+    found = rebuild(tmp_path / "sweep")
+    table = table_of(views.own_tables(found), "nano_nli: accuracy, %")
+    assert [row[6] == "–" for row in table.rows] == [False, False, True, False]
+    assert found.missing == ["wanda-sw-0.5"]
+    line = "Unfinished: 1 variants are missing, and so are their figures: 'wanda-sw-0.5'"
+    for name in ("tables.md", "report.html"):
+        assert line in (tmp_path / "sweep" / name).read_text().replace("&#39;", "'")
+
+
+def test_every_variant_has_a_row_in_the_other_tables(swept):
+    _, found = swept
+    tables = views.all_tables(found)
+    table = table_of(tables, "perplexity: perplexity")
+    assert table.header[:3] == ["criterion", "source", "sparsity"]
+    accuracy = table_of(tables, "nano_nli: accuracy, %")
+    means = {tuple(row[:3]): row[-1] for row in accuracy.rows}
+    assert accuracy.header[-1] == "mean non-en"
+    assert [name for name, cell in means.items() if cell == "–"] == [
+        ("wanda", "fr", "0.5"), ("wanda", "sw", "0.5"),
+    ]  # fmt: skip
+    rows = {tuple(row[:3]): row[3:] for row in table.rows}
+    assert [cell == "–" for cell in rows["wanda", "fr", "0.5"]] == [False, False, True]
+    ratio = next(
+        one for one in found.comparison.changes
+        if (one.run, one.language, one.measure) == ("wanda-fr-0.5", "fr", "perplexity")
+    )  # fmt: skip
+    assert f"(×{1 + ratio.difference:.3f} [" in rows["wanda", "fr", "0.5"][1]
+    titles = [one.title.partition(":")[0] for one in tables]
+    assert {*titles} == {"nano_nli", "nano_reviews", "perplexity", "translation"}
+
+
+def test_the_page_begins_with_what_is_better(swept):
+    workdir, found = swept
+    page = (workdir / "report.html").read_text(encoding="utf-8")
+    root = ET.fromstring(page.partition("\n")[2])
+    text = "".join(root.itertext())
+    conclusions = [*views.conclusions(found)]
+    assert conclusions[0].startswith("nano_nli: significantly better than dense: ")
+    assert 0 < text.index(conclusions[0]) < text.index("Every variant in every language")
+    for folded in root.iter("details"):
+        assert folded.get("open") is None
+    # the scale of perplexities covers them
+    ratios = [1 + one.difference for one in found.comparison.changes if one.measure == "perplexity"]
+    assert max(ratios) > 2
+    titles = [title.text for title in root.iter("title")]
+    assert any(title.startswith("fr, random-0.5: ") for title in titles)
+    assert not any(title.startswith("fr, wanda-sw-0.5: ") for title in titles)
+    html = found._repr_html_()
+    assert html.count("<table") == len(views.main_tables(found)) == 4
+
+
+@pytest.mark.parametrize(("width", "scheme"), browser.VIEWS, ids=str)
+def test_the_page_in_a_browser(swept, chromium, width, scheme):
+    chromium.open(swept[0] / "report.html", width=width, scheme=scheme)
+    assert browser.faults(chromium, width) == []
+
+
+def test_variants_calibrated_on_the_text_that_is_measured_are_named(swept, tmp_path):
+    shutil.copytree(swept[0], tmp_path / "sweep")
+    folder = tmp_path / "sweep" / "wanda-fr-0.5" / "perplexity"
+    facts = json.loads((folder / "evaluation.json").read_text())
+    facts["calibration_overlap"] = {"en": 3, "fr": 7}
+    (folder / "evaluation.json").write_text(json.dumps(facts))
+    sealed.seal(folder)
+    rebuild(tmp_path / "sweep")
+    note = "Calibration sets that contain lines of the text of perplexity: wanda-fr-0.5 (en fr)."
+    for name in ("tables.md", "report.html"):
+        assert note in (tmp_path / "sweep" / name).read_text(encoding="utf-8")
+        assert "Calibration sets that contain" not in (swept[0] / name).read_text(encoding="utf-8")
+
+
+def test_tables_come_again_from_the_small_files_alone(swept, tmp_path, monkeypatch, capfd):
+    """Without masks, and where neither the model nor any text is."""
+    workdir, _ = swept
+    there = tmp_path / "there"
+    for pattern in ("sweep.json", "*/nano_*/*", "*/perplexity/*", "*/translation/*"):
+        for file in workdir.glob(pattern):
+            (there / file.relative_to(workdir)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, there / file.relative_to(workdir))
+    about = json.loads((there / sweep_json.CONFIG).read_text())
+    nowhere = {"model": "gone", "calibration.data": "gone", "evaluation.perplexity": "gone"}
+    config = json.dumps(about | {"config": about["config"] | nowhere})
+    (there / sweep_json.CONFIG).write_text(config)
+    done = run_here(monkeypatch, capfd, "report", there)
+    assert done.returncode == 0, done.stderr
+    for name in ("measurements.csv", "changes.csv"):
+        assert (there / name).read_text() == (workdir / name).read_text()
+    assert not (there / "dense" / "report.html").exists()
+    refused = run_here(monkeypatch, capfd, "report", there, "--out", tmp_path / "page.html")
+    assert (refused.returncode, "is a sweep; allowed: neither" in refused.stderr) == (2, True)
+    (there / "random-0.5").rename(there / "kept")
+    (there / "wanda-fr-0.5").rename(there / "random-0.5")
+    with pytest.raises(
+        InputError, match=r"scores of the variant wanda-fr-0\.5; expected those of ra"
+    ):
+        rebuild(there)
+
+
+def test_tables_are_of_the_variants_and_languages_of_the_config_alone(swept, tmp_path):
+    shutil.copytree(swept[0], tmp_path / "sweep")
+    file = tmp_path / "sweep" / sweep_json.CONFIG
+    text = file.read_text().replace("calibration.source=fr|sw|fr,sw", "calibration.source=fr")
+    file.write_text(text)
+    found = rebuild(tmp_path / "sweep")
+    assert found.comparison.names == ["dense", "random-0.5", "wanda-fr-0.5"]
+    assert found.missing == []
+    assert {one.language for one in found.comparison.measurements} == {"en", "fr"}
+    file.write_text(text.replace("calibration.source=fr", "calibration.source=fr|de"))
+    about = json.loads(file.read_text())
+    about["digests"]["nano_nli de"] = "7" * 64
+    file.write_text(json.dumps(about))
+    with pytest.raises(InputError, match="dense: no scores of nano_nli in de; expected those of"):
+        rebuild(tmp_path / "sweep")
+
+
+def test_the_dense_model_alone_has_tables(swept, tmp_path, capsys):
+    (tmp_path / "sweep").mkdir()
+    shutil.copy(swept[0] / sweep_json.CONFIG, tmp_path / "sweep")
+    shutil.copytree(swept[0] / "dense", tmp_path / "sweep/dense")
+    found = rebuild(tmp_path / "sweep")
+    print_tables(found, tmp_path / "sweep")
+    assert "Unfinished: 4 variants are missing" in capsys.readouterr().out
+    assert (tmp_path / "sweep/report.html").is_file()
+
+
+def test_a_grid_without_languages_has_the_tables_of_all_variants(tmp_path):
+    grid = {"pruning.criterion": ["magnitude", "random"]}
+    job = {"evaluation": {"tasks": "nano_nli", "rows": 4}, "calibration": {"data": "nano"}}
+    found = jp.sweep("nano/gpt2", tmp_path / "sweep", **job, sweep={"grid": grid})
+    assert views.own_tables(found) == []
+    [table] = views.main_tables(found)
+    assert [row[0] for row in table.rows] == ["dense", "magnitude", "random"]

@@ -1,0 +1,221 @@
+"""The variants of a grid: which products are one, which are left out, their configs and their names."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from jaxprune.config import SweepConfig, config_of, validate
+from jaxprune.errors import InputError
+from jaxprune.runs.planning import RecoverConfig
+from jaxprune.sweeps.jobs import dense_jobs, evaluation_languages, jobs, not_evaluated
+from jaxprune.sweeps.variants import left_out_lines, variants
+
+ROOT = Path(__file__).parents[2]
+
+
+def job(grid, **fields):
+    known = {"model": "nano/bloom", "calibration.data": "nano", "evaluation.tasks": "nano_nli"}
+    return config_of({**known, **fields, "sweep.grid": grid}, SweepConfig)
+
+
+def names(grid, **fields):
+    return [one.name for one in variants(job(grid, **fields)).made]
+
+
+def test_products_that_differ_in_what_they_do_not_read_are_one_variant():
+    config = job(
+        "pruning.criterion=random|magnitude|wanda calibration.source=sw|fr pruning.sparsity=0.3|0.5 "
+        "pruning.propagate=block|dense seed=0|1",
+        **{"sweep.name": "{pruning.criterion}-{calibration.source}-{pruning.sparsity}-{pruning.propagate}-{seed}"},
+    )  # fmt: skip
+    made = variants(config).made
+    assert [one.name for one in made if one.axes.get("pruning.criterion") != "wanda"] == [
+        "dense", "random-0.3-0", "random-0.3-1", "random-0.5-0", "random-0.5-1", "magnitude-0.3",
+        "magnitude-0.5",
+    ]  # fmt: skip
+    assert len(made) == 1 + 4 + 2 + 16
+    random = made[1]
+    assert random.axes == {"pruning.criterion": "random", "pruning.sparsity": 0.3, "seed": 0}
+    assert random.languages == ()
+    assert random.config.calibration == config.calibration  # whatever the order of the values
+    assert made[-1].axes == {
+        "pruning.criterion": "wanda", "calibration.source": ("fr",), "pruning.sparsity": 0.5,
+        "pruning.propagate": "dense", "seed": 1,
+    }  # fmt: skip
+    assert made[-1].languages == ("fr",)
+
+
+def test_a_mask_that_reads_text_for_its_shares_has_variants_by_text():
+    grid = "pruning.criterion=random calibration.source=fr|sw"
+    assert names(grid) == ["dense", "random"]
+    by_text = ["dense", "random-fr", "random-sw"]
+    assert names(grid, **{"pruning.allocation": "owl", "pruning.sparsity": 0.5}) == by_text
+
+
+def test_one_language_has_no_combination():
+    grid = "calibration.source=fr|fr,sw calibration.combine=sum|max calibration.target=en|de"
+    kind = {"calibration.kind": "monolingual"}
+    assert names(grid, **kind) == ["dense", "fr", "fr+sw-sum", "fr+sw-max"]
+
+
+def test_invalid_products_are_left_out_with_the_reason():
+    found = variants(
+        job(
+            "pruning.criterion=wanda|refined calibration.kind=monolingual|translation|translation_vs_code "
+            "calibration.source=en|fr",
+            **{"calibration.code": "code"},
+        )
+    )
+    assert [one.name for one in found.made] == [
+        "dense", "wanda-monolingual-en", "wanda-monolingual-fr", "wanda-translation-fr",
+        "refined-translation_vs_code-fr",
+    ]  # fmt: skip
+    assert len(found.left_out) == 8
+    product = "pruning.criterion=wanda calibration.kind=translation_vs_code calibration.source=fr"
+    assert "criterion wanda reads no code; expected translation" in found.left_out[product]
+    lines = left_out_lines(found.left_out)
+    assert any(
+        line.startswith("left out pruning.criterion=refined calibration.kind=monolingual cal")
+        and " and 1 more: calibration.kind: got 'monolingual'; allowed: " in line
+        for line in lines
+    )
+
+
+@pytest.mark.parametrize(
+    ("grid", "fields", "message"),
+    [
+        ("pruning.sparsity=0.3", {"pruning.pattern": "2:4"}, r"no product is valid; .*: pruning\.sparsity: got 0\.3"),
+        ("calibration.source=en", {}, r"source=en: calibration\.target: got 'en', the source"),
+        ("pruning.criterion=refined", {"calibration.kind": "translation_vs_code"}, r"calibration\.code: not set"),
+        ("calibration.source=fr,sw", {"calibration.combine": "weights", "calibration.weights": "fr:2,ru:1"},
+         "weights: got fr,ru; allowed: fr,sw, the languages of the samples"),
+        ("pruning.criterion=wanda|ria", {"sweep.name": "a-{calibration.source}"}, "names two variants 'a-fr'"),
+        ("pruning.criterion=wanda", {"sweep.name": "{criterion}"}, "but 'criterion' is no field that a grid may vary"),
+        ("pruning.criterion=wanda", {"sweep.name": "{calibration.draw}"}, "sweep.name: got the name '' for"),
+        ("pruning.criterion=wanda", {"sweep.name": "stats"}, "got the name 'stats' for pruning.criterion=wanda; exp"),
+        ("pruning.criterion=wanda", {"sweep.name": "../{seed}"}, "got the name '../0' for"),
+    ],
+)  # fmt: skip
+def test_grids_without_distinct_variants_are_refused(grid, fields, message):
+    with pytest.raises(InputError, match=message):
+        variants(job(grid, **fields))
+
+
+def test_settings_that_a_variant_cannot_use_are_not_its_own():
+    config = job(
+        "pruning.criterion=random|dsnot calibration.source=fr|fr,sw",
+        **{"pruning.start": "ria", "calibration.combine": "weights", "calibration.weights": "fr:2,sw:1"},
+    )  # fmt: skip
+    found = {one.name: one.config for one in variants(config).made[1:]}
+    assert {name: (one.pruning.start, one.calibration.weights) for name, one in found.items()} == {
+        "random": (None, None), "dsnot-fr": ("ria", None),
+        "dsnot-fr+sw": ("ria", (("fr", 2.0), ("sw", 1.0))),
+    }  # fmt: skip
+
+
+def test_a_recovered_variant_comes_after_the_one_that_it_reads():
+    config = job(
+        "recovery.how=distil|none pruning.criterion=random|wanda calibration.source=fr|sw "
+        "recovery.epochs=1|2",
+        **{"recovery.batch": 4},
+    )
+    made = {one.name: one for one in variants(config).made}
+    first = ["dense", "random", "distil-random-fr-1", "distil-random-fr-2", "distil-random-sw-1"]
+    assert [*made][:5] == first
+    assert len(made) == 1 + 1 + 4 + 2 + 4
+    one = made["distil-wanda-sw-2"]
+    assert isinstance(one.config, RecoverConfig)
+    assert (one.pruned, one.config.recovery.run) == ("wanda-sw", "wanda-sw")
+    assert (one.config.recovery.epochs, one.config.recovery.batch) == (2, 4)
+    assert one.config.calibration.source == one.languages == ("sw",)
+    assert one.axes == {
+        "recovery.how": "distil", "pruning.criterion": "wanda", "calibration.source": ("sw",),
+        "recovery.epochs": 2,
+    }  # fmt: skip
+    assert [made[name].pruned for name in ("distil-random-fr-1", "random")] == ["random", None]
+
+
+def test_a_template_shows_draws_by_number_and_leaves_out_what_is_not_read():
+    grid = "pruning.criterion=wanda|random calibration.source=fr,sw calibration.draw=1/2|2/2"
+    name = "x{pruning.criterion}-{calibration.kind}-{calibration.source}-draw{calibration.draw}-end"
+    assert names(grid, **{"sweep.name": name}) == [
+        "dense", "xwanda-translation-fr+sw-draw1-end", "xwanda-translation-fr+sw-draw2-end",
+        "xrandom-end",
+    ]  # fmt: skip
+    assert names("calibration.draw=1/2|2/2") == ["dense", "draw1", "draw2"]
+    assert (
+        names({"calibration.lines": ["0-9"], "calibration.data": ["nano", "a/b"]})[2] == "0-9-a_b"
+    )
+
+
+# Languages of the evaluation.
+
+
+def test_own_languages_are_english_and_those_of_the_calibration():
+    config = job(
+        "pruning.criterion=magnitude|wanda calibration.source=fr|sw|fr,sw",
+        **{"evaluation.perplexity": "nano", "evaluation.translation": "nano"},
+    )
+    dense, made = dense_jobs(config), {one.name: one for one in variants(config).made}
+    everything = ["en", "fr", "sw"]
+    assert dense == {
+        "nano_nli": everything, "perplexity": everything, "translation": ["fr", "sw"]
+    }  # fmt: skip
+    for name in ("dense", "magnitude", "wanda-fr+sw"):
+        assert jobs(made[name], dense, "own") == dense
+    of_fr = {"nano_nli": ["en", "fr"], "perplexity": ["en", "fr"], "translation": ["fr"]}
+    assert jobs(made["wanda-fr"], dense, "own") == of_fr
+    assert jobs(made["wanda-fr"], dense, "all") == dense | {"translation": ["fr"]}
+
+
+def test_languages_of_the_evaluation_are_the_target_and_those_of_the_grid():
+    assert evaluation_languages(job("calibration.source=fr|fr,sw")) == ["en", "fr", "sw"]
+    assert evaluation_languages(job("seed=0", **{"calibration.source": "sw"})) == ["en", "sw"]
+
+
+def test_languages_that_data_lacks_are_named():
+    config = job("seed=0", **{"evaluation.languages": "fr,zh", "evaluation.perplexity": "nano"})
+    assert not_evaluated(config, dense_jobs(config)) == [
+        f"{name}: not in zh, as its data lacks them" for name in ("nano_nli", "perplexity")
+    ]
+
+
+# Ready configs.
+
+
+@pytest.mark.parametrize(("model", "count"), [("a-model", 27), ("Some-Coder", 37)])
+def test_sweep_real_is_a_valid_sweep(model, count, tmp_path):
+    codes = ("en", "fr", "ru", "sw", "zh")
+    for folder, ending in (("flores", "txt"), ("xnli", "jsonl")):
+        (tmp_path / folder).mkdir()
+        for code in codes:
+            (tmp_path / folder / f"{code}.{ending}").touch()
+    get_config = runpy.run_path(str(ROOT / "configs" / "sweep_real.py"))["get_config"]
+    config = validate(get_config(f"{model},{tmp_path}"), "sweep")
+    made = {one.name: one for one in variants(config).made}
+    assert len(made) == count
+    everything, dense = ["en", "fr", "ru", "zh", "sw"], dense_jobs(config)
+    for name, asked in (
+        ("dense", everything), ("magnitude-0.5", everything),
+        ("wanda-translation-ru-0.3", ["en", "ru"]), ("wanda-monolingual-en-0.3", ["en"]),
+        ("wanda-translation-fr+ru+zh+sw-0.3", everything),
+    ):  # fmt: skip
+        assert jobs(made[name], dense, "own") == {"xnli": asked, "perplexity": asked}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs" / "paper").glob("*.py")), ids=str)
+def test_configs_of_the_paper_are_valid_sweeps(path):
+    config = validate(runpy.run_path(str(path))["get_config"](), "sweep")
+    made, dense = variants(config).made, dense_jobs(config)
+    refined = [one for one in made if one.axes.get("pruning.criterion") == "refined"]
+    assert len(refined) == (5 if path.stem == "bloom_3b" else 0)
+    assert len(made) == 13 + len(refined)
+    assert jobs(made[0], dense, "all") == {
+        "xnli": ["en", "fr", "es", "zh", "hi", "sw"], "marc2": ["en", "fr", "es", "zh"],
+        "translation": ["fr", "es", "zh", "hi", "sw"],
+    }  # fmt: skip
+    [sw] = [one for one in made if one.name == "wanda-translation-sw"]
+    assert jobs(sw, dense, "all")["translation"] == ["sw"]
+    text = path.read_text().split('"""')[1]
+    assert f"jaxprune sweep --config paper/{path.stem} --workdir" in text
