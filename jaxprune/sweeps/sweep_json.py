@@ -7,11 +7,12 @@ from typing import Any, TypedDict
 
 from flax.traverse_util import flatten_dict
 
-from jaxprune.config import SweepConfig, config_of
 from jaxprune.errors import InputError
 from jaxprune.files import Hexadecimal, Scalar, read_as, write_json
 from jaxprune.ledger import SWEEP
+from jaxprune.runs.planning import config_of
 from jaxprune.schema import check, fields_of
+from jaxprune.sweeps.config import SweepConfig
 from jaxprune.workdir import LockedError, locked
 
 CONFIG = SWEEP  # its name
