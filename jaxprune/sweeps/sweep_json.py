@@ -112,7 +112,8 @@ def write_sweep(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) 
                 f"{name}: has changed since the sweep in {workdir} began (SHA-256 {before[name][:12]}…, "
                 f"now {digest[:12]}…); allowed: another --workdir"
             )
-    fields = flatten_dict(config.json(), sep=".")
+    texts = flatten_dict(config.json(), sep=".")
+    fields = {path: texts[path] for path in fields_of(SweepConfig)}
     new = {"config": fields, "digests": {**before, **digests}}
     old = sweep and {
         **sweep,
