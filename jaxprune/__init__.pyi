@@ -3,6 +3,7 @@ from .analysis import language_neurons as language_neurons
 from .calibration import Batch as Batch
 from .errors import InputError as InputError
 from .evaluation import Evaluation as Evaluation
+from .evaluation.comparison import Comparison as Comparison
 from .evaluation.in_memory import compare as compare
 from .evaluation.in_memory import evaluate as evaluate
 from .hf import Model as Model

@@ -32,6 +32,7 @@ import run_json
 from hypothesis import strategies as st
 
 from jaxprune.errors import InputError
+from jaxprune.html_report import document
 from jaxprune.sweeps.sweep_json import read_sweep
 
 EXTRA_MEMORY = 200 << 20  # bytes that a reader may map beyond what it found
@@ -80,10 +81,16 @@ TARGETS = [
         for file, seed, read in (
             ("report.json", run_json.REPORT, fuzz_checks.read_run),
             ("config.json", run_json.CONFIG, fuzz_checks.read_run),
-            ("perplexity/metrics.json", run_json.PERPLEXITY, fuzz_checks.read_perplexities),
+            ("xnli/evaluation.json", run_json.EVALUATION, fuzz_checks.read_evaluated),
             ("progress/run.json", run_json.BEGUN, fuzz_checks.read_begun),
             ("sweep.json", run_json.SWEEP, read_sweep),
         )
+    ),
+    Target(
+        "measurements.csv",
+        "measurements.csv",
+        fuzz_files.measurement_files(),
+        fuzz_checks.read_measured,
     ),
     Target("files.json of a run", "files.json", fuzz_files.table_files(), fuzz_checks.read_table),
     Target("npz of tokens", "tokens.npz", fuzz_files.npz_files(), fuzz_checks.read_tokens),
@@ -235,6 +242,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder that gets the failing files")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # of hypothesis, about strategies with large reprs
+    document.page_svg = repr  # what draws maps more memory than the watch allows
     targets = [t for t in TARGETS if options.only in (None, t.name)]
     memory = Path("/dev/shm")  # thousands of small files
     root = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None))

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import safetensors
-from jaxprune.evaluation.comparison.reading import perplexities
-from jaxprune.evaluation.comparison.texts import compare_perplexities
 
 from jaxprune.calibration.texts import sentences
 from jaxprune.errors import InputError, one_line
+from jaxprune.evaluation.measurements import Measurement, measurements_csv, read_measurements
 from jaxprune.evaluation.tasks.data import Source
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.files import read_npz, sealed
@@ -24,7 +23,7 @@ from jaxprune.html_report.write import run_page
 from jaxprune.ledger.run import read_record
 from jaxprune.models import load_config
 from jaxprune.passes import token_batches
-from jaxprune.workdir import difference
+from jaxprune.workdir import difference, read_score_origin
 
 
 def read_tensors(path: Path) -> dict[str, StoredTensor]:
@@ -105,11 +104,19 @@ def read_run(path: Path) -> None:
         assert all(0 <= share < 1.001 for share in shares)
 
 
-def read_perplexities(path: Path) -> None:
-    """Ratios are those of equal numbers."""
-    found = perplexities(path.parents[1])
-    for figure in (compare_perplexities(found, found) or {}).values():
-        assert figure.ratio == 1
+def read_evaluated(path: Path) -> None:
+    """A digest or none, and an identity that can be compared."""
+    origin = read_score_origin(path.parent)
+    assert isinstance(origin.get("model_sha256"), str | None)
+    assert difference(origin.get("identity", {}), {"rows en": "other"})
+
+
+def read_measured(path: Path) -> None:
+    """What is read is written again as it was, but for the form of numbers."""
+    measured = read_measurements(path.parent)
+    path.write_text(measurements_csv(measured, Measurement._fields), encoding="utf-8")
+    again = read_measurements(path.parent)
+    assert list(map(repr, again)) == list(map(repr, measured))
 
 
 def read_begun(path: Path) -> None:

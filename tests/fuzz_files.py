@@ -22,7 +22,7 @@ CANARY = Path(tempfile.gettempdir()) / f"fuzz-canary-{os.getpid()}"
 
 def prepare(folder: Path) -> None:
     """What a target's folder holds beside the file: the shards of index.json, the folders and the report of a run."""
-    for name in ("perplexity", "progress"):
+    for name in ("xnli", "progress"):
         (folder / name).mkdir()
     about = {"sparsity": run_json.REPORT["sparsity"]}
     (folder / "report.json").write_text(json.dumps(about))
@@ -286,6 +286,14 @@ def csv_files() -> st.SearchStrategy[bytes]:
     cell = st.one_of(st.text(max_size=4), st.sampled_from(['"a\nb"', '"', '""', "x" * 3000]))
     table = st.lists(st.lists(cell, max_size=4).map(",".join), max_size=4).map("\n".join)
     return st.one_of(changed(seeds), table.map(_bytes), changed(table.map(_bytes)))
+
+
+def measurement_files() -> st.SearchStrategy[bytes]:
+    header = b"run,model,task,language,measure,value,low,high,n\n"
+    seed = header + b"a,m,xnli,fr,accuracy,0.5,0.4,0.6,300\na,m,xnli,fr,f1,0.25,,,300\n"
+    cell = st.one_of(st.text(max_size=4), st.sampled_from(["nan", "1e999", "-0", "0x1", "9" * 400]))
+    rows = st.lists(st.lists(cell, min_size=8, max_size=10).map(",".join), max_size=3)
+    return st.one_of(changed([seed]), rows.map(lambda lines: header + _bytes("\n".join(lines))))
 
 
 def text_files() -> st.SearchStrategy[bytes]:

@@ -31,9 +31,7 @@ SWEEP = {
     "config": {"seed": 0, "model": "bloom", "sweep.grid": "seed=0"},
     "digests": {"model": SHA},
 }
-PERPLEXITY = {
-    "languages": {"de": {"perplexity": 3.5, "tokens": 90, "windows": 1, "by_window": [-1.3]}}
-}
+EVALUATION = {"model_sha256": SHA, "run": "dense", "identity": {"tokenizer": SHA, "rows en": 12}}
 
 
 def paths_of(value, above=()):

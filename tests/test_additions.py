@@ -78,8 +78,8 @@ def test_the_card_tells_what_was_done(alone, case):
     changes = case == "allocation"
     assert ("all other weights are bit-identical to the dense model's" in card) != changes
     assert ("`rescaled` changed other weights of these layers" in card) == changes
-    assert ("`falling`: more in the first blocks" in card) == (case == "allocation")
-    assert ("`largest`: the language where a feature is largest" in card) == (case == "combination")
+    assert ("falling: more in the first blocks" in card) == (case == "allocation")
+    assert ("largest: the language where a feature is largest" in card) == (case == "combination")
     assert alone[1][case]["changes"] == changes
 
 

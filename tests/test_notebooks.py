@@ -6,9 +6,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
-import pandas
 import pytest
-from jaxprune.evaluation.comparison.write import comparison_csv
 
 import jaxprune as jp
 
@@ -29,7 +27,8 @@ def shown():
     batches = jp.demonstrations(model.tokenizer, "nano", source="fr", samples=2)
     stats = jp.probe(model, batches, progress=False)
     result = jp.prune(model, batches, sparsity=0.5, progress=False)
-    evaluations = [jp.evaluate(one, **ASKED) for one in (model, model.replace(result.params))]
+    models = {"dense": model, "pruned": model.replace(result.params)}
+    evaluations = [jp.evaluate(one, **ASKED, name=name) for name, one in models.items()]
     return {
         "stats": stats,
         "result": result,
@@ -68,15 +67,20 @@ def test_tables_have_the_numbers(shown):
     assert ["mlp/up/kernel", "50.0"] in tables(shown["result"])[0]
     assert ["blocks/mlp/up/kernel", "50.0"] in tables(shown["density"])[0]
     evaluation, comparison = shown["evaluation"], shown["comparison"]
-    french = evaluation.tasks["nano_nli"].metrics.languages["fr"]
-    accuracy, *_, perplexity = tables(evaluation)
-    assert accuracy[2][:3] == ["fr", "20", f"{100 * french.accuracy:.1f}"]
-    measured = evaluation.perplexity.languages["fr"]
-    figures = f"{measured.perplexity:.2f}", f"{measured.bits_per_byte:.3f}"
-    assert perplexity[2] == ["fr", str(measured.tokens), *figures]
-    both = comparison.tasks["nano_nli"].languages["fr"].accuracy
-    assert tables(comparison)[0][2][:3] == ["fr", f"{100 * both.a:.1f}", f"{100 * both.b:.1f}"]
-    assert tables(comparison)[-1][2][2] == f"{measured.perplexity:.2f}"
+    figures = evaluation.table
+    french = figures.loc["nano_nli", "fr"]
+    accuracy, perplexity = tables(evaluation)
+    assert accuracy[2][:2] == ["fr", "20"]
+    assert accuracy[2][2].startswith(f"{100 * french.accuracy:.1f} [")
+    text = figures.loc["perplexity", "fr"]
+    tokens = f"{evaluation.perplexities['fr'].tokens:,}"
+    measured = [f"{text.perplexity:.2f}", f"{text.bits_per_byte:.3f}"]
+    assert perplexity[2] == ["fr", tokens, *measured]
+    changed = comparison.table.loc["nano_nli", "accuracy", "fr"]
+    both = [f"{100 * changed[name, 'value']:.1f}" for name in ("dense", "pruned")]
+    accuracies, *_, bits = tables(comparison)
+    assert accuracies[2][:4] == ["fr", "20", *both]
+    assert bits[2][2] == measured[1]
 
 
 def test_statistics_of_other_kinds_have_a_repr_and_no_norms():
@@ -94,7 +98,7 @@ def test_statistics_of_other_kinds_have_a_repr_and_no_norms():
             use()
 
 
-def test_frames_have_the_numbers(shown, tmp_path):
+def test_the_frame_of_statistics_has_their_norms(shown):
     stats = shown["stats"]
     frame = stats.to_pandas()
     assert list(frame) == ["role", "language", "site", "layer", "feature", "norm"]
@@ -103,39 +107,6 @@ def test_frames_have_the_numbers(shown, tmp_path):
     for site, norms in stats.norms("translation").items():
         of = frame[frame.site == site].pivot(index="layer", columns="feature", values="norm")
         np.testing.assert_allclose(of.to_numpy(), norms, rtol=1e-6)
-
-    evaluation = shown["evaluation"]
-    frame = evaluation.to_pandas().set_index(["task", "language"])
-    for code, figure in evaluation.tasks["nano_nli"].metrics.languages.items():
-        row = frame.loc["nano_nli", code]
-        assert (row.accuracy, row.low, row.high) == (figure.accuracy, *figure.interval)
-    perplexity = evaluation.perplexity.languages["fr"].perplexity
-    assert frame.loc["perplexity", "fr"].perplexity == perplexity
-
-    comparison = shown["comparison"]
-    (tmp_path / "compare.csv").write_text(comparison_csv(comparison))
-    written = pandas.read_csv(tmp_path / "compare.csv")
-    frame = comparison.to_pandas()
-    same = ["task", "language", "accuracy_a", "accuracy_b", "difference", "low", "high", "p_holm"]
-    tasks = frame[frame.task == "nano_nli"][same]
-    pandas.testing.assert_frame_equal(tasks, written[same], check_dtype=False)
-    ratio = frame[(frame.task == "perplexity") & (frame.language == "fr")]
-    assert ratio.ratio.item() == comparison.perplexity["fr"].ratio
-    assert (ratio.low.item(), ratio.high.item()) == comparison.perplexity["fr"].interval
-
-
-def test_perplexity_alone_has_a_frame(tmp_path):
-    (tmp_path / "fr.txt").write_text("le chat dort\nle chien mange\n")
-    found = jp.evaluate(jp.load("nano"), perplexity=tmp_path, progress=False)
-    assert found.to_pandas().perplexity.tolist() == [found.perplexity.languages["fr"].perplexity]
-
-
-def test_without_pandas_the_error_says_how_to_install_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(
-        jp.InputError, match=r"^to_pandas: pandas is not installed; pip install pandas$"
-    ):
-        jp.ActivationStats.from_squares({}, {}, ()).to_pandas()
 
 
 @pytest.mark.parametrize("kind", ["stats", "result", "density", "comparison"])

@@ -8,11 +8,10 @@ import json
 import re
 
 import pytest
-from jaxprune.evaluation.comparison.reading import perplexities
 from run_json import (
     BEGUN,
     CONFIG,
-    PERPLEXITY,
+    EVALUATION,
     REPORT,
     SWEEP,
     TABLE,
@@ -27,24 +26,25 @@ from jaxprune.html_report.files import read_files
 from jaxprune.html_report.write import run_page
 from jaxprune.ledger.run import read_record
 from jaxprune.sweeps.sweep_json import read_sweep
+from jaxprune.workdir import read_score_origin
 
 # Paths by their keys, whose values may be more than of the kind of the one that stands there.
 ANY_SCALAR = re.compile(r"(environment|identity|(sweep )?config) .*")
-DIGEST = re.compile(r"(sweep )?(digests|models) .*")
+DIGEST = re.compile(r"(sweep )?(digests|models) .*|model_sha256")
 # Of another kind than text these are refused by their place, of text by the rule of the field.
 RULED = re.compile(r"calibration (kind|source|target)|pruning (criterion|pattern|allocation)")
-NULL = re.compile(r"pruning sparsity")
+NULL = re.compile(r"pruning sparsity|model_sha256")
 EMPTY = re.compile(
     r"tokens|seconds|weight_bytes|peak_memory_bytes|environment|identity|files"
-    r"|languages|pruning|calibration|(sweep )?config"
-    r"|origin base_model|origin language|languages de by_window|sweep digests"
+    r"|languages|pruning|calibration|config"
+    r"|origin base_model|origin language|sweep digests"
 )
 SIZE = r"seed|files config.json 0|[ab].npz 0"  # a size that is none is that of no file
-NEGATIVE = re.compile(rf"languages \w+ by_window \d|{SIZE}")
-HUGE = re.compile(SIZE)
+HUGE = NEGATIVE = re.compile(SIZE)
 NEEDED = re.compile(
     r"sparsity \w+|compilation \w+|digests masks|models dense|origin name|sweep (config|digests)"
-    r"|languages de (perplexity|tokens|windows|by_window)|parameters \w+"
+    r"|sweep config sweep\.grid"
+    r"|parameters \w+"
 )
 WRONG = (None, "text", -1, [], {}, float("inf"), 10**400, True, ...)
 
@@ -77,6 +77,8 @@ def fault(path, wrong):
     """What msgspec says of it: keys of a dict of any keys are `...`."""
     if wrong == float("inf"):
         return "not JSON: JSON is malformed: invalid character"
+    if (path[-1], wrong) in (("sweep.grid", ...), ("config", {})):
+        return "a sweep of an earlier version, without sweep.grid; expected another --workdir"
     keys = (rf"\[{k}\]" if isinstance(k, int) else rf"(\.{k}|\[\.\.\.\])" for k in path)
     *above, place = itertools.accumulate(keys, initial=r"\$")
     if wrong is ...:
@@ -87,7 +89,7 @@ def fault(path, wrong):
 FILES = {
     "report.json": (REPORT, read_all),
     "config.json": (CONFIG, read_all),
-    "perplexity/metrics.json": (PERPLEXITY, perplexities),
+    "xnli/evaluation.json": (EVALUATION, lambda folder: read_score_origin(folder / "xnli")),
     "progress/run.json": (BEGUN, lambda folder: read_record(folder / "progress")),
     "hf/files.json": (TABLE, lambda folder: sealed.table(folder / "hf")),
     "sweep.json": (SWEEP, lambda folder: read_sweep(folder / "sweep.json")),

@@ -59,7 +59,7 @@ def cell(run: Path, files: list[str], speeds: dict, dense: Path) -> dict:
     }
 
 
-def discrimination(run: Path, dense: Path) -> list[float]:
+def discrimination(run: Path, dense: Path) -> list[float | None]:
     """On XNLI, mean of the languages: the run's, its difference from the dense model's, and the interval of that."""
     [change] = [
         row

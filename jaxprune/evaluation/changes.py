@@ -210,7 +210,7 @@ def _by_bits(where: str, a: Perplexity, b: Perplexity) -> _Compared:
     if parts > 1:
         per_token = a.bytes / a.tokens
         values = (
-            per_token * values_of_parts(one.part_sums[:parts], one.part_bytes[:parts].astype(float))
+            per_token * values_of_parts(one.part_sums[:parts], one.part_bytes[:parts])
             for one in (a, b)
         )
         interval = ratio_interval(*values)

@@ -14,7 +14,7 @@ from jaxprune.evaluation.changes import (
     translation_changes,
 )
 from jaxprune.evaluation.evaluation import Evaluation
-from jaxprune.evaluation.measurements import Measurement, frame
+from jaxprune.evaluation.measurements import MEASURES, Measurement, frame
 from jaxprune.evaluation.pictures import change_charts
 from jaxprune.evaluation.same_evaluation import check_same, dtype_notes, other_tokenizer
 from jaxprune.evaluation.scoring import PERPLEXITY, Perplexity, Scored
@@ -59,7 +59,7 @@ class Comparison(NotebookTable):
       changes: of every other run against the base.
       masks: by run, where the base has masks too.
       notes: differences between the evaluations, and what cannot carry a conclusion.
-      left_out: evaluations that only one of two runs has.
+      left_out: evaluations and masks that only one of two runs has.
     """
 
     evaluations: Sequence[Evaluation]
@@ -85,13 +85,15 @@ class Comparison(NotebookTable):
         Columns: value of the base; of every other run value, difference, low, high, p and p_holm, see `Change`.
         """
         changes, index = frame(self.changes, Change._fields), ["task", "measure", "language"]
-        order = changes[index].drop_duplicates().apply(tuple, axis=1)
         fields = ["value", "difference", "low", "high", "p", "p_holm"]
         others = changes.pivot(index=index, columns="run", values=fields).swaplevel(axis=1)
         table = changes.drop_duplicates(index).set_index(index)[["base_value"]]
         table.columns = type(others.columns).from_tuples([(self.names[0], "value")])
         columns = [(name, field) for name in self.names[1:] for field in fields]
-        return table.join(others).reindex(index=list(order))[[*table.columns, *columns]]
+        rows = dict.fromkeys((row.task, row.measure, row.language) for row in self.changes)
+        tasks, measures = list(dict.fromkeys(row[0] for row in rows)), list(MEASURES)
+        order = sorted(rows, key=lambda row: (tasks.index(row[0]), measures.index(row[1])))
+        return table.join(others).reindex(index=order, columns=[*table.columns, *columns])
 
     def plot(self) -> Chart:
         """The changes by language with intervals: points of accuracy of each task, and ratios of perplexity."""
@@ -124,12 +126,14 @@ def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Com
     """
     if len(evaluations) < 2:
         raise InputError("compare: one run; expected two or more, the first of which is the base")
-    evaluations, partial = on_shared_rows(_distinctly_named(evaluations))
-    base, *others = evaluations
+    base, *others = named = _distinctly_named(evaluations)
     changes, notes, left_out = list[Change](), list[str](), list[str]()
     for run in others:
         left_out += _left_out(base, run)
         check_same(base, run)
+    evaluations, partial = on_shared_rows(named)
+    base, *others = evaluations
+    for run in others:
         notes += dtype_notes(base, run)
         differs = other_tokenizer(base, run)
         if differs:

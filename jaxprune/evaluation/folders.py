@@ -131,12 +131,13 @@ def open_evaluation(workdir: Path) -> Evaluation:
         if folder.name not in (*OUTPUTS, PROGRESS) and (part := _read_part(folder)).rows
     }
     names = {part.facts["run"] for part in parts.values() if "run" in part.facts}
-    return Evaluation(
+    evaluation = Evaluation(
         name=names.pop() if len(names) == 1 else workdir.resolve().name,
         parts=parts,
         folder=workdir,
         is_smaller="shrunk" in (read_report(workdir) or {}),
     )
+    return evaluation.renamed(evaluation.name) if names else evaluation
 
 
 def _read_part(folder: Path) -> Part:

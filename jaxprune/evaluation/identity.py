@@ -12,7 +12,7 @@ from jaxprune.evaluation.workload import Workload
 from jaxprune.hf import Model
 
 Identity = dict[str, str | int]
-# The key of the identity in metrics.json.
+# The key of the identity in evaluation.json.
 IDENTITY: Final = "identity"
 _CONTENT = "content "
 

@@ -126,16 +126,16 @@ def compare(*runs: Evaluation | str | Path, seed: int = 0) -> Comparison:
         run if isinstance(run, Evaluation) else open_evaluation(local_path(run)) for run in runs
     ]
     comparison = compare_evaluations(opened, seed)
-    masks, notes = {}, list(comparison.notes)
+    masks, left_out = {}, list(comparison.left_out)
     base, *others = comparison.evaluations
     for run in others:
         if base.folder and run.folder:
             found = compare_masks(base.folder, run.folder)
             if isinstance(found, str):
-                notes.append(f"{run.name}: {found}")
+                left_out.append(f"masks of {run.name} not compared: {found}")
             elif found:
                 masks[run.name] = found
-    return dataclasses.replace(comparison, masks=masks, notes=notes)
+    return dataclasses.replace(comparison, masks=masks, left_out=left_out)
 
 
 def _text(path: str | Path | None) -> str | None:

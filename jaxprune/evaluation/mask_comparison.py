@@ -20,7 +20,7 @@ def compare_masks(base: Path, run: Path) -> MaskComparison | str | None:
     try:
         iou = masks.overlap(*packed)
     except InputError as error:
-        return f"masks not compared ({error})"
+        return str(error)
     expected = sum(float(count.sum()) for count in packed[0].independent(packed[1]).values())
     union = sum(int(n.sum()) for one in packed for n in one.kept().values()) - expected
     return MaskComparison(

@@ -43,14 +43,16 @@ def _cut(evaluation: Evaluation, shared: Mapping[str, Mapping[str, Scored]]) -> 
     parts = dict(evaluation.parts)
     for task, by_language in shared.items():
         part = parts[task]
-        whole = {code: len(cast(Scored, rows).rows) for code, rows in part.rows.items()}
-        is_whole = whole == {code: len(scored.rows) for code, scored in by_language.items()}
-        if is_whole and part.measurements:
-            continue
-        model = part.facts.get("model", "")
-        parallel = part.facts.get("parallel", True)
-        measured = task_measurements((evaluation.name, model, task), by_language, parallel=parallel)
-        parts[task] = Part(facts=part.facts, measurements=measured, rows=by_language)
+        rows = {code: by_language.get(code, cast(Scored, one)) for code, one in part.rows.items()}
+        is_whole = all(
+            len(rows[code].rows) == len(one.rows) for code, one in evaluation.scored(task).items()
+        )
+        measured = part.measurements
+        if not (measured and is_whole):
+            source = (evaluation.name, part.facts.get("model", ""), task)
+            parallel = part.facts.get("parallel", True)
+            measured = task_measurements(source, rows, parallel=parallel)
+        parts[task] = Part(facts=part.facts, measurements=measured, rows=rows)
     return dataclasses.replace(evaluation, parts=parts)
 
 

@@ -40,11 +40,11 @@ ABOUT_MEASURES = (
 )
 ABOUT_CHANGES = (
     f"Changes are in points; of contrasts, perplexities and bits per byte they are ratios. Their {CONFIDENCE:.0%} "
-    "intervals and p boot: paired bootstrap over rows, or over groups of rows if the task has groups "
+    "intervals: paired bootstrap over rows, or over groups of rows if the task has groups "
     f"({count(RESAMPLES)} resamples, drawn jointly in all languages of a mean); of perplexity: Student's interval "
-    "over parts of the text. p McN: McNemar's exact test. p Holm: p McN, or of BLEU p of sacrebleu's paired "
-    f"bootstrap, after Holm's correction over the languages of the task; better and worse: at most {ALPHA}. Other "
-    "measures are not corrected for multiple tests."
+    "over parts of the text. p: of accuracy in a language McNemar's exact test, of translations sacrebleu's paired "
+    "bootstrap, otherwise that of the interval. p Holm: p after Holm's correction over the languages of the task; "
+    f"better and worse: at most {ALPHA}. Other measures are not corrected for multiple tests."
 )
 
 
@@ -237,15 +237,20 @@ def comparison_tables(
     if len(others) > 1:
         tables += overview_tables(names, measurements, changes)
     for run in others:
-        rows = [row for row in changes if row.run == run]
+        rows, of_run = [row for row in changes if row.run == run], list[Table]()
         for task in dict.fromkeys(row.task for row in rows):
             of_task = [row for row in rows if row.task == task]
             for measure in dict.fromkeys(row.measure for row in of_task):
                 of_measure = [row for row in of_task if row.measure == measure]
-                tables.append(_change_table(figures, of_measure))
+                table = _change_table(figures, of_measure)
+                if measure == "accuracy":
+                    table = table._replace(note="; ".join(vanished(of_task)))
+                of_run.append(table)
             if task not in (PERPLEXITY, TRANSLATION):
                 tested = {row.measure for row in of_task}
-                tables.append(_pair_table(figures, (base, run), task, tested))
+                of_run.append(_pair_table(figures, (base, run), task, tested))
+        against = f", {run} against {base}" if len(others) > 1 else ""
+        tables += [table._replace(title=f"{table.title}{against}") for table in of_run]
     return tables
 
 
@@ -255,30 +260,22 @@ def _change_table(figures: Figures, rows: Sequence[Change]) -> Table:
     run, base, task, measure = first.run, first.base, first.task, first.measure
     unit = "ratio" if MEASURES[measure].scale == "ratio" else "change"
     title, tested = f"{task}: {MEASURES[measure].title}", any(row.p is not None for row in rows)
-    header = ["language", "n", base, run, unit, "95% interval"]
     corrected = any(row.p_holm is not None for row in rows)
-    ps_of = {"accuracy": ["p boot", "p McN", "p Holm"], "bleu": ["p", "p Holm"], "chrf": ["p"]}
-    names = ps_of.get(measure, ["p boot"] if tested else [])
+    said = corrected or measure == "perplexity"
+    header = ["language", "n", base, run, unit, "95% interval", *["p"] * tested]
+    header += [*["p Holm"] * corrected, *[""] * said]
     lines = []
     for row in rows:
         kind = change_kind(figures, row)
         shown = show_difference(measure, row.difference)
-        mcnemar = row.p if row.p_holm is not None else None
-        ps = {
-            "p boot": row.p if row.p_bootstrap is None else row.p_bootstrap,
-            "p McN": mcnemar,
-            "p Holm": row.p_holm,
-            "p": row.p,
-        }
-        said = corrected or measure == "perplexity"
         lines.append([
             row.language, count(row.n), show_value(measure, row.base_value),
             show_value(measure, row.value), Cell(shown, kind) if said else shown,
-            show_bounds(measure, row), *(p_value(ps[name]) for name in names),
-            *([Cell(VERDICTS[kind] if kind != "untested" else "", kind)] if said else []),
+            show_bounds(measure, row), *[p_value(row.p)] * tested,
+            *[p_value(row.p_holm)] * corrected,
+            *[Cell(VERDICTS[kind] if kind != "untested" else "", kind)] * said,
         ])  # fmt: skip
-    heading = [*header, *names, *([""] if corrected or measure == "perplexity" else [])]
-    return Table(title, heading, lines, note="; ".join(vanished(figures, rows)))
+    return Table(title, header, lines)
 
 
 def _pair_table(
@@ -302,16 +299,21 @@ def _pair_table(
     return Table(f"{task}: other figures", header, rows, groups)
 
 
-def vanished(figures: Figures, rows: Sequence[Change]) -> Iterator[str]:
-    """The significant changes of accuracy that are within chance once the options' priors are subtracted."""
-    for row in rows:
+def vanished(changes: Sequence[Change]) -> Iterator[str]:
+    """Notes on significant changes of accuracy that are not significant without the options' priors."""
+    without = {
+        (row.run, row.task, row.language): row
+        for row in changes
+        if row.measure == "accuracy_without_prior"
+    }
+    for row in changes:
         if row.measure == "accuracy" and row.p_holm is not None and row.p_holm <= ALPHA:
-            one, other = (
-                figures.get((run, row.task, row.language, "accuracy_without_prior"))
-                for run in (row.base, row.run)
-            )
-            if one and other:
-                yield f"{row.language}: without the options' priors {points(other.value - one.value)}"
+            one = without.get((row.run, row.task, row.language))
+            if one and one.p is not None and one.p > ALPHA:
+                yield (
+                    f"{row.language}: the significant change of {points(row.difference)} points is not significant "
+                    f"without the options' priors: {points(one.difference)} {show_bounds(one.measure, one)}"
+                )
 
 
 def overview_tables(

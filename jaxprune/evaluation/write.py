@@ -19,7 +19,6 @@ from jaxprune.tables import (
     JOINED,
     Table,
     as_code,
-    capitalized,
     fraction,
     percent,
     table_lines,
@@ -93,8 +92,8 @@ def comparison_markdown(comparison: Comparison) -> str:
 def markdown_tables(tables: Iterable[Table], level: str = "##") -> Iterator[str]:
     """Lines of tables under their titles."""
     for table in tables:
-        yield from (f"{level} {capitalized(table.title)}", "", *table_pipes(table), "")
-        yield from (f"{capitalized(table.note)}.", "") if table.note else ()
+        yield from (f"{level} {table.title}", "", *table_pipes(table), "")
+        yield from (table.note, "") if table.note else ()
 
 
 def mask_lines(comparison: Comparison) -> Iterator[str]:

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import Comparison
 from jaxprune.evaluation.in_memory import compare
 from jaxprune.files import short_names
@@ -70,7 +71,7 @@ def run_page(run: RunFiles, defaults: Mapping[str, object]) -> str:
     [name] = short_names([run.folder])
     return page(
         name,
-        [*results.evaluation_lead(run.evaluation), *_warnings(run), *_model(run, ())],
+        [*results.evaluation_lead(run.evaluation), *_warnings(run), *model_parts(run, ())],
         [
             results.results_section([run.evaluation]),
             results.continuation_section({"continuation": run.evaluation}),
@@ -89,7 +90,7 @@ def comparison_page(
     evaluations = dict(zip(comparison.names, comparison.evaluations, strict=True))
     return page(
         f"{', '.join(others)} against {base}",
-        [*results.comparison_lead(comparison), *_warnings(run), *_model(run, before)],
+        [*results.comparison_lead(comparison), *_warnings(run), *model_parts(run, before)],
         [
             results.results_section(comparison.evaluations, comparison.changes),
             results.continuation_section(evaluations),
@@ -105,17 +106,22 @@ def _warnings(run: RunFiles) -> list[Part]:
     return [Note(sentence)] if sentence else []
 
 
-def _model(run: RunFiles, before: Sequence[RunFiles]) -> list[Part]:
-    """Facts on the model, the commands that made it, and the next one, in the folder above the run."""
+def model_parts(run: RunFiles, before: Sequence[RunFiles]) -> list[Part]:
+    """Facts on the model, the commands that made it, and the next one, in the folder above the run.
+
+    Raises:
+      InputError: a field of config.json is wrong.
+    """
     here, *others = short_names([one.folder for one in (run, *before)])
     models = [
         run.config.get("model"),
         *(p.facts.get("model") for p in run.evaluation.parts.values()),
     ]
-    facts = {
-        "model": str(shown_value(next(filter(None, models), ""))),
-        **run_facts(run.config, run.report),
-    }
+    facts = {"model": str(shown_value(next(filter(None, models), "")))}
+    try:
+        facts |= run_facts(run.config, run.report)
+    except InputError as error:
+        raise InputError(f"{run.folder}/{error}") from None
     parts: list[Part] = [Facts({name: value for name, value in facts.items() if value})]
     if run.report and run.config:
         parts += [

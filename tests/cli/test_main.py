@@ -53,7 +53,7 @@ def test_help_and_version(monkeypatch, capsys):
         (["--config", "nano"], "error: command: got '--config'; allowed: prune"),
         (
             ["compare", "runs/dense", "s3://a/run"],
-            "--out: not set; allowed: a folder of this machine",
+            "--out: not set; expected a folder of this machine",
         ),
     ],
 )
@@ -66,13 +66,13 @@ def test_other_words_are_refused_in_one_line(monkeypatch, capsys, arguments, say
 def test_help_of_a_command_is_for_who_types_it(monkeypatch, capsys):
     code, out, _ = run(monkeypatch, capsys, "compare", "--help")
     assert code == 0
-    assert "usage: jaxprune compare RUN_A RUN_B" in out
+    assert "usage: jaxprune compare BASE RUN" in out
     assert "\njaxprune compare runs/dense runs/pruned" in out
     monkeypatch.setattr(sys, "argv", ["scripts/compare.py", "--help"])
     with pytest.raises(SystemExit):
         cli.run("compare", "python scripts/compare.py")
     out = capsys.readouterr().out
-    assert "usage: compare.py RUN_A RUN_B" in out
+    assert "usage: compare.py BASE RUN" in out
     assert "\npython scripts/compare.py runs/dense runs/pruned" in out
 
 

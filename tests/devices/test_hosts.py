@@ -22,7 +22,7 @@ from ports import free_port
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.devices import hosts
-from jaxprune.evaluation.evaluate import evaluate_from_config
+from jaxprune.evaluation import evaluate_from_config, open_evaluation
 from jaxprune.runs import analyze_from_config, shrink_from_config
 from jaxprune.runs.planning import plan_from_config
 from jaxprune.runs.planning.costs import Machines
@@ -88,7 +88,6 @@ def tokens(tmp_path_factory):
     return path
 
 
-FOUND = ("nano_nli", "perplexity", "translation")
 PRUNED = "bloom"  # where process 1 has little memory
 HOW = {"pruning.criterion": "refined", "pruning.propagate": "site"}
 SPARSEGPT = {"pruning.criterion": "sparsegpt", "pruning.sparsity": 0.5}
@@ -96,14 +95,14 @@ READ = ("xglm", "gpt2")  # whose kernels are stored turned, and not
 
 
 def read_evaluation(workdir):
-    """Figures, scores and texts of an evaluation."""
-    found = {name: json.loads((workdir / name / "metrics.json").read_text()) for name in FOUND}
-    scores = {}
-    for code in ("en", "sw"):
-        with np.load(workdir / "nano_nli" / f"{code}.npz") as arrays:
-            scores[code] = {name: arrays[name].tobytes() for name in arrays}
-    texts = (workdir / "translation" / "sw.jsonl").read_text()
-    return {name: about["languages"] for name, about in found.items()}, scores, texts
+    """Measurements, arrays and translations of an evaluation, but for the name of the run."""
+    evaluation, rows = open_evaluation(workdir), {}
+    for name, part in evaluation.parts.items():
+        for code, one in part.rows.items():
+            rows[name, code] = [
+                np.asarray(column).tobytes() for column in one if column is not None
+            ]
+    return [row[1:] for row in evaluation.measurements], rows
 
 
 ASKED = {

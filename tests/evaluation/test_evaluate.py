@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from jaxprune.evaluation.comparison.compare import compare_runs
 from run_scripts import run_alone
 from transformers import AutoModelForCausalLM
 
+import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
-from jaxprune.evaluation import evaluate, summary
+from jaxprune.evaluation import evaluate, open_evaluation, read_evaluation, read_measurements
 from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.evaluation.scoring import metrics
-from jaxprune.evaluation.scoring.scores import Scored
-from jaxprune.files import sealed, to_json
+from jaxprune.evaluation.write import print_evaluation
+from jaxprune.files import sealed
 from jaxprune.runs import prune_from_config
 from jaxprune.sweeps import sweep_from_config
 from jaxprune.workdir import OUTPUTS
@@ -40,11 +40,8 @@ def job(model=NANO / "bloom", **fields):
 
 
 def read(folder):
-    scored = {}
-    for file in sorted(folder.glob("*.npz")):
-        with np.load(file) as arrays:
-            scored[file.stem] = Scored(**arrays)
-    return scored
+    """The scores in a folder by language."""
+    return open_evaluation(folder.parent).scored(folder.name)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +51,7 @@ def run(tmp_path_factory):
     return workdir, evaluate_from_config(config, workdir)
 
 
-def test_scores_of_every_language_and_their_figures(run):
+def test_scores_of_every_language_and_their_measurements(run):
     workdir, found = run
     assert sorted(p.name for p in workdir.iterdir()) == ["nano_nli", "nano_reviews", "perplexity"]
     for task, options in (("nano_nli", 3), ("nano_reviews", 2)):
@@ -71,16 +68,26 @@ def test_scores_of_every_language_and_their_figures(run):
                 assert one.groups is None
             make = corpus.nli_rows if task == "nano_nli" else corpus.review_rows
             assert one.labels.tolist() == [row.label for row in make(code, "held_out", ROWS, 0)]
-        written = json.loads((workdir / task / "metrics.json").read_text())
-        assert written == found[task].json()
-        assert (written["task"], written["protocol"]) == (task, "paper")
-        assert len(written["labels"]) == options
-        expected = metrics.task_metrics({code: scored[code] for code in written["languages"]})
-        assert found[task].metrics == expected
-        about = ["model", "revision", "dtype", "seed", "model_sha256", "environment", "identity"]
-        keys = ["task", "protocol", "labels", "data", *to_json(expected), *about, "seconds"]
-        assert list(written) == keys
-        assert "rankc" in written["languages"]["fr"]
+        facts = read_evaluation(workdir / task)
+        assert facts == json.loads(json.dumps(found.parts[task].facts))
+        assert (facts["task"], facts["protocol"], len(facts["labels"])) == (task, "paper", options)
+        keys = ["task", "protocol", "labels", "data", "parallel", "run", "model", "revision", "dtype", "seed",
+                "model_sha256", "environment", "identity", "languages", "seconds"]  # fmt: skip
+        assert list(facts) == keys
+        measured = read_measurements(workdir / task)
+        assert measured == found.parts[task].measurements
+        source = (facts["run"], facts["model"], task)
+        assert measured == metrics.task_measurements(source, scored)
+        assert "rankc" in {row.measure for row in measured if row.language == "fr"}
+    assert found.measurements == open_evaluation(workdir).measurements
+
+
+def test_the_name_of_a_run_is_that_of_its_workdir_or_the_given_one(run, tmp_path):
+    assert {row.run for row in run[1].measurements} == {run[1].name} == {"nano"}
+    few = job(rows=2, languages="en", name="dense model")
+    assert evaluate_from_config(few, tmp_path / "run").name == "dense model"
+    assert open_evaluation(tmp_path / "run").name == "dense model"
+    assert {row.run for row in read_measurements(tmp_path / "run/nano_nli")} == {"dense model"}
 
 
 def test_scores_are_those_of_torch(run):
@@ -97,31 +104,21 @@ def test_scores_are_those_of_torch(run):
 
 
 def test_perplexity_by_language(run):
-    found = run[1]["perplexity"]
-    written = json.loads((run[0] / "perplexity" / "metrics.json").read_text())
-    assert written == found.json()
-    assert list(written)[:2] == ["languages", "continuations"]
-    assert list(written)[-3:] == ["data", "identity", "seconds"]
-    keys = [
-        "perplexity",
-        "tokens",
-        "windows",
-        "by_window",
-        "by_part",
-        "bits_per_byte",
-        "bytes",
-        "part_bytes",
-    ]
-    assert list(written["languages"]["fr"]) == keys
-    assert list(found.languages) == ["en", "fr", "es", "de", "sw"]
+    found = run[1].perplexities
+    facts = read_evaluation(run[0] / "perplexity")
+    assert (facts["data"], facts["languages"]) == ("nano", ["en", "fr", "es", "de", "sw"])
+    assert list(found) == facts["languages"]
+    for row in read_measurements(run[0] / "perplexity"):
+        assert row.value == getattr(found[row.language], row.measure)
+        assert row.n == found[row.language].tokens
     # held-out sentences of the world that the model was trained on, after their language's name
-    assert all(1 < figure.perplexity < 60 for figure in found.languages.values())
+    assert all(1 < text.perplexity < 60 for text in found.values())
 
 
 def test_lines_are_continued_as_torch_does(run):
     model = AutoModelForCausalLM.from_pretrained(NANO / "bloom", dtype=torch.float32).eval()
     tokenizer = evaluate.load(NANO / "bloom").tokenizer
-    written = json.loads((run[0] / "perplexity" / "metrics.json").read_text())["continuations"]
+    written = read_evaluation(run[0] / "perplexity")["continuations"]
     folder = files("jaxprune").joinpath("nano", "perplexity")
     assert list(written) == ["en", "fr", "es", "de", "sw"]
     for code, made in written.items():
@@ -139,39 +136,45 @@ def test_lines_are_continued_as_torch_does(run):
 
 
 def test_the_table_has_every_figure(run, capsys):
-    summary.print_summary(run[1], run[0])
+    print_evaluation(run[1], run[0])
     out = capsys.readouterr().out
+    rows = [line.split() for line in out.splitlines()]
     for task in ("nano_nli", "nano_reviews"):
-        figures = run[1][task].metrics
-        for code, figure in figures.languages.items():
-            low, high = (100 * bound for bound in figure.interval)
-            cells = f"{code} {ROWS} {100 * figure.accuracy:.1f} [{low:.1f}, {high:.1f}]".split()
-            rows = [line.split() for line in out.splitlines()]
+        measured = {(row.language, row.measure): row for row in run[1].parts[task].measurements}
+        accuracies = {code: measured[code, "accuracy"] for code in run[1].scored(task)}
+        for code, one in accuracies.items():
+            low, high = 100 * one.low, 100 * one.high
+            cells = f"{code} {ROWS} {100 * one.value:.1f} [{low:.1f}, {high:.1f}]".split()
             assert any(row[:5] == cells for row in rows)
-            shares = "/".join(f"{100 * share:.0f}" for share in figure.chosen)
-            cells = [code, shares, f"{100 * figure.accuracy_without_prior:.1f}"]
-            if task == "nano_nli":
-                cells.append(f"{100 * figure.discrimination:.1f}")
-            assert any(row[: len(cells)] == cells for row in rows)
-        worst = figures.worst
-        assert f"worst language {worst.language}, {100 * worst.accuracy:.1f}" in out
+            shares = [
+                row.value for (of, name), row in measured.items() if of == code and "chosen" in name
+            ]
+            expected = {"/".join(f"{100 * share:.0f}" for share in shares)}
+            percents = ["f1", "accuracy_without_prior"] + ["discrimination"] * (task == "nano_nli")
+            expected |= {f"{100 * measured[code, name].value:.1f}" for name in percents}
+            expected.add(f"{100 * measured[code, 'probability'].value:.2f}")
+            assert expected <= {cell for row in rows if row[:1] == [code] for cell in row}
+        values = {code: 100 * one.value for code, one in accuracies.items()}
+        worst = min(values, key=values.get)
+        assert f"worst language {worst}, {values[worst]:.1f}" in out
+        assert f"mean {np.mean([*values.values()]):.1f}, without English" in out
     assert str(run[0] / "perplexity") in out
 
 
 def test_two_runs_compare_and_other_protocols_do_not(run, tmp_path):
     evaluate_from_config(job(languages="sw,en", weights="streamed"), tmp_path / "b")
-    same = compare_runs(run[0], tmp_path / "b")
-    assert {code: f.difference for code, f in same.tasks["nano_nli"].languages.items()} == {
-        "en": 0, "sw": 0,
-    }  # fmt: skip
+    changes = jp.compare(run[0], tmp_path / "b").changes
+    assert {
+        row.language: row.difference for row in changes if row.measure == "accuracy"
+    } == dict.fromkeys(("en", "sw", "mean", "mean non-en"), 0)
     np.testing.assert_allclose(
         read(tmp_path / "b" / "nano_nli")["sw"].scores, read(run[0] / "nano_nli")["sw"].scores,
         atol=1e-5,
     )  # fmt: skip
     other = job(languages="en", protocol="official")
     evaluate_from_config(other, tmp_path / "b", overwrite=True)
-    with pytest.raises(InputError, match="protocol 'paper' in A and 'official' in B"):
-        compare_runs(run[0], tmp_path / "b")
+    with pytest.raises(InputError, match="protocol 'paper' in nano and 'official' in b"):
+        jp.compare(run[0], tmp_path / "b")
 
 
 def test_compat_official_is_the_authors_protocol(tmp_path):
@@ -182,7 +185,7 @@ def test_compat_official_is_the_authors_protocol(tmp_path):
     config.evaluation.rows = 5
     config.evaluation.languages = "en"
     found = evaluate_from_config(validate(config, "evaluate"), tmp_path)
-    assert found["nano_reviews"].protocol == "official"
+    assert found.parts["nano_reviews"].facts["protocol"] == "official"
 
 
 XNLI = [
@@ -201,12 +204,12 @@ def write_rows(folder, *codes):
 
 def test_other_data_is_asked_in_the_languages_that_it_has(tmp_path):
     data = write_rows(tmp_path / "rows", "sw", "en", "it")
-    found = evaluate_from_config(job(tasks="xnli", data=data), tmp_path / "run")["xnli"]
-    assert list(found.metrics.languages) == ["en", "sw"]  # in the task's order, and only its own
-    assert found.data == data
+    found = evaluate_from_config(job(tasks="xnli", data=data), tmp_path / "run").parts["xnli"]
+    assert list(found.rows) == ["en", "sw"]  # in the task's order, and only its own
+    assert found.facts["data"] == data
     other = job(tasks="xnli", data=data, languages="it")
     found = evaluate_from_config(other, tmp_path / "run", overwrite=True)
-    assert list(found["xnli"].metrics.languages) == ["it"]
+    assert list(found.scored("xnli")) == ["it"]
     assert sorted(read(tmp_path / "run" / "xnli")) == ["it"]  # the earlier evaluation is gone
 
 
@@ -248,7 +251,7 @@ def template(tmp_path):
 
 
 OTHERS = {
-    "rows": ({"rows": 5}, r"nano_nli/metrics\.json has the scores of another .*, with rows en 12, now 5;"),
+    "rows": ({"rows": 5}, r"nano_nli/evaluation\.json has the scores of another .*, with rows en 12, now 5;"),
     "languages": ({"languages": "en,sw"}, r"nano_nli.* with languages 'de,en,es,fr,sw', now 'en,sw';"),
     "protocol": ({"protocol": "official"}, r"nano_nli.* with protocol 'paper', now 'official';"),
     "template": (template, r"nano_nli.* with content en '[0-9a-f]{12}…', now '[0-9a-f]{12}…';"),
@@ -301,11 +304,28 @@ def test_another_model_than_that_of_a_run_is_not_evaluated_into_it(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/report.json").write_text("[]")  # of another program
     assert evaluate_from_config(job(rows=2), tmp_path / "elsewhere")
+    config.sweep.grid = "pruning.criterion=magnitude|random"
     with pytest.raises(InputError, match="contains a run; allowed: another folder"):
         sweep_from_config(validate(config, "sweep"), tmp_path)
     (tmp_path / "sweep.json").write_text("{}")
     with pytest.raises(InputError, match="contains a sweep; expected another folder"):
         prune_from_config(validate(config), tmp_path)
+
+
+def test_an_evaluation_of_an_earlier_version_is_refused_and_replaced_with_overwrite(tmp_path):
+    config = job(rows=2, languages="en")
+    evaluate_from_config(config, tmp_path)
+    folder = tmp_path / "nano_nli"
+    (folder / "evaluation.json").rename(folder / "metrics.json")
+    (folder / "measurements.csv").unlink()
+    sealed.seal(folder)
+    with pytest.raises(InputError, match=r"nano_nli/metrics\.json: written by an earlier version;"):
+        evaluate_from_config(config, tmp_path)
+    assert (folder / "metrics.json").exists()
+    evaluate_from_config(config, tmp_path, overwrite=True)
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "en.npz", "evaluation.json", "files.json", "measurements.csv",
+    ]  # fmt: skip
 
 
 def test_a_folder_with_other_files_is_not_replaced(tmp_path):

@@ -1,17 +1,14 @@
 """`jp.evaluate` and `jp.compare` against what the jobs of the scripts write and read back."""
 
-import dataclasses
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
-from jaxprune.evaluation.metrics_json import read_metrics
 
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
-from jaxprune.evaluation.evaluate import evaluate_from_config
-from jaxprune.files import to_json
+from jaxprune.evaluation import evaluate_from_config, open_evaluation
 
 NANO = files("jaxprune").joinpath("nano", "checkpoints")
 ASKED = {"tasks": "nano_nli,nano_reviews", "languages": "en,fr,sw", "rows": 12}
@@ -36,71 +33,80 @@ def pair(tmp_path_factory):
     evaluate_from_config(job(model.folder), place / "dense")
     evaluate_from_config(job(place / "hf"), place / "pruned")
     evaluations = [
-        jp.evaluate(one, **ASKED, perplexity="nano", progress=False) for one in (model, pruned)
+        jp.evaluate(one, **ASKED, perplexity="nano", progress=False, name=name)
+        for name, one in (("dense", model), ("pruned", pruned))
     ]
     return (place / "dense", place / "pruned"), evaluations
 
 
 @pytest.mark.parametrize("side", [0, 1])
-def test_figures_and_scores_are_those_of_the_job(side, pair):
-    folder, found = pair[0][side], pair[1][side]
-    assert [*found.tasks] == ["nano_nli", "nano_reviews"]
-    for task, result in found.tasks.items():
-        written = read_metrics(folder / task)
-        told = result.json()
-        for key in ("languages", "worst", "mean", "labels", "protocol", "data"):
-            assert told[key] == written[key]
-        for code, scored in result.scored.items():
-            with np.load(folder / task / f"{code}.npz") as arrays:
-                for name in ("scores", "labels", "rows", "digests"):
-                    np.testing.assert_array_equal(getattr(scored, name), arrays[name])
-    written = read_metrics(folder / "perplexity")["languages"]
-    assert to_json(found.perplexity.languages) == written
+def test_measurements_and_scores_are_those_of_the_job(side, pair):
+    written, found = open_evaluation(pair[0][side]), pair[1][side]
+    assert found.tasks == ["nano_nli", "nano_reviews"]
+    assert figures(found) == figures(written)
+    for task in found.tasks:
+        for key in ("labels", "protocol", "data", "parallel", "identity", "languages"):
+            assert found.parts[task].facts[key] == written.parts[task].facts[key]
+        for code, scored in found.scored(task).items():
+            for name, array in written.scored(task)[code].arrays.items():
+                np.testing.assert_array_equal(getattr(scored, name), array)
+    for code, text in found.perplexities.items():
+        for ours, theirs in zip(text, written.perplexities[code], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def figures(evaluation):
+    """The measurements without the names of run and model."""
+    return [row[2:] for row in evaluation.measurements]
 
 
 def test_comparisons_are_those_of_the_folders(pair):
     """In memory, in folders, or one of each."""
     folders, found = pair
     want = jp.compare(*folders)
-    assert want.tasks["nano_nli"].languages["fr"].difference != 0
-    assert want.perplexity["sw"].ratio > 1.01
+    values = {(row.task, row.language, row.measure): row for row in want.changes}
+    assert values["nano_nli", "fr", "accuracy"].difference != 0
+    assert values["perplexity", "sw", "perplexity"].difference > 0.01
     for a in (folders[0], str(folders[0]), found[0]):
         for b in (folders[1], found[1]):
             got = jp.compare(a, b)
-            assert got.tasks == want.tasks
-            assert got.perplexity == want.perplexity
+            assert got.changes == want.changes
             assert got.left_out == want.left_out
-            in_memory = found[0] in (a, b) or found[1] in (a, b)
-            assert (got.masks_note == "a run is in memory only") == in_memory
-    other = jp.compare(*found, seed=1).tasks["nano_nli"].languages["fr"]
-    assert other.probability.p != want.tasks["nano_nli"].languages["fr"].probability.p
+    other = {
+        (row.task, row.language, row.measure): row for row in jp.compare(*found, seed=1).changes
+    }
+    key = ("nano_nli", "fr", "probability")
+    assert other[key].p != values[key].p
 
 
 def test_what_only_one_side_has_is_told(pair):
     fewer = jp.evaluate(
-        jp.load(NANO / "bloom"), ["nano_nli"], languages=["en"], rows=5, progress=False
+        jp.load(NANO / "bloom"), ["nano_nli"], languages=["en"], rows=5, progress=False, name="few"
     )
-    assert fewer.perplexity is None
+    assert fewer.perplexities == {}
     for a, b in ((fewer, pair[1][0]), (pair[1][0], fewer)):
         got = jp.compare(a, b)
-        assert {*got.tasks} == {"nano_nli"}
-        assert got.tasks["nano_nli"].languages["en"].rows == 5
-        assert got.perplexity is None
-        left = (*got.left_out.only_a, *got.left_out.only_b)
-        assert {"nano_nli/fr", "nano_reviews/en", "perplexity/sw"} <= {*left}
-        assert "nano_nli/en" not in left
+        assert {(row.task, row.language) for row in got.changes} == {
+            ("nano_nli", "en"),
+            ("nano_nli", "mean"),
+        }
+        assert {row.n for row in got.changes} == {5}
+        [left] = got.left_out
+        assert left.startswith("only in dense, not compared with few: nano_nli/fr, nano_nli/sw")
+        assert "perplexity/sw" in left
 
 
 def test_perplexity_alone(tmp_path):
     (tmp_path / "fr.txt").write_text("le chat dort\nle chien mange\nla femme lit\n")
     model = jp.load(NANO / "bloom")
     found = jp.evaluate(model, perplexity=tmp_path, perplexity_lines="0-1", progress=False)
-    assert found.tasks == {}
+    assert (found.tasks, found.name) == ([], "bloom")
     whole = model.tokenizer("le chat dort\nle chien mange")["input_ids"]
     logits = np.asarray(jp.forward(model.config, model.params, np.array([whole])), np.float64)[0]
     log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     mean = np.mean([log_p[i, token] for i, token in enumerate(whole[1:])])
-    assert found.perplexity.languages["fr"].perplexity == pytest.approx(np.exp(-mean), rel=1e-5)
+    assert found.perplexities["fr"].perplexity == pytest.approx(np.exp(-mean), rel=1e-5)
+    assert found.table.loc["perplexity", "fr"].perplexity == found.perplexities["fr"].perplexity
 
 
 BAD = {
@@ -129,22 +135,12 @@ def test_bad_arguments_are_refused_in_one_line(case):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.wrong_types
-def test_what_cannot_be_compared_is_refused(pair, tmp_path):
-    folders, found = pair
-    other = dataclasses.replace(found[0].tasks["nano_nli"], protocol="official")
+def test_folders_without_an_evaluation_are_refused(pair, tmp_path):
     (tmp_path / "empty").mkdir()
-    cases = {
-        "nano_nli: protocol 'paper' in A and 'official' in B": dataclasses.replace(
-            found[0], tasks={"nano_nli": other}
-        ),
-        "no task and language in both runs": dataclasses.replace(
-            found[0], tasks={"other": other}, perplexity=None
-        ),
-        ".*empty: not evaluated; expected": tmp_path / "empty",
-        ".*nowhere: no such folder": Path("nowhere"),
-    }
-    for message, b in cases.items():
-        for a in (found[0], folders[0]):
+    for message, b in {
+        "empty: not evaluated; expected": tmp_path / "empty",
+        "nowhere: no such folder": Path("nowhere"),
+    }.items():
+        for a in (pair[0][0], pair[1][0]):
             with pytest.raises(jp.InputError, match=f"^{message}"):
                 jp.compare(a, b)

@@ -7,9 +7,10 @@ import pytest
 import jaxprune as jp
 from jaxprune.calibration import sentences
 from jaxprune.config.validate import base_config, validate
-from jaxprune.evaluation.evaluate import evaluate_from_config
+from jaxprune.evaluation import evaluate_from_config, read_evaluation
 from jaxprune.evaluation.overlap import calibration_overlap
 from jaxprune.evaluation.scoring import texts
+from jaxprune.evaluation.write import print_evaluation
 from jaxprune.html_report import write_report
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs import calibration_batches, pruned_model
@@ -56,25 +57,26 @@ def calibrated(folder):
     }
 
 
-def perplexity(workdir):
-    return json.loads((workdir / "perplexity" / "metrics.json").read_text())
+def overlap(workdir):
+    return read_evaluation(workdir / "perplexity").get("calibration_overlap")
 
 
-def test_the_overlap_is_named_in_output_metrics_page_and_card(place, capsys):
+def test_the_overlap_is_named_in_output_facts_page_and_card(place, capsys):
     run, (_, expected) = place / "run", calibrated(place)
     assert expected.keys() == {"en", "fr", "sw"}
     assert 0 < expected["fr"] < 60
-    evaluate_from_config(job(place, model=str(run / "hf")), run)
-    assert perplexity(run)["calibration_overlap"] == expected
-    note = NOTE + ", ".join(f"{expected[code]} ({code})" for code in perplexity(run)["languages"])
-    assert note in capsys.readouterr().out
+    evaluation = evaluate_from_config(job(place, model=str(run / "hf")), run)
+    assert overlap(run) == expected
+    note = NOTE + ", ".join(f"{expected[code]} ({code})" for code in evaluation.perplexities)
+    print_evaluation(evaluation, run)
+    assert note in " ".join(capsys.readouterr().out.split())
     write_report(run)
     for file in (run / "report.html", run / "hf" / "README.md"):
         assert note in file.read_text(encoding="utf-8")
     evaluate_from_config(job(place, model=str(run / "hf")), place / "elsewhere")
-    assert perplexity(place / "elsewhere")["calibration_overlap"] == expected
+    assert overlap(place / "elsewhere") == expected
     found = jp.evaluate(jp.load(run / "hf"), perplexity=place / "text", progress=False)
-    assert found.perplexity.about["calibration_overlap"] == expected
+    assert found.parts["perplexity"].facts["calibration_overlap"] == expected
 
 
 def test_the_overlap_of_an_overlaid_model_in_lines_and_in_rows(place):
@@ -99,6 +101,7 @@ def test_other_lines_and_unknown_runs_have_none(place, capsys):
         "evaluation.perplexity": "nano",
         "evaluation.rows": 20,
     }
-    evaluate_from_config(job(place, **other), place / "other")
-    assert "calibration_overlap" not in perplexity(place / "other")
-    assert NOTE not in capsys.readouterr().out
+    evaluation = evaluate_from_config(job(place, **other), place / "other")
+    assert overlap(place / "other") is None
+    print_evaluation(evaluation, place / "other")
+    assert NOTE not in " ".join(capsys.readouterr().out.split())

@@ -27,17 +27,10 @@ def pruned(script, file, says, **values):
     return Fault(lambda p: both(r := p.whole_run(), edited(r / file, **values), [script, r]), says)
 
 
-def compared(file, says, **values):
-    """Two evaluated runs, the second with other metrics."""
-    return Fault(
-        lambda p: both(r := p.runs(), edited(r[1] / file, **values), ["compare", *r]), says
-    )
-
-
 def sealed_and_changed(place, file, change):
     """Two evaluated runs; of the second a file changes after its folder has its table."""
     runs = place.runs()
-    (runs[1] / "xnli" / "metrics.json").write_text('{"languages": {"en": {"accuracy": 0.5}}}')
+    (runs[1] / "xnli" / "evaluation.json").write_text('{"languages": ["en"]}')
     sealed.seal(runs[1] / "xnli")
     change(runs[1] / "xnli" / file)
     return ["compare", *runs]
@@ -67,7 +60,7 @@ ROWS = {
     ),
     "report: config.json": Fault(
         lambda p: both(
-            r := p.runs(), edited(r[0] / "xnli" / "metrics.json", task="xnli"),
+            r := p.runs(), edited(r[0] / "xnli" / "evaluation.json", task="xnli"),
             edited(r[0] / "config.json", pruning="wanda"), ["report", r[0]],
         ),
         r"a/config\.json: Expected `object`, got `str` - at `\$\.pruning`",
@@ -75,11 +68,6 @@ ROWS = {
     "report: analysis": Fault(
         lambda p: both(r := p.runs()[0], edited(r / "analysis" / "analysis.json", top=[0.1]), ["report", r]),
         r"analysis/analysis\.json: Expected `object`, got `array` - at `\$\.top`",
-    ),
-    "compare: perplexity": compared(
-        "perplexity/metrics.json",
-        r"b/perplexity/metrics\.json: Expected `int`, got `str` - at `\$\.languages\[\.\.\.\]\.tokens`",
-        languages={"fr": {"perplexity": 2.0, "tokens": "9"}},
     ),
     "compare: model": Fault(
         lambda p: both(
@@ -101,11 +89,11 @@ ROWS = {
     ),
     "evaluate: digest of the model": Fault(
         lambda p: both(
-            edited(p.workdir / "toy" / "metrics.json", model_sha256=[1]),
-            edited(p.workdir / "toy" / "files.json", **{"metrics.json": [1, "x"]}),
+            edited(p.workdir / "toy" / "evaluation.json", model_sha256=[1]),
+            edited(p.workdir / "toy" / "files.json", **{"evaluation.json": [1, "x"]}),
             p.evaluate(p.task(GOOD_ROW), "evaluation.languages=en"),
         ),
-        r"toy/metrics\.json: Expected `str \| null`, got `array` - at `\$\.model_sha256`",
+        r"toy/evaluation\.json: Expected `str \| null`, got `array` - at `\$\.model_sha256`",
     ),
     "sweep: config": Fault(
         lambda p: both(
@@ -124,13 +112,14 @@ ROWS = {
         lambda p: ["report", sealed_and_changed(p, "en.npz", halve)[2]], r"b/xnli/en\.npz: damaged, its bytes"
     ),
     "report: scores of another model": pruned(
-        "report", "xnli/metrics.json", rf"xnli/metrics\.json: scores of another model \(SHA-256 {'7' * 12}…",
+        "report", "xnli/evaluation.json", rf"xnli/evaluation\.json: scores of another model \(SHA-256 {'7' * 12}…",
         model_sha256="7" * 64,
     ),
     "compare: scores of another model": Fault(
         lambda p: both(
-            r := p.whole_run(), edited(r / "xnli" / "metrics.json", model_sha256="7" * 64), ["compare", p.runs()[0], r]
+            r := p.whole_run(), edited(r / "xnli" / "evaluation.json", model_sha256="7" * 64),
+            ["compare", p.runs()[0], r],
         ),
-        r"run/xnli/metrics\.json: scores of another model",
+        r"run/xnli/evaluation\.json: scores of another model",
     ),
 }  # fmt: skip

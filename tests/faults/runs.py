@@ -25,7 +25,7 @@ ROWS = {
     "sweep: a part after --merge=": Fault(
         lambda p: ["sweep", "--merge=a", "b", "--workdir=c"], r"unrecognized arguments: b; usage: .*--merge PART PART"
     ),
-    "compare: no argument": Fault(lambda p: ["compare"], r"RUN_A, RUN_B; usage: compare\.py"),
+    "compare: no argument": Fault(lambda p: ["compare"], r"BASE, RUN; usage: compare\.py"),
     "compare: no such run": Fault(
         lambda p: ["compare", p.runs()[0], p.folder / "c"], r"/c: no such folder"
     ),
@@ -38,11 +38,11 @@ ROWS = {
     "compare: npz of objects": Fault(
         lambda p: npz_in_run(p, p.npz_attack().read_bytes()), r"b/xnli/en\.npz: damaged"
     ),
-    "compare: metrics no JSON": Fault(
+    "compare: evaluation no JSON": Fault(
         lambda p: both(
-            (r := p.runs()), (r[0] / "xnli" / "metrics.json").write_text("{"), ["compare", *r]
+            (r := p.runs()), (r[0] / "xnli" / "evaluation.json").write_text("{"), ["compare", *r]
         ),
-        r"a/xnli/metrics\.json: not JSON",
+        r"a/xnli/evaluation\.json: not JSON",
     ),
     "compare: checkpoint cut": Fault(
         lambda p: ["compare", *both(*(r := two_masked(p, halve)), r)], r"b/checkpoint/masks/.*: damaged"
@@ -52,7 +52,7 @@ ROWS = {
     ),
     "compare: full disk": Fault(
         lambda p: both(full_disk(p, os, "replace"), ["compare", *p.runs()]),
-        r"\[Errno 28\] No space left on device: '.*/compare\.(json|csv|md)'", 1,
+        r"\[Errno 28\] No space left on device: '.*/(measurements\.csv|changes\.csv|compare\.md)'", 1,
     ),
     "analyze: top 0": setting("analyze", "analysis.top=0", r"analysis\.top: got 0\.0; .*0 < s <= 1"),
     "analyze: top 2": setting("analyze", "analysis.top=2", r"analysis\.top: got 2\.0"),

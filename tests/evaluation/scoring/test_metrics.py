@@ -1,6 +1,5 @@
 """Metrics against plain loops, exact sums, published values and normal approximations."""
 
-import json
 import math
 import tracemalloc
 from fractions import Fraction
@@ -8,6 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+from evaluated import figures, scored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -15,15 +15,6 @@ from scipy.special import softmax
 
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import metrics
-from jaxprune.evaluation.scoring.scores import LanguageAccuracy, Scored, TaskMetrics
-from jaxprune.files import from_json, to_json
-
-
-def scored(scores, labels, rows=None):
-    scores = np.asarray(scores, np.float32)
-    rows = np.arange(len(labels)) if rows is None else rows
-    return Scored(scores, np.asarray(labels, np.int32), np.asarray(rows, np.int32))
-
 
 # F1.
 
@@ -249,17 +240,18 @@ def test_holm_by_hand_and_by_its_steps():
         np.testing.assert_array_equal(np.array(adjusted) <= alpha, rejected)
 
 
-# What goes into metrics.json.
+# What goes into measurements.csv.
 
 
-def test_language_metrics_take_the_first_of_equal_scores():
+def test_predictions_are_the_first_of_equal_scores():
     scores = [[-1, -1, -2], [-3, -2, -2], [-1, -5, -np.inf], [-4, -3, -1]]
-    found = metrics.language_metrics(scored(scores, [0, 1, 1, 2]), "fr")
-    assert (found.rows, found.accuracy, found.rankc) == (4, 0.75, None)
-    assert found.interval == metrics.wilson_interval(3, 4)
-    assert found.f1 == pytest.approx(f1_loop([0, 1, 0, 2], [0, 1, 1, 2]))
-    keys = ["rows", "accuracy", "interval", "f1", "probability", "chosen", "accuracy_without_prior"]
-    assert list(to_json(found)) == keys
+    found = figures(scored(scores, [0, 1, 1, 2]))
+    assert {row.n for row in found.values()} == {4}
+    accuracy = found["accuracy"]
+    assert (accuracy.value, accuracy.low, accuracy.high) == (0.75, *metrics.wilson_interval(3, 4))
+    assert found["f1"].value == pytest.approx(f1_loop([0, 1, 0, 2], [0, 1, 1, 2]))
+    assert [found[f"chosen_{option}"].value for option in range(3)] == [0.5, 0.25, 0.25]
+    assert "discrimination" not in found  # there are no groups
 
 
 def test_the_probability_of_the_right_option():
@@ -269,8 +261,8 @@ def test_the_probability_of_the_right_option():
     labels = rng.integers(0, 4, 30)
     expected = softmax(np.float64(scores), axis=1)[np.arange(30), labels]
     np.testing.assert_allclose(scored(scores, labels).probability, expected, rtol=1e-12)
-    found = metrics.language_metrics(scored(scores, labels), "fr")
-    assert found.probability == pytest.approx(expected.mean())
+    found = figures(scored(scores, labels))["probability"]
+    assert found.value == pytest.approx(expected.mean())
     nothing = scored(np.full((1, 4), -np.inf), [2])
     assert nothing.probability == [0.25]
 
@@ -285,41 +277,25 @@ def three_languages():
     }
 
 
-def test_task_metrics_of_every_language(three_languages):
-    found = metrics.task_metrics(three_languages)
-    accuracies = {
-        code: float(np.mean(s.scores.argmax(1) == s.labels)) for code, s in three_languages.items()
-    }
-    assert {code: figure.accuracy for code, figure in found.languages.items()} == accuracies
-    assert found.worst == LanguageAccuracy("sw", accuracies["sw"])
-    gaps = {code: accuracies["en"] - accuracies[code] for code in ("fr", "sw")}
-    assert found.gap_to_english == gaps
-    assert found.mean == pytest.approx(sum(accuracies.values()) / 3)
-    assert found.mean_non_english == pytest.approx((accuracies["fr"] + accuracies["sw"]) / 2)
-    assert found.languages["en"].rankc is None
+def test_measurements_of_every_language(three_languages):
+    measured = metrics.task_measurements(("run", "model", "task"), three_languages)
+    assert {row[:3] for row in measured} == {("run", "model", "task")}
+    assert list(dict.fromkeys(row.language for row in measured)) == ["fr", "en", "sw"]
+    found = {(row.language, row.measure): row.value for row in measured}
+    assert len(found) == len(measured)
+    for code, one in three_languages.items():
+        assert found[code, "accuracy"] == np.mean(one.scores.argmax(1) == one.labels)
+    assert ("en", "rankc") not in found
     english, french = three_languages["en"].scores, three_languages["fr"].scores
-    consistency = found.languages["fr"].rankc
-    assert consistency.corrected == pytest.approx(rankc_loop(english, french, True))
-    assert consistency.official == pytest.approx(rankc_loop(english, french, False))
-
-
-def test_task_metrics_as_json(three_languages):
-    found = metrics.task_metrics(three_languages)
-    written = json.loads(json.dumps(to_json(found)))
-    assert list(written) == ["languages", "worst", "gap_to_english", "mean", "mean_non_english"]
-    keys = ["rows", "accuracy", "interval", "f1", "probability", "chosen", "accuracy_without_prior"]
-    assert list(written["languages"]["en"]) == keys
-    french = written["languages"]["fr"]
-    assert list(french) == [*keys, "rankc"]
-    assert french["interval"] == list(found.languages["fr"].interval)
-    assert list(french["rankc"]) == ["corrected", "official"]
-    assert from_json(TaskMetrics, written, "metrics.json") == found
+    assert found["fr", "rankc"] == pytest.approx(rankc_loop(english, french, True))
+    assert found["fr", "rankc_official"] == pytest.approx(rankc_loop(english, french, False))
 
 
 def test_rankc_only_where_rows_mean_the_same(three_languages):
     def languages_with_rankc(parallel=True, **changed):
-        found = metrics.task_metrics(three_languages | changed, parallel=parallel).languages
-        return [code for code, figure in found.items() if figure.rankc is not None]
+        source, languages = ("run", "model", "task"), three_languages | changed
+        measured = metrics.task_measurements(source, languages, parallel=parallel)
+        return [row.language for row in measured if row.measure == "rankc"]
 
     french = three_languages["fr"]
     assert languages_with_rankc() == ["fr", "sw"]
@@ -329,16 +305,6 @@ def test_rankc_only_where_rows_mean_the_same(three_languages):
     assert languages_with_rankc(fr=french._replace(labels=2 - french.labels)) == ["sw"]
     wider = np.hstack([french.scores, french.scores[:, :1] - 1])
     assert languages_with_rankc(fr=french._replace(scores=wider)) == ["sw"]
-
-
-def test_without_english_or_with_nothing_else():
-    one = scored([[0.0, 1.0], [1.0, 0.0]], [1, 1])
-    found = metrics.task_metrics({"fr": one, "de": one})
-    assert found.gap_to_english == {}
-    assert found.mean == found.mean_non_english == 0.5
-    assert found.worst.language == "fr"  # of equal ones the first
-    found = metrics.task_metrics({"en": one})
-    assert (found.mean_non_english, found.gap_to_english) == (None, {})
 
 
 GOOD = np.zeros((3, 2), np.float32)
@@ -359,5 +325,5 @@ GOOD = np.zeros((3, 2), np.float32)
 )  # fmt: skip
 def test_bad_scores_are_refused_by_language_and_row(bad, message):
     with pytest.raises(InputError, match=message) as error:
-        metrics.task_metrics({"en": scored(GOOD, [0, 1, 0]), "fr": bad})
+        figures(bad)
     assert "\n" not in str(error.value)

@@ -42,10 +42,10 @@ def test_windows_are_scored_alone_and_what_is_left_over_does_not_count(scorer):
     count = len(tokens) // width
     assert count >= 2 and len(tokens) % width  # noqa: PT018
     found = perplexity(scorer, text)
-    assert (found.tokens, found.windows) == (count * (width - 1), count)
+    assert (found.tokens, len(found.windows)) == (count * (width - 1), count)
     windows = [tokens[i * width : (i + 1) * width] for i in range(count)]
     assert found.perplexity == pytest.approx(by_torch(scorer.model, windows), rel=1e-4)
-    one_by_one = [math.exp(-mean) for mean in found.by_window]
+    one_by_one = [math.exp(-mean) for mean in found.windows]
     assert one_by_one == pytest.approx([by_torch(scorer.model, [w]) for w in windows], rel=1e-4)
 
 
@@ -54,7 +54,7 @@ def test_a_text_shorter_than_a_window_is_one(scorer, monkeypatch):
     text = "French: le chat dort</s>"
     tokens = scorer.model.tokenizer(text)["input_ids"]
     found = perplexity(scorer, text)
-    assert (found.tokens, found.windows) == (len(tokens) - 1, 1)
+    assert (found.tokens, len(found.windows)) == (len(tokens) - 1, 1)
     assert found.perplexity == pytest.approx(by_torch(scorer.model, [tokens]), rel=1e-4)
 
 
@@ -75,7 +75,7 @@ def test_a_model_without_bound_takes_windows_of_512():
     text = texts("nano", ["en"], 120)["en"]
     size = len(scorer.model.tokenizer(text)["input_ids"])
     found = perplexity(scorer, text)
-    assert (found.tokens, found.windows) == (size // 512 * 511, size // 512)
+    assert (found.tokens, len(found.windows)) == (size // 512 * 511, size // 512)
     assert found.perplexity == pytest.approx(math.exp(2.5))
 
 
@@ -105,7 +105,7 @@ def test_each_window_begins_with_the_bos_that_the_text_begins_with():
     scorer = Seeing("bloom", -2.5)
     scorer.model = SimpleNamespace(config=scorer.model.config, tokenizer=Words(tokens))
     found = perplexity(scorer, "a text")
-    assert (found.tokens, found.windows) == (1022, 2)
+    assert (found.tokens, len(found.windows)) == (1022, 2)
     assert scorer.windows == [tokens[:512], [1, *tokens[512:1023]]]
     assert (found.bits_per_byte, found.bytes) == (None, 0)
 
@@ -138,9 +138,10 @@ def test_log_probabilities_by_part_of_the_text(scorer):
             run = line_of[offsets[start + i][0]] // 10
             expected[run] += [float(out[i - 1, window[i]]), 1]
     expected = expected[expected[:, 1] > 0]
-    np.testing.assert_allclose(found.by_part, expected, rtol=1e-4)
-    assert sum(size for _, size in found.by_part) == found.tokens
-    assert sum(found.part_bytes) == found.bytes
+    np.testing.assert_allclose(found.part_sums, expected[:, 0], rtol=1e-4)
+    np.testing.assert_array_equal(found.part_tokens, expected[:, 1])
+    assert found.part_sums.sum() == pytest.approx(found.total)
+    assert (found.part_tokens.sum(), found.part_bytes.sum()) == (found.tokens, found.bytes)
     # within a window, which leaves out its first token alone, a part has the bytes of its ten lines
     whole = sum(len(line.encode()) for line in lines[10:20])
     assert found.part_bytes[1] == whole - sum(
@@ -149,7 +150,8 @@ def test_log_probabilities_by_part_of_the_text(scorer):
         if 10 <= line_of[offsets[i][0]] < 20
     )
     assert found.part_values.mean() == pytest.approx(-math.log(found.perplexity))
-    assert perplexity(scorer, str(text)).by_part == ()
+    without = perplexity(scorer, str(text))
+    assert (without.total, len(without.part_sums)) == (found.total, 0)
 
 
 @pytest.mark.wrong_types

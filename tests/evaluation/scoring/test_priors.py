@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from evaluated import figures, scored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -9,7 +10,6 @@ from hypothesis.extra import numpy as hnp
 from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.scoring.priors import right_without_prior, within_groups
-from jaxprune.evaluation.scoring.scores import Scored
 
 # few distinct values, so that there are ties
 SCORES = hnp.arrays(np.float32, (9, 3), elements=st.sampled_from([-np.inf, -3.0, -2.5, -0.5, 0.0]))
@@ -18,9 +18,8 @@ LABELS = hnp.arrays(np.int32, 9, elements=st.integers(0, 2))
 GROUPS = hnp.arrays(np.int32, 9, elements=st.integers(0, 3))
 
 
-def scored(scores, labels, groups=None):
-    rows = np.arange(len(labels), dtype=np.int32)
-    return Scored(np.asarray(scores, np.float32), np.asarray(labels, np.int32), rows, groups)
+def grouped(scores, labels, groups):
+    return scored(scores, labels, groups=np.int32(groups))
 
 
 def within_groups_loop(scores, labels, groups):
@@ -45,7 +44,7 @@ def within_groups_loop(scores, labels, groups):
 @given(SCORES, LABELS, GROUPS)
 @settings(deadline=None)
 def test_within_groups_is_the_loop_over_pairs(scores, labels, groups):
-    found = within_groups(scored(scores, labels, groups))
+    found = within_groups(grouped(scores, labels, groups))
     for place, expected in enumerate(within_groups_loop(scores, labels, groups)):
         of_row = [found.preferred[place], found.contrast[place]]
         np.testing.assert_allclose(of_row, [np.nan, np.nan] if expected is None else expected)
@@ -54,9 +53,9 @@ def test_within_groups_is_the_loop_over_pairs(scores, labels, groups):
 @given(FINITE, LABELS, GROUPS)
 @settings(deadline=None)
 def test_a_prior_of_the_options_and_what_a_row_adds_to_all_of_them_cancel(scores, labels, groups):
-    one = within_groups(scored(scores, labels, groups))
+    one = within_groups(grouped(scores, labels, groups))
     moved = scores + np.float32([4.0, -2.0, 0.5]) + np.arange(9, dtype=np.float32)[:, None]
-    other = within_groups(scored(moved, labels, groups))
+    other = within_groups(grouped(moved, labels, groups))
     np.testing.assert_array_equal(other.preferred, one.preferred)
     np.testing.assert_allclose(other.contrast, one.contrast, atol=1e-5)
 
@@ -64,7 +63,7 @@ def test_a_prior_of_the_options_and_what_a_row_adds_to_all_of_them_cancel(scores
 def test_within_groups_by_hand():
     # A premise with three hypotheses. "Yes" is always likeliest; its margin is widest where it is right.
     scores = [[3.0, 0.0, 1.0], [2.0, 0.5, 1.0], [2.5, 0.0, 1.25]]
-    found = within_groups(scored(scores, [0, 1, 2], np.zeros(3, np.int32)))
+    found = within_groups(grouped(scores, [0, 1, 2], np.zeros(3)))
     # rows 0 and 1: (3 - 0) - (2 - 0.5); rows 0 and 2: (3 - 1) - (2.5 - 1.25); rows 1 and 2: (0.5 - 1) - (0 - 1.25)
     np.testing.assert_allclose(found.contrast, [(1.5 + 0.75) / 2, (1.5 + 0.75) / 2, 0.75])
     assert found.preferred.tolist() == [1.0, 1.0, 1.0]
@@ -75,24 +74,23 @@ def test_the_interval_of_few_groups_has_only_shares():
     rng, labels = np.random.default_rng(5), np.tile([0, 1, 2], 4)
     scores = np.eye(3)[labels] * 0.3 + rng.normal(size=(12, 3)) * 0.4
     groups = np.repeat(np.arange(3, dtype=np.int32), [7, 3, 2])
-    found = metrics.language_metrics(scored(scores, labels, groups), "fr")
-    low, high = found.discrimination_interval
-    assert 0 < low < found.discrimination < high == 1
+    found = figures(grouped(scores, labels, groups))["discrimination"]
+    assert 0 < found.low < found.value < found.high == 1
 
 
 def test_scores_that_tell_nothing_apart_are_at_chance_whatever_the_prior():
     rng, rows = np.random.default_rng(0), 6000
     labels, groups = np.tile([0, 1, 2], rows // 3), np.arange(rows) // 3 * 3
     scores = rng.normal([5.0, 0.0, 1.0], size=(rows, 3)) + rng.normal(size=(rows, 1))
-    figures = metrics.language_metrics(scored(scores, labels, groups), "fr")
-    assert figures.chosen[0] > 0.95
-    low, high = figures.discrimination_interval
+    found = figures(grouped(scores, labels, groups))
+    assert found["chosen_0"].value > 0.95
+    low, high = found["discrimination"].low, found["discrimination"].high
     assert low < 0.5 < high
     assert high - low < 0.04
-    assert figures.accuracy_without_prior == pytest.approx(1 / 3, abs=0.02)
-    knows = metrics.language_metrics(scored(scores + np.eye(3)[labels], labels, groups), "fr")
-    assert knows.discrimination_interval[0] > 0.7
-    assert knows.accuracy < 0.4 < 0.5 < knows.accuracy_without_prior
+    assert found["accuracy_without_prior"].value == pytest.approx(1 / 3, abs=0.02)
+    knows = figures(grouped(scores + np.eye(3)[labels], labels, groups))
+    assert knows["discrimination"].low > 0.7
+    assert knows["accuracy"].value < 0.4 < 0.5 < knows["accuracy_without_prior"].value
 
 
 @given(FINITE, LABELS)
@@ -105,15 +103,17 @@ def test_accuracy_without_the_prior_is_the_loop(scores, labels):
         right += left.index(max(left)) == label
     found = right_without_prior(scored(scores, labels))
     assert found.sum() == right
-    chosen = metrics.language_metrics(scored(scores, labels), "fr").chosen
-    assert chosen == tuple(sum(int(np.argmax(row)) == o for row in scores) / 9 for o in range(3))
+    measured = figures(scored(scores, labels))
+    for option in range(3):
+        share = sum(int(np.argmax(row)) == option for row in scores) / 9
+        assert measured[f"chosen_{option}"].value == share
 
 
 def test_an_option_that_cannot_be_is_not_chosen_without_the_prior_either():
     scores = np.float32([[-np.inf, -1.0, -2.0], [-np.inf, -3.0, -1.0], [-np.inf, -2.0, -3.0]])
     assert right_without_prior(scored(scores, [1, 2, 0])).tolist() == [True, True, False]
-    figures = metrics.language_metrics(scored(scores, [1, 2, 0], np.zeros(3, np.int32)), "fr")
-    assert figures.contrast == pytest.approx((-1 + 2) - (-3 + 1))
+    found = figures(grouped(scores, [1, 2, 0], np.zeros(3)))
+    assert found["contrast"].value == pytest.approx((-1 + 2) - (-3 + 1))
 
 
 def test_values_of_clusters_have_the_mean_over_rows_and_languages():
@@ -157,4 +157,4 @@ def test_clusters_are_drawn_whole_in_all_languages_at_once(monkeypatch):
 
 def test_groups_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="fr: arrays of different lengths"):
-        metrics.language_metrics(scored(np.zeros((3, 2)), [0, 1, 0], np.zeros(2, int)), "fr")
+        figures(grouped(np.zeros((3, 2)), [0, 1, 0], np.zeros(2)))

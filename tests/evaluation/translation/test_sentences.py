@@ -5,15 +5,15 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
-from jaxprune.evaluation.summary import translation_table
 
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
-from jaxprune.evaluation.evaluate import evaluate_from_config
+from jaxprune.evaluation import read_measurements
+from jaxprune.evaluation.evaluate import evaluate_from_config, translate_texts
+from jaxprune.evaluation.folders import write_part
 from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.translation.bleu import translation_scores
-from jaxprune.evaluation.translation.evaluate import evaluate_translation
-from jaxprune.evaluation.translation.results import TranslationResult
+from jaxprune.evaluation.translation.results import TranslationProtocol
 from jaxprune.evaluation.translation.sentences import (
     Pair,
     Sentences,
@@ -79,7 +79,7 @@ def test_nano_is_translated_nearly_perfectly(generator):
     hypotheses = hypothesise(generator, held_out, new_tokens=40)
     right = np.mean([h == r for h, r in zip(hypotheses, references, strict=True)])
     assert right > 0.9
-    assert translation_scores(hypotheses, references)[0].bleu > 95
+    assert translation_scores(hypotheses, references)[0]["bleu"] > 95
 
 
 def test_what_an_evaluation_writes(generator, tmp_path):
@@ -88,36 +88,32 @@ def test_what_an_evaluation_writes(generator, tmp_path):
     (tmp_path / "translation").mkdir()
     write(tmp_path / "translation", "old.jsonl", ["{}"])
     sealed.seal(tmp_path / "translation")
-    result = evaluate_translation(generator, data, tmp_path, {"model": "nano"}, new_tokens=40)
+    protocol = TranslationProtocol("en", shots=2, beams=1, max_new_tokens=40)
+    facts = {"run": "translated", "model": "nano"}
+    part = translate_texts(generator, data, protocol, facts)
+    write_part(tmp_path, "translation", part)
     folder = tmp_path / "translation"
     assert sorted(p.name for p in folder.iterdir()) == [
-        "de.jsonl",
-        "es.jsonl",
-        "files.json",
-        "metrics.json",
-    ]
+        "de.jsonl", "es.jsonl", "evaluation.json", "files.json", "measurements.csv",
+    ]  # fmt: skip
     assert [p.name for p in tmp_path.iterdir()] == ["translation"]
-    written = json.loads((folder / "metrics.json").read_text())
-    assert list(written) == ["task", "languages", "signatures", "protocol", "model", "seconds"]
-    assert list(written["languages"]["de"]) == ["bleu", "chrf", "rows"]
+    written = json.loads((folder / "evaluation.json").read_text())
     assert written["protocol"] == {
         "target": "en", "shots": 2, "beams": 1, "length_penalty": 1.0, "max_new_tokens": 40,
         "stop": "eos or a line break",
     }  # fmt: skip
-    assert (written["task"], written["model"]) == ("translation", "nano")
-    assert TranslationResult.read(tmp_path) == result
-    assert TranslationResult.read(folder) is None
-    for code, figure in result.languages.items():
+    assert (written["languages"], written["model"]) == (["de", "es"], "nano")
+    found = {(row.language, row.measure): row for row in read_measurements(folder)}
+    for code in ("de", "es"):
         rows = [json.loads(line) for line in (folder / f"{code}.jsonl").read_text().splitlines()]
         assert [(row["source"], row["reference"]) for row in rows] == data[code].pairs
-        again = translation_scores(
+        scores, signatures = translation_scores(
             [row["hypothesis"] for row in rows], [row["reference"] for row in rows]
         )
-        assert again == (figure, result.signatures)
-        assert figure.rows == 16
-    table = translation_table(result)
-    assert [row[0] for row in table.rows] == ["de", "es"]
-    assert table.rows[0][2] == f"{result.languages['de'].bleu:.1f}"
+        assert signatures == written["signatures"]
+        for measure, score in scores.items():
+            assert found[code, measure][:3] == ("translated", "nano", "translation")
+            assert (found[code, measure].value, found[code, measure].n) == (score, 16)
 
 
 def test_demonstrations_are_not_translated(tmp_path):

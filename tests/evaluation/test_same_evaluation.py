@@ -4,24 +4,24 @@ import dataclasses
 import json
 import random
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
-from jaxprune.evaluation.comparison.write import comparison_markdown
+from evaluated import translated
 
 import jaxprune as jp
 from jaxprune.config.validate import base_config, validate
 from jaxprune.errors import InputError
-from jaxprune.evaluation.comparison import compare_runs, comparison_text
+from jaxprune.evaluation import Part, open_evaluation
 from jaxprune.evaluation.evaluate import evaluate_from_config
-from jaxprune.evaluation.identity import identities
+from jaxprune.evaluation.folders import write_part
+from jaxprune.evaluation.identity import IDENTITY, identities
 from jaxprune.evaluation.scoring import PlainText
 from jaxprune.evaluation.translation import Sentences
 from jaxprune.evaluation.translation.sentences import Pair
 from jaxprune.evaluation.workload import Workload
+from jaxprune.evaluation.write import comparison_text
 from jaxprune.files import sealed
-from jaxprune.html_report import write_report
 from jaxprune.nano import CHECKPOINTS
 
 LINES = [f"{who} {does}" for who in ("le chat", "le chien", "la femme") for does in ("dort", "lit")]
@@ -83,14 +83,11 @@ def other_tokenizer(tmp_path_factory):
 
 
 def refused(a, b, message):
-    """In either order; two folders also as a page."""
+    """In either order."""
     for pair in ((a, b), (b, a)):
         with pytest.raises(InputError, match=f"^{message}$") as error:
             jp.compare(*pair)
         assert "\n" not in str(error.value)
-    if isinstance(a, Path) and isinstance(b, Path):
-        with pytest.raises(InputError, match=f"^{message}$"):
-            write_report(b, a, b / "page.html")
 
 
 SHA = r"'[0-9a-f]{12}…'"
@@ -100,13 +97,10 @@ SAME = "expected the same in both"
 def test_perplexity_of_other_lines_with_as_many_tokens(data, run, tmp_path):
     other = write_data(tmp_path / "data", random.Random(0).sample(LINES, len(LINES)))
     evaluate_from_config(job(other), tmp_path / "b")
-    found = [
-        json.loads((folder / "perplexity" / "metrics.json").read_text())["languages"]["fr"]
-        for folder in (run, tmp_path / "b")
-    ]
-    assert found[0]["tokens"] == found[1]["tokens"]
-    assert found[0]["perplexity"] != found[1]["perplexity"]
-    message = rf"perplexity/fr: content {SHA} in A and {SHA} in B; {SAME}"
+    found = [open_evaluation(folder).perplexities["fr"] for folder in (run, tmp_path / "b")]
+    assert found[0].tokens == found[1].tokens
+    assert found[0].perplexity != found[1].perplexity
+    message = rf"perplexity/fr: content {SHA} in .+ and {SHA} in .+; {SAME}"
     refused(run, tmp_path / "b", message)
     refused(in_memory(data), in_memory(other), message)
     refused(run, in_memory(other), message)
@@ -119,18 +113,18 @@ def test_rows_with_other_texts_and_equal_labels(data, run, tmp_path):
     rows = [*ROWS[:4], ROWS[4] | {"premise": "la femme mange"}, ROWS[5]]
     other = write_data(tmp_path / "data", rows=rows)
     evaluate_from_config(job(other), tmp_path / "b")
-    message = "xnli/fr: row 4 has other text in A than in B; expected runs on the same data"
+    message = "xnli/fr: row 4 has other text in .+ than in .+; expected runs on the same data"
     refused(run, tmp_path / "b", message)
     refused(in_memory(data), in_memory(other), message)
     # only the rows that both have count
     evaluate_from_config(job(other, rows=4), tmp_path / "few")
     shutil.rmtree(tmp_path / "few" / "perplexity")  # of four lines
-    assert compare_runs(run, tmp_path / "few").tasks["xnli"].languages["fr"].rows == 4
+    assert counted(jp.compare(run, tmp_path / "few")) == {"xnli": 4}
 
 
 def test_another_tokenizer(data, run, other_tokenizer, tmp_path):
     evaluate_from_config(job(data, other_tokenizer), tmp_path / "b")
-    message = rf"perplexity: tokenizer {SHA} in A and {SHA} in B; {SAME}"
+    message = rf"perplexity: tokenizer {SHA} in .+ and {SHA} in .+; {SAME}"
     refused(run, tmp_path / "b", message)
     refused(in_memory(data), in_memory(data, other_tokenizer), message)
     shutil.rmtree(tmp_path / "b" / "perplexity")
@@ -174,18 +168,22 @@ def test_other_parts_of_a_text_are_another_evaluation():
     assert found[0] != found[1]
 
 
-def write_translation(run, shown, beams=1, tokens=128):
-    """Translations with a metrics.json as an evaluation writes it."""
+def write_translation(run, shown, beams=1):
+    """Translations as an evaluation writes them."""
     pairs = [Pair("le chat dort", "the cat sleeps"), Pair("le chien lit", "the dog reads")]
     workload = Workload([], {}, {"fr": Sentences("fr", "en", shown, pairs)})
-    found = identities(workload, jp.load(CHECKPOINTS["bloom"]), "float32", beams)
-    protocol = {"target": "en", "shots": len(shown), "beams": beams, "max_new_tokens": tokens}
-    rows = [{"source": a, "hypothesis": b, "reference": b} for a, b in pairs]
-    with sealed.whole_folder(run / "translation") as folder:
-        (folder / "fr.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        about = {"languages": {}, "protocol": protocol, "identity": found["translation"]}
-        (folder / "metrics.json").write_text(json.dumps(about))
+    known = identities(workload, jp.load(CHECKPOINTS["bloom"]), "float32", beams)
+    protocol = {"target": "en", "shots": len(shown), "beams": beams, "max_new_tokens": 128}
+    facts = {"protocol": protocol, IDENTITY: known["translation"]}
+    references = [pair.target for pair in pairs]
+    part = Part(facts=facts, measurements=[], rows={"fr": translated(references, references)})
+    write_part(run, "translation", part)
     return run
+
+
+def counted(comparison):
+    """The number of rows of each task in French."""
+    return {row.task: row.n for row in comparison.changes if row.language == "fr"}
 
 
 def test_translations_with_other_demonstrations_or_beams(tmp_path):
@@ -193,46 +191,25 @@ def test_translations_with_other_demonstrations_or_beams(tmp_path):
     shown = [Pair("la femme lit", "the woman reads")]
     run = write_translation(tmp_path / "a", shown)
     same = write_translation(tmp_path / "same", shown)
-    assert compare_runs(run, same).translation.languages["fr"].rows == 2
+    assert counted(jp.compare(run, same)) == {"translation": 2}
     other = write_translation(tmp_path / "b", [Pair("la femme dort", "the woman sleeps")])
-    refused(run, other, rf"translation/fr: demonstrations {SHA} in A and {SHA} in B; {SAME}")
+    refused(run, other, rf"translation/fr: demonstrations {SHA} in \w and {SHA} in \w; {SAME}")
     other = write_translation(tmp_path / "c", shown, beams=4)
-    refused(run, other, rf"translation: beams \d in A and \d in B; {SAME}")
-
-
-def test_translations_of_another_length_are_left_out_with_the_reason(data, run, tmp_path):
-    """As those of a sweep, which end after 64 tokens; all else is compared."""
-    pytest.importorskip("sacrebleu")
-    a, b = (shutil.copytree(run, tmp_path / name) for name in "ab")
-    shown = [Pair("la femme lit", "the woman reads")]
-    write_translation(a, shown)
-    write_translation(b, shown, tokens=64)
-    found = compare_runs(a, b)
-    assert found.translation is None
-    assert found.tasks["xnli"].languages["fr"].rows == len(ROWS)
-    note = "translation: not compared (max_new_tokens 128 in A and 64 in B)"
-    assert note in comparison_text(found)
-    assert note in comparison_markdown(found)
-    write_report(b, a, tmp_path / "page.html")
+    refused(run, other, rf"translation: beams \d in \w and \d in \w; {SAME}")
 
 
 def test_another_dtype_is_said_first(data, run, tmp_path):
     evaluate_from_config(job(data, dtype="bfloat16"), tmp_path / "b")
-    found = compare_runs(run, tmp_path / "b")
+    found = jp.compare(run, tmp_path / "b")
     notes = [
-        f"{name}: A was evaluated in float32, B in bfloat16; the changes include the effect of rounding."
+        f"{name}: a was evaluated in float32, b in bfloat16; the changes include the effect of rounding."
         for name in ("perplexity", "xnli")
     ]
-    shown = " ".join(comparison_text(found).split())
-    assert shown.startswith(" ".join(notes))
-    assert comparison_markdown(found).split("\n\n")[1:3] == notes
-    write_report(tmp_path / "b", run, tmp_path / "page.html")
-    page = (tmp_path / "page.html").read_text()
-    assert "xnli: before was evaluated in float32, after in bfloat16" in page
-    assert page.index("after in bfloat16") < page.index("<table")
-    memory = jp.compare(in_memory(data), in_memory(data, dtype="bfloat16"))
-    assert memory.dtypes == found.dtypes
-    assert jp.compare(run, in_memory(data)).dtypes is None
+    assert list(found.notes[:2]) == notes
+    assert " ".join(comparison_text(found).split()).startswith(" ".join(notes))
+    memory = jp.compare(in_memory(data, name="a"), in_memory(data, dtype="bfloat16", name="b"))
+    assert list(memory.notes[:2]) == notes
+    assert not any("evaluated in" in note for note in jp.compare(run, in_memory(data)).notes)
 
 
 def test_digests_of_other_rows_are_refused(run, tmp_path):
@@ -243,4 +220,4 @@ def test_digests_of_other_rows_are_refused(run, tmp_path):
     np.savez(other / "xnli" / "fr.npz", **kept | {"digests": kept["digests"][:2]})
     (other / "xnli" / sealed.TABLE).unlink()
     with pytest.raises(InputError, match=r"fr\.npz: arrays of different lengths"):
-        compare_runs(run, other)
+        jp.compare(run, other)

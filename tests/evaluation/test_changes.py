@@ -1,0 +1,386 @@
+"""Changes between two runs against plain loops, scipy and sacrebleu."""
+
+import math
+
+import evaluated
+import numpy as np
+import pytest
+import sacrebleu
+import scipy.stats
+from evaluated import (
+    GROUPS,
+    HYPOTHESES,
+    LABELS,
+    REFERENCES,
+    A,
+    B,
+    changes,
+    evaluation,
+    made_scores,
+    right,
+    scored,
+)
+from scipy.special import softmax
+from scipy.stats import bootstrap
+
+from jaxprune.errors import InputError
+from jaxprune.evaluation import Evaluation
+from jaxprune.evaluation.changes import MEAN, MEAN_NON_ENGLISH, perplexity_changes
+from jaxprune.evaluation.comparison import compare_evaluations
+from jaxprune.evaluation.scoring import Perplexity, metrics
+from jaxprune.evaluation.write import comparison_markdown, comparison_text
+
+SOURCE = ("b", "a", "perplexity")
+
+
+def compared(a=A, b=B, labels=LABELS, **arrays):
+    runs = [
+        evaluation(name, xnli={code: scored(s, labels, **arrays) for code, s in scores.items()})
+        for name, scores in (("a", a), ("b", b))
+    ]
+    return compare_evaluations(runs)
+
+
+def interval(change):
+    return change.low, change.high
+
+
+def percentiles(values):
+    return bootstrap((values,), np.mean, method="percentile", rng=0).confidence_interval
+
+
+# Tasks.
+
+
+def test_accuracies_and_their_tests_are_those_of_the_rows():
+    found = changes(compared(), "accuracy")
+    assert list(found) == ["en", "fr", "sw", MEAN, MEAN_NON_ENGLISH]
+    for code in A:
+        a, b = right(A[code]), right(B[code])
+        one, tested = found[code], metrics.paired_bootstrap(np.subtract(b, a, dtype=float))
+        assert (one.run, one.base, one.n) == ("b", "a", 300)
+        assert (one.base_value, one.value) == pytest.approx((a.mean(), b.mean()))
+        assert one.difference == pytest.approx(b.mean() - a.mean(), abs=1e-12)
+        assert (interval(one), one.p_bootstrap) == (tested.interval, tested.p)
+        only = int(np.sum(a & ~b)), int(np.sum(~a & b))
+        p = scipy.stats.binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
+        assert one.p == pytest.approx(p)
+        assert one.family == "xnli: 3 languages"
+    for mean, codes in ((MEAN, A), (MEAN_NON_ENGLISH, ("fr", "sw"))):
+        values = [np.mean([right(run[code]).mean() for code in codes]) for run in (A, B)]
+        assert (found[mean].base_value, found[mean].value) == pytest.approx(values)
+        assert (found[mean].p_holm, found[mean].family) == (None, "")
+
+
+def test_probabilities_of_the_right_option_are_paired_by_row():
+    found = changes(compared(), "probability")
+    p = {
+        code: [softmax(np.float32(run[code]), axis=1)[np.arange(300), LABELS] for run in (A, B)]
+        for code in A
+    }
+    for code, (a, b) in p.items():
+        values = (found[code].base_value, found[code].value, found[code].difference)
+        assert values == pytest.approx((a.mean(), b.mean(), b.mean() - a.mean()), abs=1e-6)
+    drawn = percentiles(p["fr"][1] - p["fr"][0])
+    np.testing.assert_allclose(interval(found["fr"]), drawn, atol=1e-3)
+    assert found["en"].p == 1  # both runs say the same
+    both = np.array([b - a for a, b in p.values()])  # [language, row]: a row is drawn in all
+    assert found[MEAN].difference == pytest.approx(both.mean(), abs=1e-6)
+    np.testing.assert_allclose(interval(found[MEAN]), percentiles(both.mean(0)), atol=1e-3)
+
+
+def test_probabilities_show_what_too_few_predictions_change_for():
+    """All scores of the right option fall by as much, and hardly any prediction changes."""
+    comparison = compared(b=B | {"fr": A["fr"] - 0.03 * np.eye(3)[LABELS]})
+    assert changes(comparison, "accuracy")["fr"].p > 0.05
+    found = changes(comparison, "probability")["fr"]
+    assert found.high < 0
+    assert found.p < 0.001
+
+
+def test_significance_is_holm_within_the_task():
+    rng = np.random.default_rng(7)
+    runs = [
+        evaluation(
+            name, aaa={"fr": scored(rng.normal(size=(300, 3)), LABELS)},
+            xnli={code: scored(s, LABELS) for code, s in scores.items()},
+        )
+        for name, scores in (("a", A), ("b", B))
+    ]  # fmt: skip
+    comparison = compare_evaluations(runs)
+    for task, codes in (("aaa", ["fr"]), ("xnli", ["en", "fr", "sw"])):
+        found = changes(comparison, "accuracy", task)
+        p = {code: found[code].p for code in codes}
+        ranked = sorted(p, key=p.get)
+        for place, code in enumerate(ranked):
+            stepped = max(p[c] * (len(p) - i) for i, c in enumerate(ranked[: place + 1]))
+            assert found[code].p_holm == pytest.approx(min(1.0, stepped))
+
+
+def test_one_of_many_small_p_values_is_not_significant():
+    labels = np.zeros(40, int)
+
+    def rows(wrong):
+        return scored(np.stack([np.ones(40), 2.0 * np.isin(np.arange(40), wrong)], axis=1), labels)
+
+    # wrong in a only: 8 rows, in b only: one; p = 20/512 in French, 1 in the others
+    sides = {"a": dict.fromkeys(("fr", "de", "es"), range(8))}
+    sides["b"] = {"fr": [8], "de": range(8, 16), "es": range(8, 16)}
+    runs = [
+        evaluation(
+            name, alone={"fr": rows(wrong["fr"])}, among={c: rows(w) for c, w in wrong.items()}
+        )
+        for name, wrong in sides.items()
+    ]
+    comparison = compare_evaluations(runs)
+    alone, among = (changes(comparison, "accuracy", task)["fr"] for task in ("alone", "among"))
+    assert alone.p == among.p == pytest.approx(20 / 512)
+    assert (alone.p_holm <= 0.05, among.p_holm <= 0.05) == (True, False)
+    lines = [line.split() for line in comparison_text(comparison).splitlines()]
+    assert [line[0] for line in lines if line[-1:] == ["better"]] == ["fr"]
+
+
+def test_a_run_does_not_differ_from_itself():
+    comparison = compared(b=A, groups=GROUPS)
+    assert {row.measure for row in comparison.changes} >= {"accuracy", "discrimination", "contrast"}
+    for row in comparison.changes:
+        assert (row.difference, interval(row)) == (0.0, (0.0, 0.0))
+        assert row.p in (1.0, None)
+
+
+def test_means_draw_the_rows_of_all_languages_at_once():
+    runs = []
+    for name, scores in (("a", A), ("b", B)):
+        one, other = (scored(scores["sw"], LABELS, rows) for rows in (None, np.arange(1000, 1300)))
+        parts = {"copies": {"fr": one, "de": one}, "apart": {"fr": one, "de": other}}
+        runs.append(evaluation(name, **parts))
+    comparison = compare_evaluations(runs)
+    copies, apart = (changes(comparison, "accuracy", task) for task in ("copies", "apart"))
+    # two copies are no more evidence than one, two sets of rows are
+    assert interval(copies[MEAN]) == pytest.approx(interval(copies["fr"]))
+    assert copies[MEAN][5:] == copies[MEAN_NON_ENGLISH][5:]
+    assert apart[MEAN].difference == pytest.approx(copies["fr"].difference)
+    width = float(np.diff(interval(copies["fr"]))[0])
+    assert np.diff(interval(apart[MEAN])) == pytest.approx(width / 2**0.5, rel=0.1)
+
+
+def test_groups_are_drawn_whole_and_in_all_languages_at_once():
+    alike = np.random.default_rng(8).normal(size=(100, 1, 1)).repeat(3, axis=1).reshape(300, 1)
+    # b's rows of a group are right or wrong together
+    b = {code: B[code] + 3 * alike * np.eye(3)[LABELS] for code in ("fr", "sw")}
+    a = {code: A[code] for code in b}
+    found = changes(compared(a, b, groups=GROUPS), "accuracy")
+    by_row = {code: right(np.float32(b[code])) * 1.0 - right(a[code]) for code in b}
+    for code, values in by_row.items():
+        drawn = percentiles(values.reshape(100, 3).mean(1))
+        np.testing.assert_allclose(interval(found[code]), drawn, atol=4e-3)
+        assert np.diff(interval(found[code])) > 1.2 * np.diff(percentiles(values))
+    drawn = percentiles(np.mean([*by_row.values()], axis=0).reshape(100, 3).mean(1))
+    np.testing.assert_allclose(interval(found[MEAN_NON_ENGLISH]), drawn, atol=4e-3)
+
+
+def contrast_of(scores, i, j):
+    """By how much row i prefers its own label to that of row j, and row j the other way round."""
+    i_own, j_own = LABELS[i], LABELS[j]
+    return scores[i, i_own] - scores[i, j_own] - scores[j, i_own] + scores[j, j_own]
+
+
+def test_discrimination_and_contrast_within_groups():
+    comparison = compared(groups=GROUPS)
+    preferences, contrasts = (changes(comparison, name) for name in ("discrimination", "contrast"))
+    for code in A:
+        values, of_rows = [], []
+        for scores in (np.float32(A[code]).astype(float), np.float32(B[code]).astype(float)):
+            values.append(
+                [
+                    [
+                        contrast_of(scores, i, j)
+                        for i in range(start, start + 3)
+                        for j in range(start, start + 3)
+                        if LABELS[i] != LABELS[j]
+                    ]
+                    for start in range(0, 300, 3)
+                ]
+            )
+        # a row counts once, however many rows of its group have other labels
+        a = np.float32(A[code]).astype(float)
+        for i in range(300):
+            others = [j for j in range(i - i % 3, i - i % 3 + 3) if LABELS[j] != LABELS[i]]
+            of_rows += [np.array([contrast_of(a, i, j) for j in others])] if others else []
+        found = contrasts[code]
+        assert found.base_value == pytest.approx(np.mean([row.mean() for row in of_rows]))
+        preferred = [np.mean((row > 0) + 0.5 * (row == 0)) for row in of_rows]
+        assert preferences[code].base_value == pytest.approx(np.mean(preferred))
+        assert found.difference == pytest.approx(found.value / found.base_value - 1)
+        drawn = np.random.default_rng(0).integers(0, 100, (2000, 100))
+        sums, sizes = (
+            np.array([[f(pairs) for pairs in of_run] for of_run in values]) for f in (sum, len)
+        )
+        ratios = [
+            (sums[1][at].sum() / sizes[1][at].sum()) / (sums[0][at].sum() / sizes[0][at].sum())
+            for at in drawn
+        ]
+        bounds = np.quantile(ratios, [0.025, 0.975]) - 1
+        np.testing.assert_allclose(interval(found), bounds, atol=0.06)
+    assert preferences["sw"].high < 0
+    assert preferences["sw"].p < 0.001
+
+
+def test_the_contrast_of_a_base_that_tells_nothing_apart_has_no_change():
+    nothing = {"fr": made_scores(11, 0.0)}
+    found = changes(compared(nothing, nothing, groups=GROUPS), "contrast")["fr"]
+    assert (found.difference, *interval(found)) == (None, None, None)
+
+
+def test_a_change_that_is_one_of_the_priors_alone_is_named():
+    """a says each option as often as it is right, b nearly always the first one."""
+    comparison = compared(b=B | {"fr": A["fr"] + np.array([4.0, 0.0, 0.0])})
+    assert changes(comparison, "accuracy")["fr"].p_holm < 0.05
+    without = changes(comparison, "accuracy_without_prior")["fr"]
+    assert without.difference == pytest.approx(0, abs=0.01)
+    shown = {row.run: row.value for row in comparison.measurements
+             if (row.language, row.measure) == ("fr", "chosen_0")}  # fmt: skip
+    assert shown["b"] > 0.9 > 0.5 > shown["a"]
+    for text in (comparison_text(comparison), comparison_markdown(comparison)):
+        assert "fr: the significant change of" in text
+        assert "sw: the significant change of" not in text  # sw says less of everything
+
+
+# Perplexity.
+
+
+def texts(values, **more):
+    return {code: evaluated.of_perplexity(value, **more) for code, value in values.items()}
+
+
+def test_perplexities_of_both_runs_and_their_ratio():
+    sides = texts({"en": 20.0, "sw": 100.0}), texts({"en": 25.0, "sw": 150.0, "fr": 3.0})
+    found = {row.language: row for row in perplexity_changes(SOURCE, *sides, False)}
+    assert list(found) == ["en", "sw"]
+    assert found["sw"][:6] == (*SOURCE, "sw", "perplexity", 1000)
+    assert found["sw"][6:9] == pytest.approx((100.0, 150.0, 0.5))
+
+
+def ratio_bounds(a, b):
+    """The interval of the change from one text to another, as logarithms."""
+    [change] = perplexity_changes(SOURCE, {"fr": a}, {"fr": b}, False)
+    return np.log1p(interval(change))
+
+
+def test_the_interval_of_a_ratio_is_students_of_parts_or_else_of_windows():
+    rng = np.random.default_rng(0)
+    a = rng.normal(-3, 0.3, 12)
+    b = a + rng.normal(-0.1, 0.02, 12)
+    student = scipy.stats.ttest_rel(a, b).confidence_interval(0.95)
+    of_windows = [evaluated.text(1000 * means.mean(), windows=[*means]) for means in (a, b)]
+    np.testing.assert_allclose(ratio_bounds(*of_windows), student, rtol=1e-9)
+    # whatever windows say: each part is a mean of its tokens
+    of_parts = [
+        evaluated.text(1200 * means.mean(), windows=[-3.0, -3.5], parts=[(100 * m, 100, 0) for m in means])
+        for means in (a, b)
+    ]  # fmt: skip
+    np.testing.assert_allclose(ratio_bounds(*of_parts), student, rtol=1e-9)
+    # of unequal parts: the ratio of sums, with its linearised standard error
+    sizes = rng.integers(20, 400, 12)
+    uneven = [
+        evaluated.text(-3000.0, windows=[-3.0, -3.5], parts=[(n * m, n, 0) for n, m in zip(sizes, means, strict=True)])
+        for means in (a, b)
+    ]  # fmt: skip
+    bounds = ratio_bounds(*uneven)
+    drawn = rng.integers(0, 12, (20000, 12))
+    ratios = ((a - b) * sizes)[drawn].sum(1) / sizes[drawn].sum(1)
+    centre = ((a - b) * sizes).sum() / sizes.sum()
+    assert bounds.mean() == pytest.approx(centre)
+    reach = scipy.stats.t(11).ppf(0.975) * ratios.std() * (12 / 11) ** 0.5
+    assert bounds[1] - centre == pytest.approx(reach, rel=0.15)
+    one_window = evaluated.text(-3000.0)
+    [change] = perplexity_changes(SOURCE, {"fr": one_window}, {"fr": one_window}, False)
+    assert interval(change) == (None, None)
+
+
+@pytest.mark.parametrize("more", [{"tokens": 999}, {"windows": [-3.0] * 3}])
+def test_other_text_is_refused(more):
+    a, b = texts({"en": 20.0}), texts({"en": 20.0}, **more)
+    with pytest.raises(InputError, match=r"perplexity/en: 1000 and \d+ tokens; expected the same"):
+        list(perplexity_changes(SOURCE, a, b, False))
+
+
+def text_of_tokens(rng, nats, tokens, worse):
+    """A text of parts with this many nats a byte, in tokens of so many bytes."""
+    sizes = rng.integers(200, 900, len(nats))
+    counts = (sizes / tokens).astype(int)
+    sums = -nats * sizes * worse * rng.normal(1, 0.03, len(nats))
+    parts = (sums, counts, sizes)
+    return Perplexity(
+        float(sums.sum()), int(counts.sum()), int(sizes.sum()), np.array([-1.0]), *parts
+    )
+
+
+def test_the_interval_of_other_tokenizers_is_of_bits_per_byte():
+    """Parts drawn again and again: bits per byte of b over those of a, as a ratio of perplexities per token of a."""
+    rng = np.random.default_rng(1)
+    nats = rng.uniform(0.5, 1.0, 40)
+    a, b = text_of_tokens(rng, nats, 4.0, 1.0), text_of_tokens(rng, nats, 3.0, 1.1)
+
+    def changed(other):
+        return next(perplexity_changes(SOURCE, {"fr": a}, {"fr": other}, True))
+
+    found = changed(b)
+    assert found.base_value == a.perplexity
+    per_token = a.bytes / a.tokens
+    assert math.log(found.value) == pytest.approx(-b.total / b.bytes * per_token)
+    drawn = rng.integers(0, 40, (20000, 40))
+    of_a, of_b = (
+        -one.part_sums[drawn].sum(1) / one.part_bytes[drawn].sum(1) * per_token for one in (a, b)
+    )
+    expected = np.exp(np.quantile(of_b - of_a, [0.025, 0.975])) - 1
+    np.testing.assert_allclose(interval(found), expected, rtol=0.15)
+    # a part that one of them did not predict does not count
+    cut = {name: getattr(b, name)[:30] for name in ("part_sums", "part_tokens", "part_bytes")}
+    assert interval(changed(b._replace(**cut))) != interval(found)
+    destroyed = b._replace(total=-1000.0 * b.bytes)
+    assert changed(destroyed).value == math.exp(700)
+    none = b._replace(**dict.fromkeys(cut, np.zeros(0, int)))
+    assert interval(changed(none)) == (None, None)
+
+
+# Translation.
+
+
+def translations(references=REFERENCES):
+    return [
+        evaluation(
+            name,
+            translation={c: evaluated.translated(lines, references) for c, lines in side.items()},
+        )
+        for name, side in HYPOTHESES.items()
+    ]
+
+
+def test_translations_are_sacrebleus_figures_with_holms_correction():
+    comparison = compare_evaluations(translations())
+    bleu, chrf = (changes(comparison, name, "translation") for name in ("bleu", "chrf"))
+    for code in ("fr", "sw"):
+        for side, value in (("a", "base_value"), ("b", "value")):
+            lines = HYPOTHESES[side][code]
+            scores = (
+                sacrebleu.corpus_bleu(lines, [REFERENCES]),
+                sacrebleu.corpus_chrf(lines, [REFERENCES]),
+            )
+            got = [getattr(found[code], value) for found in (bleu, chrf)]
+            np.testing.assert_allclose(got, [one.score for one in scores], atol=1e-9)
+        assert bleu[code].difference == bleu[code].value - bleu[code].base_value
+        assert (bleu[code].n, chrf[code].p_holm) == (len(REFERENCES), None)
+    assert bleu["fr"].p == 1  # the same in both
+    assert bleu["sw"].p_holm == pytest.approx(2 * bleu["sw"].p)
+    assert bleu["sw"].p_holm < 0.05
+
+
+def test_translations_of_other_sentences_are_refused():
+    a, _ = translations()
+    part = evaluated.part(
+        "b", "translation", {"sw": evaluated.translated(REFERENCES, REFERENCES[::-1])}
+    )
+    b = Evaluation(name="b", parts={"translation": part})
+    with pytest.raises(InputError, match=r"translation/sw: b has other sentences than a"):
+        compare_evaluations([a, b])

@@ -1,0 +1,254 @@
+"""Comparisons of two and more runs: names, rows, notes, tables, charts, and what is refused."""
+
+import dataclasses
+import xml.etree.ElementTree as ET
+
+import evaluated
+import numpy as np
+import pandas
+import pytest
+from evaluated import (
+    LABELS,
+    A,
+    B,
+    changes,
+    evaluation,
+    made_scores,
+    of_perplexity,
+    right,
+    scored,
+    written,
+)
+
+import jaxprune as jp
+from jaxprune.errors import InputError
+from jaxprune.evaluation.comparison import compare_evaluations
+from jaxprune.evaluation.scoring import metrics
+
+C = {"en": made_scores(6, 0.5), "fr": A["fr"], "sw": made_scores(7, 1.0)}
+
+
+def run(name, scores, rows=None, **parts):
+    """A run on XNLI."""
+    rows = rows or {}
+    xnli = {
+        code: scored(one[rows.get(code, slice(None))], LABELS[rows.get(code, slice(None))], rows.get(code))
+        for code, one in scores.items()
+    }  # fmt: skip
+    return evaluation(name, xnli=xnli, **parts)
+
+
+@pytest.fixture
+def runs():
+    return [run("a", A), run("b", B)]
+
+
+# Several runs.
+
+
+def test_each_run_changes_against_the_first(runs):
+    three = [*runs, run("c", C)]
+    found = compare_evaluations(three)
+    assert found.names == ["a", "b", "c"]
+    for one in three[1:]:
+        alone = compare_evaluations([three[0], one])
+        assert [row for row in found.changes if row.run == one.name] == alone.changes
+    assert compare_evaluations(three, seed=1).changes != found.changes
+
+
+def test_figures_are_of_the_rows_that_all_runs_have(runs):
+    some = np.arange(40, 300)
+    found = compare_evaluations([*runs, run("c", C, {"fr": some})])
+    accuracies = {
+        row.run: row.value
+        for row in found.measurements
+        if (row.language, row.measure) == ("fr", "accuracy")
+    }
+    for name, scores in (("a", A), ("b", B), ("c", C)):
+        assert accuracies[name] == right(scores["fr"])[some].mean()
+    assert {row.n for row in found.changes if row.language == "fr"} == {260}
+    a, b = (right(scores["fr"])[some] for scores in (A, B))
+    assert changes(compare_evaluations([run("a", A), run("b", B, {"fr": some})]), "accuracy")[
+        "fr"
+    ].p == metrics.mcnemar(a, b)
+    note = "fr: 260 rows are in all runs and count (a has 300, b has 300, c has 260)"
+    assert note in found.notes
+    # rows of other numbers than the English ones have no RankC
+    consistent = {row.language for row in found.measurements if row.measure == "rankc"}
+    assert consistent == {"sw"}
+
+
+def test_rows_are_paired_by_number(runs):
+    order = np.random.default_rng(0).permutation(300)
+    shuffled = run("b", B, dict.fromkeys(B, order))
+    assert compare_evaluations([runs[0], shuffled]).changes == compare_evaluations(runs).changes
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+def test_rankc_on_shared_rows_is_of_parallel_tasks_alone(parallel):
+    some = np.arange(100)
+    rows = {code: scored(one[some], LABELS[some]) for code, one in B.items()}
+    part = evaluated.part("b", "xnli", rows, parallel=parallel)
+    found = compare_evaluations([run("a", A), jp.Evaluation(name="b", parts={"xnli": part})])
+    values = [row for row in found.measurements if (row.run, row.measure) == ("b", "rankc")]
+    assert [row.language for row in values] == (["fr", "sw"] if parallel else [])
+    if parallel:
+        french, english = (np.float32(B[code][some]) for code in ("fr", "en"))
+        assert values[0].value == metrics.rankc(english, french).corrected
+
+
+def test_runs_of_one_name_have_distinct_names(runs, tmp_path):
+    assert compare_evaluations([runs[0]] * 3).names == ["a", "a (2)", "a (3)"]
+    folders = [written(runs[0], tmp_path / place / "a") for place in ("one", "two")]
+    found = jp.compare(*folders)
+    assert found.names == ["one/a", "two/a"]
+    assert {row.run for row in found.measurements} == {*found.names}
+    assert {(row.run, row.base) for row in found.changes} == {("two/a", "one/a")}
+
+
+def test_what_one_run_lacks_is_left_out_and_told(runs):
+    a = run("a", A | {"th": A["fr"]}, perplexity={"en": of_perplexity(9.0)})
+    b = run("b", B | {"vi": B["fr"]}, marc2={"de": scored(A["fr"], LABELS)})
+    found = compare_evaluations([a, b])
+    assert {row.task for row in found.changes} == {"xnli"}
+    assert found.changes == compare_evaluations(runs).changes
+    assert found.left_out == [
+        "only in a, not compared with b: xnli/th, perplexity/en",
+        "only in b, not compared with a: xnli/vi, marc2/de",
+    ]
+
+
+@pytest.mark.parametrize(("parts", "noted"), [(9, True), (10, False)])
+def test_a_text_of_few_parts_is_noted(parts, noted):
+    texts = [
+        evaluated.text(-3000.0, parts=[(-300.0 - i, 100, 0) for i in range(parts)]) for _ in "ab"
+    ]
+    found = compare_evaluations(
+        [evaluation(name, perplexity={"fr": one}) for name, one in zip("ab", texts, strict=True)]
+    )
+    assert any("fewer than 10 parts of text in fr (9)" in note for note in found.notes) == noted
+
+
+# What is shown.
+
+
+def test_the_table_has_a_row_for_each_measure_and_columns_for_each_run(runs, tmp_path):
+    found = compare_evaluations([*runs, run("c", C)])
+    table = found.table
+    assert table.index.names == ["task", "measure", "language"]
+    assert [code for *_, code in table.index[:5]] == ["en", "fr", "sw", "mean", "mean non-en"]
+    fields = ["value", "difference", "low", "high", "p", "p_holm"]
+    expected = [("a", "value"), *((name, field) for name in "bc" for field in fields)]
+    assert list(table) == expected
+    for row in found.changes:
+        cells = table.loc[row.task, row.measure, row.language]
+        got = [cells["a", "value"], *(cells[row.run, field] for field in fields)]
+        np.testing.assert_array_equal(
+            got, np.float64([row.base_value, *(getattr(row, field) for field in fields)])
+        )
+    table.to_csv(tmp_path / "table.csv")
+    again = pandas.read_csv(tmp_path / "table.csv", header=[0, 1], index_col=[0, 1, 2])
+    np.testing.assert_array_equal(again.to_numpy(), table.to_numpy())
+    assert r"\begin{tabular}" in found.table.to_latex()
+
+
+def test_an_evaluation_has_a_row_for_each_language(runs):
+    one = run("a", A, perplexity={"sw": of_perplexity(12.5), "en": of_perplexity(3.0)})
+    table = one.table
+    assert list(table.index) == [
+        *(("xnli", code) for code in A), ("perplexity", "sw"), ("perplexity", "en")
+    ]  # fmt: skip
+    assert list(table)[:2] == ["accuracy", "f1"]
+    for code, scores in A.items():
+        assert table.loc["xnli", code].accuracy == right(scores).mean()
+    assert table.loc["perplexity", "sw"].perplexity == pytest.approx(12.5)
+    assert np.isnan(table.loc["perplexity", "sw"].accuracy)
+
+
+def tables(record):
+    """The cells of each table of a record."""
+    root = ET.fromstring(f"<p>{record._repr_html_()}</p>")
+    return {
+        table.find("caption").text: [[cell.text or "" for cell in row] for row in table.iter("tr")]
+        for table in root.iter("table")
+    }
+
+
+def test_notebooks_show_an_overview_of_several_runs_and_each_pair(runs):
+    found = compare_evaluations([*runs, run("c", C)])
+    assert repr(found) == "<Comparison: b, c against a>"
+    overview = tables(found)["xnli: accuracy, %"]
+    assert overview[0] == ["run", "en", "fr", "sw", "mean non-en"]
+    assert [row[0] for row in overview[1:]] == ["a", "b", "c"]
+    pair = tables(compare_evaluations(runs))["xnli: accuracy, %"]
+    assert pair[0][:5] == ["language", "n", "a", "b", "change"]
+    assert pair[2][:4] == ["fr", "300", *(f"{100 * right(s['fr']).mean():.1f}" for s in (A, B))]
+    assert pair[3][-1] == "worse"
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_the_plot_names_runs_tasks_and_languages(number, runs):
+    texts = {"fr": evaluated.text(-3000.0, windows=[-3.0, -3.5])}
+    three = [run(name, s, perplexity=texts) for name, s in (("dense", A), ("wanda", B), ("ria", C))]
+    chart = compare_evaluations(three[:number]).plot()
+    drawn = " ".join(ET.fromstring(chart._repr_svg_()).itertext())
+    words = ["fr", "xnli", "perplexity", "points against dense", "mean non-en"]
+    words += ["wanda", "ria"][: number - 1]
+    assert all(word in drawn for word in words)
+
+
+def test_translations_of_other_protocols_are_left_out_with_the_reason(runs):
+    """As those of a sweep, which end after 64 tokens; all else is compared."""
+    lines, both = {"fr": evaluated.translated(["a b"], ["a b"])}, []
+    for one, tokens in zip(runs, (128, 64), strict=True):
+        facts = {"protocol": {"target": "en", "max_new_tokens": tokens}}
+        part = evaluated.part(one.name, "translation", lines, **facts)
+        both.append(dataclasses.replace(one, parts={**one.parts, "translation": part}))
+    found = compare_evaluations(both)
+    assert found.changes == compare_evaluations(runs).changes
+    assert found.notes == ("translation: not compared (max_new_tokens 128 in a and 64 in b)",)
+    alone = [
+        dataclasses.replace(one, parts={"translation": one.parts["translation"]}) for one in both
+    ]
+    assert len(compare_evaluations(alone).table) == 0
+
+
+# Refusals.
+
+
+def refused(runs, message):
+    with pytest.raises(InputError, match=message) as error:
+        compare_evaluations(runs)
+    assert "\n" not in str(error.value)
+
+
+def test_runs_without_a_common_evaluation_are_refused(runs):
+    refused(runs[:1], "compare: one run; expected two or more")
+    refused([runs[0], jp.Evaluation(name="b", parts={})], "b: not evaluated; expected <task>/<")
+    other = evaluation("b", marc2={"fr": scored(A["fr"], LABELS)})
+    has = "a has xnli/en xnli/fr xnli/sw; b has marc2/fr"
+    refused([runs[0], other], f"no task and language in both runs: {has}")
+
+
+def test_other_data_is_refused(runs):
+    labels = LABELS.copy()
+    labels[17] = (labels[17] + 1) % 3
+    for rows, message in (
+        (scored(B["fr"], labels), f"row 17 has label {LABELS[17]} in a and {labels[17]} in b"),
+        (scored(B["fr"], LABELS, np.arange(300, 600)), "no row is in all runs"),
+        (scored(np.hstack([B["fr"], B["fr"][:, :1]]), LABELS), "3 scores a row in a and 4 in b"),
+    ):
+        refused([runs[0], evaluation("b", xnli={"fr": rows})], f"xnli/fr: {message}")
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("protocol", ["paper", "lm_eval"]), ("labels", [["yes", "no"], ["no", "yes"]])]
+)  # fmt: skip
+def test_other_protocols_and_labels_are_refused(name, values, runs):
+    told = []
+    for one, value in zip(runs, values, strict=True):
+        part = one.parts["xnli"]
+        part = dataclasses.replace(part, facts={**part.facts, name: value})
+        told.append(dataclasses.replace(one, parts={"xnli": part}))
+    a, b = (repr(value).replace("[", r"\[").replace("]", r"\]") for value in values)
+    refused(told, f"^xnli: {name} {a} in a and {b} in b; expected the same in both$")

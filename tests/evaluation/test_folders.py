@@ -1,0 +1,130 @@
+"""The folders of an evaluation: what is written is read, and what is no evaluation is refused or ignored."""
+
+import json
+
+import evaluated
+import numpy as np
+import pytest
+from evaluated import LABELS, A, B, evaluation, of_perplexity, scored, written
+
+import jaxprune as jp
+from jaxprune.errors import InputError
+from jaxprune.evaluation import open_evaluation
+from jaxprune.files import sealed
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A workdir without digests of its files, as a program may have written it."""
+    xnli = {code: scored(one, LABELS) for code, one in B.items()}
+    workdir = written(evaluation("b", xnli=xnli), tmp_path / "b")
+    (workdir / "xnli" / sealed.TABLE).unlink()
+    return workdir
+
+
+def test_what_is_written_is_read_to_the_bit(tmp_path):
+    rng = np.random.default_rng(0)
+    digests = rng.integers(0, 2**64, 300, dtype=np.uint64)
+    groups = np.arange(300, dtype=np.int32) // 3
+    rows = {
+        "sw": scored(A["sw"], LABELS, rng.permutation(900)[:300], groups=groups, digests=digests),
+        "en": scored(np.where(A["en"] < -2, -np.inf, A["en"]), LABELS),
+    }
+    texts = {
+        "fr": evaluated.text(-1000 / 3, 77, [-4.1, -1 / 3], rng.normal(size=(5, 3)) ** 2 * 99, 301),
+        "de": of_perplexity(1e300),
+    }
+    lines = {"fr": evaluated.translated(["a\u2028b", ""], ["é", "c d"])}
+    made = evaluation("made", xnli=rows, perplexity=texts, translation=lines)
+    found = open_evaluation(written(made, tmp_path / "folder"))
+    assert found.name == "made"
+    assert found.parts.keys() == made.parts.keys()
+    for name, part in made.parts.items():
+        assert found.parts[name].measurements == part.measurements
+        assert list(found.parts[name].rows) == list(part.rows)
+        assert found.parts[name].facts == json.loads(json.dumps(part.facts))
+    for code, one in rows.items():
+        read = found.scored("xnli")[code]
+        assert read.arrays.keys() == one.arrays.keys()
+        for name, array in one.arrays.items():
+            assert read.arrays[name].dtype == array.dtype
+            np.testing.assert_array_equal(read.arrays[name], array)
+    for code, one in texts.items():
+        for ours, theirs in zip(one, found.perplexities[code], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+            assert np.asarray(ours).dtype == np.asarray(theirs).dtype
+    read = found.parts["translation"].rows["fr"]
+    assert [list(column) for column in read] == [list(column) for column in lines["fr"]]
+
+
+def test_an_evaluation_under_two_names_has_that_of_its_folder(tmp_path):
+    run = tmp_path / "folder"
+    written(evaluation("one", xnli={"fr": scored(B["fr"], LABELS)}), run)
+    written(evaluation("two", perplexity={"fr": of_perplexity(9.0)}), run)
+    found = open_evaluation(run)
+    assert {row.run for row in found.measurements} == {found.name} == {"folder"}
+
+
+def test_files_of_other_programs_are_ignored(run):
+    before = open_evaluation(run).measurements
+    (run / "analysis").mkdir()
+    np.savez(run / "analysis" / "fr.npz", magnitudes=np.ones(3))
+    (run / "report.json").write_text("{}")
+    (run / "progress").mkdir()
+    (run / "progress" / "layer_00000.npz").write_bytes(b"not read")
+    assert open_evaluation(run).measurements == before
+
+
+def refused(folder, message):
+    with pytest.raises(InputError, match=message) as error:
+        jp.compare(folder, folder)
+    assert "\n" not in str(error.value)
+
+
+def test_damaged_arrays_are_refused(run):
+    (run / "xnli" / "fr.npz").write_bytes(b"scores")
+    refused(run, r"b/xnli/fr.npz: damaged, or no .npz of plain arrays")
+
+
+def test_scores_that_are_no_numbers_are_refused(run):
+    scores = np.float32(B["fr"])
+    scores[5, 1] = np.nan
+    np.savez(run / "xnli" / "fr.npz", scores=scores, labels=LABELS, rows=np.arange(10, 310))
+    refused(run, r"xnli/fr.npz: row 15 has the score nan for option 1")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("evaluation.json", "{", "not JSON"),
+        ("evaluation.json", "[]", "expected a JSON object"),
+        ("measurements.csv", "run,value\nb,0.5\n", "damaged"),
+        ("measurements.csv", None, "damaged: could not convert string to float: 'half'"),
+    ],
+)
+def test_broken_files_are_refused(run, file, content, message):
+    path = run / "xnli" / file
+    if content is None:
+        lines = path.read_text().splitlines()
+        content = "\n".join([lines[0], "b,model,xnli,fr,accuracy,half,,,300"])
+    path.write_text(content)
+    refused(run, rf"xnli/{file}: {message}")
+
+
+def test_a_broken_line_of_translations_is_refused(tmp_path):
+    lines = {"fr": evaluated.translated(["a"], ["b"])}
+    run = written(evaluation("b", translation=lines), tmp_path / "b")
+    (run / "translation" / sealed.TABLE).unlink()
+    (run / "translation" / "fr.jsonl").write_text("{")
+    refused(run, "translation/fr.jsonl: not JSON")
+
+
+def test_an_evaluation_of_an_earlier_version_is_refused(run):
+    (run / "xnli" / "evaluation.json").rename(run / "xnli" / "metrics.json")
+    refused(
+        run, r"b/xnli/metrics\.json: written by an earlier version; evaluate again with --overwrite"
+    )
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    refused(tmp_path / "none", "none: no such folder; expected the --workdir of an evaluated run")
