@@ -174,7 +174,7 @@ def test_a_sweep_from_python(tmp_path):
 
 BAD = {
     "no such setting": ({"sweep": {"sparsity": 0.3}}, r"sweep\.sparsity: no such field; did you mean"),
-    "not of a sweep": ({"recovery": {"run": "a"}}, r"recovery\.run: sweep does not read it"),
+    "not of a sweep": ({"recovery": {"run": "a"}}, r"recovery\.run: no such field"),
     "no group": ({"calibration": 3}, "calibration: no such field; its fields are"),
     "value": ({"sweep": {"grid": {"pruning.sparsity": [3]}}}, r"sweep\.grid: pruning\.sparsity: got 3; allowed"),
     "model": ({"model": 3}, "model: got 3; allowed"),

@@ -14,20 +14,12 @@ from absl import app, flags, logging
 from jaxprune import buckets
 from jaxprune.cli.arguments import check_folder, described
 from jaxprune.cli.ready import config_file
-from jaxprune.config import (
-    COMMANDS,
-    FIELDS,
-    as_text,
-    by_path,
-    check_read,
-    config_of,
-    unknown_field,
-)
+from jaxprune.config import COMMANDS, FIELDS, as_text, check_read
 from jaxprune.devices import failure, hosts, keep_compiled, one_cpu_device_per_core
 from jaxprune.errors import InputError, refusal
 from jaxprune.files import check_address, is_address, shown_path
 from jaxprune.passes import JobConfig, check_with_stats
-from jaxprune.runs.planning import PruneConfig
+from jaxprune.runs.planning import PruneConfig, by_path, config_of, unknown_field
 from jaxprune.schema import Field, fields_of
 
 _PARSERS: dict[type, Any] = {
@@ -212,7 +204,7 @@ def parse(
         check_address(workdir, "--workdir")
     else:
         check_folder("--workdir", Path(workdir).expanduser())
-    config, overrides = config_of(given, COMMANDS[command]), _overrides(flag_values)
+    config, overrides = config_of(given, COMMANDS[command], FIELDS), _overrides(flag_values)
     for path in overrides:
         check_read(path, command)
     if isinstance(config, PruneConfig) and config.calibration.stats is not None:
@@ -277,7 +269,7 @@ def _loaded(given: str) -> dict[str, object]:
     file, *argument = config_file(given).split(":", 1)
     try:
         config = runpy.run_path(file)["get_config"](*argument)
-        return by_path(config.to_dict())
+        return by_path(config.to_dict(), FIELDS)
     except InputError:
         raise
     except Exception as error:  # a file of the user's may raise any
@@ -289,7 +281,7 @@ def _explain(error: flags.Error, command: str) -> InputError:
     if isinstance(error, flags.UnrecognizedFlagError):
         name = error.flagname
         if field := re.fullmatch(r"(?:no)?config\.(.*)", name, re.DOTALL):
-            return unknown_field(field[1])
+            return unknown_field(field[1], FIELDS)
         read = fields_of(COMMANDS[command])
         meant = [path for path in read if name in (path, path.rpartition(".")[2])]
         if meant:

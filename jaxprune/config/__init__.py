@@ -1,21 +1,11 @@
 """Fields and their values → the checked config of a run, or an error that names the field."""
 
-from jaxprune.config.grid import AXES as AXES
-from jaxprune.config.grid import RECOVERY as RECOVERY
-from jaxprune.config.grid import axes_text as axes_text
-from jaxprune.config.grid import value_text as value_text
 from jaxprune.config.help import as_markdown as as_markdown
 from jaxprune.config.help import as_text as as_text
 from jaxprune.config.record import COMMANDS as COMMANDS
-from jaxprune.config.record import DENSE as DENSE
 from jaxprune.config.record import FIELDS as FIELDS
-from jaxprune.config.record import SweepConfig as SweepConfig
 from jaxprune.config.validate import base_config as base_config
-from jaxprune.config.validate import by_path as by_path
 from jaxprune.config.validate import check_read as check_read
-from jaxprune.config.validate import config_of as config_of
-from jaxprune.config.validate import consistent as consistent
 from jaxprune.config.validate import paper_sweep as paper_sweep
 from jaxprune.config.validate import pick as pick
-from jaxprune.config.validate import unknown_field as unknown_field
 from jaxprune.config.validate import validate as validate

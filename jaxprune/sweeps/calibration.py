@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxprune.calibration import KINDS, MIX, Batch, TextFields, digest
-from jaxprune.config import SweepConfig, value_text
 from jaxprune.devices import device_mesh
 from jaxprune.files import sealed
 from jaxprune.hf import Model
@@ -15,6 +14,8 @@ from jaxprune.pruning import CODE
 from jaxprune.runs import calibration_batches, checkpoint
 from jaxprune.runs.planning import PruneConfig
 from jaxprune.schema import fields_of
+from jaxprune.sweeps.config import SweepConfig
+from jaxprune.sweeps.grid import value_text
 from jaxprune.sweeps.variants import Variant
 from jaxprune.workdir import locked
 

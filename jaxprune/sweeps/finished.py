@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxprune.config import SweepConfig
 from jaxprune.errors import InputError
 from jaxprune.evaluation import evaluated_folders, read_evaluation
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.translation import TRANSLATION
+from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.jobs import evaluation_languages, jobs, task_names
 from jaxprune.sweeps.sweep_json import begun_sweep
 from jaxprune.sweeps.variants import Variant

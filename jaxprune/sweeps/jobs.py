@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from jaxprune.config import SweepConfig
 from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation import protocol_of
 from jaxprune.evaluation.scoring import PERPLEXITY, text_languages
 from jaxprune.evaluation.tasks import languages_of, load_task
 from jaxprune.evaluation.translation import TRANSLATION
+from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.variants import SOURCE, Variant
 
 Jobs = Mapping[str, Sequence[str]]  # folder of scores → languages

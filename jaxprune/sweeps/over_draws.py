@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxprune.config import axes_text
 from jaxprune.evaluation import Evaluation
 from jaxprune.evaluation.changes import MEAN_NON_ENGLISH, group_changes
 from jaxprune.evaluation.scoring import (
@@ -17,6 +16,7 @@ from jaxprune.evaluation.scoring import (
     cluster_values,
     over_draws,
 )
+from jaxprune.sweeps.grid import axes_text
 from jaxprune.sweeps.variants import DRAW, KIND, SOURCE, Variant
 
 _PLAIN = "monolingual"

@@ -9,7 +9,6 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from jaxprune.config import SweepConfig
 from jaxprune.evaluation.scoring import (
     PERPLEXITY,
     Encoded,
@@ -19,6 +18,7 @@ from jaxprune.evaluation.scoring import (
 )
 from jaxprune.hf import Model, load
 from jaxprune.runs.planning import PruneConfig, chip_of, costs, plan_from_config
+from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.variants import left_out_lines
 from jaxprune.sweeps.workers import shard_of

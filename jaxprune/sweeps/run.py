@@ -4,12 +4,13 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from jaxprune.config import FIELDS, SweepConfig, by_path, check_read, config_of
 from jaxprune.errors import InputError
 from jaxprune.hf import load
 from jaxprune.progress import say
-from jaxprune.schema import OUTPUT_PATH, PATH, check
+from jaxprune.runs.planning import by_path, config_of
+from jaxprune.schema import OUTPUT_PATH, PATH, check, fields_of
 from jaxprune.sweeps.calibration import STATS
+from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.jobs import not_evaluated
 from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.sweep_json import WORKERS, check_same_sweep, joined
@@ -41,7 +42,7 @@ def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepRe
       Notebooks show it as tables.
 
     Raises:
-      InputError: a setting that does not exist, that sweeps do not read, or whose value is not allowed; a workdir of
+      InputError: a setting that does not exist or that sweeps do not read, a value that is not allowed; a workdir of
         another sweep; errors in the data.
 
     Examples:
@@ -57,9 +58,7 @@ def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepRe
     """
     check("model", model, PATH)
     check("workdir", workdir, OUTPUT_PATH)
-    fields = by_path({"model": str(model), **settings})
-    for path in FIELDS.keys() & fields.keys():
-        check_read(path, "sweep")
+    fields = by_path({"model": str(model), **settings}, fields_of(SweepConfig))
     config = config_of(fields, SweepConfig)
     folder = Path(workdir).expanduser()
     return sweep_from_config(config, folder) or rebuild(folder)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune import evaluation
-from jaxprune.config import SweepConfig
 from jaxprune.devices import device_mesh
 from jaxprune.errors import InputError
 from jaxprune.files import read_json, sealed
@@ -23,6 +22,7 @@ from jaxprune.runs import (
 from jaxprune.runs.planning import PruneConfig, RecoverConfig, check_fits, plan_of
 from jaxprune.schema import part_of
 from jaxprune.sweeps.calibration import CalibrationSets
+from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.jobs import Jobs, check_jobs, dense_jobs, jobs
 from jaxprune.sweeps.variants import Variant, variants
 from jaxprune.workdir import (

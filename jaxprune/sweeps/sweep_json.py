@@ -7,11 +7,12 @@ from typing import Any, TypedDict
 
 from flax.traverse_util import flatten_dict
 
-from jaxprune.config import SweepConfig, config_of
 from jaxprune.errors import InputError
 from jaxprune.files import Hexadecimal, Scalar, read_as, write_json
 from jaxprune.ledger import SWEEP
+from jaxprune.runs.planning import config_of
 from jaxprune.schema import check, fields_of
+from jaxprune.sweeps.config import SweepConfig
 from jaxprune.workdir import LockedError, locked
 
 CONFIG = SWEEP  # its name
@@ -111,7 +112,8 @@ def write_sweep(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) 
                 f"{name}: has changed since the sweep in {workdir} began (SHA-256 {before[name][:12]}…, "
                 f"now {digest[:12]}…); allowed: another --workdir"
             )
-    fields = flatten_dict(config.json(), sep=".")
+    texts = flatten_dict(config.json(), sep=".")
+    fields = {path: texts[path] for path in fields_of(SweepConfig)}
     new = {"config": fields, "digests": {**before, **digests}}
     old = sweep and {
         **sweep,

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 from jaxprune.calibration import KINDS, MIX, TextFields, check_texts
-from jaxprune.config import AXES, DENSE, RECOVERY, SweepConfig, axes_text, consistent, value_text
 from jaxprune.errors import InputError
 from jaxprune.passes import SUM, JobConfig
 from jaxprune.pruning import CODE, STARTS
 from jaxprune.recovery import RecoveryFields
-from jaxprune.runs.planning import PruneConfig, RecoverConfig
+from jaxprune.runs.planning import PruneConfig, RecoverConfig, consistent
 from jaxprune.schema import fields_of, part_of
+from jaxprune.sweeps.config import DENSE, SweepConfig
+from jaxprune.sweeps.grid import AXES, RECOVERY, axes_text, value_text
 from jaxprune.workdir import OUTPUTS, PROGRESS
 
 SOURCE, DRAW, KIND = "calibration.source", "calibration.draw", "calibration.kind"

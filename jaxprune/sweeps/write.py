@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from jaxprune.config import SweepConfig
 from jaxprune.evaluation.changes import Change
 from jaxprune.evaluation.measurements import MEASUREMENTS, Measurement
 from jaxprune.evaluation.views import ABOUT_CHANGES, ABOUT_MEASURES
@@ -10,6 +9,7 @@ from jaxprune.evaluation.write import CHANGES, markdown_tables
 from jaxprune.files import shown_path, write_text
 from jaxprune.html_report import write_page
 from jaxprune.sweeps import views
+from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.over_draws import Drawn
 from jaxprune.sweeps.page import document
 from jaxprune.sweeps.sweep_json import begun_config

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from jaxprune.config import SweepConfig, config_of, validate
+from jaxprune.config import validate
 from jaxprune.errors import InputError
-from jaxprune.runs.planning import RecoverConfig
+from jaxprune.runs.planning import RecoverConfig, config_of
+from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.jobs import dense_jobs, evaluation_languages, jobs, not_evaluated
 from jaxprune.sweeps.variants import left_out_lines, variants
 

@@ -17,7 +17,6 @@ from absl import flags
 
 from jaxprune.cli.arguments import Arguments, output, path
 from jaxprune.cli.configured import check_chip, run_configured
-from jaxprune.config import SweepConfig
 from jaxprune.runs.planning import CHIPS
 from jaxprune.sweeps import (
     make_shard,
@@ -27,6 +26,7 @@ from jaxprune.sweeps import (
     print_tables,
     sweep_from_config,
 )
+from jaxprune.sweeps.config import SweepConfig
 
 _MERGE = "--merge"
 

@@ -1,5 +1,9 @@
 """A config → the estimated memory, operations and time of a run, before anything is loaded."""
 
+from jaxprune.runs.planning.checked import by_path as by_path
+from jaxprune.runs.planning.checked import config_of as config_of
+from jaxprune.runs.planning.checked import consistent as consistent
+from jaxprune.runs.planning.checked import unknown_field as unknown_field
 from jaxprune.runs.planning.config import BlocksConfig as BlocksConfig
 from jaxprune.runs.planning.config import OutputFields as OutputFields
 from jaxprune.runs.planning.config import PruneConfig as PruneConfig

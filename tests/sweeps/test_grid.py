@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from jaxprune.config import SweepConfig, base_config, by_path, config_of, validate
+from jaxprune.config import FIELDS, base_config, validate
 from jaxprune.errors import InputError
+from jaxprune.runs.planning import by_path, config_of
+from jaxprune.sweeps.config import SweepConfig
 
 NANO = {"model": "nano/bloom", "calibration.data": "nano"}
 
@@ -51,7 +53,7 @@ def test_a_config_file_sets_a_mapping():
     config.model, config.sweep.grid = "nano", {"pruning.criterion": ["wanda"]}
     config.sweep.grid["pruning.criterion"].append("ria")
     assert validate(config, "sweep").sweep.grid == {"pruning.criterion": ("wanda", "ria")}
-    assert by_path({"sweep": {"grid": {"seed": [1]}}}) == {"sweep.grid": {"seed": [1]}}
+    assert by_path({"sweep": {"grid": {"seed": [1]}}}, FIELDS) == {"sweep.grid": {"seed": [1]}}
 
 
 @pytest.mark.parametrize(
