@@ -13,7 +13,7 @@ import time
 import torch
 import torch_ways
 
-from jaxprune.calibration import aligned
+from jaxprune.data import aligned
 from jaxprune.devices import device_mesh, one_cpu_device_per_core, peak_memory
 from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.translation.sentences import (

@@ -19,12 +19,12 @@ import torch_loop
 import torch_ways
 from random_checkpoint import SHAPES, write
 
-from jaxprune.calibration import Batch, paired, prompts, sample_lines
+from jaxprune.data import Batch, paired, prompts, sample_lines
 from jaxprune.devices import one_cpu_device_per_core
 from jaxprune.hf import load
-from jaxprune.passes import from_arrays
 from jaxprune.pruning import Settings, prune_blocks
 from jaxprune.runs.planning import costs
+from jaxprune.stats import from_arrays
 
 SPARSITY = 0.5
 

@@ -21,8 +21,8 @@ import torch_ways
 from jaxprune.devices import one_cpu_device_per_core
 from jaxprune.hf import load
 from jaxprune.hf.weights import stored_name
-from jaxprune.passes import from_arrays
 from jaxprune.pruning import Settings, prune_blocks
+from jaxprune.stats import from_arrays
 
 SPARSITY = 0.5
 

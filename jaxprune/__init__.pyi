@@ -1,7 +1,8 @@
 from .analysis import LanguageNeurons as LanguageNeurons
 from .analysis import language_neurons as language_neurons
-from .calibration import Batch as Batch
-from .errors import InputError as InputError
+from .base.errors import InputError as InputError
+from .base.version import __version__ as __version__
+from .data import Batch as Batch
 from .evaluation import Evaluation as Evaluation
 from .evaluation.comparison import Comparison as Comparison
 from .evaluation.in_memory import compare as compare
@@ -11,11 +12,6 @@ from .hf import export_hf as export_hf
 from .hf import load as load
 from .models import ModelConfig as ModelConfig
 from .models import forward as forward
-from .passes import ActivationStats as ActivationStats
-from .passes import demonstrations as demonstrations
-from .passes import token_batches as token_batches
-from .passes.combine import combine as combine
-from .passes.probe import probe as probe
 from .pruning import Allocation as Allocation
 from .pruning import Criterion as Criterion
 from .pruning import Method as Method
@@ -30,5 +26,9 @@ from .runs import checkpoint as checkpoint
 from .runs.plots import plot as plot
 from .runs.recover import recover as recover
 from .shrinking.shrink import shrink as shrink
+from .stats import ActivationStats as ActivationStats
+from .stats import demonstrations as demonstrations
+from .stats import token_batches as token_batches
+from .stats.combine import combine as combine
+from .stats.probe import probe as probe
 from .sweeps.run import sweep as sweep
-from .version import __version__ as __version__

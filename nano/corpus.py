@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from nano import inference, meanings
 from nano.grammar import LANGUAGES, grammar, render
 from nano.inference import LABELS

@@ -25,7 +25,7 @@ def write(folder: Path) -> None:
     """Writes every data file; line i means the same in all languages.
 
     The files are
-      `calibration/<language>.txt`: sentences that the models may have read;
+      `data/<language>.txt`: sentences that the models may have read;
       `translation/<language>.txt`: held-out sentences;
       `perplexity/<language>.jsonl`: the held-out sentences in the form of the models' documents;
       `nli/<split>/<language>.jsonl`, `reviews/<split>/<language>.jsonl`: rows of the tasks.

@@ -17,7 +17,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from nano.lexicon import concepts
 from nano.lexicon.concepts import CATEGORY, COLOURS, MEMBERS, SINGULAR_ONLY, VERBS
 

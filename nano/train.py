@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 from transformers import PreTrainedTokenizerBase
 
 from jaxprune import models
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.hf import to_stored
 from jaxprune.models import ModelConfig
 from nano import corpus, packing, to_hf, vocabulary

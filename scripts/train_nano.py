@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # `nano` is not part of the installed package
 
-from jaxprune.process import errors_in_one_line, starting  # noqa: E402
+from jaxprune.base.process import errors_in_one_line, starting  # noqa: E402
 
 with starting():
     from absl import app, flags

@@ -21,7 +21,7 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxprune as jp
-from jaxprune.config.validate import base_config, validate
+from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.devices import hosts, memory
 from jaxprune.devices.sharding import by_rows, device_mesh, replicated
 from jaxprune.evaluation.generation.generator import Generator
@@ -30,10 +30,10 @@ from jaxprune.hf import tensors
 from jaxprune.hf.source import InMemory
 from jaxprune.models import ModelConfig, init
 from jaxprune.models.attention import attend, by_keys
-from jaxprune.passes import walk
-from jaxprune.passes.blocks import blocks
 from jaxprune.runs import analyze_from_config, checkpoint, pipeline, recover_from_config
 from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.stats import walk
+from jaxprune.stats.blocks import blocks
 
 ROOT = Path(__file__).parents[1]
 

@@ -31,8 +31,8 @@ import hypothesis
 import run_json
 from hypothesis import strategies as st
 
-from jaxprune.errors import InputError
-from jaxprune.html_report import document
+from jaxprune.base.errors import InputError
+from jaxprune.report import document
 from jaxprune.sweeps.sweep_json import read_sweep
 
 EXTRA_MEMORY = 200 << 20  # bytes that a reader may map beyond what it found

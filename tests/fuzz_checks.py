@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 import safetensors
 
-from jaxprune.calibration.texts import sentences
-from jaxprune.errors import InputError, one_line
+from jaxprune.base.errors import InputError, one_line
+from jaxprune.base.files import read_npz, sealed
+from jaxprune.base.workdir import difference, read_score_origin
+from jaxprune.data.texts import sentences
 from jaxprune.evaluation.measurements import Measurement, measurements_csv, read_measurements
 from jaxprune.evaluation.tasks.data import Source
 from jaxprune.evaluation.tasks.questions import load_task, questions
-from jaxprune.files import read_npz, sealed
 from jaxprune.hf.tensor_index import find_tensors
 from jaxprune.hf.tensors import StoredTensor
-from jaxprune.html_report.files import read_files
-from jaxprune.html_report.write import run_page
-from jaxprune.ledger.run import read_record
 from jaxprune.models import load_config
-from jaxprune.passes import token_batches
-from jaxprune.workdir import difference, read_score_origin
+from jaxprune.runs.pages.files import read_files
+from jaxprune.runs.pages.write import run_page
+from jaxprune.runs.run import read_record
+from jaxprune.stats import token_batches
 
 
 def read_tensors(path: Path) -> dict[str, StoredTensor]:

@@ -1,6 +1,6 @@
 """Checked configs of a model with some fields, `a__b=value` for `--config.a.b=value`."""
 
-from jaxprune.config.validate import base_config, validate
+from jaxprune.cli.config.validate import base_config, validate
 
 
 def job(model, /, command=None, **fields):

@@ -17,8 +17,8 @@ from jaxprune.evaluation.scoring import (
 )
 from jaxprune.evaluation.translation import TRANSLATION, Translated
 from jaxprune.evaluation.translation.evaluate import translation_measurements
-from jaxprune.passes.stats import ActivationStats
 from jaxprune.runs import checkpoint
+from jaxprune.stats.stats import ActivationStats
 
 LABELS = np.random.default_rng(0).integers(0, 3, 400).astype(np.int32)
 ROWS = np.arange(400, dtype=np.int32)

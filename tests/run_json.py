@@ -2,7 +2,7 @@
 
 import json
 
-from jaxprune.files import from_json, read_json
+from jaxprune.base.files import from_json, read_json
 
 SHA = "0" * 64
 REPORT = {

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from jaxprune.calibration import Batch
+from jaxprune.data import Batch
 
 TOKENS = np.random.default_rng(0).integers(0, 131, (4, 21))
 

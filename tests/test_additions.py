@@ -22,8 +22,8 @@ import jaxprune as jp
 ROOT = Path(__file__).parents[1]
 FILES = Path(__file__).parent / "additions"
 PLACES = {
-    "rescaled": "pruning/methods", "by_absolute": "pruning/methods", "absolute": "passes/statistics",
-    "falling": "pruning/allocations", "largest": "passes/combinations",
+    "rescaled": "pruning/methods", "by_absolute": "pruning/methods", "absolute": "stats/statistics",
+    "falling": "pruning/allocations", "largest": "stats/combinations",
     "arcee": "models/families",
 }  # fmt: skip
 MODEL = ROOT / "jaxprune" / "nano" / "checkpoints" / "bloom"

@@ -26,7 +26,7 @@ from faults import (
 from faults.place import Place
 from run_scripts import run_alone, run_here
 
-from jaxprune.config.validate import base_config, validate
+from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
 

@@ -6,8 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from jaxprune.errors import InputError
-from jaxprune.files import read_json, read_npz, read_text
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import read_json, read_npz, read_text
 
 PLAIN = b"{'descr': '|i1', 'fortran_order': False, 'shape': (4,), }\n"
 BROKEN = "damaged, or no .npz of plain arrays"

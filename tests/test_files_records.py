@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 
 import pytest
 
-from jaxprune.errors import InputError
-from jaxprune.files import LEFT_OUT_IF_NONE, from_json, to_json
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import LEFT_OUT_IF_NONE, from_json, to_json
 
 Value = TypeVar("Value")
 

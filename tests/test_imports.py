@@ -19,7 +19,7 @@ HEAVY = (
     "transformers",
     "vl_convert",
 )
-SUBPACKAGES = ("evaluation", "analysis", "charts", "config", "runs", "sweeps")
+SUBPACKAGES = ("evaluation", "analysis", "report", "config", "runs", "sweeps")
 
 
 def imported(work, *modules):
@@ -33,8 +33,8 @@ def imported(work, *modules):
 
 
 def test_nothing_is_imported_before_a_name_is_used():
-    work = "import jaxprune.cli.main, jaxprune.process"
-    assert imported(work, "jaxprune.errors", *HEAVY) == {"jaxprune.errors"}
+    work = "import jaxprune.cli.main, jaxprune.base.process"
+    assert imported(work, "jaxprune.base.errors", *HEAVY) == {"jaxprune.base.errors"}
 
 
 def test_who_loads_a_model_does_not_wait_for_the_rest():
@@ -47,7 +47,7 @@ def test_who_loads_a_model_does_not_wait_for_the_rest():
 def test_a_config_of_ml_collections_ends_at_the_door():
     package = ROOT / "jaxprune"
     files = {file for file in package.rglob("*.py") if "ml_collections" in file.read_text()}
-    assert files == {package / "config" / "validate.py"}
+    assert files == {package / "cli/config" / "validate.py"}
 
 
 def test_every_name_is_there_and_listed():

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from jaxprune.errors import InputError
-from jaxprune.process import ending
+from jaxprune.base.errors import InputError
+from jaxprune.base.process import ending
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = """
 import os, signal, sys
-from jaxprune.process import errors_in_one_line, starting
+from jaxprune.base.process import errors_in_one_line, starting
 with starting():
     {start}
 with errors_in_one_line():

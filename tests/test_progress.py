@@ -3,7 +3,7 @@
 import re
 from types import SimpleNamespace
 
-from jaxprune.progress import PassBar, progress_bar, say
+from jaxprune.base.progress import PassBar, progress_bar, say
 
 
 def test_speed_is_the_share_of_the_tokens_by_the_seconds():

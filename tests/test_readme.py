@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import jaxprune as jp
-from jaxprune.config import FIELDS
-from jaxprune.config.validate import validate
+from jaxprune.cli.config import FIELDS
+from jaxprune.cli.config.validate import validate
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [

@@ -20,13 +20,13 @@ from run_json import (
     replaced,
 )
 
-from jaxprune.errors import InputError
-from jaxprune.files import sealed
-from jaxprune.html_report.files import read_files
-from jaxprune.html_report.write import run_page
-from jaxprune.ledger.run import read_record
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import sealed
+from jaxprune.base.workdir import read_score_origin
+from jaxprune.runs.pages.files import read_files
+from jaxprune.runs.pages.write import run_page
+from jaxprune.runs.run import read_record
 from jaxprune.sweeps.sweep_json import read_sweep
-from jaxprune.workdir import read_score_origin
 
 # Paths by their keys, whose values may be more than of the kind of the one that stands there.
 ANY_SCALAR = re.compile(r"(environment|identity|(sweep )?config) .*")

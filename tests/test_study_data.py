@@ -12,7 +12,7 @@ import pytest
 import study_scores
 
 import jaxprune as jp
-from jaxprune.config import validate
+from jaxprune.cli.config import validate
 from jaxprune.sweeps import sweep_from_config
 from jaxprune.sweeps.jobs import dense_jobs, jobs
 from jaxprune.sweeps.variants import variants

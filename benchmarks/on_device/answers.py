@@ -10,7 +10,7 @@ def logits(job, side, model):
     import jax
 
     from jaxprune.models import forward
-    from jaxprune.passes import converted
+    from jaxprune.stats import converted
 
     opened = job.open(model)
     tokens = np.array(job.inputs(model)["texts"], np.int32)
@@ -68,8 +68,8 @@ def masks(job, side, model):
 
 def _bits(opened, samples, dtype, mesh):
     from jaxprune.models import PackedMasks
-    from jaxprune.passes import from_arrays
     from jaxprune.pruning import Settings, prune_blocks
+    from jaxprune.stats import from_arrays
 
     settings = Settings(sparsity=SPARSITY, dtype=dtype)
     blocks = prune_blocks(opened, from_arrays(samples), settings, mesh=mesh, progress=False)

@@ -23,8 +23,8 @@ def machine(job, side, model):
     import jax
     from jax.extend.backend import get_backend
 
+    from jaxprune.base.version import __version__
     from jaxprune.devices import available_memory, product_dtype
-    from jaxprune.version import __version__
 
     devices = jax.local_devices()
     products = {dtype: product_dtype(dtype) for dtype in DTYPES}

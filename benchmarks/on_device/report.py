@@ -1,6 +1,6 @@
 """What `results.gathered` returns → Markdown for readers who know neither the package nor this benchmark."""
 
-from jaxprune.tables import NONE, byte_size, count, percent, pipes, seconds
+from jaxprune.base.text import NONE, byte_size, count, percent, pipes, seconds
 from on_device.processes import NOT_RUN
 
 JOBS = {"prune": "pruning", "score": "scoring", "generate": "generating"}

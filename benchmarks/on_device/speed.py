@@ -11,10 +11,10 @@ from on_device.job import SPARSITY, SPEED_DTYPE
 
 def prune(job, side, model):
     """Half of the weights, block by block; what the plan says, and the peak of the device's memory."""
-    from jaxprune.calibration import set_tokens
+    from jaxprune.data import set_tokens
     from jaxprune.devices import device_mesh, peak_memory
-    from jaxprune.passes import from_arrays
     from jaxprune.pruning import Settings, prune_blocks
+    from jaxprune.stats import from_arrays
 
     opened, mesh = job.open(model), device_mesh(1)
     batches = from_arrays(np.array(job.inputs(model)["samples"]))

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from cells import bits_per_byte, read, with_table, write
 
-from jaxprune.charts import Chart, theme, write_png
+from jaxprune.base.text import pipes
 from jaxprune.evaluation.changes import MEAN
 from jaxprune.evaluation.in_memory import compare
-from jaxprune.tables import pipes
+from jaxprune.report.charts import Chart, theme, write_png
 
 FIGURES = Path(__file__).parent
 PAGE = FIGURES.parent / "frontier.md"

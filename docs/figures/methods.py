@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from cells import read, with_table, write
 
-from jaxprune.charts import Chart, write_png
+from jaxprune.base.text import pipes
 from jaxprune.evaluation import open_evaluation
-from jaxprune.tables import pipes
+from jaxprune.report.charts import Chart, write_png
 
 FIGURES = Path(__file__).parent
 PAGE = FIGURES.parent / "guide" / "methods.md"

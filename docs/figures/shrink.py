@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cells import bits_per_byte, read, with_table, write
 
-from jaxprune.tables import pipes
+from jaxprune.base.text import pipes
 
 PAGE = Path(__file__).parents[1] / "guide" / "shrink.md"
 CELLS = Path(__file__).parents[2] / "studies" / "shrinking" / "cells.json"

@@ -21,8 +21,8 @@ from study_hypotheses import (
 from study_scores import Scores
 from study_statistics import CONFIDENCE, Measure, interval_of
 
+from jaxprune.base.text import pipes
 from jaxprune.evaluation.scoring.priors import right_without_prior
-from jaxprune.tables import pipes
 
 
 class Row(NamedTuple):

@@ -17,7 +17,7 @@ from study_hypotheses import (
 from study_scores import Scores
 from study_statistics import CONFIDENCE, Measure, interval_of
 
-from jaxprune.charts import Chart, Estimate, grid, heatmap, interval_chart
+from jaxprune.report.charts import Chart, Estimate, grid, heatmap, interval_chart
 
 MEAN = "mean"
 KINDS = {"translation": "translations into English", "unpaired": "the same sentences, not paired"}

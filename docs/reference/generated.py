@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jaxprune as jp
-from jaxprune.config import as_markdown
+from jaxprune.cli.config import as_markdown
 from jaxprune.models import FAMILIES
 from jaxprune.pruning import CRITERIA
 

@@ -2,10 +2,10 @@
 
 from jaxprune.analysis.neurons import SHARE
 from jaxprune.analysis.overlap import TOP
-from jaxprune.calibration import DemonstrationFields, languages_field
+from jaxprune.base.schema import config_record, several
+from jaxprune.data import DemonstrationFields, languages_field
 from jaxprune.devices import MeshFields
-from jaxprune.passes import JobConfig
-from jaxprune.schema import config_record, several
+from jaxprune.stats import JobConfig
 
 
 @config_record

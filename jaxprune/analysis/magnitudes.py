@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from jaxprune.calibration import Batch, DemonstrationFields, TextFields, sampled
+from jaxprune.data import Batch, DemonstrationFields, TextFields, sampled
 from jaxprune.hf import Model
-from jaxprune.passes import HALVES, ActivationStats, grouped, probe, share_shapes
+from jaxprune.stats import HALVES, ActivationStats, grouped, probe, share_shapes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxprune.errors import InputError
-from jaxprune.files import short_names
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import short_names
 from jaxprune.hf import restore_packed_masks
 from jaxprune.models import SITES, PackedMasks
 

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxprune.analysis.overlap import TOP
-from jaxprune.errors import InputError
-from jaxprune.passes import NEURONS, POSITIVE, ActivationStats
-from jaxprune.schema import check
+from jaxprune.base.errors import InputError
+from jaxprune.base.schema import check
+from jaxprune.stats import NEURONS, POSITIVE, ActivationStats
 
 SHARE = dataclasses.replace(
     TOP,

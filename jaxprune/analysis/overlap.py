@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from jaxprune.schema import is_number, rule
+from jaxprune.base.schema import is_number, rule
 
 TOP = rule(
     "a share s with 0 < s <= 1",

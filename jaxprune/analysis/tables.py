@@ -11,7 +11,7 @@ from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
 from jaxprune.analysis.neurons import LanguageNeurons
 from jaxprune.analysis.overlap import Overlap, largest
 from jaxprune.models import SITES
-from jaxprune.passes import ActivationStats
+from jaxprune.stats import ActivationStats
 
 TOP = 20  # rows per layer and site in largest.csv, bars in the pictures
 

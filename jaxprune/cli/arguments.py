@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 from typing import NoReturn
 
-from jaxprune.errors import InputError
-from jaxprune.files import is_address, local_path
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import is_address, local_path
 
 # The longest path of Linux in bytes, and a bound for the names of files in a workdir.
 _LONGEST_PATH, _LONGEST_NAME = 4096, 512

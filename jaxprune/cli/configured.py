@@ -11,16 +11,16 @@ from typing import Any
 
 from absl import app, flags, logging
 
-from jaxprune import buckets
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.files import check_address, is_address, shown_path
+from jaxprune.base.schema import Field, fields_of
 from jaxprune.cli.arguments import check_folder, described
+from jaxprune.cli.config import COMMANDS, FIELDS, as_text, check_read
 from jaxprune.cli.ready import config_file
-from jaxprune.config import COMMANDS, FIELDS, as_text, check_read
 from jaxprune.devices import failure, hosts, keep_compiled, one_cpu_device_per_core
-from jaxprune.errors import InputError, refusal
-from jaxprune.files import check_address, is_address, shown_path
-from jaxprune.passes import JobConfig, check_with_stats
+from jaxprune.runs import buckets
 from jaxprune.runs.planning import PruneConfig, by_path, config_of, unknown_field
-from jaxprune.schema import Field, fields_of
+from jaxprune.stats import JobConfig, check_with_stats
 
 _PARSERS: dict[type, Any] = {
     bool: flags.BooleanParser(),

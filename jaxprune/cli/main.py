@@ -4,10 +4,10 @@ import importlib
 import sys
 import textwrap
 
+from jaxprune.base.errors import refusal
+from jaxprune.base.process import DEBUG, errors_in_one_line, starting
+from jaxprune.base.version import __version__
 from jaxprune.cli.ready import ready_configs
-from jaxprune.errors import refusal
-from jaxprune.process import DEBUG, errors_in_one_line, starting
-from jaxprune.version import __version__
 
 # Each is a module in commands/.
 COMMANDS = {

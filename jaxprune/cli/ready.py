@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from jaxprune.errors import InputError, did_you_mean, refusal
+from jaxprune.base.errors import InputError, did_you_mean, refusal
 
 # In a clone a link to the folder beside the package.
 _CONFIGS = (Path(__file__).parents[1] / "configs").resolve()

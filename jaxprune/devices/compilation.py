@@ -15,8 +15,8 @@ from typing import Any
 import jax
 import jaxlib.version
 
-from jaxprune.errors import refusal
-from jaxprune.files import user_cache
+from jaxprune.base.errors import refusal
+from jaxprune.base.files import user_cache
 
 # JAX's own environment variables, the names in capitals, have precedence.
 _SETTINGS = {

@@ -23,9 +23,9 @@ import jax
 # jax.process_index() waits until all processes have initialised their devices, which may never happen.
 from jax._src.distributed import global_state
 
-from jaxprune import process
-from jaxprune.errors import TerminatedError
-from jaxprune.progress import say
+from jaxprune.base import process
+from jaxprune.base.errors import TerminatedError
+from jaxprune.base.progress import say
 
 _REASON = "jaxprune/reason"  # key of the store
 _POLL = 0.5  # seconds

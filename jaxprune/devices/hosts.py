@@ -16,7 +16,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Shaped
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 
 _HEARTBEAT = 10  # seconds without a sign of life after which a process counts as dead
 _LONGEST_END = 3600  # seconds that processes wait for process 0, which writes the last files

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from jaxprune.version import __version__
+from jaxprune.base.version import __version__
 
 
 def environment(mesh: Mesh) -> dict[str, Any]:

@@ -9,10 +9,10 @@ import jax
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.process import cores
+from jaxprune.base.schema import config_record, is_int, rule
 from jaxprune.devices.compiled import compiled
-from jaxprune.errors import InputError, refusal
-from jaxprune.process import cores
-from jaxprune.schema import config_record, is_int, rule
 
 # More host devices gain nothing: micro-batches already fill a core.
 _MAX_CPU_DEVICES = 8

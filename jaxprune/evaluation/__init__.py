@@ -3,7 +3,6 @@
 from jaxprune.evaluation.config import EvaluateConfig as EvaluateConfig
 from jaxprune.evaluation.config import EvaluationFields as EvaluationFields
 from jaxprune.evaluation.evaluate import evaluate_all as evaluate_all
-from jaxprune.evaluation.evaluate import evaluate_from_config as evaluate_from_config
 from jaxprune.evaluation.evaluate import facts_of as facts_of
 from jaxprune.evaluation.evaluate import scorer_of as scorer_of
 from jaxprune.evaluation.evaluation import Evaluation as Evaluation

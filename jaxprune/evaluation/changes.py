@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.evaluation.scoring import (
     LARGEST_LOG,
     PERPLEXITY,

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
-from jaxprune.charts import Chart, grid
-from jaxprune.errors import InputError, listed
+from jaxprune.base.errors import InputError, listed
+from jaxprune.base.files import short_names
+from jaxprune.base.text import NotebookTable, Table
 from jaxprune.evaluation.changes import (
     Change,
     perplexity_changes,
@@ -21,8 +22,7 @@ from jaxprune.evaluation.scoring import PERPLEXITY, Perplexity, Scored
 from jaxprune.evaluation.shared_rows import on_shared_rows
 from jaxprune.evaluation.translation import TRANSLATION, Translated
 from jaxprune.evaluation.views import comparison_tables
-from jaxprune.files import short_names
-from jaxprune.tables import NotebookTable, Table
+from jaxprune.report.charts import Chart, grid
 
 if TYPE_CHECKING:
     import pandas

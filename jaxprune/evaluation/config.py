@@ -1,10 +1,18 @@
 """The config of an evaluation."""
 
-from jaxprune.calibration import SentenceFields, line_range
+from jaxprune.base.schema import (
+    choice,
+    comma_separated,
+    config_record,
+    integer,
+    rule,
+    several,
+    text,
+)
+from jaxprune.data import SentenceFields, line_range
 from jaxprune.devices import MeshFields
 from jaxprune.evaluation.tasks import PROTOCOLS
-from jaxprune.passes import JobConfig
-from jaxprune.schema import choice, comma_separated, config_record, integer, rule, several, text
+from jaxprune.stats import JobConfig
 
 # Whether the weights stay on the devices; None: if they fit.
 RESIDENT = {"auto": None, "resident": True, "streamed": False}

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flax.traverse_util import flatten_dict
 
+from jaxprune.base.workdir import MODEL_DIGEST
 from jaxprune.devices import device_mesh, environment, hosts
-from jaxprune.errors import InputError
 from jaxprune.evaluation.config import RESIDENT, EvaluateConfig
 from jaxprune.evaluation.continuations import continue_lines
 from jaxprune.evaluation.evaluation import Evaluation, Part
-from jaxprune.evaluation.folders import clear_folders, write_part
-from jaxprune.evaluation.generation import Generator, check_beams
+from jaxprune.evaluation.folders import write_part
+from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.identity import IDENTITY, identities, row_digest
 from jaxprune.evaluation.measurements import Measurement
 from jaxprune.evaluation.overlap import calibration_overlap
@@ -40,46 +39,8 @@ from jaxprune.evaluation.translation import (
     translate,
     translation_measurements,
 )
-from jaxprune.evaluation.workload import Workload, read_workload
-from jaxprune.hf import Model, load
-from jaxprune.ledger import open_workdir
-from jaxprune.workdir import MODEL_DIGEST
-
-
-def evaluate_from_config(
-    config: EvaluateConfig, workdir: Path, *, overwrite: bool = False
-) -> Evaluation:
-    """Evaluates a model on all data that `config.evaluation` names.
-
-    All rows and texts are read before the model, so that faults in them are reported at once.
-
-    Args:
-      config: validated.
-      workdir: gets a folder for each task (see `evaluate_all`), `perplexity/` and `translation/`. A folder appears
-        when it is complete. The same evaluation is repeated.
-      overwrite: replace the scores of another model, or of other questions or settings.
-
-    Raises:
-      InputError: config, model or data do not fit; another job writes to the workdir; a folder has the scores of
-        another evaluation; processes have different jobs.
-    """
-    fields = config.evaluation
-    workload = read_workload(config, lambda _: fields.languages)
-    if not (workload.tasks or workload.texts or workload.sentences):
-        raise InputError(
-            "evaluation.tasks: got ''; allowed: tasks, or nothing with evaluation.perplexity or evaluation.translation"
-        )
-    model = load(config.model, config.revision)
-    check_beams(model.config, fields.beams)
-    scorer = scorer_of(model, config)
-    known = identities(workload, model, config.dtype, fields.beams)
-    facts = facts_of(config, model, fields.name or workdir.resolve().name)
-    identity = {MODEL_DIGEST: facts[MODEL_DIGEST], **flatten_dict(known, sep=" ")}
-    with open_workdir(workdir, identity):
-        if hosts.is_first():
-            clear_folders(workdir, known, model, overwrite)
-        lines = fields.weights != "streamed"
-        return evaluate_all(scorer, workload, config, workdir, facts, continuations=lines)
+from jaxprune.evaluation.workload import Workload
+from jaxprune.hf import Model
 
 
 def evaluate_all(

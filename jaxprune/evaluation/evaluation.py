@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from jaxprune.base.text import NotebookTable, Table
 from jaxprune.evaluation.measurements import Measurement, frame
 from jaxprune.evaluation.scoring import PERPLEXITY, Perplexity, Scored
 from jaxprune.evaluation.translation import TRANSLATION, Translated
 from jaxprune.evaluation.views import evaluation_tables
-from jaxprune.tables import NotebookTable, Table
 
 if TYPE_CHECKING:
     import pandas

@@ -7,8 +7,22 @@ from typing import cast
 
 import numpy as np
 
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import read_npz, sealed, write_json, write_text
+from jaxprune.base.workdir import (
+    EVALUATION,
+    MODEL_DIGEST,
+    OUTPUTS,
+    PROGRESS,
+    Report,
+    ScoreOrigin,
+    check_scored_model,
+    difference,
+    pruned_digest,
+    read_report,
+    read_score_origin,
+)
 from jaxprune.devices import hosts
-from jaxprune.errors import InputError
 from jaxprune.evaluation.evaluation import Evaluation, Part
 from jaxprune.evaluation.identity import IDENTITY, Identity
 from jaxprune.evaluation.measurements import (
@@ -26,21 +40,7 @@ from jaxprune.evaluation.translation import (
     read_translated,
     write_translated,
 )
-from jaxprune.files import read_npz, sealed, write_json, write_text
 from jaxprune.hf import Model
-from jaxprune.ledger import (
-    EVALUATION,
-    MODEL_DIGEST,
-    OUTPUTS,
-    PROGRESS,
-    Report,
-    ScoreOrigin,
-    check_scored_model,
-    difference,
-    pruned_digest,
-    read_report,
-    read_score_origin,
-)
 
 
 def clear_folders(

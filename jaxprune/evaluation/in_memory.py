@@ -6,9 +6,11 @@ from pathlib import Path
 
 from jax.sharding import Mesh
 
-from jaxprune.calibration import SEED
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import local_path
+from jaxprune.base.schema import check, checked
+from jaxprune.data import SEED
 from jaxprune.devices import hosts
-from jaxprune.errors import InputError
 from jaxprune.evaluation.comparison import Comparison, compare_evaluations
 from jaxprune.evaluation.config import EvaluateConfig, EvaluationFields
 from jaxprune.evaluation.evaluate import evaluate_all
@@ -17,10 +19,8 @@ from jaxprune.evaluation.folders import open_evaluation
 from jaxprune.evaluation.mask_comparison import compare_masks
 from jaxprune.evaluation.scoring import Scorer
 from jaxprune.evaluation.workload import read_workload
-from jaxprune.files import local_path
 from jaxprune.hf import Model, check_model
-from jaxprune.passes import DTYPE
-from jaxprune.schema import check, checked
+from jaxprune.stats import DTYPE
 
 
 def evaluate(

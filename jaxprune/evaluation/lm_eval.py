@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.schema import check
 from jaxprune.devices import one_cpu_device_per_core
-from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation.generation import BATCH, Generator
 from jaxprune.evaluation.lm_eval_requests import GenerationSettings, cut_at, read_settings
 from jaxprune.evaluation.scoring import Scorer, prefix_token
 from jaxprune.hf import load
-from jaxprune.passes import DTYPE
-from jaxprune.schema import check
+from jaxprune.stats import DTYPE
 
 try:
     from lm_eval.api.model import TemplateLM

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxprune.errors import InputError, listed
+from jaxprune.base.errors import InputError, listed
 
 # The harness's own default for requests that set none.
 MAX_NEW_TOKENS = 256

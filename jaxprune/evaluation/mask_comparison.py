@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.evaluation.comparison import MaskComparison
 from jaxprune.hf import restore_packed_masks
 from jaxprune.models import masks

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from jaxprune.errors import InputError
-from jaxprune.files import read_json
-from jaxprune.ledger import EVALUATION
-from jaxprune.tables import csv_text
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import read_json
+from jaxprune.base.text import csv_text
+from jaxprune.base.workdir import EVALUATION
 
 if TYPE_CHECKING:
     import pandas

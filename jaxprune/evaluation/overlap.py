@@ -4,11 +4,11 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from jaxprune.calibration import line_digests
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
+from jaxprune.base.workdir import pruned_digest, read_report
+from jaxprune.data import line_digests
 from jaxprune.evaluation.scoring import PlainText
 from jaxprune.hf import Model
-from jaxprune.ledger import pruned_digest, read_report
 
 
 def calibration_overlap(

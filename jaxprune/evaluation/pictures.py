@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from jaxprune.charts import DIVERGING, Chart, Estimate, heatmap, interval_chart
+from jaxprune.base.text import signed
 from jaxprune.evaluation.changes import Change
 from jaxprune.evaluation.measurements import Measurement
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.views import by_key, change_kind, options_of, ratio
-from jaxprune.tables import signed
+from jaxprune.report.charts import DIVERGING, Chart, Estimate, heatmap, interval_chart
 
 # More runs than there are colours are a map, without intervals.
 _MOST_RUNS = 6

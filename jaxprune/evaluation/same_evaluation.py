@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
+from jaxprune.base.workdir import shortened
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.identity import IDENTITY
-from jaxprune.ledger import shortened
 
 
 def check_same(base: Evaluation, run: Evaluation) -> None:

@@ -7,10 +7,10 @@ from typing import cast
 
 import numpy as np
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
+from jaxprune.base.text import count
 from jaxprune.evaluation.evaluation import Evaluation, Part
 from jaxprune.evaluation.scoring import Scored, task_measurements
-from jaxprune.tables import count
 
 
 def on_shared_rows(evaluations: Sequence[Evaluation]) -> tuple[list[Evaluation], list[str]]:

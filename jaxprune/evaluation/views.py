@@ -3,11 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from jaxprune.evaluation.changes import MEAN, MEAN_NON_ENGLISH, Change
-from jaxprune.evaluation.measurements import MEASURES, Measurement
-from jaxprune.evaluation.scoring import ALPHA, CONFIDENCE, PERPLEXITY, RESAMPLES, holm
-from jaxprune.evaluation.translation import TRANSLATION
-from jaxprune.tables import (
+from jaxprune.base.text import (
     NONE,
     VERDICTS,
     Cell,
@@ -24,6 +20,10 @@ from jaxprune.tables import (
     signed,
     times,
 )
+from jaxprune.evaluation.changes import MEAN, MEAN_NON_ENGLISH, Change
+from jaxprune.evaluation.measurements import MEASURES, Measurement
+from jaxprune.evaluation.scoring import ALPHA, CONFIDENCE, PERPLEXITY, RESAMPLES, holm
+from jaxprune.evaluation.translation import TRANSLATION
 
 Figures = Mapping[tuple[str, str, str, str], Measurement]  # by run, task, language and measure
 

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from jaxprune.errors import InputError, refusal
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.workdir import OUTPUTS, PROGRESS
 from jaxprune.evaluation.config import EvaluateConfig, EvaluationFields
 from jaxprune.evaluation.scoring import PERPLEXITY, PlainText, texts
 from jaxprune.evaluation.tasks import (
@@ -21,7 +22,6 @@ from jaxprune.evaluation.translation import (
     metrics_of,
     read_sentences,
 )
-from jaxprune.ledger import OUTPUTS, PROGRESS
 
 # Names in a workdir that other commands write, so no task may have them.
 TAKEN = (*OUTPUTS, PROGRESS, PERPLEXITY, TRANSLATION, "analysis", "compare")

@@ -3,6 +3,17 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from jaxprune.base.files import shown_path, write_text
+from jaxprune.base.text import (
+    JOINED,
+    Table,
+    as_code,
+    fraction,
+    percent,
+    table_lines,
+    table_pipes,
+    wrapped,
+)
 from jaxprune.evaluation.changes import Change
 from jaxprune.evaluation.comparison import Comparison
 from jaxprune.evaluation.evaluation import Evaluation
@@ -13,17 +24,6 @@ from jaxprune.evaluation.views import (
     comparison_tables,
     conclusion,
     evaluation_tables,
-)
-from jaxprune.files import shown_path, write_text
-from jaxprune.tables import (
-    JOINED,
-    Table,
-    as_code,
-    fraction,
-    percent,
-    table_lines,
-    table_pipes,
-    wrapped,
 )
 
 CHANGES = "changes.csv"

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple, TypedDict
 import jax
 import numpy as np
 
-from jaxprune.errors import InputError
-from jaxprune.files import combined, pointer_at, read_as, sealed, user_cache, write_json
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import combined, pointer_at, read_as, sealed, user_cache, write_json
 
 # A file may change twice within one tick of the file system's clock; digests of newer files are not cached.
 _TICK = 2.0  # seconds

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 
 # The sum of the squares of 2**16 larger features may overflow float32; norms would then return zeros.
 _LIMIT = 2.0**56

@@ -3,8 +3,8 @@
 import difflib
 from pathlib import Path
 
-from jaxprune.errors import InputError, refusal
-from jaxprune.files import local_path
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.files import local_path
 from jaxprune.nano import MODELS
 
 # Files of config and tokenizer; no code, no weights of other frameworks.

@@ -7,14 +7,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.schema import PATH, check
 from jaxprune.devices import product_dtype
-from jaxprune.errors import InputError, refusal
 from jaxprune.hf.fingerprint import states_in
 from jaxprune.hf.hub import CONFIG_FILES, resolve
 from jaxprune.hf.source import InMemory, ParameterSource, check_params
 from jaxprune.hf.weights import Weights, shapes, size, stack_layers
 from jaxprune.models import ModelConfig, Params, family_of, load_config
-from jaxprune.schema import PATH, check
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -14,9 +14,9 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, Sharding
 
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.files import read_json, sealed
 from jaxprune.devices import hosts
-from jaxprune.errors import InputError, refusal
-from jaxprune.files import read_json, sealed
 from jaxprune.models import PackedMasks, named_leaves, path_name
 
 # Shardings of parameters: one for all, a tree like the parameters, or a function of their paths.

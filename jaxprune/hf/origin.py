@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from jaxprune.files import is_address, sealed
+from jaxprune.base.files import is_address, sealed
+from jaxprune.base.workdir import Origin
 from jaxprune.hf.model import Model
 from jaxprune.nano import MODELS
-from jaxprune.workdir import Origin
 
 _LONGEST = 200_000  # bytes of a card to search for the front matter
 _WORD = re.compile(r"[\w.+:-]{1,80}")

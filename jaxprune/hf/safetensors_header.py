@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from jaxprune.errors import InputError, shown
-from jaxprune.files import with_bytes
+from jaxprune.base.errors import InputError, shown
+from jaxprune.base.files import with_bytes
 from jaxprune.hf.tensors import StoredTensor
 
 DTYPES: dict[str, np.dtype] = {

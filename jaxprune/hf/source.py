@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.hf.fingerprint import Fingerprint, digest_of_arrays
 from jaxprune.hf.finite import check_finite
 from jaxprune.hf.shards import ShardWriter

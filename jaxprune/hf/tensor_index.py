@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from jaxprune.errors import InputError, shown
-from jaxprune.files import read_json
+from jaxprune.base.errors import InputError, shown
+from jaxprune.base.files import read_json
 from jaxprune.hf import safetensors_header, torch_bin
 from jaxprune.hf.tensors import StoredTensor
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from jaxprune.errors import InputError
-from jaxprune.files import with_bytes
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import with_bytes
 from jaxprune.hf.aligned import aligned_empty
 
 _CHUNK = 16 << 20  # bytes in memory while a tensor is copied

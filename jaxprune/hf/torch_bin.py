@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from jaxprune.errors import InputError, shown
+from jaxprune.base.errors import InputError, shown
 from jaxprune.hf.safetensors_header import DTYPES
 from jaxprune.hf.tensors import StoredTensor
 

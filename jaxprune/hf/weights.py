@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxprune.base.errors import InputError
 from jaxprune.devices import hosts
-from jaxprune.errors import InputError
 from jaxprune.hf.aligned import aligned_copy
 from jaxprune.hf.fingerprint import FileState, Fingerprint
 from jaxprune.hf.finite import check_finite

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from jaxprune.errors import shown
+from jaxprune.base.errors import shown
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.config import LayerKind, RopeConfig
 

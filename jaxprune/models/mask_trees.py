@@ -7,7 +7,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array
 
-from jaxprune.errors import InputError, check_equal
+from jaxprune.base.errors import InputError, check_equal
 from jaxprune.models.packed_masks import PackedMasks
 from jaxprune.models.trees import MaskTree, Params, named_leaves
 

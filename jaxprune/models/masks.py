@@ -14,7 +14,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.models.mask_trees import (
     check_same,
     kept_by_layer,

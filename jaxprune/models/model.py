@@ -14,7 +14,7 @@ from flax.traverse_util import flatten_dict
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.errors import InputError, refusal, shown
+from jaxprune.base.errors import InputError, refusal, shown
 from jaxprune.models.attention import Path as AttentionPath
 from jaxprune.models.attention import path_for
 from jaxprune.models.attributes import Attributes, read_config

@@ -9,7 +9,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Bool, Float, Int, UInt8
 
-from jaxprune.errors import InputError, check_equal
+from jaxprune.base.errors import InputError, check_equal
 
 BITS, SHAPE = "bits", "shape"  # of each mask in a file
 

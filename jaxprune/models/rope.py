@@ -4,7 +4,7 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
-from jaxprune.errors import listed, shown
+from jaxprune.base.errors import listed, shown
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.config import RopeConfig
 

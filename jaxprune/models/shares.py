@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxprune.tables import NotebookTable, Table, percent
+from jaxprune.base.text import NotebookTable, Table, percent
 
 
 @dataclass(frozen=True, repr=False)

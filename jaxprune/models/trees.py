@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 
 # A model: {"embed", "blocks", "head"}; leaves of "blocks" are stacked, [L, …].
 Params = Mapping[str, Any]

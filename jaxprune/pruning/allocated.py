@@ -12,12 +12,18 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 from jaxtyping import Array
 
-from jaxprune.calibration import Batch, SetKey, set_tokens
+from jaxprune.base.errors import InputError, refusal, shown
+from jaxprune.base.progress import progress_bar
+from jaxprune.base.schema import is_number
+from jaxprune.data import Batch, SetKey, set_tokens
 from jaxprune.devices import compiled, given_mesh, hosts
-from jaxprune.errors import InputError, refusal, shown
 from jaxprune.hf import Model
 from jaxprune.models import ModelConfig, family_of, kernel_shapes
-from jaxprune.passes import (
+from jaxprune.pruning.allocations import Blocks, Norms
+from jaxprune.pruning.criterion import CODE
+from jaxprune.pruning.propagation import PROPAGATIONS
+from jaxprune.pruning.settings import Settings
+from jaxprune.stats import (
     SAMPLES_PER_DEVICE,
     SQUARES,
     ActivationStats,
@@ -27,12 +33,6 @@ from jaxprune.passes import (
     combined,
     run_and_measure,
 )
-from jaxprune.progress import progress_bar
-from jaxprune.pruning.allocations import Blocks, Norms
-from jaxprune.pruning.criterion import CODE
-from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.pruning.settings import Settings
-from jaxprune.schema import is_number
 
 _NEAR = 1e-6  # of the overall sparsity
 _KERNEL = "/kernel"

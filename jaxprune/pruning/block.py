@@ -9,17 +9,17 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
-from jaxprune.calibration import SetKey
+from jaxprune.base.errors import InputError
+from jaxprune.data import SetKey
 from jaxprune.devices import replicated
-from jaxprune.errors import InputError
 from jaxprune.hf import aligned_cast
 from jaxprune.models import BlockParams, ModelConfig, family_of, without_dropped
-from jaxprune.passes import DAMPING, SQUARES, Sums, combined
 from jaxprune.pruning.criterion import CODE, Inputs, key_of_seed
 from jaxprune.pruning.drop import VARIANT, Drop
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.programs import prune_compiled, prune_whole
 from jaxprune.pruning.settings import Settings
+from jaxprune.stats import DAMPING, SQUARES, Sums, combined
 
 
 def prune_kernels(

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, Shaped
 
-from jaxprune.errors import InputError
-from jaxprune.passes import SQUARES, STATISTICS, Statistic
+from jaxprune.base.errors import InputError
+from jaxprune.stats import SQUARES, STATISTICS, Statistic
 
 # The sets of samples that a criterion may compare: all samples other than code, and code.
 DEMONSTRATIONS, CODE = "demonstrations", "code"

@@ -7,10 +7,10 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.errors import InputError, shown
-from jaxprune.passes import BLOCK
+from jaxprune.base.errors import InputError, shown
+from jaxprune.base.schema import check, choice, config_record, fields_of, is_number, rule
 from jaxprune.pruning import selection
-from jaxprune.schema import check, choice, config_record, fields_of, is_number, rule
+from jaxprune.stats import BLOCK
 
 UNSTRUCTURED = "unstructured"
 ROW, VARIANT, KERNEL = "row", "variant", "kernel"

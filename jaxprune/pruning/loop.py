@@ -9,9 +9,11 @@ import numpy as np
 from flax.traverse_util import unflatten_dict
 from jax.sharding import Mesh
 
-from jaxprune.calibration import Batch, by_kind, set_tokens
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.progress import Clock, progress_bar
+from jaxprune.base.text import NotebookTable, Table, percent
+from jaxprune.data import Batch, by_kind, set_tokens
 from jaxprune.devices import given_mesh
-from jaxprune.errors import InputError, refusal
 from jaxprune.hf import Model, check_model, stack_layers
 from jaxprune.models import (
     SITES,
@@ -22,17 +24,6 @@ from jaxprune.models import (
     pruned_params,
     site_widths,
 )
-from jaxprune.passes import (
-    SAMPLES_PER_DEVICE,
-    ActivationStats,
-    blocks,
-    calibration_states,
-    check_samples,
-    check_sums,
-    stack,
-)
-from jaxprune.passes.finished import FinishedLayer, PrunedBlock
-from jaxprune.progress import Clock, progress_bar
 from jaxprune.pruning.allocated import kernel_shares, measure_blocks
 from jaxprune.pruning.allocations import Allocation
 from jaxprune.pruning.block import prune_kernels
@@ -41,7 +32,16 @@ from jaxprune.pruning.methods import MethodLike
 from jaxprune.pruning.settings import Settings
 from jaxprune.pruning.steps import pass_through
 from jaxprune.pruning.summary import summarise
-from jaxprune.tables import NotebookTable, Table, percent
+from jaxprune.stats import (
+    SAMPLES_PER_DEVICE,
+    ActivationStats,
+    blocks,
+    calibration_states,
+    check_samples,
+    check_sums,
+    stack,
+)
+from jaxprune.stats.finished import FinishedLayer, PrunedBlock
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -11,8 +11,8 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
+from jaxprune.base.errors import InputError
 from jaxprune.devices import compiled
-from jaxprune.errors import InputError
 from jaxprune.models import MaskTree, PackedMasks, Params, ScoreTree, named_leaves, path_name
 from jaxprune.models import Shares as Shares
 from jaxprune.models.mask_trees import cut_by_xla, masks_of, placed

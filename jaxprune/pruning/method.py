@@ -27,7 +27,7 @@ class Prepared(NamedTuple):
 
     Attributes:
       stats: set → name → array, in place of the statistics in `Inputs.stats`.
-      damping: float32 [], at least `passes.DAMPING`; NaN if the Gram matrix could not be factored.
+      damping: float32 [], at least `stats.DAMPING`; NaN if the Gram matrix could not be factored.
     """
 
     stats: Mapping[str, Mapping[str, Shaped[Array, "*dims"]]]

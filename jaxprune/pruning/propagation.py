@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from jaxprune.models import SITES
-from jaxprune.passes import INPUT, OUTPUT, WHOLE_BLOCK, Segment
+from jaxprune.stats import INPUT, OUTPUT, WHOLE_BLOCK, Segment
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,11 +27,11 @@ import jax.numpy as jnp
 from flax import traverse_util
 from jaxtyping import Array, Float
 
-from jaxprune.calibration import COMPAT, SEED
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.schema import check
+from jaxprune.data import COMPAT, SEED
 from jaxprune.devices import pinned
-from jaxprune.errors import InputError, refusal
 from jaxprune.models import Params
-from jaxprune.passes import ActivationStats
 from jaxprune.pruning.criteria import CRITERIA
 from jaxprune.pruning.criterion import (
     CODE,
@@ -43,7 +43,7 @@ from jaxprune.pruning.criterion import (
     key_of_seed,
 )
 from jaxprune.pruning.methods import method_of
-from jaxprune.schema import check
+from jaxprune.stats import ActivationStats
 
 
 def tree_scores(

@@ -4,9 +4,18 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from jaxprune.calibration import COMPAT, SEED
-from jaxprune.errors import InputError, refusal
-from jaxprune.passes import DTYPE, SQUARES, SUM, Mixture, Statistic, Weights, mixture_of
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.schema import (
+    check,
+    choice,
+    comma_separated,
+    config_record,
+    fields_of,
+    is_number,
+    is_text,
+    rule,
+)
+from jaxprune.data import COMPAT, SEED
 from jaxprune.pruning.allocations import ALLOCATION, UNIFORM, Allocation, allocation_of
 from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion
 from jaxprune.pruning.drop import (
@@ -21,16 +30,7 @@ from jaxprune.pruning.drop import (
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.methods import METHODS, STARTS, MethodLike, method_of
 from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.schema import (
-    check,
-    choice,
-    comma_separated,
-    config_record,
-    fields_of,
-    is_number,
-    is_text,
-    rule,
-)
+from jaxprune.stats import DTYPE, SQUARES, SUM, Mixture, Statistic, Weights, mixture_of
 
 
 @config_record
@@ -78,7 +78,7 @@ class Settings(PruningFields, Selection):
     or the content of a file. Settings with a custom criterion are equal only to themselves.
 
     Attributes:
-      combine: combination of the statistics of several languages, a name in `passes.COMBINATIONS`.
+      combine: combination of the statistics of several languages, a name in `stats.COMBINATIONS`.
       weights: of languages, with combine="weights": a mapping, a text such as "fr:2,sw:1", or a .json file.
       method: the record of the criterion.
       mixture: the record of `combine` and `weights`.

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.calibration import SetKey
+from jaxprune.base.progress import Clock
+from jaxprune.data import SetKey
 from jaxprune.models import BlockParams, ModelConfig
-from jaxprune.passes import STATISTICS, CalibrationStates, Sums, run_and_measure
-from jaxprune.passes.finished import FinishedLayer, put_back
-from jaxprune.progress import Clock
 from jaxprune.pruning.block import kernels
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
+from jaxprune.stats import STATISTICS, CalibrationStates, Sums, run_and_measure
+from jaxprune.stats.finished import FinishedLayer, put_back
 
 
 def pass_through(

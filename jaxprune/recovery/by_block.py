@@ -12,6 +12,7 @@ import numpy as np
 from flax.traverse_util import unflatten_dict
 from jaxtyping import Array, Bool, Float
 
+from jaxprune.base.progress import Clock, progress_bar
 from jaxprune.models import (
     BlockParams,
     Kind,
@@ -19,7 +20,11 @@ from jaxprune.models import (
     layer_kind,
     pruned_params,
 )
-from jaxprune.passes import (
+from jaxprune.recovery.blocks import block_outputs
+from jaxprune.recovery.fit import cut, fit
+from jaxprune.recovery.steps import Loss
+from jaxprune.recovery.task import Task, finished_layer
+from jaxprune.stats import (
     WHOLE_BLOCK,
     MicroBatches,
     PrunedBlock,
@@ -27,11 +32,6 @@ from jaxprune.passes import (
     put_back,
     run_and_measure,
 )
-from jaxprune.progress import Clock, progress_bar
-from jaxprune.recovery.blocks import block_outputs
-from jaxprune.recovery.fit import cut, fit
-from jaxprune.recovery.steps import Loss
-from jaxprune.recovery.task import Task, finished_layer
 
 
 def recover_by_block(task: Task) -> Generator[PrunedBlock, None, None]:

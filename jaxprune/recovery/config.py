@@ -1,6 +1,6 @@
 """The config fields `recovery.*`."""
 
-from jaxprune.schema import choice, config_record, integer, is_number, is_text, rule
+from jaxprune.base.schema import choice, config_record, integer, is_number, is_text, rule
 
 
 @config_record

@@ -20,9 +20,10 @@ from flax.traverse_util import unflatten_dict
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.calibration import Batch
+from jaxprune.base.errors import InputError
+from jaxprune.base.progress import Clock, progress_bar
+from jaxprune.data import Batch
 from jaxprune.devices import compiled_by_rows, replicated
-from jaxprune.errors import InputError
 from jaxprune.hf import stack_layers
 from jaxprune.models import (
     HeadParams,
@@ -31,7 +32,11 @@ from jaxprune.models import (
     layer_kinds,
     pruned_params,
 )
-from jaxprune.passes import (
+from jaxprune.recovery.blocks import PRODUCT, block_outputs
+from jaxprune.recovery.fit import cut, fit, steps_of
+from jaxprune.recovery.steps import Loss
+from jaxprune.recovery.task import Task, finished_layer
+from jaxprune.stats import (
     WHOLE_BLOCK,
     Context,
     MicroBatches,
@@ -41,11 +46,6 @@ from jaxprune.passes import (
     run_and_measure,
     to_device,
 )
-from jaxprune.progress import Clock, progress_bar
-from jaxprune.recovery.blocks import PRODUCT, block_outputs
-from jaxprune.recovery.fit import cut, fit, steps_of
-from jaxprune.recovery.steps import Loss
-from jaxprune.recovery.task import Task, finished_layer
 
 # Rows of the head's table in a product.
 SLICE = 8192

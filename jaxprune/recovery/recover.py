@@ -4,11 +4,11 @@ import dataclasses
 import math
 from collections.abc import Callable, Generator, Mapping
 
-from jaxprune.errors import InputError
-from jaxprune.passes import PrunedBlock
+from jaxprune.base.errors import InputError
 from jaxprune.recovery.by_block import recover_by_block
 from jaxprune.recovery.distil import distil
 from jaxprune.recovery.task import Task
+from jaxprune.stats import PrunedBlock
 
 _WAYS: Mapping[str, Callable[[Task], Generator[PrunedBlock, None, None]]] = {
     "block": recover_by_block,

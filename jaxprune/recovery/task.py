@@ -8,12 +8,12 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
-from jaxprune.calibration import Batch
+from jaxprune.data import Batch
 from jaxprune.hf import Model, aligned_cast
 from jaxprune.models import BlockParams, ModelConfig, kernel_shapes
-from jaxprune.passes import SAMPLES_PER_DEVICE, CalibrationStates, FinishedLayer, calibration_states
 from jaxprune.recovery.config import RecoveryFields
 from jaxprune.recovery.fit import Fit
+from jaxprune.stats import SAMPLES_PER_DEVICE, CalibrationStates, FinishedLayer, calibration_states
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

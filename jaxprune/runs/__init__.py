@@ -2,6 +2,7 @@
 
 from jaxprune.runs.analyze import analyze_from_config as analyze_from_config
 from jaxprune.runs.block_writer import check_outputs as check_outputs
+from jaxprune.runs.evaluate import evaluate_from_config as evaluate_from_config
 from jaxprune.runs.pipeline import calibration_batches as calibration_batches
 from jaxprune.runs.pipeline import prune_from_config as prune_from_config
 from jaxprune.runs.pipeline import prune_to_workdir as prune_to_workdir

@@ -14,9 +14,9 @@ from jaxprune.analysis.magnitudes import KINDS, over_median
 from jaxprune.analysis.neurons import LanguageNeurons
 from jaxprune.analysis.overlap import largest
 from jaxprune.analysis.tables import TOP
-from jaxprune.charts import Chart, Line, column_chart, grid, heatmap, limits, line_chart
-from jaxprune.passes import HIDDEN, ActivationStats
-from jaxprune.tables import count, tenths, times
+from jaxprune.base.text import count, tenths, times
+from jaxprune.report.charts import Chart, Line, column_chart, grid, heatmap, limits, line_chart
+from jaxprune.stats import HIDDEN, ActivationStats
 
 BAR_LAYERS = 6  # in a picture of bars
 _CURVE = 200  # width of a language's panel, in pixels

@@ -4,23 +4,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxprune import charts
 from jaxprune.analysis.config import AnalyzeConfig
 from jaxprune.analysis.magnitudes import demonstration_sets, measure, split_halves
 from jaxprune.analysis.mask_overlap import MaskOverlap, read_runs
 from jaxprune.analysis.neurons import language_neurons
 from jaxprune.analysis.summary import analysis_summary, compare_sets
 from jaxprune.analysis.tables import write_magnitudes, write_masks, write_neurons, write_overlaps
-from jaxprune.calibration import chosen_languages, digest
+from jaxprune.base.files import local_path, sealed, shown_path, write_json
+from jaxprune.base.progress import Clock
+from jaxprune.base.text import columns, count, fraction, percent, tenths
+from jaxprune.data import chosen_languages, digest
 from jaxprune.devices import device_mesh, environment, hosts
-from jaxprune.files import local_path, sealed, shown_path, write_json
 from jaxprune.hf import Model, load
-from jaxprune.ledger import open_workdir
 from jaxprune.models import family_of
-from jaxprune.passes import HIDDEN, ActivationStats
-from jaxprune.progress import Clock
+from jaxprune.report import charts
 from jaxprune.runs import analysis_pictures
-from jaxprune.tables import columns, count, fraction, percent, tenths
+from jaxprune.runs.run import open_workdir
+from jaxprune.stats import HIDDEN, ActivationStats
 
 # The share in the authors' figures; their code ignores the share that is set.
 _OFFICIAL_TOP = 0.4

@@ -12,20 +12,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from jaxprune import calibration
-from jaxprune.calibration import SetKey
-from jaxprune.charts import write_png
+from jaxprune.base.errors import InputError, TerminatedError
+from jaxprune.base.files import sealed
+from jaxprune.data import SetKey, by_kind, by_language
 from jaxprune.devices import hosts, termination
-from jaxprune.errors import InputError, TerminatedError
-from jaxprune.files import sealed
 from jaxprune.hf import HfWriter, Model, hash_changed, hash_masks, hash_weights, stack_layers
-from jaxprune.ledger import Run, of_unfinished_run
 from jaxprune.models import PackedMasks, Params
-from jaxprune.passes import ActivationStats, FinishedLayer, PrunedBlock, Sums, stack
 from jaxprune.pruning import summarise
+from jaxprune.report.charts import write_png
 from jaxprune.runs import checkpoint, figures
 from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer, write_layer
 from jaxprune.runs.planning import BlocksConfig
+from jaxprune.runs.run import Run, of_unfinished_run
+from jaxprune.stats import ActivationStats, FinishedLayer, PrunedBlock, Sums, stack
 
 
 def check_outputs(config: BlocksConfig, model: Model, *, changes_weights: bool) -> None:
@@ -141,11 +140,11 @@ class BlockWriter:
         Args:
           tokens: of the calibration set, by set; empty without data.
         """
-        report = summarise(self._kept, self._seconds, calibration.by_kind(tokens))
+        report = summarise(self._kept, self._seconds, by_kind(tokens))
         counts = [pair for layer in self._kept for pair in layer.values()]
         dropped = sum(total - kept for kept, total in counts)
         report["parameters"] = {"all": self._model.size, "dropped": dropped}
-        if languages := calibration.by_language(tokens):
+        if languages := by_language(tokens):
             report["languages"] = languages
         report["digests"] = {
             "weights": self._weights.hexdigest(),

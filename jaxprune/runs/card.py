@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from jaxprune.calibration import KINDS, joined
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
+from jaxprune.base.templates import render
+from jaxprune.base.text import Table, as_code, by_layer, percent, table_pipes
+from jaxprune.data import KINDS, joined
 from jaxprune.hf import Origin
 from jaxprune.pruning import UNSTRUCTURED
 from jaxprune.runs.facts import (
@@ -21,8 +23,6 @@ from jaxprune.runs.facts import (
     versions,
 )
 from jaxprune.runs.smaller_facts import cuts, languages_of, remarks, sizes, split_table
-from jaxprune.tables import Table, as_code, by_layer, percent, table_pipes
-from jaxprune.templates import render
 
 # Of the relations of the hub (adapter, merge, quantized, finetune) the last means changed weights of the same shapes.
 _RELATION = "finetune"

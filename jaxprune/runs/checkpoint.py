@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxprune.errors import InputError, refusal
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.schema import OUTPUT_PATH, PATH, check
 from jaxprune.hf.orbax_folder import Placement, restore_json, restore_tree, save_trees, whole
 from jaxprune.hf.orbax_folder import restore_packed_masks as restore_packed_masks
 from jaxprune.models import MaskTree, PackedMasks, Params, named_leaves
 from jaxprune.pruning import masks as mask_algebra
 from jaxprune.runs.saved_stats import restore_stats as restore_stats
 from jaxprune.runs.saved_stats import save_stats as save_stats
-from jaxprune.schema import OUTPUT_PATH, PATH, check
 
 
 def __dir__() -> list[str]:

@@ -9,9 +9,11 @@ from typing import Any, cast
 
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.calibration import ALL, KINDS, joined, language
+from jaxprune.base.schema import Field, check, comma_separated, fields_of
+from jaxprune.base.text import by_layer, byte_size, count, percent
+from jaxprune.base.workdir import Report
+from jaxprune.data import ALL, KINDS, joined, language
 from jaxprune.nano import MODELS
-from jaxprune.passes import COMBINATIONS, SUM
 from jaxprune.pruning import (
     METHODS,
     PROPAGATIONS,
@@ -22,9 +24,7 @@ from jaxprune.pruning import (
 )
 from jaxprune.runs.planning import PruneConfig, RecoverConfig, ShrinkConfig
 from jaxprune.runs.smaller_facts import sizes
-from jaxprune.schema import Field, check, comma_separated, fields_of
-from jaxprune.tables import by_layer, byte_size, count, percent
-from jaxprune.workdir import Report
+from jaxprune.stats import COMBINATIONS, SUM
 
 _VERSIONS = ("jaxprune", "jax", "numpy", "transformers")
 _SHORT = (

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from jaxprune.charts import Chart
-from jaxprune.passes import ActivationStats
+from jaxprune.base.text import tenths
+from jaxprune.report.charts import Chart
 from jaxprune.runs.plots import plot, sparsity_chart
-from jaxprune.tables import tenths
+from jaxprune.stats import ActivationStats
 
 
 def charts(

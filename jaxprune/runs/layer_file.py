@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.calibration import SetKey
-from jaxprune.errors import InputError
-from jaxprune.files import read_npz, write_npz
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import read_npz, write_npz
+from jaxprune.data import SetKey
 from jaxprune.models import PackedMasks
-from jaxprune.passes import FinishedLayer, Sums
+from jaxprune.stats import FinishedLayer, Sums
 
 # Separates the parts of an array's name: kernel paths, names of dtypes, sets, sites and statistics.
 _BETWEEN = "|"

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxprune.base.files import sealed, shown_path
 from jaxprune.devices import compiling, hosts
 from jaxprune.devices.machine import peak_memory
-from jaxprune.files import sealed, shown_path
 from jaxprune.hf import Model, exported_digest
-from jaxprune.ledger import Run
-from jaxprune.ledger import open_run as open_identified_run
+from jaxprune.runs.run import Run
+from jaxprune.runs.run import open_run as open_identified_run
 
 
 @contextlib.contextmanager
@@ -28,13 +28,13 @@ def open_run(
     """The run of a workdir. If it is not complete yet, the block fills its folder and sets `result`.
 
     Args:
-      workdir, identity, config, overwrite: see `ledger.open_run`.
+      workdir, identity, config, overwrite: see `runs.open_run`.
       models: that the run reads, the dense one first; their files must not change meanwhile.
       began: `time.perf_counter()` at the start.
       card: config, the whole report → the model card of `hf/`; by default it has none.
 
     Raises:
-      InputError: as `ledger.open_run`; the files of a model have changed.
+      InputError: as `runs.open_run`; the files of a model have changed.
     """
     with open_identified_run(workdir, identity, config, overwrite=overwrite) as run:
         if run.result is not None:

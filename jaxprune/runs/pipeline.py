@@ -7,16 +7,14 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from jaxprune import calibration
-from jaxprune.calibration import Batch
+from jaxprune.base.files import local_path
+from jaxprune.base.progress import Clock
+from jaxprune.base.workdir import check_workdir, read_report
+from jaxprune.data import KINDS, Batch, check_all_rows, sampled, sampled_lines, set_tokens
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.devices.machine import environment
-from jaxprune.files import local_path
 from jaxprune.hf import Model, load, origin_of
-from jaxprune.ledger import Run, run_identity
 from jaxprune.models import kernel_shapes
-from jaxprune.passes import ActivationStats, grouped, order_of_sums, token_batches
-from jaxprune.progress import Clock
 from jaxprune.pruning import (
     Settings,
     ignored_kernels,
@@ -27,11 +25,13 @@ from jaxprune.pruning import (
 )
 from jaxprune.runs.block_writer import BlockWriter, check_outputs
 from jaxprune.runs.card import model_card
+from jaxprune.runs.identity import run_identity
 from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.planning import BlocksConfig, PruneConfig, ShrinkConfig, check_fits, plan_of
+from jaxprune.runs.run import Run
 from jaxprune.runs.saved_stats import stats_for
 from jaxprune.runs.summary import print_summary
-from jaxprune.workdir import check_workdir, read_report
+from jaxprune.stats import ActivationStats, grouped, order_of_sums, token_batches
 
 
 def prune_from_config(
@@ -40,7 +40,7 @@ def prune_from_config(
     """Runs a pruning job, or resumes an interrupted one.
 
     Args:
-      config: validated (`jaxprune.config.validate`).
+      config: validated (`jaxprune.cli.config.validate`).
       workdir: receives config.json, report.json and the folders of `OUTPUTS`, and progress/ until the job is complete.
         report.json is written last: a workdir with it is complete, and repeating the same job does nothing.
       overwrite: discard an unfinished run; replace a complete one once this one is complete.
@@ -140,7 +140,7 @@ def _prune(
             model, batches, settings, measured=measured, finished=writer.finished, by_site=by_site, **where
         )
     )  # fmt: skip
-    tokens = calibration.set_tokens(batches) if stats is None else dict(stats.tokens)
+    tokens = set_tokens(batches) if stats is None else dict(stats.tokens)
     report = writer.report(tokens)
     report["seconds"] = {**clock.rounded(), **report["seconds"]}
     report["environment"] = environment(mesh)
@@ -159,7 +159,7 @@ def _lines(config: PruneConfig, batches: Sequence[Batch]) -> list[str]:
         saved_run = read_report(local_path(config.calibration.stats)) or {}
         return saved_run.get("calibration_lines", [])
     how = (config.calibration, config.seed, config.compat)
-    return calibration.sampled_lines(*how) if batches else []
+    return sampled_lines(*how) if batches else []
 
 
 def _allocation(model: Model, settings: Settings, measured: list[float]) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def _allocation(model: Model, settings: Settings, measured: list[float]) -> dict
 def calibration_batches(config: BlocksConfig | ShrinkConfig, model: Model) -> list[Batch]:
     """The calibration set of `config.calibration`."""
     fields = config.calibration
-    if not calibration.KINDS[fields.kind].reads_text:
-        calibration.check_all_rows(fields)
+    if not KINDS[fields.kind].reads_text:
+        check_all_rows(fields)
         return token_batches(fields.data, compat=config.compat)
-    return grouped(calibration.sampled(model.tokenizer, fields, config.seed, config.compat))
+    return grouped(sampled(model.tokenizer, fields, config.seed, config.compat))

@@ -7,12 +7,12 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 from jaxtyping import Float
 
-from jaxprune.charts import Chart, Line, grid, heatmap, limits, line_chart
-from jaxprune.errors import refusal
+from jaxprune.base.errors import refusal
+from jaxprune.base.text import tenths
 from jaxprune.models import Shares
-from jaxprune.passes import ActivationStats
 from jaxprune.pruning import PruneResult
-from jaxprune.tables import tenths
+from jaxprune.report.charts import Chart, Line, grid, heatmap, limits, line_chart
+from jaxprune.stats import ActivationStats
 
 _PANEL = 260  # width of a site, in pixels
 

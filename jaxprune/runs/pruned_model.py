@@ -5,11 +5,11 @@ from pathlib import Path
 
 from flax.traverse_util import flatten_dict
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
+from jaxprune.base.workdir import Report, pruned_digest, read_report
 from jaxprune.hf import Model, load, overlaid
-from jaxprune.passes import FinishedLayer
 from jaxprune.runs.checkpoint import restore_packed_masks
-from jaxprune.workdir import Report, pruned_digest, read_report
+from jaxprune.stats import FinishedLayer
 
 
 def pruned_layers(run: Path) -> Callable[[int], FinishedLayer]:

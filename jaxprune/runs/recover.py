@@ -12,28 +12,36 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
-from jaxprune.calibration import SEED, Batch, sampled_lines, set_tokens, vocabulary_digest
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.files import local_path, read_json
+from jaxprune.base.progress import Clock
+from jaxprune.base.schema import check, checked, fields_of
+from jaxprune.base.workdir import (
+    CONFIG,
+    Report,
+    check_workdir,
+    file_faults,
+    pruned_digest,
+    read_report,
+)
+from jaxprune.data import SEED, Batch, sampled_lines, set_tokens, vocabulary_digest
 from jaxprune.devices import device_mesh, given_mesh, hosts
 from jaxprune.devices.machine import environment
-from jaxprune.errors import InputError, refusal
-from jaxprune.files import local_path, read_json
 from jaxprune.hf import Model, check_model, load, origin_of
-from jaxprune.ledger import FIT, Run, run_identity
-from jaxprune.passes import DTYPE, SAMPLES_PER_DEVICE, FinishedLayer, check_samples
-from jaxprune.progress import Clock
 from jaxprune.pruning import PruneResult, PruningFields, result_of
 from jaxprune.recovery import RecoveryFields, Task, recover_blocks, whole_layers
 from jaxprune.runs.block_writer import BlockWriter, check_outputs
 from jaxprune.runs.card import model_card
+from jaxprune.runs.identity import run_identity
 from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import RecoverConfig
 from jaxprune.runs.pruned_model import pruned_layers
 from jaxprune.runs.recover_smaller import recover_smaller
+from jaxprune.runs.run import FIT, Run
 from jaxprune.runs.summary import print_summary
-from jaxprune.schema import check, checked, fields_of
 from jaxprune.shrinking import teacher_of
-from jaxprune.workdir import CONFIG, Report, check_workdir, file_faults, pruned_digest, read_report
+from jaxprune.stats import DTYPE, SAMPLES_PER_DEVICE, FinishedLayer, check_samples
 
 # Keys of report.json of the pruning run that the report of its recovery keeps.
 _OF_PRUNING = ("tokens", "languages", "damping", "allocation")

@@ -4,23 +4,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxprune.calibration import by_kind, by_language, sampled_lines, set_tokens
+from jaxprune.base.errors import refusal
+from jaxprune.base.files import read_json
+from jaxprune.base.progress import Clock
+from jaxprune.base.schema import fields_of
+from jaxprune.base.workdir import CONFIG, Report, Shrunk, check_workdir
+from jaxprune.data import by_kind, by_language, sampled_lines, set_tokens
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.devices.machine import environment
-from jaxprune.errors import refusal
-from jaxprune.files import read_json
 from jaxprune.hf import HfWriter, Model, load, origin_of
-from jaxprune.ledger import FIT, run_identity
-from jaxprune.progress import Clock
 from jaxprune.recovery import Task, recover_blocks, whole_layers
 from jaxprune.runs.card import model_card
+from jaxprune.runs.identity import run_identity
 from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import OutputFields, RecoverConfig
+from jaxprune.runs.run import FIT
 from jaxprune.runs.shrink import print_smaller
-from jaxprune.schema import fields_of
 from jaxprune.shrinking import teacher_of
-from jaxprune.workdir import CONFIG, Report, Shrunk, check_workdir
 
 # The parts of a config that it reads.
 _READ = ("model", "revision", "dtype", "compat", "seed", "calibration", "mesh", "recovery")
@@ -44,7 +45,7 @@ def recover_smaller(
       model: the dense model.
       run: a finished run of `shrink`.
       before: its report.
-      more: of the record of the run, see `ledger.run_identity`.
+      more: of the record of the run, see `runs.run_identity`.
       workdir, overwrite: see `prune_from_config`.
       began: `time.perf_counter()` at the start.
 

@@ -4,14 +4,14 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from jaxprune.calibration import SetKey
-from jaxprune.errors import InputError
-from jaxprune.files import Count, Hexadecimal, from_json, local_path
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import Count, Hexadecimal, from_json, local_path
+from jaxprune.base.schema import OUTPUT_PATH, check
+from jaxprune.base.workdir import shortened
+from jaxprune.data import SetKey
 from jaxprune.hf import Model
 from jaxprune.hf.orbax_folder import METADATA, restore_json, restore_tree, save_trees, whole
-from jaxprune.passes import STATISTICS, ActivationStats, MeasuredOn
-from jaxprune.schema import OUTPUT_PATH, check
-from jaxprune.workdir import shortened
+from jaxprune.stats import STATISTICS, ActivationStats, MeasuredOn
 
 
 class MeasuredWith(TypedDict):

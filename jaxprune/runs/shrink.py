@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxprune.calibration import line_digests, sampled_lines
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.files import shown_path
+from jaxprune.base.progress import Clock
+from jaxprune.base.text import named_values, seconds, table_lines
+from jaxprune.base.workdir import Report, check_workdir
+from jaxprune.data import line_digests, sampled_lines
 from jaxprune.devices import device_mesh
 from jaxprune.devices.machine import environment
-from jaxprune.errors import InputError, refusal
-from jaxprune.files import shown_path
 from jaxprune.hf import Model, load, origin_of
-from jaxprune.ledger import shrink_identity
-from jaxprune.passes import SUM, mixture_of, order_of_sums
-from jaxprune.progress import Clock
 from jaxprune.runs.card import model_card
 from jaxprune.runs.facts import run_facts
+from jaxprune.runs.identity import shrink_identity
 from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import ShrinkConfig
@@ -33,8 +34,7 @@ from jaxprune.shrinking import (
     texts_by_language,
     write_smaller,
 )
-from jaxprune.tables import named_values, seconds, table_lines
-from jaxprune.workdir import Report, check_workdir
+from jaxprune.stats import SUM, mixture_of, order_of_sums
 
 
 def shrink_from_config(

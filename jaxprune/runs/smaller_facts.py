@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from jaxprune.calibration import LANGUAGES, language
-from jaxprune.tables import Table, byte_size, count, percent, points
-from jaxprune.workdir import Report, Shrunk, Splits
+from jaxprune.base.text import Table, byte_size, count, percent, points
+from jaxprune.base.workdir import Report, Shrunk, Splits
+from jaxprune.data import LANGUAGES, language
 
 
 def languages_of(shrunk: Shrunk) -> list[str]:

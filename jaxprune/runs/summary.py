@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxprune.files import shown_path
+from jaxprune.base.files import shown_path
+from jaxprune.base.text import byte_size, count, named_values, seconds, wrapped
+from jaxprune.base.workdir import CONFIG, OUTPUTS, REPORT, Compiled
 from jaxprune.runs.facts import few_tokens, run_facts
 from jaxprune.runs.planning import BlocksConfig
-from jaxprune.tables import byte_size, count, named_values, seconds, wrapped
-from jaxprune.workdir import CONFIG, OUTPUTS, REPORT, Compiled
 
 
 def print_summary(config: BlocksConfig, report: Mapping[str, Any], workdir: Path) -> None:

@@ -9,14 +9,14 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from jaxprune.errors import InputError, one_line
+from jaxprune.base.errors import InputError, one_line
+from jaxprune.base.progress import progress_bar
+from jaxprune.base.workdir import Report, file_faults, read_report
 from jaxprune.hf import hash_masks, hash_weights, load
 from jaxprune.hf.orbax_folder import restore_tree, whole
 from jaxprune.models import PackedMasks
-from jaxprune.progress import progress_bar
 from jaxprune.pruning import summarise
 from jaxprune.runs import checkpoint
-from jaxprune.workdir import Report, file_faults, read_report
 
 # Layer → the parameters of its block.
 Blocks = Callable[[int], Mapping[str, Any]]

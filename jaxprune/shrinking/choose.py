@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxprune.calibration import Batch
-from jaxprune.errors import InputError, refusal
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.data import Batch
 from jaxprune.hf import Model
-from jaxprune.passes import Mixture
 from jaxprune.shrinking.config import ShrinkFields
 from jaxprune.shrinking.layers import Depth, chosen_layers
 from jaxprune.shrinking.selection import chosen_tokens
@@ -22,6 +21,7 @@ from jaxprune.shrinking.vocabulary import (
     tokenizer_files,
     tokens_of_line_breaks,
 )
+from jaxprune.stats import Mixture
 
 Texts = Mapping[str, Sequence[str]]
 

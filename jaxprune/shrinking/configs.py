@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jaxprune.errors import InputError
-from jaxprune.files import read_json
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import read_json
 from jaxprune.hf import Model
 from jaxprune.models import ModelConfig, family_of, parsed
 from jaxprune.shrinking import token_ids

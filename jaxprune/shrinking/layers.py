@@ -13,18 +13,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxprune.calibration import Batch
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.progress import progress_bar
+from jaxprune.data import Batch
 from jaxprune.devices import compiled, device_mesh
-from jaxprune.errors import InputError, refusal
 from jaxprune.hf import Model, subset
-from jaxprune.passes import (
+from jaxprune.stats import (
     SAMPLES_PER_DEVICE,
     WHOLE_BLOCK,
     blocks,
     calibration_states,
     run_and_measure,
 )
-from jaxprune.progress import progress_bar
 
 Influence = Mapping[str, Float[np.ndarray, " L"]]
 

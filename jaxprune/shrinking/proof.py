@@ -6,10 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxprune.base.workdir import Differences, Splits
 from jaxprune.devices import device_mesh
 from jaxprune.hf import Model
 from jaxprune.models import head_inputs, logits_of
-from jaxprune.passes import (
+from jaxprune.shrinking.vocabulary import split
+from jaxprune.stats import (
     SAMPLES_PER_DEVICE,
     WHOLE_BLOCK,
     blocks,
@@ -17,8 +19,6 @@ from jaxprune.passes import (
     group_by_length,
     run_and_measure,
 )
-from jaxprune.shrinking.vocabulary import split
-from jaxprune.workdir import Differences, Splits
 
 # Texts of each language whose numbers are compared, and their tokens at most.
 _TEXTS, _LONGEST = 4, 64

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxprune.calibration import Batch, check_batches
-from jaxprune.errors import InputError, refusal
-from jaxprune.files import sealed
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.files import sealed
+from jaxprune.base.schema import OUTPUT_PATH, check, checked
+from jaxprune.data import Batch, check_batches
 from jaxprune.hf import Model, check_model
-from jaxprune.schema import OUTPUT_PATH, check, checked
 from jaxprune.shrinking.choose import Samples, Texts, choose
 from jaxprune.shrinking.config import ShrinkFields
 from jaxprune.shrinking.write import report_on, write_smaller

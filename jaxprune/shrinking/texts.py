@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxprune.calibration import LANGUAGES, lines_of, text_place
-from jaxprune.errors import InputError, listed
-from jaxprune.files import local_path, parse_json, read_text
+from jaxprune.base.errors import InputError, listed
+from jaxprune.base.files import local_path, parse_json, read_text
+from jaxprune.data import LANGUAGES, lines_of, text_place
 
 _SUFFIXES = (".txt", ".jsonl")
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jaxprune.errors import refusal
+from jaxprune.base.errors import refusal
 
 CONFIGS = ("config.json", "generation_config.json")
 TOKENIZER_CONFIG, ADDED = "tokenizer_config.json", "added_tokens.json"

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from jinja2 import TemplateError
 
-from jaxprune.errors import InputError
-from jaxprune.files import read_json
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import read_json
 from jaxprune.hf import Model, subset
 from jaxprune.shrinking import token_ids, tokenizer_rules
 

@@ -14,11 +14,13 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, Int
 
+from jaxprune.base.errors import InputError
+from jaxprune.base.progress import progress_bar
 from jaxprune.devices import compiled, device_mesh
-from jaxprune.errors import InputError
 from jaxprune.hf import Model, aligned_cast
 from jaxprune.models import SITES, BlockParams
-from jaxprune.passes import (
+from jaxprune.shrinking.choose import Samples
+from jaxprune.stats import (
     INPUT,
     OUTPUT,
     SAMPLES_PER_DEVICE,
@@ -31,8 +33,6 @@ from jaxprune.passes import (
     put_back,
     run_and_measure,
 )
-from jaxprune.progress import progress_bar
-from jaxprune.shrinking.choose import Samples
 
 _SITE, _KERNEL = "mlp_out", "mlp/out/kernel"
 _TO_NEURONS = Segment(start=INPUT, stop=len(SITES), measures=(_SITE,))

@@ -2,7 +2,7 @@
 
 import importlib
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 
 
 def frequent_words(language: str, count: int) -> list[str]:

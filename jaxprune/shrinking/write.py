@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxprune.base.progress import progress_bar
 from jaxprune.hf import HfWriter, Model, load, subset
-from jaxprune.progress import progress_bar
 from jaxprune.shrinking.choose import Kept, Samples, Texts
 from jaxprune.shrinking.configs import check_read_back, configs_of
 from jaxprune.shrinking.proof import compare_numbers, compare_splits

@@ -5,19 +5,19 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxprune.calibration import KINDS, MIX, Batch, TextFields, digest
+from jaxprune.base.files import sealed
+from jaxprune.base.schema import fields_of
+from jaxprune.base.workdir import locked
+from jaxprune.data import KINDS, MIX, Batch, TextFields, digest
 from jaxprune.devices import device_mesh
-from jaxprune.files import sealed
 from jaxprune.hf import Model
-from jaxprune.passes import ActivationStats, probe, share_shapes
 from jaxprune.pruning import CODE
 from jaxprune.runs import calibration_batches, checkpoint
 from jaxprune.runs.planning import PruneConfig
-from jaxprune.schema import fields_of
+from jaxprune.stats import ActivationStats, probe, share_shapes
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.grid import value_text
 from jaxprune.sweeps.variants import Variant
-from jaxprune.workdir import locked
 
 STATS = "stats"  # folder of the sets' statistics in a sweep's workdir
 # The fields of code, and those of sentences beside kind and source, which a set's name has in any case.

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
+from jaxprune.base.workdir import EVALUATION
 from jaxprune.evaluation import evaluated_folders, read_evaluation
 from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.translation import TRANSLATION
@@ -11,7 +12,6 @@ from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.jobs import evaluation_languages, jobs, task_names
 from jaxprune.sweeps.sweep_json import begun_sweep
 from jaxprune.sweeps.variants import Variant
-from jaxprune.workdir import EVALUATION
 
 
 def unfinished(planned: Sequence[Variant], config: SweepConfig, workdir: Path) -> list[Variant]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
+from jaxprune.base.schema import Field, check, fields_of, rule
 from jaxprune.runs.planning import PruneConfig, RecoverConfig
-from jaxprune.schema import Field, check, fields_of, rule
 
 # The field that makes a variant a recovered one; None: pruned only.
 RECOVERY = "recovery.how"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from jaxprune.errors import InputError, refusal
+from jaxprune.base.errors import InputError, refusal
 from jaxprune.evaluation import protocol_of
 from jaxprune.evaluation.scoring import PERPLEXITY, text_languages
 from jaxprune.evaluation.tasks import languages_of, load_task

@@ -4,15 +4,15 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxprune.errors import InputError, check_equal, listed
+from jaxprune.base.errors import InputError, check_equal, listed
+from jaxprune.base.files import read_json, sealed, write_json
+from jaxprune.base.progress import say
+from jaxprune.base.workdir import EVALUATION, REPORT, is_complete, locked, read_report
 from jaxprune.evaluation import read_evaluation
-from jaxprune.files import read_json, sealed, write_json
-from jaxprune.progress import say
 from jaxprune.sweeps.calibration import STATS
 from jaxprune.sweeps.sweep_json import CONFIG, PLACE, WORKERS, begun_sweep
 from jaxprune.sweeps.tables import SweepResult
 from jaxprune.sweeps.write import rebuild
-from jaxprune.workdir import EVALUATION, REPORT, is_complete, locked, read_report
 
 
 def merge(parts: Sequence[Path], workdir: Path) -> SweepResult:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 
-from jaxprune.charts import Chart
+from jaxprune.base.text import Table
 from jaxprune.evaluation.pictures import change_charts
 from jaxprune.evaluation.views import ABOUT_CHANGES, ABOUT_MEASURES
-from jaxprune.html_report.document import Charts, Folded, Note, Part, Section, page
+from jaxprune.report.charts import Chart
+from jaxprune.report.document import Charts, Folded, Note, Part, Section, page
 from jaxprune.sweeps import views
 from jaxprune.sweeps.tables import SweepResult
 from jaxprune.sweeps.variants import left_out_lines
-from jaxprune.tables import Table
 
 
 def document(result: SweepResult) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
+from jaxprune.base.text import byte_size, named_values
 from jaxprune.evaluation.scoring import (
     PERPLEXITY,
     Encoded,
@@ -22,7 +23,6 @@ from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.variants import left_out_lines
 from jaxprune.sweeps.workers import shard_of
-from jaxprune.tables import byte_size, named_values
 
 _WIDTH, _TIMES = 2048, 5  # of the product that measures a rate, and how often
 

@@ -4,11 +4,18 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
+from jaxprune.base.progress import say
+from jaxprune.base.schema import OUTPUT_PATH, PATH, check, fields_of
+from jaxprune.base.workdir import (
+    OUTPUTS,
+    LockedError,
+    check_workdir,
+    locked,
+    read_report,
+)
 from jaxprune.hf import load
-from jaxprune.progress import say
 from jaxprune.runs.planning import by_path, config_of
-from jaxprune.schema import OUTPUT_PATH, PATH, check, fields_of
 from jaxprune.sweeps.calibration import STATS
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.jobs import not_evaluated
@@ -18,13 +25,6 @@ from jaxprune.sweeps.tables import SweepResult
 from jaxprune.sweeps.variants import left_out_lines, variants
 from jaxprune.sweeps.workers import make_all, shard_of
 from jaxprune.sweeps.write import rebuild, write_result
-from jaxprune.workdir import (
-    OUTPUTS,
-    LockedError,
-    check_workdir,
-    locked,
-    read_report,
-)
 
 
 def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepResult:

@@ -7,25 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune import evaluation
-from jaxprune.devices import device_mesh
-from jaxprune.errors import InputError
-from jaxprune.files import read_json, sealed
-from jaxprune.hf import Model
-from jaxprune.ledger import UnfinishedError, run_identity
-from jaxprune.runs import (
-    check_outputs,
-    model_digest,
-    prune_to_workdir,
-    pruned_model,
-    recover_from_config,
-)
-from jaxprune.runs.planning import PruneConfig, RecoverConfig, check_fits, plan_of
-from jaxprune.schema import part_of
-from jaxprune.sweeps.calibration import CalibrationSets
-from jaxprune.sweeps.config import SweepConfig
-from jaxprune.sweeps.jobs import Jobs, check_jobs, dense_jobs, jobs
-from jaxprune.sweeps.variants import Variant, variants
-from jaxprune.workdir import (
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import read_json, sealed
+from jaxprune.base.schema import part_of
+from jaxprune.base.workdir import (
     CONFIG,
     MODEL_DIGEST,
     REPORT,
@@ -36,6 +21,22 @@ from jaxprune.workdir import (
     pruned_digest,
     read_report,
 )
+from jaxprune.devices import device_mesh
+from jaxprune.hf import Model
+from jaxprune.runs import (
+    check_outputs,
+    model_digest,
+    prune_to_workdir,
+    pruned_model,
+    recover_from_config,
+)
+from jaxprune.runs.identity import run_identity
+from jaxprune.runs.planning import PruneConfig, RecoverConfig, check_fits, plan_of
+from jaxprune.runs.run import UnfinishedError
+from jaxprune.sweeps.calibration import CalibrationSets
+from jaxprune.sweeps.config import SweepConfig
+from jaxprune.sweeps.jobs import Jobs, check_jobs, dense_jobs, jobs
+from jaxprune.sweeps.variants import Variant, variants
 
 # The most of a translation, as many as in the authors' script.
 NEW_TOKENS = 64

@@ -7,13 +7,13 @@ from typing import Any, TypedDict
 
 from flax.traverse_util import flatten_dict
 
-from jaxprune.errors import InputError
-from jaxprune.files import Hexadecimal, Scalar, read_as, write_json
-from jaxprune.ledger import SWEEP
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import Hexadecimal, Scalar, read_as, write_json
+from jaxprune.base.schema import check, fields_of
+from jaxprune.base.workdir import LockedError, locked
 from jaxprune.runs.planning import config_of
-from jaxprune.schema import check, fields_of
+from jaxprune.runs.run import SWEEP
 from jaxprune.sweeps.config import SweepConfig
-from jaxprune.workdir import LockedError, locked
 
 CONFIG = SWEEP  # its name
 # Names of locks: of the start of a worker, and of all workers.

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from jaxprune.calibration import MIX
-from jaxprune.charts import Chart
+from jaxprune.base.text import NONE, NotebookTable, Table
+from jaxprune.data import MIX
 from jaxprune.evaluation import Evaluation, Measurement, open_evaluation
 from jaxprune.evaluation.changes import MEAN, MEAN_NON_ENGLISH, Change
 from jaxprune.evaluation.comparison import Comparison, compare_evaluations
 from jaxprune.evaluation.measurements import frame
+from jaxprune.report.charts import Chart
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.finished import unfinished
 from jaxprune.sweeps.grid import value_text
 from jaxprune.sweeps.jobs import evaluation_languages
 from jaxprune.sweeps.over_draws import Drawn, drawn_changes
 from jaxprune.sweeps.variants import SOURCE, Variant, variants
-from jaxprune.tables import NONE, NotebookTable, Table
 
 if TYPE_CHECKING:
     import pandas

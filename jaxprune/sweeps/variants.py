@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
-from jaxprune.calibration import KINDS, MIX, TextFields, check_texts
-from jaxprune.errors import InputError
-from jaxprune.passes import SUM, JobConfig
+from jaxprune.base.errors import InputError
+from jaxprune.base.schema import fields_of, part_of
+from jaxprune.base.workdir import OUTPUTS, PROGRESS
+from jaxprune.data import KINDS, MIX, TextFields, check_texts
 from jaxprune.pruning import CODE, STARTS
 from jaxprune.recovery import RecoveryFields
 from jaxprune.runs.planning import PruneConfig, RecoverConfig, consistent
-from jaxprune.schema import fields_of, part_of
+from jaxprune.stats import SUM, JobConfig
 from jaxprune.sweeps.config import DENSE, SweepConfig
 from jaxprune.sweeps.grid import AXES, RECOVERY, axes_text, value_text
-from jaxprune.workdir import OUTPUTS, PROGRESS
 
 SOURCE, DRAW, KIND = "calibration.source", "calibration.draw", "calibration.kind"
 # Fields that a pruned variant has at their defaults if it does not read them, as other values are rejected.

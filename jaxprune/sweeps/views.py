@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from jaxprune.errors import listed
+from jaxprune.base.errors import listed
+from jaxprune.base.text import NONE, Table, interval, signed
 from jaxprune.evaluation.changes import MEAN_NON_ENGLISH, Change, mean_changes
 from jaxprune.evaluation.measurements import MEASURES
 from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY
@@ -18,7 +19,6 @@ from jaxprune.evaluation.views import (
 )
 from jaxprune.sweeps.over_draws import LOG_PERPLEXITY, Drawn
 from jaxprune.sweeps.tables import Row, SweepResult, label_names
-from jaxprune.tables import NONE, Table, interval, signed
 
 # The measure that leads in each kind of evaluation.
 _FIRST = {PERPLEXITY: "perplexity", TRANSLATION: "bleu"}

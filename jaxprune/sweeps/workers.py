@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from jaxprune.errors import InputError, listed, refusal
-from jaxprune.progress import say
+from jaxprune.base.errors import InputError, listed, refusal
+from jaxprune.base.progress import say
+from jaxprune.base.workdir import LockedError, locked
 from jaxprune.sweeps.variants import Variant
-from jaxprune.workdir import LockedError, locked
 
 _BAR = "sweep {desc} {n_fmt}/{total_fmt} |{bar}| {elapsed} < {remaining}"
 # Seconds until a worker that has nothing else to do looks again for variants of workers that are gone.

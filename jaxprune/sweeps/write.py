@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from jaxprune.base.files import shown_path, write_text
+from jaxprune.base.text import csv_text, table_lines, wrapped
 from jaxprune.evaluation.changes import Change
 from jaxprune.evaluation.measurements import MEASUREMENTS, Measurement
 from jaxprune.evaluation.views import ABOUT_CHANGES, ABOUT_MEASURES
 from jaxprune.evaluation.write import CHANGES, markdown_tables
-from jaxprune.files import shown_path, write_text
-from jaxprune.html_report import write_page
+from jaxprune.report import write_page
 from jaxprune.sweeps import views
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.over_draws import Drawn
@@ -15,7 +16,6 @@ from jaxprune.sweeps.page import document
 from jaxprune.sweeps.sweep_json import begun_config
 from jaxprune.sweeps.tables import SweepResult, read_result
 from jaxprune.sweeps.variants import left_out_lines
-from jaxprune.tables import csv_text, table_lines, wrapped
 
 _TABLES, _DRAWS, _PAGE = "tables.md", "over_draws.csv", "report.html"
 

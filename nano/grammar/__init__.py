@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from nano.grammar import english, french, german, spanish, swahili
 from nano.meanings import Clause, NounPhrase, Review
 

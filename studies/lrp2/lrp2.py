@@ -32,9 +32,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 import jaxprune as jp
-from jaxprune.calibration import SetKey, sentences
+from jaxprune.base.errors import InputError
+from jaxprune.base.progress import progress_bar
+from jaxprune.data import SetKey, sentences
 from jaxprune.devices import compiled_by_rows
-from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring import (
     Encoded,
     Forest,
@@ -46,8 +47,7 @@ from jaxprune.evaluation.scoring import (
     slices,
 )
 from jaxprune.evaluation.tasks import Question, Task, load_task, questions
-from jaxprune.passes import MicroBatches, calibration_states, group_by_length, sum_samples
-from jaxprune.progress import progress_bar
+from jaxprune.stats import MicroBatches, calibration_states, group_by_length, sum_samples
 
 PROTOCOLS = ("paper", "official")
 # Sentences that a device processes at a time.

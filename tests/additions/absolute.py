@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from jaxprune.passes.statistics.statistic import Statistic
+from jaxprune.stats.statistics.statistic import Statistic
 
 
 def of_rows(u, valid):

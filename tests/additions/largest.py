@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxprune.passes.combinations.combination import Combination
+from jaxprune.stats.combinations.combination import Combination
 
 
 def combine(sums, tokens, weights):

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 import jaxprune as jp
-from jaxprune.config.validate import base_config, validate
+from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.devices import hosts
 from jaxprune.pruning import loop
 from jaxprune.runs import pruned_model, verify

@@ -12,15 +12,15 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from run_scripts import run_here
 
 import jaxprune as jp
-from jaxprune.calibration.texts import chosen_languages
-from jaxprune.config.validate import base_config, validate
-from jaxprune.errors import InputError
-from jaxprune.files import sealed
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import sealed
+from jaxprune.cli.config.validate import base_config, validate
+from jaxprune.data.texts import chosen_languages
 from jaxprune.models import SITES
-from jaxprune.passes.walk import HIDDEN
 from jaxprune.runs import analysis_pictures as pictures
 from jaxprune.runs import checkpoint
 from jaxprune.runs.analyze import analyze_from_config
+from jaxprune.stats.walk import HIDDEN
 
 ROOT = Path(__file__).parents[2]
 NANO = str(ROOT / "jaxprune/nano/checkpoints/xglm")

@@ -15,10 +15,10 @@ from jaxprune.analysis.magnitudes import (
     over_median,
     share_shapes,
 )
-from jaxprune.calibration import DemonstrationFields
-from jaxprune.passes.grouping import group_by_length
-from jaxprune.passes.stats import ActivationStats
-from jaxprune.passes.walk import HIDDEN
+from jaxprune.data import DemonstrationFields
+from jaxprune.stats.grouping import group_by_length
+from jaxprune.stats.stats import ActivationStats
+from jaxprune.stats.walk import HIDDEN
 
 NANO = "jaxprune/nano/checkpoints/xglm"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxprune.analysis.mask_overlap import chance, compare, iou, read_runs
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.models import SITES
 from jaxprune.pruning import masks
 from jaxprune.runs import checkpoint

@@ -11,10 +11,10 @@ from conftest import tiny_torch
 from torch_loop import blocks_of
 
 import jaxprune as jp
-from jaxprune.calibration import SetKey
-from jaxprune.passes import NEURONS
-from jaxprune.passes.grouping import group_by_length
-from jaxprune.passes.states import GROUPS
+from jaxprune.data import SetKey
+from jaxprune.stats import NEURONS
+from jaxprune.stats.grouping import group_by_length
+from jaxprune.stats.states import GROUPS
 
 TURNS = ("fr", "sw", "fr")
 

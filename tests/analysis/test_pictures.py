@@ -7,11 +7,11 @@ import pytest
 from svg import box, drawn, told
 
 from jaxprune.analysis.neurons import LanguageNeurons
-from jaxprune.charts import page_svg, write_png
 from jaxprune.models import SITES
-from jaxprune.passes.stats import ActivationStats
-from jaxprune.passes.walk import HIDDEN
+from jaxprune.report.charts import page_svg, write_png
 from jaxprune.runs import analysis_pictures as pictures
+from jaxprune.stats.stats import ActivationStats
+from jaxprune.stats.walk import HIDDEN
 
 
 def stats_of(roles, layers=1, features=6):

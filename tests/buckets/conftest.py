@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxprune.files import objects, places
+from jaxprune.base.files import objects, places
 
 
 @pytest.fixture

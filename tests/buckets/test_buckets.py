@@ -20,14 +20,14 @@ from moto.server import ThreadedMotoServer
 from ports import free_port
 from run_scripts import run_here
 
-from jaxprune.buckets import ownership, staged, workdir
-from jaxprune.buckets.mirror import Mirror
-from jaxprune.buckets.ownership import Ownership
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import Store, is_address, local_path, places, sealed, store, write_json
 from jaxprune.cli.configured import parse
-from jaxprune.errors import InputError
-from jaxprune.files import Store, is_address, local_path, places, sealed, store, write_json
-from jaxprune.ledger import run as ledger_run
+from jaxprune.runs import run as ledger_run
 from jaxprune.runs import verify
+from jaxprune.runs.buckets import ownership, staged, workdir
+from jaxprune.runs.buckets.mirror import Mirror
+from jaxprune.runs.buckets.ownership import Ownership
 
 ADDRESS = "memory://bucket/runs/one"
 

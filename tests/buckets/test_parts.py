@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxprune as jp
-from jaxprune.errors import InputError
-from jaxprune.files import objects, places, store
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import objects, places, store
 
 ADDRESS = "memory://bucket/model"
 BLOOM = Path(jp.__file__).parent / "nano/checkpoints/bloom"
@@ -84,7 +84,7 @@ def test_an_object_that_changes_is_another_model(memory, cache):
     with pytest.raises(InputError, match=r"model\.safetensors: changed while it was read"):
         first.source.fingerprint.check_unchanged()
     assert size(second.block(1)) == size(jp.load(BLOOM).block(1))
-    parts = cache / "jaxprune/buckets/parts"
+    parts = cache / "jaxprune/runs/buckets/parts"
     assert len([*parts.iterdir()]) == 2  # those of the first model are gone
 
 

@@ -8,11 +8,11 @@ import pytest
 from absl import flags
 from run_scripts import run_here
 
+from jaxprune.base.errors import InputError
+from jaxprune.base.process import errors_in_one_line
 from jaxprune.cli import configured
 from jaxprune.cli.configured import parse, run_configured
-from jaxprune.errors import InputError
-from jaxprune.passes import CalibrationFields
-from jaxprune.process import errors_in_one_line
+from jaxprune.stats import CalibrationFields
 
 ROOT = Path(__file__).parents[2]
 

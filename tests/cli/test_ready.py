@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from jaxprune.base.errors import InputError
 from jaxprune.cli.ready import config_file, ready_configs
-from jaxprune.errors import InputError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -31,17 +31,18 @@ sys.meta_path.insert(0, Finder)
 """
 # With all names to choose from, and all records that files declare, the other way round.
 REVERSED = """
-from jaxprune import declared, schema
+from jaxprune.base import discover
+from jaxprune.base import schema
 
-choice, records = schema.choice, declared.declared
+choice, records = schema.choice, discover.discover
 schema.choice = lambda names, *others, **named: choice(tuple(names)[::-1], *others, **named)
-declared.declared = lambda *which: records(*which)[::-1]
+discover.discover = lambda *which: records(*which)[::-1]
 """
 DEFAULTS = """
 import inspect, json
 import jaxprune as jp
-from jaxprune.config import FIELDS
-from jaxprune.config.validate import base_config, validate
+from jaxprune.cli.config import FIELDS
+from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.sweeps.variants import variants
 
 config = base_config()

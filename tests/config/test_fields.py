@@ -7,13 +7,13 @@ from typing import get_origin, get_type_hints
 import pytest
 from run_scripts import run_alone, run_here
 
-from jaxprune.calibration import KINDS
-from jaxprune.config import COMMANDS, FIELDS, as_markdown, as_text, base_config, validate
-from jaxprune.evaluation import evaluate_from_config
+from jaxprune.base.schema import check, fields_of
+from jaxprune.cli.config import COMMANDS, FIELDS, as_markdown, as_text, base_config, validate
+from jaxprune.data import KINDS
 from jaxprune.evaluation.tasks import PROTOCOLS
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.pruning import METHODS, PROPAGATIONS
-from jaxprune.schema import check, fields_of
+from jaxprune.runs import evaluate_from_config
 
 
 def test_every_field_says_what_it_is_for():

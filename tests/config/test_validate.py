@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from jaxprune.config.validate import FIELDS, base_config, validate
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
+from jaxprune.cli.config.validate import FIELDS, base_config, validate
 from jaxprune.runs.planning import consistent
 
 ROOT = Path(__file__).parents[2]

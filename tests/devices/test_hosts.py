@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from ports import free_port
 
 import jaxprune as jp
-from jaxprune.config.validate import base_config, validate
+from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.devices import hosts
-from jaxprune.evaluation import evaluate_from_config, open_evaluation
-from jaxprune.runs import analyze_from_config, shrink_from_config
+from jaxprune.evaluation import open_evaluation
+from jaxprune.runs import analyze_from_config, evaluate_from_config, shrink_from_config
 from jaxprune.runs.planning import plan_from_config
 from jaxprune.runs.planning.costs import Machines
 from jaxprune.runs.verify import verify
@@ -341,7 +341,7 @@ def test_shares_are_contiguous_and_about_equal(costs, count):
 
 def test_too_few_samples_for_the_processes(monkeypatch):
     from jaxprune.devices.sharding import device_mesh
-    from jaxprune.passes.states import CalibrationStates
+    from jaxprune.stats.states import CalibrationStates
 
     monkeypatch.setattr(jax, "process_count", lambda: 3)
     tokens = np.ones((2, 4), np.int32)

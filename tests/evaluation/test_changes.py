@@ -23,7 +23,7 @@ from evaluated import (
 from scipy.special import softmax
 from scipy.stats import bootstrap
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.evaluation import Evaluation
 from jaxprune.evaluation.changes import MEAN, MEAN_NON_ENGLISH, perplexity_changes
 from jaxprune.evaluation.comparison import compare_evaluations

@@ -21,7 +21,7 @@ from evaluated import (
 )
 
 import jaxprune as jp
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.evaluation.comparison import compare_evaluations
 from jaxprune.evaluation.scoring import metrics
 

@@ -13,16 +13,15 @@ from run_scripts import run_alone
 from transformers import AutoModelForCausalLM
 
 import jaxprune as jp
-from jaxprune.config.validate import base_config, validate
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import sealed
+from jaxprune.base.workdir import OUTPUTS
+from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation import evaluate, open_evaluation, read_evaluation, read_measurements
-from jaxprune.evaluation.evaluate import evaluate_from_config
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.write import print_evaluation
-from jaxprune.files import sealed
-from jaxprune.runs import prune_from_config
+from jaxprune.runs import evaluate_from_config, prune_from_config
 from jaxprune.sweeps import sweep_from_config
-from jaxprune.workdir import OUTPUTS
 from nano import corpus
 
 TASKS = files("jaxprune").joinpath("evaluation", "tasks")

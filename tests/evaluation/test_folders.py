@@ -8,9 +8,9 @@ import pytest
 from evaluated import LABELS, A, B, evaluation, of_perplexity, scored, written
 
 import jaxprune as jp
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import sealed
 from jaxprune.evaluation import open_evaluation
-from jaxprune.files import sealed
 
 
 @pytest.fixture

@@ -5,15 +5,15 @@ import json
 import pytest
 
 import jaxprune as jp
-from jaxprune.calibration import sentences
-from jaxprune.config.validate import base_config, validate
-from jaxprune.evaluation import evaluate_from_config, read_evaluation
+from jaxprune.cli.config.validate import base_config, validate
+from jaxprune.data import sentences
+from jaxprune.evaluation import read_evaluation
 from jaxprune.evaluation.overlap import calibration_overlap
 from jaxprune.evaluation.scoring import texts
 from jaxprune.evaluation.write import print_evaluation
-from jaxprune.html_report import write_report
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.runs import calibration_batches, pruned_model
+from jaxprune.runs import calibration_batches, evaluate_from_config, pruned_model
+from jaxprune.runs.pages import write_report
 from jaxprune.runs.pipeline import prune_from_config
 
 NOTE = "The calibration set contains lines of the text that perplexity is measured on: "

@@ -20,11 +20,11 @@ from evaluated import (
 from run_scripts import run_alone, run_here
 
 import jaxprune as jp
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
+from jaxprune.base.text import WIDTH
 from jaxprune.evaluation.comparison import compare_evaluations
 from jaxprune.evaluation.write import comparison_markdown, comparison_text, write_comparison
 from jaxprune.runs import checkpoint
-from jaxprune.tables import WIDTH
 
 
 def run(name, scores, **parts):

@@ -6,7 +6,7 @@ from pathlib import Path
 from faults.fault import Fault, both
 from faults.place import GOOD_ROW, halve
 
-from jaxprune.files import sealed
+from jaxprune.base.files import sealed
 
 
 def edited(file, **values):

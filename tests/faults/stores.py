@@ -11,8 +11,8 @@ from fsspec.exceptions import FSTimeoutError
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from jaxprune.buckets import ownership, workdir
-from jaxprune.files import objects, places, store
+from jaxprune.base.files import objects, places, store
+from jaxprune.runs.buckets import ownership, workdir
 
 
 class NoCredentialsError(Exception):

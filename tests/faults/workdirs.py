@@ -7,9 +7,9 @@ import numpy as np
 from faults.fault import Fault, both, full_disk, limited, little_space
 from faults.place import GOOD_ROW
 
+from jaxprune.base.workdir import locked
 from jaxprune.hf import shards
-from jaxprune.ledger import open_run
-from jaxprune.workdir import locked
+from jaxprune.runs.run import open_run
 
 ROWS = {
     "workdir is a file": Fault(

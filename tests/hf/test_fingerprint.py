@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.hf import fingerprint as module
 from jaxprune.hf.fingerprint import Fingerprint, states_in
 from jaxprune.hf.model import load

@@ -10,7 +10,7 @@ import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.hf.safetensors_header import CODES, file_header, read_header
 from jaxprune.hf.tensor_index import find_tensors
 

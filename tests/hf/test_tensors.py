@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.hf import tensors
 from jaxprune.hf.safetensors_header import file_header
 from jaxprune.hf.tensor_index import SINGLE, find_tensors

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.hf.tensor_index import find_tensors
 from jaxprune.hf.torch_bin import read_header
 

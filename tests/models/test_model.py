@@ -10,7 +10,7 @@ import torch
 from conftest import TINY, tiny_torch
 from jax.experimental.pallas.ops.tpu import splash_attention
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.hf import load
 from jaxprune.models import forward, load_config
 from jaxprune.models.attention import attend, by_keys

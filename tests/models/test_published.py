@@ -6,7 +6,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from jaxprune.config import validate
+from jaxprune.cli.config import validate
 from jaxprune.hf import size
 from jaxprune.models import published
 from jaxprune.runs.planning import plan_from_config, print_plan

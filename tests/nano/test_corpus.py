@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from nano import corpus, inference, meanings
 from nano.corpus import EOS, Pair
 from nano.grammar import LANGUAGES, render

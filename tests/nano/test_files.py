@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import jaxprune
-from jaxprune.calibration.nano import NANO_LANGUAGES
+from jaxprune.data.nano import NANO_LANGUAGES
 from nano import files, grammar
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from nano import meanings
 from nano.grammar import LANGUAGES, grammar, render
 from nano.lexicon import concepts, english, french, german, spanish, swahili

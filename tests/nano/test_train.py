@@ -11,7 +11,7 @@ from flax.traverse_util import flatten_dict
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from jaxprune import models
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.hf import load
 from jaxprune.models import load_config
 from nano import corpus, packing, train, vocabulary

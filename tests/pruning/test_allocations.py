@@ -10,7 +10,7 @@ from device_jobs import batch, xglm_shaped
 from flax.traverse_util import flatten_dict
 
 import jaxprune as jp
-from jaxprune.calibration import SetKey
+from jaxprune.data import SetKey
 from jaxprune.devices import compiling
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.models import family_of

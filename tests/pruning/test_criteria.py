@@ -42,8 +42,8 @@ except SystemExit as end:
     assert not end.code, end.code
 
 import jaxprune as jp
-from jaxprune.config import FIELDS, as_text
-from jaxprune.config.validate import base_config, validate
+from jaxprune.cli.config import FIELDS, as_text
+from jaxprune.cli.config.validate import base_config, validate
 
 config = base_config()
 config.model, config.calibration.data = "m", "nano"

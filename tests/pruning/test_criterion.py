@@ -10,11 +10,11 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 import jaxprune as jp
-from jaxprune.passes.grouping import group_by_length
 from jaxprune.pruning.criteria import CRITERIA
 from jaxprune.pruning.method import Prepared
 from jaxprune.pruning.methods import METHODS
 from jaxprune.pruning.settings import Settings
+from jaxprune.stats.grouping import group_by_length
 
 
 def wanda(kernel, norm):

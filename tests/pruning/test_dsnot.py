@@ -8,10 +8,10 @@ from flax.traverse_util import flatten_dict
 from plain_methods import dsnot
 
 import jaxprune as jp
-from jaxprune.passes.grouping import group_by_length
 from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.methods import METHODS, STARTS
+from jaxprune.stats.grouping import group_by_length
 
 
 def batches():

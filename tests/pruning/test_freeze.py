@@ -8,7 +8,7 @@ import optax
 import pytest
 from flax.traverse_util import flatten_dict
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.pruning import masks
 
 # Rules that move a weight without a gradient of its own: decay and momentum, statistics of rows and columns.

@@ -14,11 +14,11 @@ from flax.traverse_util import flatten_dict
 from torch_loop import Pruner, prune_by_magnitude, prune_with_statistics
 
 import jaxprune as jp
+from jaxprune.base.schema import fields_of
 from jaxprune.hf import finite
 from jaxprune.hf.weights import to_stored
-from jaxprune.passes.grouping import group_by_length
 from jaxprune.pruning.settings import PruningFields, Settings
-from jaxprune.schema import fields_of
+from jaxprune.stats.grouping import group_by_length
 
 # Llama's blocks are Qwen3's without its norms, and Mistral's and SmolLM3's are Llama's
 FAMILIES = (

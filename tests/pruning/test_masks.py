@@ -13,7 +13,7 @@ from device_jobs import on_eight_devices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.models import PackedMasks
 from jaxprune.pruning import masks
 

@@ -6,14 +6,14 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from jaxprune.calibration import COMPAT
+from jaxprune.base.errors import InputError
+from jaxprune.data import COMPAT
 from jaxprune.devices import pinned
-from jaxprune.errors import InputError
-from jaxprune.passes.stats import ActivationStats
 from jaxprune.pruning import CRITERIA, masks, scores
 from jaxprune.pruning.criteria.refined import refined_norm
 from jaxprune.pruning.criteria.wanda import weighted
 from jaxprune.pruning.criterion import Inputs, kernel_scores, key_of_seed
+from jaxprune.stats.stats import ActivationStats
 
 # as one program each, as in the loop
 weighted = jax.jit(weighted)

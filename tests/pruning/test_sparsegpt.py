@@ -22,13 +22,13 @@ from torch_loop import blocks_of, depth, input_sums, linears_of, weight_rows
 import jaxprune as jp
 from jaxprune.hf.source import InMemory
 from jaxprune.hf.weights import to_stored
-from jaxprune.passes import DAMPING
-from jaxprune.passes.grouping import group_by_length
 from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop, Selection
 from jaxprune.pruning.methods import METHODS, method_of
 from jaxprune.runs.planning.costs import Machines, Work
 from jaxprune.runs.planning.plan import planned
+from jaxprune.stats import DAMPING
+from jaxprune.stats.grouping import group_by_length
 
 METHOD = METHODS["sparsegpt"]
 PATTERNS = {"unstructured": None, "2:4": (2, 4), "4:8": (4, 8)}
@@ -213,7 +213,7 @@ import hashlib, json, sys
 import jax
 import numpy as np
 import jaxprune as jp
-from jaxprune.passes.grouping import group_by_length
+from jaxprune.stats.grouping import group_by_length
 from jaxprune.devices import device_mesh
 
 rng = np.random.default_rng(2)

@@ -14,7 +14,7 @@ from kills import Killed, killed_after
 from recoveries import job, recovered
 
 import jaxprune as jp
-from jaxprune.calibration import Batch
+from jaxprune.data import Batch
 from jaxprune.devices import device_mesh
 from jaxprune.models import layer_kind, layer_kinds, modules
 from jaxprune.recovery import distil, fit

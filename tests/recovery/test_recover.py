@@ -17,10 +17,10 @@ from recoveries import EPOCHS, RATE, job, recovered
 from run_scripts import run_alone
 
 import jaxprune as jp
+from jaxprune.base.workdir import OUTPUTS
 from jaxprune.recovery import by_block
 from jaxprune.runs import prune_from_config, pruned_model, recover_from_config
 from jaxprune.runs.verify import verify
-from jaxprune.workdir import OUTPUTS
 
 
 def output_of_first_block(model, ids):

@@ -12,11 +12,11 @@ from recoveries import job
 from run_scripts import run_here
 
 import jaxprune as jp
-from jaxprune.calibration import Batch
-from jaxprune.errors import InputError
-from jaxprune.html_report import write_report
+from jaxprune.base.errors import InputError
+from jaxprune.data import Batch
 from jaxprune.recovery import fit
 from jaxprune.runs import recover_from_config, shrink_from_config
+from jaxprune.runs.pages import write_report
 from jaxprune.runs.verify import verify
 from jaxprune.shrinking import teacher_of
 

@@ -8,9 +8,9 @@ import pytest
 from jobs import on_tokens
 
 import jaxprune as jp
-from jaxprune.html_report import write_report
-from jaxprune.ledger import run_identity
 from jaxprune.runs import pruned_model
+from jaxprune.runs.identity import run_identity
+from jaxprune.runs.pages import write_report
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.planning import plan_from_config, print_plan
 from jaxprune.runs.verify import verify

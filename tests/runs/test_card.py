@@ -13,8 +13,8 @@ from jobs import job
 from safetensors.numpy import load_file
 
 import jaxprune as jp
+from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.cli.configured import parse
-from jaxprune.config.validate import base_config, validate
 from jaxprune.hf import load, origin_of
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.card import Measured, model_card

@@ -3,9 +3,9 @@
 import numpy as np
 from svg import told
 
-from jaxprune.charts import page_svg
-from jaxprune.passes.stats import ActivationStats
+from jaxprune.report.charts import page_svg
 from jaxprune.runs.figures import charts
+from jaxprune.stats.stats import ActivationStats
 
 SITES = (("attention/out/kernel", "attention_out"), ("mlp/out/kernel", "mlp_out"))
 NORMS = np.sqrt(np.arange(1, 13, dtype=np.float32).reshape(3, 4) / 9)

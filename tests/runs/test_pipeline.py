@@ -21,10 +21,10 @@ import jaxprune as jp
 from jaxprune.devices import machine
 from jaxprune.hf import finite
 from jaxprune.hf.shards import ShardWriter
-from jaxprune.passes import demonstrations, token_batches
 from jaxprune.runs import block_writer, checkpoint
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
+from jaxprune.stats import demonstrations, token_batches
 
 LANGUAGES = {"fr": "French", "en": "English"}
 WORDS = ["</s>", "<unk>", ":", *LANGUAGES.values(), *(f"w{i}" for i in range(60))]

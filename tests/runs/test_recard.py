@@ -14,11 +14,11 @@ from jobs import job
 from kills import Killed, killed_after
 
 import jaxprune as jp
-from jaxprune.files import read_json, sealed
+from jaxprune.base.files import read_json, sealed
+from jaxprune.base.workdir import read_report
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
-from jaxprune.workdir import read_report
 
 JOB = job(CHECKPOINTS["bloom"], pruning__criterion="magnitude")
 

@@ -16,15 +16,15 @@ from jobs import on_tokens
 from kills import Killed, killed_after
 
 import jaxprune as jp
-from jaxprune.config.validate import base_config, validate
-from jaxprune.ledger import open_run
-from jaxprune.ledger.identity import run_identity
+from jaxprune.base.workdir import difference
+from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.pruning import loop
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.runs import pipeline
+from jaxprune.runs.identity import run_identity
 from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.run import open_run
 from jaxprune.runs.verify import verify
-from jaxprune.workdir import difference
 
 ROOT = Path(__file__).parents[2]
 RUNS = [("bloom", propagate) for propagate in PROPAGATIONS]
@@ -210,7 +210,7 @@ def test_another_job_is_refused_and_named(unfinished, change, named, monkeypatch
     model, text, workdir = unfinished
     config = change(model, text)
     if change is change_code:
-        monkeypatch.setattr("jaxprune.ledger.identity._code", lambda *parts: "other")
+        monkeypatch.setattr("jaxprune.runs.identity._code", lambda *parts: "other")
     before = {file: file.read_bytes() for file in workdir.rglob("*") if file.is_file()}
     with pytest.raises(
         jp.InputError, match=f"contains an unfinished run with {named}.*--overwrite"

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import jaxprune as jp
-from jaxprune.config.validate import base_config, validate
+from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.passes import states
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
+from jaxprune.stats import states
 
 
 def job(model="nano/bloom", **fields):

@@ -16,11 +16,11 @@ import torch
 import transformers
 
 import jaxprune as jp
-from jaxprune.calibration import paired, prompts, sample_lines
+from jaxprune.data import paired, prompts, sample_lines
 from jaxprune.evaluation.scoring.perplexity import perplexity
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.models import forward
-from jaxprune.passes.grouping import group_by_length
+from jaxprune.stats.grouping import group_by_length
 
 FOLDER, FLORES = os.environ.get("JAXPRUNE_SMOLLM2"), os.environ.get("JAXPRUNE_FLORES")
 pytestmark = pytest.mark.skipif(

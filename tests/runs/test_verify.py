@@ -11,7 +11,7 @@ from run_scripts import run_alone, run_here
 from safetensors.numpy import load_file, save_file
 
 import jaxprune as jp
-from jaxprune.config.validate import base_config, validate
+from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify

@@ -13,14 +13,14 @@ from jobs import on_tokens
 from kills import Killed, killed_after
 
 import jaxprune as jp
-from jaxprune.files import sealed, write_json
-from jaxprune.ledger import open_run
-from jaxprune.ledger import run as ledger_run
+from jaxprune.base.files import sealed, write_json
+from jaxprune.base.workdir import check_workdir, read_report
 from jaxprune.pruning import loop
 from jaxprune.runs import pipeline
+from jaxprune.runs import run as ledger_run
 from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.run import open_run
 from jaxprune.runs.verify import verify
-from jaxprune.workdir import check_workdir, read_report
 
 
 @pytest.fixture(scope="module")

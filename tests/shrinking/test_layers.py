@@ -11,8 +11,8 @@ from conftest import TINY, tiny_torch
 from small_samples import TOKENS, layers_of, samples
 
 import jaxprune as jp
-from jaxprune.calibration import Batch
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
+from jaxprune.data import Batch
 from jaxprune.hf import subset
 from jaxprune.shrinking.layers import block_influence, chosen_layers
 

@@ -19,11 +19,11 @@ from run_scripts import run_here
 from small_tokenizers import KINDS, LINES, save
 
 import jaxprune as jp
-from jaxprune.errors import InputError
-from jaxprune.evaluation import evaluate_from_config, read_evaluation, read_measurements
-from jaxprune.html_report import write_report
-from jaxprune.ledger import shrink_identity
-from jaxprune.runs import shrink_from_config
+from jaxprune.base.errors import InputError
+from jaxprune.evaluation import read_evaluation, read_measurements
+from jaxprune.runs import evaluate_from_config, shrink_from_config
+from jaxprune.runs.identity import shrink_identity
+from jaxprune.runs.pages import write_report
 from jaxprune.runs.verify import verify
 from jaxprune.shrinking.texts import texts_by_language
 

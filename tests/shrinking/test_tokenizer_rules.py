@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from small_tokenizers import KINDS, LINES
 from tokenizers import Tokenizer
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.shrinking.tokenizer_rules import (
     always_kept,
     check_kind,

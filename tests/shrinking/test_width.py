@@ -11,7 +11,7 @@ from conftest import tiny_torch
 from small_samples import TOKENS, layers_of, samples
 
 import jaxprune as jp
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.shrinking.width import most_important
 
 FAMILIES = [

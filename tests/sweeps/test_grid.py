@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxprune.config import FIELDS, base_config, validate
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
+from jaxprune.cli.config import FIELDS, base_config, validate
 from jaxprune.runs.planning import by_path, config_of
 from jaxprune.sweeps.config import SweepConfig
 

@@ -11,10 +11,11 @@ import pytest
 from faults.place import halve
 
 import jaxprune as jp
-from jaxprune.config.validate import base_config, validate
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import sealed
+from jaxprune.base.workdir import LockedError, is_complete, locked
+from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation import evaluate
-from jaxprune.files import sealed
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs import checkpoint, pruned_model, recover_from_config
@@ -23,7 +24,6 @@ from jaxprune.sweeps.calibration import CalibrationSets
 from jaxprune.sweeps.run import sweep_from_config
 from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.variants import variants
-from jaxprune.workdir import LockedError, is_complete, locked
 
 NANO = str(files("jaxprune").joinpath("nano", "checkpoints", "gpt2"))
 ROWS = 24

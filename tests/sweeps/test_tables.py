@@ -13,10 +13,10 @@ from scipy.special import softmax
 from scipy.stats import binomtest
 
 import jaxprune as jp
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import sealed
 from jaxprune.evaluation import read_measurements
 from jaxprune.evaluation.translation.bleu import translation_scores
-from jaxprune.files import sealed
 from jaxprune.sweeps import print_tables, rebuild, sweep_json, views
 
 ROWS = 24

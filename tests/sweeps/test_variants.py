@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxprune.config import validate
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
+from jaxprune.cli.config import validate
 from jaxprune.runs.planning import RecoverConfig, config_of
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.jobs import dense_jobs, evaluation_languages, jobs, not_evaluated

@@ -20,10 +20,11 @@ from faults.place import halve
 from run_scripts import run_here
 
 import jaxprune as jp
-from jaxprune.config.validate import base_config, validate
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import sealed
+from jaxprune.base.workdir import PROGRESS, locked
+from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation.scoring import scorer
-from jaxprune.files import sealed
 from jaxprune.models import kernel_shapes
 from jaxprune.sweeps import (
     make_shard,
@@ -39,7 +40,6 @@ from jaxprune.sweeps import (
 from jaxprune.sweeps.run import sweep_from_config
 from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.variants import variants
-from jaxprune.workdir import PROGRESS, locked
 
 NANO = str(files("jaxprune").joinpath("nano", "checkpoints", "bloom"))
 
@@ -128,7 +128,7 @@ def test_workers_of_other_variants_are_refused_meanwhile(tmp_path, monkeypatch):
 HOLD = """
 import sys, time
 from pathlib import Path
-from jaxprune.workdir import locked
+from jaxprune.base.workdir import locked
 with locked(Path(sys.argv[1]), "dense.lock"):
     print("locked", flush=True)
     time.sleep(600)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jaxprune.config import FIELDS
+from jaxprune.cli.config import FIELDS
 from jaxprune.models import load_config
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.costs import CHIPS, Machines, Work

@@ -6,11 +6,11 @@ jaxprune compare runs/dense runs/wanda runs/sparsegpt
 
 from collections.abc import Sequence
 
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import is_address, local_path
 from jaxprune.cli.arguments import Arguments, check_folder, output, path
-from jaxprune.errors import InputError
 from jaxprune.evaluation.in_memory import compare
 from jaxprune.evaluation.write import comparison_text, write_comparison
-from jaxprune.files import is_address, local_path
 
 
 def main(program: str, arguments: Sequence[str]) -> None:

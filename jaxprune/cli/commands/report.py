@@ -11,10 +11,10 @@ its evaluation.
 
 from collections.abc import Sequence
 
+from jaxprune.base.errors import InputError
 from jaxprune.cli.arguments import Arguments, output, path
-from jaxprune.config import FIELDS
-from jaxprune.errors import InputError
-from jaxprune.html_report import FILE, write_report
+from jaxprune.cli.config import FIELDS
+from jaxprune.runs.pages import FILE, write_report
 from jaxprune.sweeps import is_sweep, print_tables, rebuild
 
 

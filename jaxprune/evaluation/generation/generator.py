@@ -11,15 +11,15 @@ import numpy as np
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from jaxprune.calibration import check_tokens
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.schema import check, integer
+from jaxprune.data import check_tokens
 from jaxprune.devices import given_mesh, hosts
-from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation.generation.decoding import BeamSearch, GreedyDecoding, Request
 from jaxprune.evaluation.generation.prompt_batch import PromptBatch, prefill_shared, rounded
 from jaxprune.evaluation.generation.resident import for_decoding, put_on_devices
 from jaxprune.hf import Model
 from jaxprune.models import ModelConfig
-from jaxprune.schema import check, integer
 
 # Sequences generated at once, over all devices.
 BATCH = 64

@@ -20,7 +20,7 @@ from jaxprune.evaluation.generation.programs import decode_step, prefill, reorde
 from jaxprune.evaluation.generation.resident import Resident
 from jaxprune.evaluation.scoring import common_prefix
 from jaxprune.models import KeyValues, Positions, Stretches, layer_kind
-from jaxprune.passes import embed_tokens
+from jaxprune.stats import embed_tokens
 
 # Lengths are rounded up to a multiple of at least this, as each length is compiled.
 MULTIPLE = 16

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from jaxprune.devices import mesh_of, replicated
 from jaxprune.hf import Model
 from jaxprune.models import BlockParams, EmbedParams, HeadParams, ModelConfig
-from jaxprune.passes import to_device
+from jaxprune.stats import to_device
 
 # Parameters of the head, and the embedding table.
 Head = tuple[HeadParams, Float[Array, "V D"]]

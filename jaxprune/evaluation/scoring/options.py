@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks import PROTOCOLS, Question
 from jaxprune.hf import Model

@@ -13,7 +13,7 @@ from jaxprune.devices import hosts, product_dtype, replicated, room
 from jaxprune.evaluation.scoring.vocabulary import VocabularySlice, slices
 from jaxprune.hf import Model
 from jaxprune.models import BlockParams, HeadParams
-from jaxprune.passes import blocks, converted, prefetch, to_device
+from jaxprune.stats import blocks, converted, prefetch, to_device
 
 # On CPUs the page cache contains the file; a copy on every device pays off only if it is small.
 RESIDENT_ON_CPU = 64 << 20

@@ -9,12 +9,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Real
 
-from jaxprune.calibration import NANO, NANO_LANGUAGES, documents, lines_of, text_place
-from jaxprune.errors import InputError, listed, refusal
+from jaxprune.base.errors import InputError, listed, refusal
+from jaxprune.base.files import local_path, read_text
+from jaxprune.data import NANO, NANO_LANGUAGES, documents, lines_of, text_place
 from jaxprune.evaluation.measurements import Measurement
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks import Source
-from jaxprune.files import local_path, read_text
 from jaxprune.hf import Model
 
 WINDOW = 512

@@ -15,16 +15,16 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Bool, Float
 
-from jaxprune.calibration import check_tokens
+from jaxprune.base.errors import InputError
+from jaxprune.base.progress import progress_bar
+from jaxprune.data import check_tokens
 from jaxprune.devices import given_mesh, hosts
-from jaxprune.errors import InputError
 from jaxprune.evaluation.scoring.forest import Forest, pack_forests
 from jaxprune.evaluation.scoring.parts import Parts
 from jaxprune.evaluation.scoring.vocabulary import finish, predictions, run_slice, start_softmax
 from jaxprune.hf import Model
 from jaxprune.models import Tree, layer_kind
-from jaxprune.passes import WHOLE_BLOCK, Context, MicroBatches, embed, run_segment, to_device
-from jaxprune.progress import progress_bar
+from jaxprune.stats import WHOLE_BLOCK, Context, MicroBatches, embed, run_segment, to_device
 
 # Tokens that a device processes at a time, enough for efficient products.
 CPU_TOKENS, ACCELERATOR_TOKENS = 1024, 8192

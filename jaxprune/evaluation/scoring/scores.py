@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 
 Interval = tuple[float, float]
 

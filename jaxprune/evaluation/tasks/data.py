@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxprune.calibration import hub_data_sets, hub_id
-from jaxprune.errors import InputError, listed, shown
-from jaxprune.files import local_path, parse_json, read_text
+from jaxprune.base.errors import InputError, listed, shown
+from jaxprune.base.files import local_path, parse_json, read_text
+from jaxprune.data import hub_data_sets, hub_id
 
 _SUFFIXES = (".jsonl", ".csv")
 

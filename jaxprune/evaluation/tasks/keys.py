@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jaxprune.errors import InputError, did_you_mean
+from jaxprune.base.errors import InputError, did_you_mean
+from jaxprune.base.schema import Field, check, choice, flag
 from jaxprune.evaluation.tasks.prompts import OPTION
 from jaxprune.evaluation.tasks.protocols import SECTIONS
-from jaxprune.schema import Field, check, choice, flag
 
 
 def _is_text(value: object) -> bool:

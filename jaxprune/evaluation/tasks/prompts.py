@@ -13,7 +13,7 @@ import itertools
 import re
 from collections.abc import Callable, Mapping
 
-from jaxprune.errors import InputError, shown
+from jaxprune.base.errors import InputError, shown
 from jaxprune.evaluation.tasks.data import Row
 
 OPTION = "option"

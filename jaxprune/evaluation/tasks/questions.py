@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxprune.errors import InputError, refusal
+from jaxprune.base.errors import InputError, refusal
 from jaxprune.evaluation.tasks.data import Row, Source
 from jaxprune.evaluation.tasks.prompts import Option, Prompt
 from jaxprune.evaluation.tasks.protocols import PROTOCOLS

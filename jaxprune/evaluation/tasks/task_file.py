@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxprune.errors import InputError, refusal, shown
+from jaxprune.base.errors import InputError, refusal, shown
+from jaxprune.base.files import read_text
 from jaxprune.evaluation.tasks.data import Row, Source
 from jaxprune.evaluation.tasks.keys import (
     LABEL_KEYS,
@@ -18,7 +19,6 @@ from jaxprune.evaluation.tasks.keys import (
 )
 from jaxprune.evaluation.tasks.prompts import OPTION, Prompt, parse, slots
 from jaxprune.evaluation.tasks.protocols import PROTOCOLS, SECTIONS
-from jaxprune.files import read_text
 
 
 @dataclasses.dataclass(frozen=True)

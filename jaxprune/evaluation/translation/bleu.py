@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 
 # Resamples of the sentences; the signature contains the seed.
 RESAMPLES = 1000

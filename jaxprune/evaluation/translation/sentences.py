@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from jaxprune.calibration import (
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.data import (
     SentenceFields,
     aligned,
     chosen_languages,
@@ -22,7 +23,6 @@ from jaxprune.calibration import (
     sample_lines,
     text_place,
 )
-from jaxprune.errors import InputError, refusal
 from jaxprune.evaluation.generation import Generator
 from jaxprune.evaluation.tasks import Source, load_task
 

@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Mapping
 
-from jaxprune.declared import declared
+from jaxprune.base.discover import discover
 from jaxprune.models.family import Family
 
 # model_type of a config.json → its family.
 FAMILIES: Mapping[str, Family] = {
     model_type: family
-    for family in declared(sys.modules[__name__], "FAMILY")
+    for family in discover(sys.modules[__name__], "FAMILY")
     for model_type in family.model_types
 }

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from jaxprune.errors import shown
+from jaxprune.base.errors import shown
 from jaxprune.models.attention_config import all_but_every, parse_layer_types, with_windows
 from jaxprune.models.attributes import Attributes
 from jaxprune.models.config import LayerKind, ModelConfig

@@ -5,17 +5,17 @@ import functools
 import sys
 from collections.abc import Mapping, Sequence
 
-from jaxprune.declared import declared
-from jaxprune.errors import refusal
+from jaxprune.base.discover import discover
+from jaxprune.base.errors import refusal
+from jaxprune.base.schema import rule
 from jaxprune.pruning.allocations.allocation import Allocation as Allocation
 from jaxprune.pruning.allocations.allocation import Blocks as Blocks
 from jaxprune.pruning.allocations.allocation import Norms as Norms
 from jaxprune.pruning.allocations.listed import ALLOWED, is_list, listed_allocation
 from jaxprune.pruning.allocations.listed import text_of as text_of
-from jaxprune.schema import rule
 
 ALLOCATIONS: Mapping[str, Allocation] = {
-    one.name: one for one in declared(sys.modules[__name__], "ALLOCATION")
+    one.name: one for one in discover(sys.modules[__name__], "ALLOCATION")
 }
 UNIFORM = ALLOCATIONS["uniform"]
 _ALLOWED = f"{', '.join(ALLOCATIONS)}, or {ALLOWED}"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.pruning.allocations.allocation import Allocation, Norms
 from jaxprune.pruning.allocations.fitted import kept_by_measure
 

@@ -4,8 +4,8 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 
-from jaxprune.errors import InputError, listed, refusal
-from jaxprune.files import json_of_file, parse_json
+from jaxprune.base.errors import InputError, listed, refusal
+from jaxprune.base.files import json_of_file, parse_json
 from jaxprune.pruning.allocations.allocation import Allocation, Blocks
 
 NAME = "listed"

@@ -3,14 +3,14 @@
 import sys
 from collections.abc import Mapping
 
-from jaxprune.declared import declared
+from jaxprune.base.discover import discover
 from jaxprune.pruning.criterion import Criterion
 
 # In the order of lists: criteria that measure a calibration set first, with the fewest sets before others.
 CRITERIA: Mapping[str, Criterion] = {
     criterion.name: criterion
     for criterion in sorted(
-        declared(sys.modules[__name__], "CRITERION"),
+        discover(sys.modules[__name__], "CRITERION"),
         key=lambda one: (not one.measures, len(one.measures), one.name),
     )
 }

@@ -8,13 +8,13 @@ import functools
 import sys
 from collections.abc import Mapping
 
-from jaxprune.declared import declared
-from jaxprune.errors import InputError, refusal
+from jaxprune.base.discover import discover
+from jaxprune.base.errors import InputError, refusal
 from jaxprune.pruning.criteria import CRITERIA
 from jaxprune.pruning.criterion import Criterion, Function, of_function
 from jaxprune.pruning.method import Method
 
-_DECLARED = sorted(declared(sys.modules[__name__], "METHOD"), key=lambda one: str(one.name))
+_DECLARED = sorted(discover(sys.modules[__name__], "METHOD"), key=lambda one: str(one.name))
 METHODS: Mapping[str, Method | Criterion] = {**CRITERIA, **{one.name: one for one in _DECLARED}}
 
 # A method by name, as its record, or as a function of (kernel, norm).

@@ -15,11 +15,11 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from jaxprune.passes.inverse_factor import inverse_factor
 from jaxprune.pruning.criterion import DEMONSTRATIONS, Inputs
 from jaxprune.pruning.drop import BLOCK, Drop, group_sizes
 from jaxprune.pruning.method import Method, Prepared, Pruned
 from jaxprune.pruning.selection import keep_groups, keep_rows
+from jaxprune.stats.inverse_factor import inverse_factor
 
 _WIDTH = 16  # inputs whose errors are computed one by one before a product applies them
 

@@ -8,12 +8,12 @@ from typing import TypeVar
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.calibration import check_calibration
-from jaxprune.errors import InputError, unusable
-from jaxprune.passes import JobConfig, only_with_stats
+from jaxprune.base.errors import InputError, unusable
+from jaxprune.base.schema import Field, check, fields_of
+from jaxprune.data import check_calibration
 from jaxprune.pruning import Settings, text_of
 from jaxprune.runs.planning.config import PruneConfig
-from jaxprune.schema import Field, check, fields_of
+from jaxprune.stats import JobConfig, only_with_stats
 
 _Config = TypeVar("_Config", bound=JobConfig)
 

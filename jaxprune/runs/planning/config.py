@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from jaxprune.calibration import TextFields
+from jaxprune.base.schema import config_record, filled, flag
+from jaxprune.data import TextFields
 from jaxprune.devices import MeshFields
-from jaxprune.passes import CalibrationFields, JobConfig, MixedTextFields
 from jaxprune.pruning import PruningFields, Settings
 from jaxprune.recovery import RecoveryFields
-from jaxprune.schema import config_record, filled, flag
 from jaxprune.shrinking import ShrinkFields
+from jaxprune.stats import CalibrationFields, JobConfig, MixedTextFields
 
 
 @config_record
@@ -29,7 +29,7 @@ class OutputFields:
 
 @config_record
 class PruneConfig(JobConfig):
-    """The config of a pruning run; `jaxprune.config` makes it from a user's config."""
+    """The config of a pruning run; `jaxprune.cli.config` makes it from a user's config."""
 
     calibration: CalibrationFields = CalibrationFields()
     pruning: PruningFields = PruningFields()

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 
-from jaxprune.calibration import Batch
-from jaxprune.errors import refusal
+from jaxprune.base.errors import refusal
+from jaxprune.data import Batch
 from jaxprune.hf import shapes, size
 from jaxprune.models import (
     SITES,
@@ -18,7 +18,7 @@ from jaxprune.models import (
     kernel_shapes,
     site_widths,
 )
-from jaxprune.passes import BLOCK, lanes_of, rows_at_once
+from jaxprune.stats import BLOCK, lanes_of, rows_at_once
 
 # Resident memory of a command that has imported its packages and compiled a model's passes, and of a tokenizer with its
 # imports; measured on Linux. Outside the command line the tokenizer also imports an installed torch.

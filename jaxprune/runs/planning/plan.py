@@ -8,10 +8,12 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from jaxprune.calibration import KINDS, Batch
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.files import read_json
+from jaxprune.base.text import by_layer, byte_size, named_values, percent, seconds
+from jaxprune.base.workdir import Record
+from jaxprune.data import KINDS, Batch
 from jaxprune.devices import DATA, MODEL, device_mesh, product_dtype, room
-from jaxprune.errors import InputError, refusal
-from jaxprune.files import read_json
 from jaxprune.hf import STORED, hub, load
 from jaxprune.models import (
     ModelConfig,
@@ -22,13 +24,11 @@ from jaxprune.models import (
     published,
     site_widths,
 )
-from jaxprune.passes import SAMPLES_PER_DEVICE, token_batches
 from jaxprune.pruning import check_pattern, ignored_kernels, kernel_shares, layer_shares
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.config import PruneConfig
 from jaxprune.runs.planning.costs import Chip, Machines, Work, chip_of
-from jaxprune.tables import by_layer, byte_size, named_values, percent, seconds
-from jaxprune.workdir import Record
+from jaxprune.stats import SAMPLES_PER_DEVICE, token_batches
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.special import softmax
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.evaluation.scoring import metrics
 
 # F1.

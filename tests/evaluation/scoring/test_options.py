@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 import jaxprune as jp
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.evaluation.scoring.options import encode_pairs, question_scores
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks.questions import Option, Question

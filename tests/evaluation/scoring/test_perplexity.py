@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 import jaxprune as jp
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.evaluation.scoring import forest
 from jaxprune.evaluation.scoring.perplexity import perplexity, texts
 from jaxprune.evaluation.scoring.scorer import Scorer, TokenScores

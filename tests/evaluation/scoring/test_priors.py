@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.scoring.priors import right_without_prior, within_groups
 

@@ -8,7 +8,7 @@ import types
 import numpy as np
 import pytest
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.evaluation.tasks.questions import (
     Option,
     Question,

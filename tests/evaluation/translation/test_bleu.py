@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxprune.errors import InputError
+from jaxprune.base.errors import InputError
 from jaxprune.evaluation.translation import bleu
 from jaxprune.evaluation.translation.bleu import compare_systems, translation_scores
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import jaxprune as jp
-from jaxprune.config.validate import base_config, validate
+from jaxprune.base.files import sealed
+from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation import read_measurements
-from jaxprune.evaluation.evaluate import evaluate_from_config, translate_texts
+from jaxprune.evaluation.evaluate import translate_texts
 from jaxprune.evaluation.folders import write_part
 from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.translation.bleu import translation_scores
@@ -23,8 +24,8 @@ from jaxprune.evaluation.translation.sentences import (
     stop_tokens,
     translation_prompts,
 )
-from jaxprune.files import sealed
-from jaxprune.passes import CalibrationFields
+from jaxprune.runs import evaluate_from_config
+from jaxprune.stats import CalibrationFields
 from nano import corpus
 
 NANO = files("jaxprune").joinpath("nano", "checkpoints")

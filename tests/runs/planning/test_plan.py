@@ -28,9 +28,6 @@ from jaxprune.models import (
 )
 from jaxprune.models.config import LayerKind, RopeConfig
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.passes import inverse_factor, token_batches
-from jaxprune.passes.statistics.gram import gram
-from jaxprune.passes.walk import Context, run_segment
 from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.methods import METHODS
@@ -40,6 +37,9 @@ from jaxprune.pruning.settings import Settings
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.planning import costs, plan
 from jaxprune.runs.planning.costs import CHIPS, Machines, Work
+from jaxprune.stats import inverse_factor, token_batches
+from jaxprune.stats.statistics.gram import gram
+from jaxprune.stats.walk import Context, run_segment
 
 
 def shaped(family, **sizes):

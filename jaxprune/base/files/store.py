@@ -1,0 +1,165 @@
+"""Objects below an address of a bucket, by fsspec."""
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.files import sealed
+
+# Scheme of an address → the extra that installs its file system.
+_EXTRAS = {"s3": "s3", "gs": "gcs"}
+# How files are uploaded: on two cores, parts of 8 MB reach S3 1.6 times as fast as s3fs's parts of 50 MB.
+_UPLOADS: Mapping[str, Mapping[str, int]] = {"s3": {"chunksize": 8 << 20}}
+_ADDRESS = re.compile(r"([a-z][a-z0-9+]+)://(.*)", re.DOTALL)
+
+
+# Path("s3://a") is "s3:/a"
+_MEANT = re.compile(rf"({'|'.join(_EXTRAS)}):/+(.*)", re.DOTALL | re.IGNORECASE)
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address, SCHEME://…, or meant as one, such as s3:/… and S3://…, and not a path."""
+    return any(form.fullmatch(text) for form in (_ADDRESS, _MEANT))
+
+
+def check_address(address: str, where: str) -> tuple[str, str]:
+    """The scheme of an address, and its bucket with the prefix.
+
+    Raises:
+      InputError: another scheme, or no prefix.
+    """
+    found = _ADDRESS.fullmatch(address)
+    scheme, rest = found.groups() if found else ("", "")
+    parts = rest.strip("/").split("/")
+    if scheme not in _EXTRAS or len(parts) < 2 or not all(parts) or {".", ".."} & {*parts}:
+        meant = _MEANT.fullmatch(address)
+        forms = [f"{meant[1].lower()}://{meant[2]}"] if meant else []
+        allowed = "a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX"
+        raise refusal(where, address, allowed, choices=forms)
+    return scheme, "/".join(parts)
+
+
+class Store:
+    """The objects of a bucket below a prefix, by their names below it.
+
+    The libraries repeat requests that fail for a while, as when a store throttles. An error that remains is an OSError.
+
+    Args:
+      address: s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.
+      where: begins the messages, such as "--workdir".
+
+    Raises:
+      InputError: as `check_address`; the extra is not installed.
+    """
+
+    def __init__(self, address: str, where: str) -> None:
+        scheme, self._root = check_address(address, where)
+        self.address = f"{scheme}://{self._root}"
+        self._uploads = _UPLOADS.get(scheme, {})
+        try:
+            import fsspec
+
+            self._fs: Any = fsspec.filesystem(
+                scheme, use_listings_cache=False, skip_instance_cache=True
+            )
+        except ImportError:
+            extra = _EXTRAS[scheme]
+            raise InputError(
+                f"{where}: {self.address} needs a package; allowed: pip install 'jaxprune[{extra}]'"
+            ) from None
+
+    def facts(self, below: str = "") -> dict[str, tuple[int, str]]:
+        """The size of each object, and a tag that changes with its content, by name.
+
+        Objects whose names end with a slash are left out: consoles make these, without content, for empty folders.
+
+        Args:
+          below: only objects whose names begin so, up to a slash.
+
+        Raises:
+          InputError: a name that cannot be a file of a folder.
+        """
+        with self._as_os_errors():
+            found = self._fs.find(f"{self._root}/{below}".rstrip("/"), detail=True)
+        cut = len(self._root) + 1
+        by_name = {
+            path.lstrip("/")[cut:]: facts for path, facts in found.items() if path[-1] != "/"
+        }
+        sealed.check_names(by_name, self.address)
+        return {name: (int(facts["size"]), _tag(facts)) for name, facts in by_name.items()}
+
+    def read(self, name: str) -> bytes:
+        """The bytes of an object.
+
+        Raises:
+          FileNotFoundError: no such object.
+        """
+        with self._as_os_errors():
+            return self._fs.cat_file(f"{self._root}/{name}")
+
+    def read_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The bytes of an object between these offsets, all requested at once; fewer where the object ends before.
+
+        Raises:
+          FileNotFoundError: no such object.
+        """
+        objects = [f"{self._root}/{name}"] * len(ranges)
+        begins, ends = ([offsets[i] for offsets in ranges] for i in (0, 1))
+        with self._as_os_errors():
+            return self._fs.cat_ranges(objects, begins, ends, on_error="raise")
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes a small object."""
+        with self._as_os_errors():
+            self._fs.pipe_file(f"{self._root}/{name}", content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Writes a small object unless it exists, in one step if the store has conditional writes; whether it did."""
+        try:
+            with self._as_os_errors():
+                self._fs.pipe_file(f"{self._root}/{name}", content, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    def upload(self, file: Path, name: str) -> None:
+        """Uploads a file; the object appears when it is whole."""
+        with self._as_os_errors():
+            self._fs.put_file(str(file), f"{self._root}/{name}", **self._uploads)
+
+    def download(self, names: Iterable[str], folder: Path) -> None:
+        """Downloads objects to the files of the same names in a folder."""
+        files = {name: folder / name for name in names}
+        for file in files.values():
+            file.parent.mkdir(parents=True, exist_ok=True)
+        if files:
+            objects = [f"{self._root}/{name}" for name in files]
+            with self._as_os_errors():
+                self._fs.get(objects, [*map(str, files.values())])
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Removes objects; those that do not exist are ignored."""
+        for name in names:
+            with contextlib.suppress(FileNotFoundError), self._as_os_errors():
+                self._fs.rm_file(f"{self._root}/{name}")
+
+    @contextlib.contextmanager
+    def _as_os_errors(self) -> Iterator[None]:
+        """Errors of the store's libraries, some of which are no OSErrors and name no place, become OSErrors that do."""
+        try:
+            yield
+        except (FileExistsError, FileNotFoundError):
+            raise
+        except Exception as error:
+            known = isinstance(error, OSError) and str(error)
+            said = str(error) if known else f"{type(error).__name__}: {error}"
+            raise OSError(f"{self.address}: {said}") from error
+
+
+def _tag(facts: Mapping[str, Any]) -> str:
+    """The tag of an object's content, as far as the store has one."""
+    keys = ("ETag", "etag", "md5Hash", "LastModified", "created")
+    return str(next((facts[key] for key in keys if facts.get(key)), ""))

@@ -1,0 +1,291 @@
+"""Numbers as text, and rows of text as tables for a terminal, Markdown, CSV and notebooks, whatever they mean.
+
+The first column of a table contains the names of its rows, aligned left; the others contain numbers, aligned right.
+"""
+
+import csv
+import io
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from jaxprune.base.errors import one_line
+from jaxprune.base.templates import render
+
+NONE = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+WIDTH = 100  # columns of a terminal
+JOINED = "\N{NO-BREAK SPACE}"  # between words that `wrapped` keeps on one line
+_GAP = "  "  # between columns
+# Verdicts on changes, by the class of style.css.
+VERDICTS = {
+    "better": "better",
+    "worse": "worse",
+    "unclear": "no significant change",
+    "chance": "at chance: cannot tell",
+    "untested": "not tested",
+}
+
+
+# Numbers in a uniform format: a true minus, an en dash for None. Shares are in [0, 1]; percent and points are shares
+# times 100.
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as percent, without the sign %: 71.4."""
+    return NONE if share is None else _with_minus(f"{100 * share:z.{digits}f}")
+
+
+def option_shares(shares: Sequence[float] | None) -> str:
+    """Shares of the options in percent: 73/1/26."""
+    return NONE if shares is None else "/".join(percent(share, 0) for share in shares)
+
+
+def points(share: float | None, digits: int = 1) -> str:
+    """A difference of shares in percentage points: +1.2, −0.4, 0.0."""
+    return NONE if share is None else signed(100 * share, digits)
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """A difference with its sign, one decimal by default: +1.2, −0.4, 0.0."""
+    text = _with_minus(f"{value:+.{digits}f}")
+    return text[1:] if not text[1:].strip("0.") else text
+
+
+def interval(bounds: Sequence[float] | None, show: Callable[[float], str] = percent) -> str:
+    """Bounds, each formatted by `show`; by default those of a share, as percent: [69.1, 73.5]."""
+    return NONE if bounds is None else f"[{', '.join(map(show, bounds))}]"
+
+
+def point_interval(bounds: Sequence[float] | None, digits: int = 1) -> str:
+    """Bounds of a difference of shares as points: [−0.4, +2.2]."""
+    return interval(bounds, lambda bound: points(bound, digits))
+
+
+def p_value(p: float | None) -> str:
+    """Three decimals, or <0.001."""
+    if p is None:
+        return NONE
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
+def fraction(value: float | None) -> str:
+    """Three decimals: RankC, intersection over union, the ratio of two perplexities."""
+    return NONE if value is None else _with_minus(f"{value:z.3f}")
+
+
+def tenths(value: float | None) -> str:
+    """One decimal and no sign: BLEU, chrF."""
+    return NONE if value is None else _with_minus(f"{value:z.1f}")
+
+
+def times(value: float) -> str:
+    """A ratio in few characters: 3.2, 1,250, 2e+05."""
+    if value < 100:
+        return tenths(value)
+    return count(value) if value < 1e5 else f"{value:.0e}"
+
+
+def seconds(value: float) -> str:
+    """One decimal, with thousands separators: 1,234.5."""
+    return f"{value:,.1f}"
+
+
+def count(value: float) -> str:
+    """No decimals, with thousands separators: 62, 1,250."""
+    # an integer from a file may be too large for a float
+    return _with_minus(f"{value:,}" if isinstance(value, int) else f"{value:z,.0f}")
+
+
+def count_range(wholes: Iterable[int]) -> str:
+    """The smallest and the largest number: 260 to 1,000; one number if they are equal."""
+    least, *others = sorted(set(wholes))
+    return f"{count(least)} to {count(others[-1])}" if others else count(least)
+
+
+def bars(values: Sequence[float]) -> str:
+    """A bar for each value, of eight heights from the least value to the largest: ▁▄▂█."""
+    least, most = min(values), max(values)
+    heights = (round(7 * (value - least) / ((most - least) or 1)) for value in values)
+    return "".join("▁▂▃▄▅▆▇█"[height] for height in heights)
+
+
+def by_layer(shares: Sequence[float]) -> str:
+    """Shares of layers in percent: 40.1% to 60.0% by layer ▁▄█; empty if they are all shown alike."""
+    least, most = percent(min(shares)), percent(max(shares))
+    return "" if least == most else f"{least}% to {most}% by layer {bars(shares)}"
+
+
+def byte_size(size: float) -> str:
+    """MB of 10^6 bytes below 0.1 GB, otherwise GB of 10^9 bytes: 12.5 MB, 0.81 GB."""
+    return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
+
+
+def number(value: float) -> str:
+    """Short, for a value of any kind: 1,250, 0.31, −2.5, 1e-05."""
+    return _with_minus(f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.4g}")
+
+
+def _with_minus(digits: str) -> str:
+    return MINUS + digits[1:] if digits.startswith("-") else digits
+
+
+# Tables on a terminal, in Markdown and as CSV.
+
+
+class Cell(str):
+    """Text with a verdict on a change.
+
+    Attributes:
+      kind: a key of VERDICTS, or another class of the pages' style.
+    """
+
+    kind: str
+
+    def __new__(cls, text: str, kind: str) -> "Cell":
+        """A cell of this text."""
+        cell = super().__new__(cls, text)
+        cell.kind = kind
+        return cell
+
+
+class Table(NamedTuple):
+    """A table of text, which terminals, Markdown, pages and notebooks show.
+
+    Attributes:
+      title: above the table.
+      header: titles of the columns; the first names the rows.
+      rows: text, or `Cell` with a verdict.
+      groups: (common title, number of columns) of neighbouring columns, for all of them; empty without such titles.
+      note: a sentence below the table.
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    groups: Sequence[tuple[str, int]] = ()
+    note: str = ""
+
+
+def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table on a terminal, each column as wide as its widest cell."""
+    cells = [header, *rows]
+    first, *others = _widths(cells)
+    line = _GAP.join([f"{{:<{first}}}", *(f"{{:>{width}}}" for width in others)])
+    return [line.format(*row).rstrip() for row in cells]
+
+
+def table_lines(table: Table) -> list[str]:
+    """A table on a terminal, with the titles of groups above `columns`.
+
+    A table wider than WIDTH continues below, with its first column again and without the titles of groups.
+    """
+    widths = _widths([table.header, *table.rows])
+    parts, width = [[0]], widths[0]
+    for place, column in enumerate(widths[1:], start=1):
+        if width + len(_GAP) + column > WIDTH and len(parts[-1]) > 1:
+            parts.append([0])
+            width = widths[0]
+        parts[-1].append(place)
+        width += len(_GAP) + column
+    if len(parts) == 1:
+        return _grouped_lines(table, widths)
+    header, lines = _with_groups(table), list[str]()
+    for part in parts:
+        rows = ([row[place] for place in part] for row in table.rows)
+        lines += [*[""] * bool(lines), *columns([header[place] for place in part], rows)]
+    return lines
+
+
+def _grouped_lines(table: Table, widths: list[int]) -> list[str]:
+    header, titles, last = list(table.header), list[str](), -1
+    for title, number in table.groups:
+        first, last = last + 1, last + number
+        room = sum(widths[first : last + 1]) + len(_GAP) * (number - 1)
+        # a title that is wider than its columns widens the last of them
+        widths[last] += max(0, len(title) - room)
+        header[last] = header[last].rjust(widths[last])
+        titles.append(f"{title:^{max(room, len(title))}}")
+    grouped = [_GAP.join(titles).rstrip()] if any(title for title, _ in table.groups) else []
+    return [*grouped, *columns(header, table.rows)]
+
+
+def _with_groups(table: Table) -> list[str]:
+    """The titles of the columns with those of their groups in front."""
+    groups = [title for title, number in table.groups for _ in range(number)]
+    pairs = zip(groups or [""] * len(table.header), table.header, strict=True)
+    return [f"{group} {name}".strip() for group, name in pairs]
+
+
+def table_pipes(table: Table) -> list[str]:
+    """A table in Markdown; titles of groups stand in front of those of their columns."""
+    return pipes(_with_groups(table), table.rows)
+
+
+def pipes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table in Markdown; cells are stripped, and their stars and bars are escaped."""
+    aligned = ["---", *["---:"] * (len(header) - 1)]
+    lines = [[_escaped(cell) for cell in row] for row in (header, *rows)]
+    return [f"| {' | '.join(row)} |" for row in (lines[0], aligned, *lines[1:])]
+
+
+def _escaped(cell: str) -> str:
+    return cell.strip().replace("|", r"\|").replace("*", r"\*")
+
+
+def as_code(name: str) -> str:
+    """Any name as code in Markdown, on one line."""
+    return f"`{one_line(name).replace('`', chr(39))}`"
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table as CSV: numbers with all digits, None as an empty cell."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def named_values(values: Mapping[str, str]) -> list[str]:
+    """Lines of names and values in two columns, aligned left and indented by two spaces."""
+    width = max(map(len, values))
+    return [f"  {name:<{width}}  {value}" for name, value in values.items()]
+
+
+def capitalized(text: str) -> str:
+    """The text with a capital first letter."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def wrapped(text: str, indent: str = "") -> list[str]:
+    """A paragraph in lines of at most WIDTH; all but the first are indented by two more spaces."""
+    lines = textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+    )
+    return [line.replace(JOINED, " ") for line in lines]
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+
+# Tables in notebooks.
+
+
+class NotebookTable:
+    """A record that notebooks show as tables under a caption, and `repr` as the caption."""
+
+    def _shown(self) -> tuple[str, Iterable[Table]]:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self._shown()[0]}>"
+
+    def _repr_html_(self) -> str:
+        caption, tables = self._shown()
+        return render("notebook.html", caption=caption, tables=list(tables))

@@ -1,0 +1,31 @@
+"""A workdir on disk → its run, whether that is complete, and who may write."""
+
+from jaxprune.base.workdir.differences import difference as difference
+from jaxprune.base.workdir.differences import inputs as inputs
+from jaxprune.base.workdir.differences import shortened as shortened
+from jaxprune.base.workdir.json_files import CONFIG as CONFIG
+from jaxprune.base.workdir.json_files import EVALUATION as EVALUATION
+from jaxprune.base.workdir.json_files import REPORT as REPORT
+from jaxprune.base.workdir.json_files import CalibrationSettings as CalibrationSettings
+from jaxprune.base.workdir.json_files import Compiled as Compiled
+from jaxprune.base.workdir.json_files import Differences as Differences
+from jaxprune.base.workdir.json_files import Origin as Origin
+from jaxprune.base.workdir.json_files import Record as Record
+from jaxprune.base.workdir.json_files import Report as Report
+from jaxprune.base.workdir.json_files import RunConfig as RunConfig
+from jaxprune.base.workdir.json_files import ScoreOrigin as ScoreOrigin
+from jaxprune.base.workdir.json_files import Shrunk as Shrunk
+from jaxprune.base.workdir.json_files import Splits as Splits
+from jaxprune.base.workdir.locks import PROGRESS as PROGRESS
+from jaxprune.base.workdir.locks import LockedError as LockedError
+from jaxprune.base.workdir.locks import locked as locked
+from jaxprune.base.workdir.reading import MODEL_DIGEST as MODEL_DIGEST
+from jaxprune.base.workdir.reading import OUTPUTS as OUTPUTS
+from jaxprune.base.workdir.reading import check_scored_model as check_scored_model
+from jaxprune.base.workdir.reading import check_workdir as check_workdir
+from jaxprune.base.workdir.reading import file_faults as file_faults
+from jaxprune.base.workdir.reading import has_card as has_card
+from jaxprune.base.workdir.reading import is_complete as is_complete
+from jaxprune.base.workdir.reading import pruned_digest as pruned_digest
+from jaxprune.base.workdir.reading import read_report as read_report
+from jaxprune.base.workdir.reading import read_score_origin as read_score_origin

@@ -1,6 +1,0 @@
-"""Workdirs in buckets: a local copy, which is uploaded as its files are finished.
-
-`ownership` keeps other runs away, `mirror` uploads what is new in the local copy, and `workdir` puts these together.
-"""
-
-from jaxprune.buckets.workdir import staged as staged

@@ -1,0 +1,83 @@
+"""Languages: ISO 639-1 code, FLORES codes and English name, as used in demonstrations."""
+
+import csv
+import difflib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from jaxprune.base.errors import InputError
+from jaxprune.base.schema import comma_separated, several
+
+# Joins the languages of one calibration set; commas separate the items of a list.
+MIX = "+"
+
+
+@dataclass(frozen=True)
+class Language:
+    """A language of the demonstrations.
+
+    Attributes:
+      code: ISO 639-1, or 639-3 if the language has no two-letter code.
+      flores: codes in FLORES-200 and, if renamed there, FLORES+; empty if in neither.
+      name: English name, as in the prompt "French: …".
+    """
+
+    code: str
+    flores: tuple[str, ...]
+    name: str
+
+
+def _read_table(file: Path) -> dict[str, Language]:
+    """The languages of the table by code; `flores` contains codes separated by spaces, or is empty."""
+    with file.open(encoding="utf-8", newline="") as table:
+        return {
+            row["code"]: Language(row["code"], tuple(row["flores"].split()), row["name"])
+            for row in csv.DictReader(table, delimiter="\t")
+        }
+
+
+# Every FLORES language with a two-letter code, and the other languages of XGLM, BLOOM and mGPT.
+LANGUAGES = _read_table(Path(__file__).with_name("languages.tsv"))
+
+
+def language(code: str) -> Language:
+    """The language of an ISO 639-1 code.
+
+    Raises:
+      InputError: the table has no such code; the message suggests the closest one.
+    """
+    if code in LANGUAGES:
+        return LANGUAGES[code]
+    hint = code_hint(code)
+    raise InputError(f"language {code!r} is not known; allowed: a code such as fr{hint}")
+
+
+def code_hint(codes: object) -> str:
+    """The end of a message: the code closest to the first unknown one of codes with commas, or to a name."""
+    unknown = next((code for code in joined(str(codes)) if code not in LANGUAGES), "")
+    spelled = {
+        spelling.lower(): known.code
+        for known in LANGUAGES.values()
+        for spelling in (known.name, *known.flores)
+    }
+    close = difflib.get_close_matches(unknown[:100].lower(), [*spelled, *LANGUAGES], n=1)
+    return f" (did you mean {spelled.get(close[0], close[0])}?)" if close else ""
+
+
+def joined(languages: str) -> tuple[str, ...]:
+    """The languages of one calibration set, separated by + or commas."""
+    return comma_separated(languages.replace(MIX, ","))
+
+
+def sources_field(meaning: str = "") -> Any:
+    """A field of the languages of one calibration set, separated by + or commas; French by default."""
+    allowed = "a language code such as fr, or several, each once, as fr,ru,sw or fr+ru+sw"
+    field = several(allowed, LANGUAGES, "fr", meaning, hint=code_hint)
+    return replace(field, parse=lambda text: field.parse(",".join(joined(text))))
+
+
+def languages_field(meaning: str) -> Any:
+    """A field of codes of LANGUAGES with commas; by default those of the data (`texts.chosen_languages`)."""
+    allowed = "codes such as fr,de,sw, each once"
+    return several(allowed, LANGUAGES, meaning=meaning, hint=code_hint)

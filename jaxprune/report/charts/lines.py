@@ -1,0 +1,102 @@
+"""Values of every layer → lines."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from jaxprune.base.text import number
+from jaxprune.report.charts import scales, theme
+from jaxprune.report.charts.chart import Chart
+
+_HEIGHT = 170
+# Of even and of odd colours: where two lines coincide, the upper one has gaps that show the lower one.
+_DASHES = {
+    "solid": ([1, 0], [10, 6]),
+    "dashed": ([6, 4], [3, 7]),
+    "dotted": ([1, 3], [1, 3]),
+}
+
+
+class Line(NamedTuple):
+    """Values at 0, 1, … of a horizontal axis.
+
+    Attributes:
+      name: in the legend.
+      values: those that the axis cannot show leave gaps.
+      colour: index of a series' colour.
+      dash: solid, dashed or dotted.
+      errors: standard errors of the values, drawn as whiskers.
+    """
+
+    name: str
+    values: Sequence[float]
+    colour: int = 0
+    dash: str = "solid"
+    errors: Sequence[float] | None = None
+
+
+def line_chart(
+    lines: Sequence[Line],
+    *,
+    title: str,
+    y_title: str,
+    log: bool = False,
+    limits: tuple[float, float] | None = None,
+    width: int = theme.WIDTH,
+) -> Chart:
+    """Lines over layers 0, 1, …
+
+    Args:
+      lines: of equal length.
+      title: of the chart.
+      y_title: of the vertical axis, with its unit.
+      log: whether the vertical axis is logarithmic; values of 0 or less are not drawn.
+      limits: of the vertical axis; by default, the range of the values with a margin.
+      width: pixels of the whole chart.
+    """
+    ends = limits or scales.limits((v for one in lines for v in one.values), log=log)
+    last = max((len(one.values) for one in lines), default=1) - 1
+    at = {"x": _x(last), "y": theme.number_axis("value", ends, title=y_title, log=log)}
+    names = [one.name for one in lines]
+    colours = [theme.colour(one.colour) for one in lines]
+    legend = theme.legend(names, width, symbolType="stroke", symbolSize=300)
+    stroke = theme.coded("name", names, colours, legend if len(lines) > 1 else None)
+    dashes = [_DASHES[one.dash][one.colour % 2] for one in lines]
+    dash = theme.coded("name", names, dashes, stroke["legend"])
+    rows = [row for one in lines for row in _rows(one, log)]
+    drawn = [row for row in rows if row["value"] is not None]
+    line = {"type": "line", "strokeWidth": 2}
+    point = {"type": "point", "filled": True, "size": 20, "opacity": 1}
+    filled = {"fill": stroke | {"legend": None}}
+    layers = [
+        theme.layer("curves", line, at | {"stroke": stroke, "strokeDash": dash}, rows),
+        theme.layer("points", point, at | filled | theme.TOOLTIP, drawn),
+    ]
+    if whiskers := [row for row in drawn if "low" in row]:
+        across = at | {"y": at["y"] | {"field": "low"}, "y2": {"field": "high"}}
+        rule = {"type": "rule", "strokeWidth": 1, "clip": True}
+        layers.append(theme.layer("whiskers", rule, across | {"stroke": filled["fill"]}, whiskers))
+    return Chart(title, {"width": width, "height": _HEIGHT, "layer": layers}, width)
+
+
+def _x(last: int) -> dict[str, Any]:
+    """The horizontal axis from 0 to the last layer, with a label at up to eight of them."""
+    labels = range(0, last + 1, math.ceil((last + 1) / 8) or 1)
+    axis = {"title": "layer", "labelFlush": False, **theme.labelled(labels, str)}
+    return theme.quantitative("place", (0, max(last, 1)), axis, padding=8)
+
+
+def _rows(one: Line, log: bool) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = [
+        {
+            "place": place,
+            "name": one.name,
+            "value": value if scales.drawable(value, log) else None,
+            "tooltip": f"{one.name}, {place}: {number(value)}",
+        }
+        for place, value in enumerate(map(float, one.values))
+    ]
+    for row, error in zip(rows, one.errors or (), strict=bool(one.errors)):
+        row |= {"low": one.values[row["place"]] - error, "high": one.values[row["place"]] + error}
+        row["tooltip"] += f" \N{PLUS-MINUS SIGN} {number(error)}"
+    return rows

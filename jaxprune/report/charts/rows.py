@@ -1,0 +1,211 @@
+"""Charts of named rows: estimates with intervals, and bars with their values."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jaxprune.base.text import VERDICTS, number, tenths
+from jaxprune.report.charts import theme
+from jaxprune.report.charts.chart import Chart
+from jaxprune.report.charts.scales import drawable, limits
+
+_STEP = 13  # pixels between the dots of a row
+_AIR = 10  # pixels between rows
+_BAR_ROW = 24  # pixels
+
+
+class _Look(NamedTuple):
+    """The appearance of a verdict: the shape of its mark, and the fill and stroke by name of the theme."""
+
+    shape: str
+    fill: str
+    stroke: str
+
+
+_LOOKS = {
+    "better": _Look("triangle-up", "better", "better"),
+    "worse": _Look("triangle-down", "worse", "worse"),
+    "unclear": _Look("circle", "paper", "faint"),
+    "chance": _Look("circle", "paper", "faint"),
+    "untested": _Look("diamond", "ink", "ink"),
+}
+_HOLLOW = ("unclear", "chance", "untested")  # in charts of several series
+
+
+class Estimate(NamedTuple):
+    """A value, with its interval if it has one; a change also with its verdict, a key of `tables.VERDICTS`."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    verdict: str | None = None
+
+    def scaled(self, factor: float) -> "Estimate":
+        """The estimate in another unit, such as percent of a share."""
+        low, high = (None if bound is None else factor * bound for bound in (self.low, self.high))
+        return Estimate(factor * self.value, low, high, self.verdict)
+
+
+def interval_chart(
+    series: Mapping[str, Mapping[str, Estimate]],
+    *,
+    title: str,
+    unit: str,
+    reference: tuple[str, float] | None = None,
+    log: bool = False,
+    show: Callable[[float], str] = number,
+    colour: int = 0,
+) -> Chart:
+    """Rows of dots with whiskers.
+
+    Each series has its colour and shape; its dots are hollow where a verdict is neither better nor worse. The dots of a
+    single series have the colours and shapes of their verdicts, and values beside them.
+
+    Args:
+      series: name of a system (a run, a calibration) → its estimates by row (language). Rows are in the order of their
+        first occurrence.
+      title: of the chart.
+      unit: of the horizontal axis, such as "accuracy, %".
+      reference: name and value of a dashed line, such as ("chance", 33.3) or, for ratios, ("unchanged", 1).
+      log: whether the axis is logarithmic, as it should be for ratios.
+      show: value → text.
+      colour: index of the first series' colour.
+    """
+    rows = [
+        _row(name, system, estimate, show)
+        for system, values in series.items()
+        for name, estimate in values.items()
+        if drawable(estimate.value, log)
+    ]
+    ends = [row[key] for row in rows for key in ("value", "low", "high") if key in row]
+    names = list(dict.fromkeys(name for values in series.values() for name in values))
+    x_ends = limits([*ends, *([reference[1]] if reference else [])], log=log)
+    at = {"x": theme.number_axis("value", x_ends, title=unit, log=log), "y": _names(names)}
+    layers = [_stripes(at["y"])]
+    if reference:
+        line = {"value": reference[1], "tooltip": f"{reference[0]}: {show(reference[1])}"}
+        dashed = {"type": "rule", "strokeDash": [4, 3], "color": theme.COLOURS["faint"]}
+        layers.append(theme.layer("reference", dashed, {"x": at["x"], **theme.TOOLTIP}, [line]))
+    has_verdicts = len(series) == 1 and any("verdict" in row for row in rows)
+    looks = _verdict_looks(rows) if has_verdicts else _series_looks(rows, list(series), colour)
+    for place, system in enumerate(series):
+        own = [row for row in rows if row["series"] == system]
+        layers += _dots(own, at, looks, place, len(series))
+    if has_verdicts:
+        layers.append(_values(at["y"], rows))
+    return _chart(title, layers, _STEP * (max(len(series), has_verdicts + 1)) + _AIR, len(names))
+
+
+def _row(
+    name: str, system: str, estimate: Estimate, show: Callable[[float], str]
+) -> dict[str, Any]:
+    """The data of an estimate; only those with an interval have `low` and `high`."""
+    value, low, high, kind = estimate
+    row = {"name": name, "value": value, "series": system, "shown": show(value)}
+    tooltip = f"{', '.join(filter(None, (name, system)))}: {show(value)}"
+    if low is not None and high is not None and math.isfinite(high - low):
+        row |= {"low": low, "high": high}
+        tooltip += f" [{show(low)}, {show(high)}]"
+    if kind:
+        tooltip += f", {VERDICTS[kind]}"
+        row["verdict"] = kind
+    return row | {"tooltip": tooltip}
+
+
+def _verdict_looks(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The looks of the verdicts that occur, with a legend; adds the colour of each row to it."""
+    shown = {
+        kind: look
+        for kind, look in _LOOKS.items()
+        if any(row.get("verdict") == kind for row in rows)
+    }
+    for row in rows:
+        kind = row.get("verdict")
+        row["colour"] = theme.COLOURS[shown[kind].stroke if kind else "ink"]
+        row["words"] = VERDICTS[kind] if kind else ""
+    words, looks = [VERDICTS[kind] for kind in shown], list(shown.values())
+    legend = theme.legend(words)
+    return {
+        "shape": theme.coded("words", words, [look.shape for look in looks], legend),
+        "fill": theme.coded("words", words, [theme.COLOURS[look.fill] for look in looks], legend),
+        "stroke": theme.coded(
+            "words", words, [theme.COLOURS[look.stroke] for look in looks], legend
+        ),
+    }
+
+
+def _series_looks(rows: list[dict[str, Any]], names: Sequence[str], first: int) -> dict[str, Any]:
+    """The looks of the series, with a legend of several; adds colour and fill of each row to it."""
+    colours = [theme.colour(first + place) for place in range(len(names))]
+    for row in rows:
+        row["colour"] = colours[names.index(row["series"])]
+        row["fill"] = theme.COLOURS["paper"] if row.get("verdict") in _HOLLOW else row["colour"]
+    legend = theme.legend(names, symbolFillColor="transparent") if len(names) > 1 else None
+    shapes = [theme.shape(first + place) for place in range(len(names))]
+    return {
+        "shape": theme.coded("series", names, shapes, legend),
+        "stroke": theme.coded("series", names, colours, legend),
+        "fill": theme.literal("fill"),
+    }
+
+
+def _dots(
+    rows: list[dict[str, Any]], at: dict[str, Any], looks: dict[str, Any], place: int, count: int
+) -> list[dict[str, Any]]:
+    """Whiskers and dots of one of `count` series, which are spread around the middle of a row."""
+    offset = {"yOffset": _STEP * (place - (count - 1) / 2)}
+    rule = {"type": "rule", "strokeWidth": 2}
+    dot = {"type": "point", "size": 64, "opacity": 1, "strokeWidth": 2}
+    across = at | {"x": at["x"] | {"field": "low"}, "x2": {"field": "high"}}
+    coloured = across | {"stroke": theme.literal("colour")}
+    whiskers = [row for row in rows if "high" in row]
+    return [
+        theme.layer(f"whiskers_{place}", rule | offset, coloured, whiskers),
+        theme.layer(f"dots_{place}", dot | offset, at | looks | theme.TOOLTIP, rows),
+    ]
+
+
+def bar_chart(bars: Iterable[tuple[str, float]], *, title: str, most: float) -> Chart:
+    """Horizontal bars with their values; a bar of `most` fills the width."""
+    rows = [
+        {"name": name, "value": max(value, 0.0), "shown": tenths(value), "all": most}
+        for name, value in bars
+        if math.isfinite(value)
+    ]
+    x = theme.quantitative("value", (0, most), None)
+    y = _names([str(row["name"]) for row in rows])
+    bar = {"type": "bar", "height": 16}
+    whole = bar | {"color": theme.COLOURS["wash"]}
+    layers = [
+        theme.layer("whole", whole, {"x": x | {"field": "all"}, "y": y}, rows),
+        theme.layer("bars", bar | {"color": theme.colour(0)}, {"x": x, "y": y}, rows),
+        _values(y, rows),
+    ]
+    return _chart(title, layers, _BAR_ROW, len(rows))
+
+
+def _names(names: Sequence[str]) -> dict[str, Any]:
+    """The vertical axis."""
+    return theme.nominal("name", names, theme.name_axis(), padding=0)
+
+
+def _stripes(y: dict[str, Any]) -> dict[str, Any]:
+    """A background layer that tints every other row of an axis."""
+    rows = [{"name": name} for name in y["scale"]["domain"][::2]]
+    mark = {"type": "rect", "color": theme.COLOURS["ink"], "fillOpacity": theme.TINT}
+    return theme.layer("stripes", mark, {"y": y}, rows)
+
+
+def _values(y: dict[str, Any], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A layer of the field `shown` of each row, right of the plot, in its colour if it has one."""
+    mark = {"type": "text", "align": "right", "dx": 44, "fontWeight": "bold"}
+    encoding = {"x": {"value": "width"}, "y": y, "text": {"field": "shown"}}
+    if any("colour" in row for row in rows):
+        encoding["fill"] = theme.literal("colour")
+    return theme.layer("values", mark, encoding, rows)
+
+
+def _chart(title: str, layers: list[dict[str, Any]], height: int, count: int) -> Chart:
+    """A chart of `count` rows, each `height` pixels high."""
+    view = {"width": theme.WIDTH, "height": height * max(count, 1), "layer": layers}
+    return Chart(title, view, theme.WIDTH)

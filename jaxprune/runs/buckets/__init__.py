@@ -1,0 +1,6 @@
+"""Workdirs in buckets: a local copy, which is uploaded as its files are finished.
+
+`ownership` keeps other runs away, `mirror` uploads what is new in the local copy, and `workdir` puts these together.
+"""
+
+from jaxprune.runs.buckets.workdir import staged as staged

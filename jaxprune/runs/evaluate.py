@@ -1,0 +1,54 @@
+"""A config → a workdir with the folders of an evaluation."""
+
+from pathlib import Path
+
+from flax.traverse_util import flatten_dict
+
+from jaxprune.base.errors import InputError
+from jaxprune.base.workdir import MODEL_DIGEST
+from jaxprune.devices import hosts
+from jaxprune.evaluation.config import EvaluateConfig
+from jaxprune.evaluation.evaluate import evaluate_all, facts_of, scorer_of
+from jaxprune.evaluation.evaluation import Evaluation
+from jaxprune.evaluation.folders import clear_folders
+from jaxprune.evaluation.generation import check_beams
+from jaxprune.evaluation.identity import identities
+from jaxprune.evaluation.workload import read_workload
+from jaxprune.hf import load
+from jaxprune.runs.run import open_workdir
+
+
+def evaluate_from_config(
+    config: EvaluateConfig, workdir: Path, *, overwrite: bool = False
+) -> Evaluation:
+    """Evaluates a model on all data that `config.evaluation` names.
+
+    All rows and texts are read before the model, so that faults in them are reported at once.
+
+    Args:
+      config: validated.
+      workdir: gets a folder for each task (see `evaluate_all`), `perplexity/` and `translation/`. A folder appears
+        when it is complete. The same evaluation is repeated.
+      overwrite: replace the scores of another model, or of other questions or settings.
+
+    Raises:
+      InputError: config, model or data do not fit; another job writes to the workdir; a folder has the scores of
+        another evaluation; processes have different jobs.
+    """
+    fields = config.evaluation
+    workload = read_workload(config, lambda _: fields.languages)
+    if not (workload.tasks or workload.texts or workload.sentences):
+        raise InputError(
+            "evaluation.tasks: got ''; allowed: tasks, or nothing with evaluation.perplexity or evaluation.translation"
+        )
+    model = load(config.model, config.revision)
+    check_beams(model.config, fields.beams)
+    scorer = scorer_of(model, config)
+    known = identities(workload, model, config.dtype, fields.beams)
+    facts = facts_of(config, model, fields.name or workdir.resolve().name)
+    identity = {MODEL_DIGEST: facts[MODEL_DIGEST], **flatten_dict(known, sep=" ")}
+    with open_workdir(workdir, identity):
+        if hosts.is_first():
+            clear_folders(workdir, known, model, overwrite)
+        lines = fields.weights != "streamed"
+        return evaluate_all(scorer, workload, config, workdir, facts, continuations=lines)

@@ -1,0 +1,137 @@
+"""Everything that determines the bits of a run → one record: runs with equal records make equal masks.
+
+The record has the content of the model's files and of the files that are copied into the Hugging Face folder, such as
+the tokenizer; the tokens of the calibration set, not the paths of its texts; the relevant fields of the config; the
+package's numerical code; the versions and settings of the libraries that compute. Devices and hosts are in
+it only if the order of sums depends on them; free memory and reports are not in it.
+"""
+
+import hashlib
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import jax
+from flax.traverse_util import flatten_dict
+
+from jaxprune.base.errors import InputError
+from jaxprune.base.workdir import difference
+from jaxprune.data import Batch, digest
+from jaxprune.devices import compiler_settings, hosts, product_dtype
+from jaxprune.hf import Model, exported_beside
+from jaxprune.models import attention_path, platform
+
+# Fields of the config that determine bits, except those that determine the tokens of the calibration set.
+_FIELDS = ("dtype", "compat", "seed", "pruning", "output")
+_SHRINK = ("coverage", "tokens", "multiple", "layers", "drop_layers", "one_by_one", "mlp")
+_VERSIONS = ("jax", "jaxlib", "numpy", "ml_dtypes")
+# Subpackages whose code determines the masks.
+_NUMERIC = ("devices", "hf", "models", "stats", "pruning", "recovery")
+
+
+def run_identity(
+    model: Model,
+    config: Mapping[str, Any],
+    batches: Sequence[Batch],
+    more: Mapping[str, str | int | float | None] = MappingProxyType({}),
+    stats: str | None = None,
+) -> dict[str, str | int | float | bool | None]:
+    """The values, by name, that are equal for two runs of the same job.
+
+    Args:
+      model: its files are read unless the user's cache has their digests.
+      config: the content of config.json.
+      batches: the calibration set.
+      more: values that only some jobs have, such as `stats.order_of_sums`.
+      stats: `ActivationStats.digest` of saved statistics, in place of batches.
+    """
+    fields = {name: config[name] for name in _FIELDS}
+    mixture = config["calibration"]
+    fields["calibration"] = {
+        name: mixture[name] for name in ("combine", "weights") if name in mixture
+    }
+    # the model's files, and those that are copied into the Hugging Face folder
+    beside = exported_beside(model) if config["output"]["hf"] else {}
+    files = {**beside, **model.source.fingerprint.digests}
+    return {
+        **{f"config.{path}": value for path, value in flatten_dict(fields, sep=".").items()},
+        **{f"file {name}": sha256 for name, sha256 in files.items()},
+        "calibration": digest(batches) if stats is None else stats,
+        "code": _code(*_NUMERIC),
+        **_arithmetic(model, config["dtype"]),
+        **more,
+    }
+
+
+def _arithmetic(model: Model, dtype: str) -> dict[str, str | int | float | bool | None]:
+    """Versions and settings of the libraries that compute."""
+    products = product_dtype(dtype)
+    return {
+        **{name: importlib.metadata.version(name) for name in _VERSIONS},
+        "platform": jax.default_backend(),
+        "products": products,
+        "attention": attention_path(model.config, products, platform()).name,
+        **compiler_settings(),
+    }
+
+
+def shrink_identity(
+    model: Model,
+    config: Mapping[str, Any],
+    texts: str,
+    batches: Sequence[Batch],
+    order: str | None,
+) -> dict[str, str | int | float | bool | None]:
+    """The values, by name, that are equal for two runs that make the same smaller model.
+
+    Args:
+      config: the content of config.json.
+      texts: a digest of the texts by language.
+      batches: the calibration set that measures layers or neurons; empty if none are measured.
+      order: see `stats.order_of_sums`; None without running sums.
+    """
+    mixture = config["calibration"]
+    fields = {name: config["shrink"][name] for name in _SHRINK}
+    files = {**exported_beside(model), **model.source.fingerprint.digests}
+    return {
+        **{f"config.shrink.{name}": value for name, value in fields.items()},
+        **{f"file {name}": sha256 for name, sha256 in files.items()},
+        **{
+            f"config.calibration.{name}": mixture[name] if order else None
+            for name in ("combine", "weights")
+        },
+        "config.dtype": config["dtype"] if batches else None,
+        "running sums": order,
+        "calibration": digest(batches),
+        "calibration texts": texts,
+        "code": _code(*_NUMERIC, "shrinking"),
+        **{name: importlib.metadata.version(name) for name in ("tokenizers", "transformers")},
+        **(_arithmetic(model, config["dtype"]) if batches else {}),
+    }
+
+
+def agree(now: Mapping[str, Any]) -> None:
+    """Rejects processes with different jobs; all processes must call it.
+
+    Raises:
+      InputError: names the process and the difference.
+    """
+    first, *others = hosts.gather_json(now)
+    for process, theirs in enumerate(others, start=1):
+        if differs := difference(first, theirs):
+            raise InputError(
+                f"process {process} has another job than process 0: {differs}; expected the same "
+                "command, model, texts and versions on all hosts"
+            )
+
+
+def _code(*parts: str) -> str:
+    """A digest of the source of some subpackages."""
+    sha = hashlib.sha256()
+    root = Path(__file__).parents[1]
+    for part in parts:
+        for file in [root / part] if part.endswith(".py") else sorted((root / part).rglob("*.py")):
+            sha.update(f"{file.relative_to(root)}\n".encode() + file.read_bytes())
+    return sha.hexdigest()

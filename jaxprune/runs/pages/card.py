@@ -1,0 +1,126 @@
+"""Evaluations of a run → the model card in its `hf/`, with the tables of its measurements."""
+
+import os
+from typing import Any
+
+from jaxprune.base.files import sealed
+from jaxprune.base.templates import render
+from jaxprune.base.text import as_code, table_pipes
+from jaxprune.base.workdir import MODEL_DIGEST, has_card
+from jaxprune.data import joined
+from jaxprune.evaluation import Evaluation
+from jaxprune.evaluation.changes import Change
+from jaxprune.evaluation.comparison import Comparison
+from jaxprune.evaluation.scoring import PERPLEXITY
+from jaxprune.evaluation.views import (
+    ABOUT_CHANGES,
+    ABOUT_MEASURES,
+    comparison_tables,
+    conclusion,
+    evaluation_tables,
+    overlap_note,
+)
+from jaxprune.evaluation.write import markdown_tables
+from jaxprune.runs.card import Measured, model_card
+from jaxprune.runs.pages.files import RunFiles
+from jaxprune.runs.pages.results import (
+    ABOUT_CONTINUATIONS,
+    continued_languages,
+    continued_rows,
+    main_table,
+)
+
+
+def refresh_card(
+    run: RunFiles, before: RunFiles | None, comparison: Comparison | None
+) -> str | None:
+    """Updates the card of a run with the results of its evaluations.
+
+    Args:
+      run: of a pruned or smaller model.
+      before, comparison: the base and the comparison with it; used if all its scores are of the dense model.
+
+    Returns:
+      A line for the terminal; None if the run has no card.
+    """
+    if not has_card(run.folder, run.config, run.report):
+        return None
+    hf = run.folder / "hf"
+    file = hf / sealed.CARD
+    if not (os.access(run.folder, os.W_OK) and os.access(hf, os.W_OK)):
+        return f"unchanged: {file}: its folder is read-only"
+    is_dense = before is not None and _is_dense(run, before.evaluation)
+    text = model_card(run.config, run.report, _measured(run, comparison if is_dense else None))
+    if not sealed.replace_card(hf, text):
+        return f"unchanged: {file}: edited since jaxprune wrote it"
+    return f"written: {file}"
+
+
+def _is_dense(run: RunFiles, before: Evaluation) -> bool:
+    """Whether all scores of `before` are of the model of which `run` made another one."""
+    dense = run.report.get("models", {}).get("dense")
+    return dense is not None and all(
+        part.facts.get(MODEL_DIGEST) == dense for part in before.parts.values()
+    )
+
+
+def _measured(run: RunFiles, comparison: Comparison | None) -> Measured:
+    """The tables of the run, or of its comparison with the dense model."""
+    measurements = run.evaluation.measurements
+    if not measurements:
+        return Measured()
+    accuracy: dict[str, dict[str, float]] = {}
+    for row in measurements:
+        if row.measure == "accuracy":
+            accuracy.setdefault(row.task, {})[row.language] = row.value
+    evaluations, changes = [run.evaluation], list[Change]()
+    facts = {name: part.facts for name, part in run.evaluation.parts.items()}
+    if comparison:
+        evaluations = [comparison.evaluations[0], comparison.evaluations[-1]]
+        base, this = (one.name for one in evaluations)
+        changes = [row for row in comparison.changes if row.run == this]
+        measurements = [row for one in evaluations for row in one.measurements]
+        notes = [
+            f"{as_code(base)} is the dense model, {as_code(this)} this one.",
+            conclusion(changes, measurements),
+            *comparison.notes,
+            *comparison.left_out,
+        ]
+        tables = comparison_tables([base, this], measurements, changes)
+    else:
+        notes = [
+            "The dense model is not evaluated here: `jaxprune report RUN --against DENSE` adds changes."
+        ]
+        tables = evaluation_tables(measurements, facts)
+    if overlap := overlap_note(facts.get(PERPLEXITY, {})):
+        notes.append(overlap)
+    first = main_table([one.name for one in evaluations], measurements, changes)
+    terms = [ABOUT_CHANGES, ABOUT_MEASURES] if changes else [ABOUT_MEASURES]
+    text = render(
+        "results.md",
+        notes=[note for note in notes if note],
+        table="\n".join(table_pipes(first)),
+        about=first.note,
+        others="\n".join(markdown_tables(tables, "###")),
+        terms=terms,
+        continued=_continued(run, comparison.evaluations[0] if comparison else None),
+        about_continuations=ABOUT_CONTINUATIONS,
+    )
+    return Measured(text, accuracy)
+
+
+def _continued(run: RunFiles, dense: Evaluation | None) -> dict[str, Any] | None:
+    """Continuations in the calibration's first language, or else in the text's first."""
+    sides = {"dense": dense} if dense else {}
+    sides["this model"] = run.evaluation
+    codes = continued_languages(run.evaluation)
+    if not codes:
+        return None
+    calibration: Any = run.config.get("calibration", {})
+    own = joined(calibration.get("source", ""))[0]
+    code = own if own in codes else codes[0]
+    lines = [
+        (as_code(beginning), [(n, as_code(t)) for n, t in zip(sides, texts, strict=True) if t])
+        for beginning, *texts in continued_rows(sides, code)
+    ]
+    return {"language": code, "lines": lines}

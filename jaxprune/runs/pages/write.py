@@ -1,0 +1,147 @@
+"""A run, and others to compare it with → report.html."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import short_names
+from jaxprune.evaluation.comparison import Comparison
+from jaxprune.evaluation.in_memory import compare
+from jaxprune.report.document import Command, Facts, Note, Part, Section, page, write_page
+from jaxprune.runs.facts import (
+    PRUNE_FIELDS,
+    command_line,
+    commands,
+    few_tokens,
+    run_facts,
+)
+from jaxprune.runs.pages import results
+from jaxprune.runs.pages.card import refresh_card
+from jaxprune.runs.pages.files import RunFiles, read_files
+from jaxprune.runs.pages.pruning import (
+    magnitude_section,
+    mask_section,
+    overlap_section,
+    sparsity_section,
+)
+from jaxprune.runs.pages.settings import settings_section, shown_value
+from jaxprune.runs.pages.smaller import smaller_section
+
+FILE = "report.html"
+_DID = {"prune": "Pruned by", "shrink": "Made by", "recover": "Recovered by"}
+# Of a run, an evaluation takes its dtype alone.
+_EVALUATE = {"dtype": PRUNE_FIELDS["dtype"]}
+
+
+def write_report(
+    run: Path,
+    against: Sequence[Path] = (),
+    out: Path | None = None,
+    *,
+    defaults: Mapping[str, object] | None = None,
+) -> str | None:
+    """Writes a page on a run, or on the changes between several, and updates the model card in the run's hf/.
+
+    Args:
+      run: the workdir of a pruned, evaluated or analysed run.
+      against: workdirs to compare with, the base first, such as the dense model's; all must be evaluated.
+      out: the file; `<run>/report.html` by default.
+      defaults: values of the fields of a config by path; fields with their default are folded.
+
+    Returns:
+      The line on the card, see `refresh_card`.
+
+    Raises:
+      InputError: nothing to report or compare, broken files, or `out` is a folder.
+    """
+    files, before = read_files(run), [read_files(folder) for folder in against]
+    comparison = compare(*(one.evaluation for one in (*before, files))) if before else None
+    if comparison:
+        runs = dict(zip(comparison.names, [*before, files], strict=True))
+        document = comparison_page(runs, comparison, defaults or {})
+    else:
+        document = run_page(files, defaults or {})
+    write_page(document, run / FILE if out is None else out)
+    return refresh_card(files, before[0] if before else None, comparison)
+
+
+def run_page(run: RunFiles, defaults: Mapping[str, object]) -> str:
+    """The page of one run."""
+    [name] = short_names([run.folder])
+    return page(
+        name,
+        [*results.evaluation_lead(run.evaluation), *_warnings(run), *model_parts(run, ())],
+        [
+            results.results_section([run.evaluation]),
+            results.continuation_section({"continuation": run.evaluation}),
+            *_model_sections(run),
+            settings_section({"value": run}, defaults),
+        ],
+    )
+
+
+def comparison_page(
+    runs: Mapping[str, RunFiles], comparison: Comparison, defaults: Mapping[str, object]
+) -> str:
+    """The page of runs compared with the first of them; sections on the model are of the last."""
+    *before, run = runs.values()
+    base, *others = comparison.names
+    evaluations = dict(zip(comparison.names, comparison.evaluations, strict=True))
+    return page(
+        f"{', '.join(others)} against {base}",
+        [*results.comparison_lead(comparison), *_warnings(run), *model_parts(run, before)],
+        [
+            results.results_section(comparison.evaluations, comparison.changes),
+            results.continuation_section(evaluations),
+            *_model_sections(run),
+            *(mask_section(base, name, masks) for name, masks in comparison.masks.items()),
+            settings_section(runs, defaults),
+        ],
+    )
+
+
+def _warnings(run: RunFiles) -> list[Part]:
+    sentence = few_tokens(run.report)
+    return [Note(sentence)] if sentence else []
+
+
+def model_parts(run: RunFiles, before: Sequence[RunFiles]) -> list[Part]:
+    """Facts on the model, the commands that made it, and the next one, in the folder above the run.
+
+    Raises:
+      InputError: a field of config.json is wrong.
+    """
+    here, *others = short_names([one.folder for one in (run, *before)])
+    models = [
+        run.config.get("model"),
+        *(p.facts.get("model") for p in run.evaluation.parts.values()),
+    ]
+    facts = {"model": str(shown_value(next(filter(None, models), "")))}
+    try:
+        facts |= run_facts(run.config, run.report)
+    except InputError as error:
+        raise InputError(f"{run.folder}/{error}") from None
+    parts: list[Part] = [Facts({name: value for name, value in facts.items() if value})]
+    if run.report and run.config:
+        parts += [
+            Command(_DID[name], line) for name, line in commands(run.config, run.report, here)
+        ]
+    if before:
+        parts.append(Command("Next", shlex.join(["jaxprune", "compare", *others, here])))
+    elif run.evaluation.parts:
+        sides = [here, "--against", "DENSE"] if run.report else ["PRUNED", "--against", here]
+        parts.append(Command("Next", shlex.join(["jaxprune", "report", *sides])))
+    elif (run.folder / "hf").is_dir():
+        line = command_line("evaluate", run.config, _EVALUATE, here)
+        parts.append(Command("Next", f"{line} {shlex.join([f'--config.model={here}/hf'])}"))
+    return parts
+
+
+def _model_sections(run: RunFiles) -> list[Section | None]:
+    return [
+        sparsity_section(run.report) if "sparsity" in run.report else None,
+        smaller_section(run.report["shrunk"]) if "shrunk" in run.report else None,
+        magnitude_section(run.stats, run.analysis),
+        overlap_section(run.analysis),
+    ]

@@ -1,0 +1,12 @@
+"""Statistics of several sets → one statistic. Each file declares a `Combination` as COMBINATION."""
+
+import sys
+from collections.abc import Mapping
+
+from jaxprune.base.discover import discover
+from jaxprune.stats.combinations.combination import Combination as Combination
+
+COMBINATIONS: Mapping[str, Combination] = {
+    one.name: one for one in discover(sys.modules[__name__], "COMBINATION")
+}
+SUM = COMBINATIONS["sum"]

@@ -1,0 +1,84 @@
+"""The result of changing a block: masks, changed weights and statistics, its parameters, and a block that has them."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from jaxprune.devices import compiled
+from jaxprune.models import BlockParams, masks
+from jaxprune.stats.blocks import converted
+from jaxprune.stats.stats import Sums
+
+
+class FinishedLayer(NamedTuple):
+    """The result of pruning or recovering a layer, which with the dense model replaces doing it again.
+
+    Attributes:
+      keep: kernel path → bool [in, out], True = kept.
+      changed: parameters with new values, by path within the block, in their stored dtype, dropped weights +0; all
+        others have the masked values of the dense model.
+      sums: the statistics of the layer; empty for methods without statistics.
+      damping: site → the damping of its Gram matrix, where the method had to raise it.
+      loss: of recovery on its held-out samples, before and after; None without recovery.
+    """
+
+    keep: dict[str, np.ndarray]
+    changed: dict[str, np.ndarray]
+    sums: Sums
+    damping: dict[str, float]
+    loss: tuple[float, float] | None = None
+
+
+@dataclasses.dataclass
+class PrunedBlock:
+    """One pruned block.
+
+    Attributes:
+      layer: its index.
+      params: its parameters on the host in their stored dtype, dropped weights +0.
+      finished: its difference from the dense block.
+      seconds: by stage: read, statistics, select, forward, recover.
+    """
+
+    layer: int
+    params: BlockParams
+    finished: FinishedLayer
+    seconds: dict[str, float]
+
+    @property
+    def keep(self) -> dict[str, np.ndarray]:
+        """Kernel path → bool [in, out], True = kept."""
+        return self.finished.keep
+
+    @functools.cached_property
+    def kept(self) -> dict[str, tuple[int, int]]:
+        """(kept weights, all weights) of each kernel."""
+        return {path: (int(mask.sum()), mask.size) for path, mask in self.keep.items()}
+
+
+def put_back(
+    params: BlockParams,
+    keep: Mapping[str, np.ndarray],
+    changed: Mapping[str, np.ndarray],
+    dtype: str,
+) -> BlockParams:
+    """A block on the devices with dropped weights +0 and changed weights replaced."""
+    flat = flatten_dict(params, sep="/")
+    masked = {path: mask for path, mask in keep.items() if path not in changed}
+    if masked:
+        where = {path: flat[path].sharding for path in masked}
+        flat |= drop_weights({p: flat[p] for p in masked}, jax.device_put(masked, where))
+    for path, leaf in changed.items():
+        flat[path] = jax.device_put(converted(leaf, dtype), flat[path].sharding)
+    return unflatten_dict(flat, sep="/")
+
+
+@functools.partial(compiled, donate_argnames="kernels")
+def drop_weights(kernels: dict[str, Any], keep: dict[str, Any]) -> dict[str, Any]:
+    """Kernels of a block with the dropped weights +0, with unchanged sharding."""
+    return dict(masks.apply(kernels, keep))

@@ -1,0 +1,93 @@
+"""Tables of text: alignment on a terminal, Markdown as a parser reads it, CSV as the module reads it."""
+
+import csv
+
+from jaxprune.base.text import (
+    JOINED,
+    WIDTH,
+    Table,
+    columns,
+    csv_text,
+    named_values,
+    pipes,
+    table_lines,
+    table_pipes,
+    wrapped,
+)
+
+ROWS = [["en", "1,000", "−2.5"], ["zho_Hans", "40", "–"]]
+
+
+def test_columns_are_as_wide_as_their_widest_cell():
+    assert columns(["", "rows", "points"], ROWS) == [
+        "           rows  points",
+        "en        1,000    −2.5",
+        "zho_Hans     40       –",
+    ]
+    assert columns(["name", "p"], []) == ["name  p"]
+
+
+def test_titles_stand_over_their_columns():
+    table = Table("", ["", "A", "B"], ROWS, groups=[("", 1), ("points", 2)])
+    assert table_lines(table) == [
+        "            points",
+        "              A     B",
+        "en        1,000  −2.5",
+        "zho_Hans     40     –",
+    ]
+    assert table_pipes(table)[0] == "|  | points A | points B |"
+
+
+def test_a_title_that_is_wider_than_its_columns_is_whole():
+    groups = [("", 1), ("a long title", 2), ("", 1)]
+    table = Table("", ["", "A", "B", "C"], [["en", "1", "2", "3"]], groups)
+    assert table_lines(table) == [
+        "    a long title",
+        "    A          B  C",
+        "en  1          2  3",
+    ]
+
+
+def test_a_table_that_is_wider_than_the_terminal_continues_below():
+    cells = [f"{place}{'x' * 20}" for place in range(8)]
+    lines = table_lines(Table("", ["name", *cells], [["en", *cells]]))
+    assert max(map(len, lines)) <= WIDTH
+    second = lines[lines.index("") + 1 :]
+    assert second[0].startswith("name")
+    assert second[1].startswith("en")
+    shown = [word for line in lines for word in line.split() if "x" in word]
+    assert sorted(shown) == sorted(cells * 2)
+
+
+def test_pipes_are_markdown():
+    assert pipes(["", "A | B", "p"], [["en", "1.0 ", "0.039 *"], ["a*b", "–", "–"]]) == [
+        r"|  | A \| B | p |",
+        "| --- | ---: | ---: |",
+        r"| en | 1.0 | 0.039 \* |",
+        r"| a\*b | – | – |",
+    ]
+
+
+def test_csv_has_all_digits_and_nothing_for_none():
+    text = csv_text(["name", "share", "p"], [["a,b", 1 / 3, None], ["c", True, 2]])
+    assert text.count("\n") == 3
+    assert list(csv.reader(text.splitlines())) == [
+        ["name", "share", "p"],
+        ["a,b", repr(1 / 3), ""],
+        ["c", "True", "2"],
+    ]
+
+
+def test_named_values_are_aligned():
+    assert named_values({"model": "m", "peak memory": "1.00 GB"}) == [
+        "  model        m",
+        "  peak memory  1.00 GB",
+    ]
+
+
+def test_paragraphs_fit_the_terminal_and_joined_words_stay_together():
+    lines = wrapped(", ".join(f"layer{JOINED}{number}" for number in range(40)), indent="  ")
+    assert max(map(len, lines)) <= WIDTH
+    assert lines[0].startswith("  layer 0, ")
+    assert all(line.startswith("    layer ") for line in lines[1:])
+    assert JOINED not in "".join(lines)

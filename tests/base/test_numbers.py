@@ -1,0 +1,91 @@
+"""Numbers as text: the one form of each."""
+
+import pytest
+
+from jaxprune.base.text import (
+    bars,
+    by_layer,
+    byte_size,
+    count,
+    count_range,
+    fraction,
+    interval,
+    number,
+    p_value,
+    percent,
+    point_interval,
+    points,
+    seconds,
+    signed,
+    tenths,
+    times,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (percent(0.7141), "71.4"),
+        (percent(1.0), "100.0"),
+        (percent(-0.025), "−2.5"),
+        (percent(-0.0003), "0.0"),
+        (percent(0.29695, digits=2), "29.70"),
+        (points(0.0125), "+1.2"),
+        (points(-0.004), "−0.4"),
+        (points(0.0), "0.0"),
+        (points(-0.0004), "0.0"),
+        (signed(1.25), "+1.2"),
+        (signed(-0.04), "0.0"),
+        (signed(-12.5), "−12.5"),
+        (interval((0.691, 0.735)), "[69.1, 73.5]"),
+        (point_interval((-0.004, 0.0216)), "[−0.4, +2.2]"),
+        (p_value(0.03906), "0.039"),
+        (p_value(1.0), "1.000"),
+        (p_value(0.001), "0.001"),
+        (p_value(0.00099), "<0.001"),
+        (p_value(0.0), "<0.001"),
+        (fraction(0.7654), "0.765"),
+        (tenths(23.456), "23.5"),
+        (tenths(-0.04), "0.0"),
+        (seconds(1234.56), "1,234.6"),
+        (seconds(0.04), "0.0"),
+        (count(61.5), "62"),
+        (count(1250.4), "1,250"),
+        (count(-2.7), "−3"),
+        (count(-0.2), "0"),
+        (times(3.24), "3.2"),
+        (times(1234.5), "1,234"),
+        (times(234_567.0), "2e+05"),
+        (count(1000), "1,000"),
+        (count(-1000), "−1,000"),
+        (count_range([1000, 260, 300]), "260 to 1,000"),
+        (count_range([40, 40]), "40"),
+        (byte_size(12_500_000), "12.5 MB"),
+        (byte_size(99_000_000), "99.0 MB"),
+        (byte_size(100_000_000), "0.10 GB"),
+        (byte_size(14.14e9), "14.14 GB"),
+        (number(1250), "1,250"),
+        (number(0.31), "0.31"),
+        (number(-2.5), "−2.5"),
+        (number(-1234.4), "−1,234"),
+        (number(2e7), "2e+07"),
+        (number(1e-5), "1e-05"),
+        (number(-1e-5), "−1e-05"),
+    ],
+)
+def test_one_form_each(text, expected):
+    assert text == expected
+
+
+@pytest.mark.parametrize(
+    "show", [percent, points, interval, point_interval, p_value, fraction, tenths]
+)
+def test_none_is_a_dash(show):
+    assert show(None) == "–"
+
+
+def test_bars_rise_from_the_least_to_the_largest():
+    assert bars([0.2, 0.6, 0.4, 0.3]) == "▁█▅▃"
+    assert bars([3, 3]) == "▁▁"
+    assert by_layer([0.42, 0.5, 0.58]) == "42.0% to 58.0% by layer ▁▅█"
+    assert by_layer([0.5, 0.5001]) == ""
