@@ -68,7 +68,7 @@ def evaluate(
       >>> import jaxprune as jp
       >>> model = jp.load("nano/bloom")
       >>> evaluation = jp.evaluate(model, "nano_nli", languages="en,fr", rows=20, progress=False)
-      >>> 0 <= evaluation.table.loc["nano_nli", "fr"]["accuracy"] <= 1
+      >>> bool(0 <= evaluation.table.loc["nano_nli", "fr"]["accuracy"] <= 1)
       True
       >>> evaluation.parts["nano_nli"].rows["fr"].scores.shape  # rows, options
       (20, 3)
