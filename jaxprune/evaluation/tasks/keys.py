@@ -1,115 +1,64 @@
-"""The keys of a task file by table, and their allowed values."""
+"""The tables of a task file, as types that msgspec checks."""
 
-import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Literal
 
-from jaxprune.base.errors import InputError, did_you_mean
-from jaxprune.base.schema import Field, check, choice, flag
+from msgspec import Meta, Struct
+
 from jaxprune.evaluation.tasks.prompts import OPTION
-from jaxprune.evaluation.tasks.protocols import SECTIONS
+
+_Text = Annotated[str, Meta(pattern=r"\S")]
+_Name = Annotated[str, Meta(pattern=r"^\w[\w-]*$")]
+_WordName = Annotated[str, Meta(pattern=rf"^(?!{OPTION}$)\w+$")]
+_Options = Annotated[list[_Text], Meta(min_length=2)]
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+class LabelTable(Struct, forbid_unknown_fields=True):
+    """The table `label`: the field of a row, its values by label, and values in rows to skip."""
+
+    field: _Text
+    values: dict[str, str | int] | None = None
+    drop: list[str | int] = []
 
 
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"\w[\w-]*", value) is not None
+class PromptTable(Struct, forbid_unknown_fields=True):
+    """A prompt; a word is a text, or a table of texts by value of a field."""
+
+    context: _Text | None = None
+    template: _Text | None = None
+    options: _Options | None = None
+    words: dict[_WordName, _Text | dict[str, _Text]] = {}
 
 
-def _are_different(value: object, fits: Callable[[object], bool], least: int) -> bool:
-    return (
-        isinstance(value, list) and all(map(fits, value)) and least <= len({*value}) == len(value)
-    )
+class SectionTable(PromptTable, forbid_unknown_fields=True):
+    """The prompts of a protocol: for all languages, and what differs in some."""
+
+    split: _Text | None = None
+    languages: dict[str, PromptTable] = {}
 
 
-def _is_table(value: object, fits: Callable[[object], bool] = lambda _: True) -> bool:
-    return isinstance(value, dict) and all(map(fits, value.values()))
+class TaskTable(Struct, forbid_unknown_fields=True):
+    """A task file. In `data`, `config` and `files`, {lang} and {split} are placeholders.
 
-
-def _are_languages(value: Any) -> bool:
-    if _is_table(value, _is_text):
-        return bool(value) and all(map(_is_name, value))
-    return _are_different(value, _is_name, 1)
-
-
-def _is_word(value: object) -> bool:
-    return _is_text(value) or _is_table(value, _is_text)
-
-
-def _are_words(value: Any) -> bool:
-    return _is_table(value, _is_word) and all(
-        re.fullmatch(r"\w+", name) and name != OPTION for name in value
-    )
-
-
-def _are_scalars(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(v, str | int) for v in value)
-
-
-def _are_groups(value: object) -> bool:
-    return _is_text(value) or (type(value) is int and value > 1)
-
-
-_TEXT = Field("a text that is not empty", _is_text)
-_PLACE = Field("a text, in which {lang} and {split} are placeholders", _is_text)
-_OPTIONS = Field(
-    "two texts or more, no two the same", lambda value: _are_different(value, _is_text, 2)
-)
-TASK_KEYS = {
-    "name": Field("letters, digits, _ and -", _is_name, required=True),
-    "data": Field("a pattern of .jsonl or .csv files, a folder, a hub id", _is_text, required=True),
-    "config": _PLACE,
-    "split": _TEXT,
-    "revision": _TEXT,
-    "files": _PLACE,
-    "languages": Field(
-        "a list of different codes, or a table of codes", _are_languages, required=True
-    ),
-    "parallel": flag(False),
-    "group": Field("the name of a field, or the number of successive rows in a group", _are_groups),
-    "labels": _OPTIONS,
-    "label": Field("a table with field and, optionally, values and drop", _is_table, required=True),
-    "empty": choice(("error", "drop"), "error"),
-    **{name: Field("a table with template and options", _is_table) for name in SECTIONS},
-}
-LABEL_KEYS = {
-    "field": Field("the name of a field", _is_text, required=True),
-    "values": Field("a table from values of the field to labels", _is_table),
-    "drop": Field("a list of values of the field in rows to skip", _are_scalars),
-}
-PROMPT_KEYS = {
-    "context": _TEXT,
-    "template": _TEXT,
-    "options": _OPTIONS,
-    "words": Field("by name, a text or a table of texts by value of a field", _are_words),
-}
-SECTION_KEYS = {
-    "split": _TEXT,
-    **PROMPT_KEYS,
-    "languages": Field(
-        "a table of languages, each with a table of its own keys",
-        lambda value: _is_table(value, _is_table),
-    ),
-}
-
-
-def check_table(where: str, table: Mapping[str, Any], fields: Mapping[str, Field]) -> None:
-    """Rejects a table with an unknown key, a missing key or an invalid value.
-
-    Args:
-      where: the file and the table, for messages, such as "nli.toml: label.".
-
-    Raises:
-      InputError: one line with the file, the key and the allowed values.
+    Attributes:
+      data: a pattern of .jsonl or .csv files, a folder, or a hub id.
+      languages: codes, or code → name in the data set.
+      group: a field, or the number of successive rows in a group.
     """
-    for key in table:
-        if key not in fields:
-            hint = did_you_mean(key, fields)
-            raise InputError(f"{where}{key}: no such key; allowed: {', '.join(fields)}{hint}")
-    for name, field in fields.items():
-        if name not in table and field.required:
-            raise InputError(f"{where}{name}: missing; allowed: {field.allowed}")
-        if name in table:
-            check(f"{where}{name}", table[name], field)
+
+    name: _Name
+    data: _Text
+    languages: (
+        Annotated[list[_Name], Meta(min_length=1)]
+        | Annotated[dict[_Name, _Text], Meta(min_length=1)]
+    )
+    label: LabelTable
+    config: _Text | None = None
+    split: _Text | None = None
+    revision: _Text | None = None
+    files: _Text | None = None
+    parallel: bool = False
+    group: _Text | Annotated[int, Meta(ge=2)] | None = None
+    labels: _Options | None = None
+    empty: Literal["error", "drop"] = "error"
+    paper: SectionTable | None = None
+    lm_eval: SectionTable | None = None

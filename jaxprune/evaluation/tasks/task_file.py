@@ -5,18 +5,13 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from jaxprune.base.errors import InputError, refusal, shown
 from jaxprune.base.files import read_text
 from jaxprune.evaluation.tasks.data import Row, Source
-from jaxprune.evaluation.tasks.keys import (
-    LABEL_KEYS,
-    PROMPT_KEYS,
-    SECTION_KEYS,
-    TASK_KEYS,
-    check_table,
-)
+from jaxprune.evaluation.tasks.keys import LabelTable, PromptTable, SectionTable, TaskTable
 from jaxprune.evaluation.tasks.prompts import OPTION, Prompt, parse, slots
 from jaxprune.evaluation.tasks.protocols import PROTOCOLS, SECTIONS
 
@@ -104,42 +99,51 @@ def read_task(path: Path) -> Task:
     """The task of a TOML file.
 
     Raises:
-      InputError: not TOML, or a key that is unknown, missing or has an invalid value; one line with the
-        file, the key and the allowed values.
+      InputError: not TOML, or a key that is unknown, missing or has an invalid value; one line with the file, the key
+        and the allowed values.
     """
     content = read_text(path)
     try:
-        table = tomllib.loads(content)
-    except (ValueError, RecursionError) as error:  # TOML, numbers of 5,000 digits
+        table = msgspec.convert(tomllib.loads(content), TaskTable)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not TOML: {error}") from None
-    check_table(f"{path}: ", table, TASK_KEYS)
-    languages = table["languages"]
-    names = languages if isinstance(languages, dict) else {code: code for code in languages}
-    labels = tuple(table["labels"]) if "labels" in table else None
+    except ValueError as error:  # of msgspec; or a number of 5,000 digits
+        raise InputError(f"{path}: {error}") from None
+    named = table.languages
+    if isinstance(named, list):
+        _check_distinct(f"{path}: languages", named)
+        named = {code: code for code in named}
+    _check_distinct(f"{path}: labels", table.labels or ())
+    tables = {name: getattr(table, name) for name in SECTIONS}
     sections = {
-        name: _prompts(path, name, table[name], tuple(names)) for name in SECTIONS if name in table
+        name: _prompts(path, name, section, tuple(named))
+        for name, section in tables.items()
+        if section is not None
     }
     if not sections:
         raise InputError(f"{path}: paper: missing; allowed: {' or '.join(SECTIONS)}, or both")
+    labels = tuple(table.labels) if table.labels else None
     options = _number_of_options(path, sections, labels)
     return Task(
-        name=table["name"],
-        source=_source(path, table, names),
-        names=names,
-        parallel=table.get("parallel", False),
-        group=table.get("group"),
+        name=table.name,
+        source=_source(path, table, named),
+        names=named,
+        parallel=table.parallel,
+        group=table.group,
         labels=labels,
-        label=_label_rule(path, table["label"], labels or range(options)),
-        drops_empty=table.get("empty") == "drop",
+        label=_label_rule(path, table.label, labels or range(options)),
+        drops_empty=table.empty == "drop",
         sections=sections,
     )
 
 
-def _source(path: Path, table: Mapping[str, Any], names: Mapping[str, str]) -> Source:
-    source = Source(
-        data=table["data"],
-        **{key: table.get(key) for key in ("config", "split", "revision", "files")},
-    )
+def _check_distinct(where: str, texts: Sequence[str]) -> None:
+    if len({*texts}) < len(texts):
+        raise InputError(f"{where}: got {list(texts)}; expected no two the same")
+
+
+def _source(path: Path, table: TaskTable, names: Mapping[str, str]) -> Source:
+    source = Source(table.data, table.config, table.split, table.revision, table.files)
     places = [text for text in (source.data, source.config, source.files) if text is not None]
     for text in places:
         unknown = set(re.findall(r"\{(.*?)\}", text)) - {"lang", "split"}
@@ -157,23 +161,20 @@ def _source(path: Path, table: Mapping[str, Any], names: Mapping[str, str]) -> S
     return source
 
 
-def _label_rule(path: Path, table: Mapping[str, Any], labels: Sequence[str | int]) -> LabelRule:
-    check_table(f"{path}: label.", table, LABEL_KEYS)
-    dropped = frozenset(map(str, table.get("drop", [])))
-    if "values" not in table:
+def _label_rule(path: Path, table: LabelTable, labels: Sequence[str | int]) -> LabelRule:
+    dropped = frozenset(map(str, table.drop))
+    if table.values is None:
         by_number = {str(index): index for index in range(len(labels))}
         by_label = {str(label): index for index, label in enumerate(labels)}
         # a label that is a number would be mistaken for the number of another one
         indices = by_label if by_number.keys() & by_label.keys() else by_number | by_label
-        return LabelRule(table["field"], indices, dropped)
-    indices = {}
-    for value, label in table["values"].items():
-        known = type(label) in (str, int) and label in labels  # True equals 1
-        if not known or value in dropped:
+        return LabelRule(table.field, indices, dropped)
+    for value, label in table.values.items():
+        if label not in labels or value in dropped:
             allowed = f"{', '.join(map(str, labels))}, for values that are not in label.drop"
             raise refusal(f"{path}: label.values.{value}", label, allowed)
-        indices[value] = labels.index(label)
-    return LabelRule(table["field"], indices, dropped)
+    indices = {value: labels.index(label) for value, label in table.values.items()}
+    return LabelRule(table.field, indices, dropped)
 
 
 def _number_of_options(
@@ -193,45 +194,43 @@ def _number_of_options(
     return expected
 
 
-def _prompts(path: Path, name: str, table: Mapping[str, Any], languages: Sequence[str]) -> Prompts:
-    check_table(f"{path}: {name}.", table, SECTION_KEYS)
-    by_language = table.get("languages", {})
-    for language, entry in by_language.items():
+def _prompts(path: Path, name: str, table: SectionTable, languages: Sequence[str]) -> Prompts:
+    for language in table.languages:
         if language not in languages:
             raise InputError(
                 f"{path}: {name}.languages.{language}: no language of this task; allowed: {', '.join(languages)}"
             )
-        check_table(f"{path}: {name}.languages.{language}.", entry, PROMPT_KEYS)
-    if name == "paper" and any("context" in entry for entry in (table, *by_language.values())):
+    every = [table, *table.languages.values()]
+    if name == "paper" and any(entry.context for entry in every):
         raise InputError(f"{path}: paper.context: paper scores all of the text; allowed: template")
-    base = {key: table[key] for key in PROMPT_KEYS if key in table}
-    words = {word for entry in (base, *by_language.values()) for word in entry.get("words", {})}
+    words = {word for entry in every for word in entry.words}
     prompts: dict[str | None, Prompt] = {}
-    complete = {"template", "options"} <= set(base) and words <= set(base.get("words", {}))
-    if complete or not by_language:
-        prompts[None] = _prompt(path, name, base, words)
-    for language, entry in by_language.items():
-        said = {**base.get("words", {}), **entry.get("words", {})}
-        merged = {**base, **entry, "words": said}
+    if (table.template and table.options and words <= table.words.keys()) or not table.languages:
+        prompts[None] = _prompt(path, name, table, words)
+    for language, entry in table.languages.items():
+        merged = PromptTable(
+            context=entry.context or table.context,
+            template=entry.template or table.template,
+            options=entry.options or table.options,
+            words={**table.words, **entry.words},
+        )
         prompts[language] = _prompt(path, f"{name}.languages.{language}", merged, words)
-    return Prompts(table.get("split"), prompts)
+    return Prompts(table.split, prompts)
 
 
-def _prompt(path: Path, where: str, table: Mapping[str, Any], words: set[str]) -> Prompt:
-    for key in ("template", "options"):
-        if key not in table:
-            raise InputError(f"{path}: {where}.{key}: missing; allowed: {PROMPT_KEYS[key].allowed}")
-    said = table.get("words", {})
+def _prompt(path: Path, where: str, table: PromptTable, words: set[str]) -> Prompt:
+    if table.template is None or table.options is None:
+        missing = "template" if table.template is None else "options"
+        raise InputError(f"{path}: {where}.{missing}: missing; expected template and options")
+    _check_distinct(f"{path}: {where}.options", table.options)
     for word in sorted(words):
-        if word not in said:
-            raise InputError(
-                f"{path}: {where}.words.{word}: missing; allowed: {PROMPT_KEYS['words'].allowed}"
-            )
+        if word not in table.words:
+            raise InputError(f"{path}: {where}.words.{word}: missing; expected it in each language")
     prompt = Prompt(
-        context=parse(table.get("context", ""), f"{path}: {where}.context"),
-        template=parse(table["template"], f"{path}: {where}.template"),
-        options=tuple(parse(o, f"{path}: {where}.options") for o in table["options"]),
-        words=said,
+        context=parse(table.context or "", f"{path}: {where}.context"),
+        template=parse(table.template, f"{path}: {where}.template"),
+        options=tuple(parse(option, f"{path}: {where}.options") for option in table.options),
+        words=table.words,
     )
     _check_slots(f"{path}: {where}", prompt)
     return prompt

@@ -684,21 +684,33 @@ def test_a_folder_and_names_of_the_data_set_s_own_are_read_too(sentiment):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('name = "sentiment"', "", "name: missing; allowed: letters"),
-        ('name = "sentiment"', 'name = "a/b"', "name: got 'a/b'; allowed: letters, digits"),
-        ('name = "sentiment"', 'nam = "x"', r"nam: no such key; .*\(did you mean name\?\)"),
+        ('name = "sentiment"', "", "Object missing required field `name`"),
+        ('name = "sentiment"', 'name = "a/b"', r"Expected `str` matching regex .* at `\$\.name`"),
+        ('name = "sentiment"', 'nam = "x"', "Object contains unknown field `nam`"),
         ('name = "sentiment"', 'name = "x', "not TOML: "),
-        ('split = "test"\n', "split = 1\n", "split: got 1; allowed: a text"),
-        ('split = "test"\n', "group = 1\n", "group: got 1; allowed: the name of a field, or the"),
-        ('split = "test"\n', "group = true\n", "group: got True; allowed: the name of a field"),
-        ('["en", "sw"]', '["en", "en"]', r"languages: got \['en', 'en'\]; allowed: a list of diff"),
-        ('["en", "sw"]', "[]", r"languages: got \[\]; allowed"),
-        ('["negative", "positive"]\n', '["a", "a"]\n', r"labels: got \['a', 'a'\]; .*no two the"),
-        ('field = "stars"', "", "label.field: missing; allowed: the name of a field"),
+        ('split = "test"\n', "split = 1\n", r"Expected `str \| null`, got `int` - at `\$\.split`"),
+        ('split = "test"\n', "group = 1\n", r"Expected `int` >= 2 - at `\$\.group`"),
+        (
+            'split = "test"\n',
+            "group = true\n",
+            r"Expected `int \| str \| null`, got `bool` - at `\$\.group`",
+        ),
+        (
+            '["en", "sw"]',
+            '["en", "en"]',
+            r"languages: got \['en', 'en'\]; expected no two the same",
+        ),
+        ('["en", "sw"]', "[]", r"Expected `array` of length >= 1 - at `\$\.languages`"),
+        (
+            '["negative", "positive"]\n',
+            '["a", "a"]\n',
+            r"labels: got \['a', 'a'\]; expected no two the",
+        ),
+        ('field = "stars"', "", r"Object missing required field `field` - at `\$\.label`"),
         (
             'field = "stars"',
             'feild = "a"',
-            r"label.feild: no such key; allowed: field, values, drop",
+            r"Object contains unknown field `feild` - at `\$\.label`",
         ),
         (
             '5 = "positive"',
@@ -706,16 +718,24 @@ def test_a_folder_and_names_of_the_data_set_s_own_are_read_too(sentiment):
             "label.values.5: got 'great'; allowed: negative, positive",
         ),
         ('5 = "positive"', "5 = 1", "label.values.5: got 1; allowed: negative, positive"),
-        ('5 = "positive"', "5 = { a = 1 }", "label.values.5: got {'a': 1}; allowed: negative, pos"),
+        (
+            '5 = "positive"',
+            "5 = { a = 1 }",
+            r"Expected `int \| str`, got `object` - at `\$\.label\.values\[\.\.\.\]`",
+        ),
         (
             '{ words.is = "Ni", options = ["mbaya", "nzuri"] }',
             "3",
-            "lm_eval.languages: got {'sw': 3}",
+            r"Expected `object`, got `int` - at `\$\.lm_eval\.languages\[\.\.\.\]`",
         ),
         ("drop = [3]", "drop = [5]", "label.values.5: got 'positive'; .*not in label.drop"),
-        ('["bad", "good"]', '["bad", "bad"]', r"paper.options: got \['bad', 'bad'\]; .*no two the"),
+        (
+            '["bad", "good"]',
+            '["bad", "bad"]',
+            r"paper.options: got \['bad', 'bad'\]; expected no two the",
+        ),
         ('["bad", "good"]', '["a", "b", "c"]', "paper.options: got 3; allowed: 2, as many as"),
-        ('options = ["bad", "good"]', "", "paper.options: missing; allowed: two texts or more"),
+        ('options = ["bad", "good"]', "", "paper.options: missing; expected template and options"),
         (
             '["mbaya", "nzuri"]',
             '["a", "b", "c"]',
@@ -731,7 +751,11 @@ def test_a_folder_and_names_of_the_data_set_s_own_are_read_too(sentiment):
         ("{review|strip}", "{review[stars]}", r"paper: {review\[stars\]}; allowed: a word with"),
         ('strip} It is {option}"', 'strip}"', "paper.template: no {option}; allowed: {option} at"),
         ('["bad", "good"]', '["bad", "{option}"]', "paper.options: {option} in an option"),
-        ('words.is = "Ni"', "words.is = 3", "lm_eval.languages.sw.words: got {'is': 3}; allowed"),
+        (
+            'words.is = "Ni"',
+            "words.is = 3",
+            r"Expected `str \| object`, got `int` - at `\$\.lm_eval\.languages\[\.\.\.\]\.words\[\.\.\.\]`",
+        ),
         (
             'words.is = "Ni"',
             "words.is = { a = 'b' }",
@@ -743,7 +767,7 @@ def test_a_folder_and_names_of_the_data_set_s_own_are_read_too(sentiment):
         (
             "sw = { words.is",
             "en = { words.it = 'a', options = ['a', 'b'] }\nsw = { words.is",
-            "lm_eval.languages.en.words.is: missing; allowed: by name, a text",
+            "lm_eval.languages.en.words.is: missing; expected it in each",
         ),
     ],
 )
