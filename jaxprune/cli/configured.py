@@ -22,11 +22,6 @@ from jaxprune.runs import buckets
 from jaxprune.runs.planning import PruneConfig, by_path, config_of, unknown_field
 from jaxprune.stats import JobConfig, check_with_stats
 
-_PARSERS: dict[type, Any] = {
-    bool: flags.BooleanParser(),
-    int: flags.IntegerParser(),
-    float: flags.FloatParser(),
-}
 _HELP = {"--help", "-help", "-h"}
 
 
@@ -243,7 +238,7 @@ def _given(
 
 
 class _Value(flags.ArgumentParser[Any]):
-    """The text of a field → its value. Text of another type is returned as it is; the rule of the field rejects it."""
+    """The text of a field → its value."""
 
     def __init__(self, field: Field) -> None:
         self._field = field
@@ -251,11 +246,7 @@ class _Value(flags.ArgumentParser[Any]):
     def parse(self, argument: str) -> Any:
         if not argument and self._field.may_be_unset:
             return None
-        default = self._field.default
-        parser = _PARSERS.get(self._field.kind if default is None else type(default))
-        with contextlib.suppress(ValueError):
-            return parser.parse(argument) if parser else argument
-        return argument
+        return self._field.typed(argument)
 
 
 def _overrides(flag_values: flags.FlagValues) -> dict[str, object]:

@@ -94,16 +94,7 @@ def _parse_text(grid: str) -> dict[str, list[Any]]:
 
 
 def _value(text: str, field: Field) -> Any:
-    """The value of a text; one of another type stays a text, which the rule of the field rejects."""
-    if text == _UNSET and field.may_be_unset:
-        return None
-    kind = field.kind if field.default is None else type(field.default)
-    if kind is bool:
-        return {"true": True, "false": False}.get(text.lower(), text)
-    try:
-        return kind(text) if kind in (int, float) else text
-    except ValueError:
-        return text
+    return None if text == _UNSET and field.may_be_unset else field.typed(text)
 
 
 def value_text(path: str, value: Any) -> str:

@@ -56,7 +56,7 @@ def define() -> None:
     flags.DEFINE_boolean(
         "plan",
         False,
-        "print the number of variants, of all or of a share, and the estimated operations, time, memory and bytes; "
+        "print the number of variants, of all or of a share, and the estimated operations, memory and bytes; "
         "writes nothing",
     )
     flags.DEFINE_string("chip", None, f"plan for one of these devices: {', '.join(CHIPS)}")
