@@ -110,9 +110,10 @@ def unfinished(
       workdir: of the sweep; neither the model nor texts need be here.
       digests: names of the inputs in sweep.json, with the folder and the language of each evaluation.
     """
-    dense: dict[str, list[str]] = {}
-    for folder, _, code in (name.rpartition(" ") for name in digests):
-        if code in evaluation_languages(config):
+    dense, languages = dict[str, list[str]](), evaluation_languages(config)
+    for name in digests:
+        folder, _, code = name.rpartition(" ")
+        if code in languages:
             dense.setdefault(folder, []).append(code)
     missing = []
     for variant in planned:

@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.schema import fields_of, part_of
@@ -24,6 +24,9 @@ _SHARED = ("model", "revision", "dtype", "compat", "seed", "output", "mesh")
 _TAKEN = {DENSE, *OUTPUTS, PROGRESS}
 _FOLDER = re.compile(r"\w[\w.,:=+-]*")
 _PLACE = re.compile(r"\{([^{}]*)\}")
+
+
+_Config = TypeVar("_Config", PruneConfig, RecoverConfig)
 
 
 @dataclass(frozen=True)
@@ -108,28 +111,21 @@ def _products(config: SweepConfig, axes: Mapping[str, Any]) -> Iterator[Variant]
     yield variant
     if axes.get(RECOVERY) is None:
         return
-    text = part_of(TextFields, product.calibration)
-    if KINDS[text.kind].reads_text:
-        check_texts(text)
-    read = _read_of_text(text) | {"seed"}
-    recovered = _recovered(config, axes, _replaced(own, _only(axes, read)), variant.name)
-    fields |= {path: axes.get(path, _value(recovered, path)) for path in (*read, *_RECOVERY)}
+    read = {*_RECOVERY, "seed"} | _read_of_text(product.calibration)
+    recovered = RecoverConfig(
+        **{name: getattr(own, name) for name in _SHARED},
+        calibration=part_of(TextFields, own.calibration),
+        recovery=RecoveryFields(run=variant.name, **vars(config.recovery)),
+    )
+    recovered = _replaced(recovered, _only(axes, read))
+    if KINDS[recovered.calibration.kind].reads_text:
+        check_texts(recovered.calibration)
+    fields |= {path: axes.get(path, _value(recovered, path)) for path in read}
     yield _variant(config, axes, fields, recovered)
 
 
 def _only(axes: Mapping[str, Any], read: Container[str]) -> dict[str, Any]:
     return {path: value for path, value in axes.items() if path in read}
-
-
-def _recovered(
-    config: SweepConfig, axes: Mapping[str, Any], product: PruneConfig, pruned: str
-) -> RecoverConfig:
-    """The config of a recovery of the variant `pruned`, on the text of a product."""
-    settings = {path.removeprefix("recovery."): v for path, v in _only(axes, _RECOVERY).items()}
-    recovery = RecoveryFields(run=pruned, **{**vars(config.recovery), **settings})
-    shared = {name: getattr(product, name) for name in _SHARED}
-    text = part_of(TextFields, product.calibration)
-    return RecoverConfig(**shared, calibration=text, recovery=recovery)
 
 
 def _variant(
@@ -226,7 +222,7 @@ def _value(config: Any, path: str) -> Any:
     return config
 
 
-def _replaced(config: PruneConfig, values: Mapping[str, Any]) -> PruneConfig:
+def _replaced(config: _Config, values: Mapping[str, Any]) -> _Config:
     for path, value in values.items():
         group, _, name = path.rpartition(".")
         change = (

@@ -12,7 +12,13 @@ from jaxprune.evaluation.measurements import MEASUREMENTS, frame
 from jaxprune.evaluation.pictures import change_charts
 from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY
 from jaxprune.evaluation.translation import TRANSLATION
-from jaxprune.evaluation.views import ABOUT_CHANGES, ABOUT_MEASURES, show_difference, verdict
+from jaxprune.evaluation.views import (
+    ABOUT_CHANGES,
+    ABOUT_MEASURES,
+    overlap_note,
+    show_difference,
+    verdict,
+)
 from jaxprune.evaluation.write import CHANGES, markdown_tables
 from jaxprune.report import write_page
 from jaxprune.report.document import Charts, Folded, Note, Part, Section, page
@@ -195,12 +201,9 @@ def _notes(result: SweepResult) -> Iterator[str]:
         yield (
             f"Unfinished: {len(missing)} variants are missing, and so are their figures: {listed(missing)}"
         )
-    overlaps = {
-        run.name: run.parts[PERPLEXITY].facts.get("calibration_overlap")
-        for run in result.comparison.evaluations
-        if PERPLEXITY in run.parts
-    }
-    shared = ", ".join(f"{name} ({' '.join(codes)})" for name, codes in overlaps.items() if codes)
-    if shared:
-        yield f"Calibration sets that contain lines of the text of perplexity: {shared}."
+    overlaps: dict[str, list[str]] = {}
+    for run in result.comparison.evaluations:
+        if PERPLEXITY in run.parts and (note := overlap_note(run.parts[PERPLEXITY].facts)):
+            overlaps.setdefault(note, []).append(run.name)
+    yield from (f"{', '.join(names)}: {note}" for note, names in overlaps.items())
     yield from dict.fromkeys(result.comparison.notes)
