@@ -50,6 +50,16 @@ class Field:
         """The value as in a config: the text of a parsed one."""
         return value if self.parse is None or value is None else self.write(value)
 
+    def typed(self, text: str) -> Any:
+        """The value of a text; one of another type stays a text, which the rule rejects."""
+        kind = self.kind if self.default is None else type(self.default)
+        if kind is bool:
+            return {"true": True, "false": False}.get(text.lower(), text)
+        try:
+            return kind(text) if kind in (int, float) else text
+        except ValueError:
+            return text
+
     @property
     def may_be_unset(self) -> bool:
         """Whether None is a value."""

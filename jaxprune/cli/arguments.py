@@ -1,15 +1,11 @@
 """Arguments that name paths → checked paths; the command line of a command without config."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import NoReturn
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import is_address, local_path
-
-# The longest path of Linux in bytes, and a bound for the names of files in a workdir.
-_LONGEST_PATH, _LONGEST_NAME = 4096, 512
 
 
 def path(text: str) -> Path:
@@ -28,7 +24,7 @@ def output(text: str) -> Path:
 
 
 def check_folder(flag: str, folder: Path) -> None:
-    """Rejects a path that cannot be a folder, or that is too long for the names of its files.
+    """Rejects a path that cannot be a folder.
 
     Raises:
       InputError: names the flag and the path.
@@ -37,11 +33,6 @@ def check_folder(flag: str, folder: Path) -> None:
         raise InputError(f"{flag}: {folder} is a file; allowed: a folder")
     if folder.is_symlink() and not folder.exists():
         raise InputError(f"{flag}: {folder} is a broken link; allowed: a folder")
-    if (size := len(os.fsencode(folder.absolute()))) > _LONGEST_PATH - _LONGEST_NAME:
-        raise InputError(
-            f"{flag}: got a path of {size} bytes; allowed: {_LONGEST_PATH - _LONGEST_NAME}, as paths of its files "
-            f"may have {_LONGEST_PATH}"
-        )
 
 
 class Arguments(argparse.ArgumentParser):

@@ -19,14 +19,9 @@ from jaxprune.cli.config import COMMANDS, FIELDS, as_text, check_read
 from jaxprune.cli.ready import config_file
 from jaxprune.devices import failure, hosts, keep_compiled, one_cpu_device_per_core
 from jaxprune.runs import buckets
-from jaxprune.runs.planning import PruneConfig, by_path, config_of, unknown_field
+from jaxprune.runs.planning import CHIPS, PruneConfig, by_path, config_of, unknown_field
 from jaxprune.stats import JobConfig, check_with_stats
 
-_PARSERS: dict[type, Any] = {
-    bool: flags.BooleanParser(),
-    int: flags.IntegerParser(),
-    float: flags.FloatParser(),
-}
 _HELP = {"--help", "-help", "-h"}
 
 
@@ -114,10 +109,18 @@ def leave_torch_alone() -> None:
     del sys.modules["torch"]
 
 
-def check_chip(chip: str | None) -> None:
-    """Rejects --chip without --plan."""
-    if chip is not None:
-        raise InputError(f"--chip: got {chip!r}; allowed: with --plan")
+def define_plan(meaning: str) -> None:
+    """Defines the flags that print a plan in place of the job."""
+    flags.DEFINE_boolean("plan", False, meaning)
+    flags.DEFINE_string("chip", None, f"plan for these devices: {', '.join(CHIPS)}")
+
+
+def is_planned() -> bool:
+    """Whether to print a plan; rejects --chip otherwise."""
+    given = flags.FLAGS
+    if given.chip is not None and not given.plan:
+        raise InputError(f"--chip: got {given.chip!r}; allowed: with --plan")
+    return bool(given.plan)
 
 
 def define_overwrite(
@@ -243,7 +246,7 @@ def _given(
 
 
 class _Value(flags.ArgumentParser[Any]):
-    """The text of a field → its value. Text of another type is returned as it is; the rule of the field rejects it."""
+    """The text of a field → its value."""
 
     def __init__(self, field: Field) -> None:
         self._field = field
@@ -251,11 +254,7 @@ class _Value(flags.ArgumentParser[Any]):
     def parse(self, argument: str) -> Any:
         if not argument and self._field.may_be_unset:
             return None
-        default = self._field.default
-        parser = _PARSERS.get(self._field.kind if default is None else type(default))
-        with contextlib.suppress(ValueError):
-            return parser.parse(argument) if parser else argument
-        return argument
+        return self._field.typed(argument)
 
 
 def _overrides(flag_values: flags.FlagValues) -> dict[str, object]:

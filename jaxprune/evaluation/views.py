@@ -1,5 +1,6 @@
 """Measurements and changes → tables of text, the same for terminals, Markdown, pages, cards and notebooks."""
 
+import types
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -235,7 +236,7 @@ def comparison_tables(
     base, *others = names
     figures, tables = by_key(measurements), list[Table]()
     if len(others) > 1:
-        tables += overview_tables(names, measurements, changes)
+        tables += overview_tables({name: [name] for name in names}, measurements, changes)
     for run in others:
         rows, of_run = [row for row in changes if row.run == run], list[Table]()
         for task in dict.fromkeys(row.task for row in rows):
@@ -317,44 +318,47 @@ def vanished(changes: Sequence[Change]) -> Iterator[str]:
 
 
 def overview_tables(
-    names: Sequence[str],
+    labels: Mapping[str, Sequence[str]],
     measurements: Sequence[Measurement],
     changes: Sequence[Change],
-    labels: Mapping[str, Sequence[str]] | None = None,
     label_names: Sequence[str] = ("run",),
+    stars: Mapping[tuple[str, str, str], str] = types.MappingProxyType({}),
 ) -> list[Table]:
     """A table for each measure, with a row for each run and a column for each language.
 
     Args:
-      names: of the runs, the base first.
+      labels: cells in front of the row of each run, the base first.
       measurements: of all runs.
       changes: of all runs but the base.
-      labels: cells in front of each row by run; by default its name.
-      label_names: their titles.
+      label_names: titles of the labels.
+      stars: of significant changes, see `table_stars`; by default `*`.
     """
     keyed = {(row.run, row.task, row.language, row.measure): row for row in changes}
     of_base = {(row.task, row.language, row.measure): row.base_value for row in changes}
-    figures, tables = by_key(measurements), list[Table]()
-    labels = labels or {name: [name] for name in names}
+    figures, tables, base = by_key(measurements), list[Table](), next(iter(labels))
     for task in dict.fromkeys(row.task for row in measurements):
-        of_task = [row for row in changes if row.task == task]
-        codes = [c for c in dict.fromkeys(row.language for row in of_task) if c != MEAN]
+        languages = dict.fromkeys(row.language for row in changes if row.task == task)
         for measure in MEASURES:
             known = {name for name, of, _, m in figures if (of, m) == (task, measure)}
             if not known:
                 continue
+            mean = (task, MEAN_NON_ENGLISH, measure)
+            without = {MEAN} if mean in of_base else {MEAN, MEAN_NON_ENGLISH}
+            codes = [code for code in languages if code not in without]
             rows = [
                 [
                     *labels[name],
                     *(
-                        show_value(measure, of_base.get((task, code, measure)))
-                        if name == names[0] and code == MEAN_NON_ENGLISH
-                        else overview_cell(figures.get(key), keyed.get(key))
+                        show_value(measure, of_base[mean])
+                        if (name, code) == (base, MEAN_NON_ENGLISH)
+                        else overview_cell(
+                            figures.get(key), keyed.get(key), stars.get(key[:3], "*")
+                        )
                         for code in codes
                         for key in [(name, task, code, measure)]
                     ),
                 ]
-                for name in names
+                for name in labels
                 if name in known
             ]
             header = [*label_names, *codes]

@@ -1,14 +1,13 @@
 """The field `sweep.grid`: the fields that a sweep varies, with their values, as a mapping or as a text."""
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from jaxprune.base.errors import InputError
+from jaxprune.base.errors import InputError, did_you_mean
 from jaxprune.base.schema import Field, check, fields_of, rule
 from jaxprune.runs.planning import PruneConfig, RecoverConfig
 
@@ -49,10 +48,9 @@ def parse_grid(grid: str | Mapping[str, Any]) -> Grid:
     axes = _parse_text(grid) if isinstance(grid, str) else grid
     for path in axes:
         if path not in AXES:
-            close = difflib.get_close_matches(path, AXES, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
             raise InputError(
-                f"grid: got the axis {path!r}; expected fields of pruning, calibration and recovery, or seed{hint}"
+                f"grid: got the axis {path!r}; expected fields of pruning, calibration and recovery, or seed"
+                f"{did_you_mean(path, AXES)}"
             )
     if "recovery" in {path.partition(".")[0] for path in axes} and RECOVERY not in axes:
         raise InputError(
@@ -67,10 +65,7 @@ def _checked_values(path: str, values: Any) -> tuple[Any, ...]:
     checked = []
     for value in values:
         plain = value.item() if isinstance(value, np.generic) else value
-        try:
-            checked.append(check(path, plain, AXES[path]))
-        except InputError as error:
-            raise InputError(f"grid: {error}") from None
+        checked.append(check(f"grid: {path}", plain, AXES[path]))
     texts = [value_text(path, value) for value in checked]
     for text in texts:
         if re.search(r"[\s|]", text):
@@ -94,16 +89,7 @@ def _parse_text(grid: str) -> dict[str, list[Any]]:
 
 
 def _value(text: str, field: Field) -> Any:
-    """The value of a text; one of another type stays a text, which the rule of the field rejects."""
-    if text == _UNSET and field.may_be_unset:
-        return None
-    kind = field.kind if field.default is None else type(field.default)
-    if kind is bool:
-        return {"true": True, "false": False}.get(text.lower(), text)
-    try:
-        return kind(text) if kind in (int, float) else text
-    except ValueError:
-        return text
+    return None if text == _UNSET and field.may_be_unset else field.typed(text)
 
 
 def value_text(path: str, value: Any) -> str:

@@ -1,9 +1,11 @@
-"""The languages in which the variants of a sweep are evaluated, by folder of scores."""
+"""The languages in which the variants of a sweep are evaluated, by folder of scores, and those that are missing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from jaxprune.base.errors import InputError, refusal
-from jaxprune.evaluation import protocol_of
+from jaxprune.base.workdir import EVALUATION
+from jaxprune.evaluation import evaluated_folders, protocol_of, read_evaluation
 from jaxprune.evaluation.scoring import PERPLEXITY, text_languages
 from jaxprune.evaluation.tasks import languages_of, load_task
 from jaxprune.evaluation.translation import TRANSLATION
@@ -20,11 +22,6 @@ def evaluation_languages(config: SweepConfig) -> list[str]:
     sources = config.sweep.grid.get(SOURCE, (config.calibration.source,))
     codes = (code for source in sources for code in source)
     return list(dict.fromkeys([config.calibration.target, *codes]))
-
-
-def task_names(config: SweepConfig) -> list[str]:
-    """Names of the tasks, in the order of `evaluation.tasks`."""
-    return [load_task(name).name for name in config.evaluation.tasks]
 
 
 def dense_jobs(config: SweepConfig) -> dict[str, list[str]]:
@@ -100,3 +97,47 @@ def check_jobs(variants: Sequence[Variant], dense: Jobs, evaluate: str) -> None:
                 evaluate,
                 f"all, as {variant.name} would be evaluated in no language",
             )
+
+
+def unfinished(
+    planned: Sequence[Variant], config: SweepConfig, workdir: Path, digests: Iterable[str]
+) -> list[Variant]:
+    """The variants that lack scores in one of their languages of the config; rejects a dense model that lacks any.
+
+    Args:
+      planned: all variants, the dense model first.
+      config: of the sweep.
+      workdir: of the sweep; neither the model nor texts need be here.
+      digests: names of the inputs in sweep.json, with the folder and the language of each evaluation.
+    """
+    dense, languages = dict[str, list[str]](), evaluation_languages(config)
+    for name in digests:
+        folder, _, code = name.rpartition(" ")
+        if code in languages:
+            dense.setdefault(folder, []).append(code)
+    missing = []
+    for variant in planned:
+        scored = _scored(workdir / variant.name, variant.name)
+        for folder, codes in jobs(variant, dense, config.sweep.evaluate).items():
+            lacking = [code for code in codes if (folder, code) not in scored]
+            if lacking and variant is planned[0]:
+                raise InputError(
+                    f"{workdir / variant.name}: no scores of {folder} in {' '.join(lacking)}; expected those of "
+                    "every evaluation, with which all variants are compared"
+                )
+            if lacking and variant not in missing:
+                missing.append(variant)
+    return missing
+
+
+def _scored(folder: Path, name: str) -> set[tuple[str, str]]:
+    """The folders and languages of a variant's scores; rejects scores of another variant in its folder."""
+    scored = set()
+    for part in evaluated_folders(folder):
+        facts = read_evaluation(part)
+        if (run := facts.get("run", name)) != name:
+            raise InputError(
+                f"{part / EVALUATION}: scores of the variant {run}; expected those of {name}"
+            )
+        scored |= {(part.name, code) for code in facts.get("languages", ())}
+    return scored

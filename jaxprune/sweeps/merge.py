@@ -10,8 +10,8 @@ from jaxprune.base.progress import say
 from jaxprune.base.workdir import EVALUATION, REPORT, is_complete, locked, read_report
 from jaxprune.evaluation import read_evaluation
 from jaxprune.sweeps.calibration import STATS
+from jaxprune.sweeps.result import SweepResult
 from jaxprune.sweeps.sweep_json import CONFIG, PLACE, WORKERS, begun_sweep
-from jaxprune.sweeps.tables import SweepResult
 from jaxprune.sweeps.write import rebuild
 
 

@@ -2,11 +2,12 @@
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from jaxprune.base.text import NONE, Table, interval, signed
 from jaxprune.evaluation import Evaluation
 from jaxprune.evaluation.changes import MEAN_NON_ENGLISH, group_changes
 from jaxprune.evaluation.scoring import (
@@ -55,17 +56,8 @@ class Drawn(NamedTuple):
     draws: int
 
 
-class _Measure(NamedTuple):
-    """A measure of a task, or of the text, in some languages.
-
-    Attributes:
-      changes: its mean change over languages in each group of rows, or part of the text; None if it is not known.
-    """
-
-    task: str
-    name: str
-    languages: Sequence[str]
-    changes: Callable[[Mapping[str, Pair]], Float[np.ndarray, " G"] | None]
+# Of pairs by language: the mean change over languages in each group of rows, or part of the text; None if not known.
+_Changes = Callable[[Mapping[str, Pair]], Float[np.ndarray, " G"] | None]
 
 
 def drawn_changes(
@@ -87,10 +79,12 @@ def drawn_changes(
                 for code, drawn in by_language.items()
                 if (by_draw := _pairs(drawn, against, variants, runs))
             }
-            for measure in measures:
-                known = {code: pairs[code] for code in measure.languages if code in pairs}
-                for language, *figures in _changes(measure, known, seed):
-                    yield Drawn(name, against, measure.task, measure.name, language, *figures)
+            for task, measure, languages, changes in measures:
+                known = {code: pairs[code] for code in languages if code in pairs}
+                for language, over in _by_language(known, languages, changes, seed).items():
+                    bounds = (*(over.interval or (None, None)), over.p, *over.bootstrap)
+                    figures = (language, over.mean, *bounds, len(over.by_draw))
+                    yield Drawn(name, against, task, measure, *figures)
 
 
 def _groups(variants: Sequence[Variant]) -> dict[str, dict[str, list[Variant]]]:
@@ -142,13 +136,13 @@ def _without(variant: Variant, paths: set[str]) -> dict[str, object]:
     return {path: value for path, value in variant.axes.items() if path not in paths}
 
 
-def _measures(dense: Evaluation) -> Iterator[_Measure]:
+def _measures(dense: Evaluation) -> Iterator[tuple[str, str, list[str], _Changes]]:
+    """The task, the name, the languages and the changes of each measure."""
     for task in dense.tasks:
         for name, values in {"accuracy": lambda scored: scored.correct, **ROW_VALUES}.items():
-            changes = functools.partial(_of_task, task, values)
-            yield _Measure(task, name, [*dense.scored(task)], changes)
+            yield task, name, [*dense.scored(task)], functools.partial(_of_task, task, values)
     if dense.perplexities:
-        yield _Measure(PERPLEXITY, LOG_PERPLEXITY, [*dense.perplexities], _log_perplexity)
+        yield PERPLEXITY, LOG_PERPLEXITY, [*dense.perplexities], _log_perplexity
 
 
 def _of_task(
@@ -180,25 +174,54 @@ def _log_perplexity(pairs: Mapping[str, Pair]) -> Float[np.ndarray, " G"] | None
     return cluster_values(rises)
 
 
-def _changes(measure: _Measure, pairs: Mapping[str, ByDraw], seed: int) -> Iterator[list[Any]]:
-    """The language and the figures of a change in each language, then of the mean of all but English.
+def _by_language(
+    pairs: Mapping[str, ByDraw], languages: Sequence[str], changes: _Changes, seed: int
+) -> dict[str, OverDraws]:
+    """The change in each language that has one, then the mean of all but English.
 
     A mean is over the draws that all languages have: an unfinished sweep may lack some.
     """
-    others = [code for code in measure.languages if code != "en"]
-    changes = {code: _change(measure, {code: by_draw}, seed) for code, by_draw in pairs.items()}
-    if others and all(changes.get(code) for code in others):
-        changes[MEAN_NON_ENGLISH] = _change(measure, {code: pairs[code] for code in others}, seed)
-    for language, change in changes.items():
-        if change:
-            low, high = change.interval or (None, None)
-            drawn = (*change.bootstrap, len(change.by_draw))
-            yield [language, change.mean, low, high, change.p, *drawn]
+    others = [code for code in languages if code != "en"]
+    means = {code: _mean({code: by_draw}, changes, seed) for code, by_draw in pairs.items()}
+    if others and all(means.get(code) for code in others):
+        means[MEAN_NON_ENGLISH] = _mean({code: pairs[code] for code in others}, changes, seed)
+    return {code: mean for code, mean in means.items() if mean}
 
 
-def _change(measure: _Measure, pairs: Mapping[str, ByDraw], seed: int) -> OverDraws | None:
+def _mean(pairs: Mapping[str, ByDraw], changes: _Changes, seed: int) -> OverDraws | None:
     first, *others = pairs.values()
     draws = [draw for draw in first if all(draw in by_draw for by_draw in others)]
-    by_draw = [measure.changes({code: pairs[code][draw] for code in pairs}) for draw in draws]
+    by_draw = [changes({code: pairs[code][draw] for code in pairs}) for draw in draws]
     known = [values for values in by_draw if values is not None]
     return over_draws(np.stack(known), seed=seed) if 0 < len(known) == len(draws) else None
+
+
+def drawn_tables(drawn: Sequence[Drawn]) -> list[Table]:
+    """A table for each measure and reference, with a row for each calibration."""
+    by_table: dict[tuple[str, str, str], list[Drawn]] = {}
+    for row in drawn:
+        by_table.setdefault((row.task, row.measure, row.against), []).append(row)
+    tables = []
+    for (task, measure, against), rows in by_table.items():
+        codes = list(dict.fromkeys(row.language for row in rows))
+        codes.sort(key=lambda code: code == MEAN_NON_ENGLISH)  # the last column
+        cells = {(row.variants, row.language): _cell(row) for row in rows}
+        lines = [
+            [name, *(cells.get((name, code), NONE) for code in codes)]
+            for name in dict.fromkeys(row.variants for row in rows)
+        ]
+        title = f"{task}: {measure.replace('_', ' ')}, change against {against}"
+        tables.append(Table(title, ["variants", *codes], lines))
+    return tables
+
+
+def _cell(row: Drawn) -> str:
+    """As "+0.45 [−0.10, +1.01], bootstrap [+0.02, +0.90]"."""
+    scale = 1 if row.measure == LOG_PERPLEXITY else 100
+
+    def show(value: float) -> str:
+        return signed(scale * value, 2)
+
+    mixed = "" if row.low is None or row.high is None else f" {interval((row.low, row.high), show)}"
+    bootstrap = interval((row.bootstrap_low, row.bootstrap_high), show)
+    return f"{show(row.difference)}{mixed}, bootstrap {bootstrap}"

@@ -1,13 +1,9 @@
 """A sweep → its estimated operations, time, memory and bytes, before any variant is made."""
 
 import dataclasses
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import jax
-import jax.numpy as jnp
 
 from jaxprune.base.text import byte_size, named_values
 from jaxprune.evaluation.scoring import (
@@ -24,8 +20,6 @@ from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.variants import left_out_lines
 from jaxprune.sweeps.workers import shard_of
 
-_WIDTH, _TIMES = 2048, 5  # of the product that measures a rate, and how often
-
 
 @dataclass(frozen=True)
 class SweepPlan:
@@ -37,7 +31,7 @@ class SweepPlan:
       pruning, evaluation: operations of products, of all variants.
       device, host: most bytes of a pruning run on each device, and of a process.
       written: bytes of all masks and outputs.
-      rate: operations per second.
+      rate: published operations per second of the chip; None without one.
     """
 
     variants: int
@@ -47,18 +41,13 @@ class SweepPlan:
     device: int
     host: int
     written: int
-    rate: float
-
-    @property
-    def seconds(self) -> float:
-        """The least time of one machine."""
-        return (self.pruning + self.evaluation) / self.rate
+    rate: float | None
 
 
 def plan_sweep(
     config: SweepConfig, workdir: Path, chip: str | None = None, shard: str | None = None
 ) -> SweepPlan:
-    """The plan of a sweep on one device of a kind, or on all devices of this machine, whose rate is measured.
+    """The plan of a sweep on one device of a kind, or on the devices of this machine.
 
     Args:
       config: validated; the model is a folder or can be downloaded, as its tokenizer counts the tokens.
@@ -94,7 +83,7 @@ def plan_sweep(
         device=max((sum(run.device.values()) for run in runs), default=0),
         host=max((sum(run.host.values()) for run in runs), default=0),
         written=sum(map(costs.bytes_written, works)),
-        rate=kind.flops[config.dtype] if kind else measured_rate(config.dtype),
+        rate=kind.flops[config.dtype] if kind else None,
     )
 
 
@@ -121,31 +110,18 @@ def _products(model: Model) -> int:
     return config.n_layers * sum(costs.kernel_sizes(config).values()) + head
 
 
-def measured_rate(dtype: str) -> float:
-    """Operations per second of products of this dtype on all devices, the fastest of a few."""
-    square = jnp.ones((_WIDTH, _WIDTH), dtype)
-    product = jax.jit(lambda x: jnp.matmul(x, x, preferred_element_type=jnp.float32))
-    product(square).block_until_ready()
-    times = []
-    for _ in range(_TIMES):
-        began = time.perf_counter()
-        product(square).block_until_ready()
-        times.append(time.perf_counter() - began)
-    # the CPU devices of a process share its cores
-    devices = jax.process_count() if jax.default_backend() == "cpu" else jax.device_count()
-    return devices * 2 * _WIDTH**3 / min(times)
-
-
-def print_sweep_plan(config: SweepConfig, found: SweepPlan, chip: str | None) -> None:
+def print_sweep_plan(config: SweepConfig, plan: SweepPlan, chip: str | None) -> None:
     """Prints the table of `--plan`, and the products that are left out."""
-    where = f"at the published rate of {chip}" if chip else "at the rate of this machine's products"
     rows = {
-        "variants": f"{found.variants} of {config.model}",
-        "operations": f"{found.pruning:.3g} of pruning, {found.evaluation:.3g} of evaluation, without translations "
+        "variants": f"{plan.variants} of {config.model}",
+        "operations": f"{plan.pruning:.3g} of pruning, {plan.evaluation:.3g} of evaluation, without translations "
         "and recoveries",
-        "time": f"at least {found.seconds / 3600:.2g} h {where}, {found.rate:.3g} operations a second; divided by the "
-        "number of workers",
-        "memory": f"{byte_size(found.device)} on each device, {byte_size(found.host)} on each host, while pruning",
-        "written": byte_size(found.written),
+        "memory": f"{byte_size(plan.device)} on each device, {byte_size(plan.host)} on each host, while pruning",
+        "written": byte_size(plan.written),
     }
-    print("\n".join([*left_out_lines(found.left_out), *named_values(rows)]))
+    if plan.rate:
+        hours = (plan.pruning + plan.evaluation) / plan.rate / 3600
+        rows["time"] = (
+            f"at least {hours:.2g} h at the published rate of one {chip}, divided by their number"
+        )
+    print("\n".join([*left_out_lines(plan.left_out), *named_values(rows)]))

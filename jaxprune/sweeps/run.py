@@ -19,9 +19,9 @@ from jaxprune.runs.planning import by_path, config_of
 from jaxprune.sweeps.calibration import STATS
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.jobs import not_evaluated
+from jaxprune.sweeps.result import SweepResult
 from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.sweep_json import WORKERS, check_same_sweep, joined
-from jaxprune.sweeps.tables import SweepResult
 from jaxprune.sweeps.variants import left_out_lines, variants
 from jaxprune.sweeps.workers import make_all, shard_of
 from jaxprune.sweeps.write import rebuild, write_result

@@ -212,13 +212,13 @@ class Runner:
         return {
             name: codes
             for name, codes in self.jobs(variant).items()
-            if not (folder / name / sealed.TABLE).is_file()
-            or any(sealed.faults(folder / name))  # before they are read
-            or not self._has(folder / name, codes, about)
+            if not self._has(folder / name, codes, about)
         }
 
     def _has(self, folder: Path, codes: Sequence[str], about: Mapping[str, Any]) -> bool:
-        """Whether evaluation.json has these values, and these languages on their present content."""
+        """Whether scores are whole, and evaluation.json has these values, and these languages on their content."""
+        if not (folder / sealed.TABLE).is_file() or any(sealed.faults(folder)):
+            return False
         facts = evaluation.read_evaluation(folder)
         identity: Any = facts.get("identity", {})
         now = {code: self.digests[f"{folder.name} {code}"] for code in codes}

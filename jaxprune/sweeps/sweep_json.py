@@ -9,7 +9,7 @@ from flax.traverse_util import flatten_dict
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import Hexadecimal, Scalar, read_as, write_json
-from jaxprune.base.schema import check, fields_of
+from jaxprune.base.schema import fields_of
 from jaxprune.base.workdir import LockedError, locked
 from jaxprune.runs.planning import config_of
 from jaxprune.runs.run import SWEEP
@@ -46,6 +46,12 @@ def read_sweep(file: Path) -> _Sweep | None:
     return sweep
 
 
+def _texts(config: SweepConfig) -> dict[str, Any]:
+    """The values by path as in sweep.json."""
+    texts = flatten_dict(config.json(), sep=".")
+    return {path: texts[path] for path in fields_of(SweepConfig)}
+
+
 def begun_sweep(workdir: Path) -> _Sweep:
     """The contents of sweep.json; rejects a workdir without it."""
     sweep = read_sweep(workdir / CONFIG)
@@ -68,16 +74,12 @@ def check_same_sweep(config: SweepConfig, workdir: Path) -> None:
     sweep = read_sweep(workdir / CONFIG)
     if sweep is None:
         return
-    before, now = sweep["config"], flatten_dict(config.json(), sep=".")
-    for path, field in fields_of(SweepConfig).items():
-        if path in _FREE or _joins(path, before):
-            continue
-        # a sweep of an earlier version lacks newer fields, whose default it used
-        old = field.text(check(path, before.get(path, field.default), field))
-        value = now[path]
-        if old != value:
+    # newer fields, which a sweep of an earlier version lacks, had their defaults
+    before = _texts(config_of(sweep["config"], SweepConfig))
+    for path, value in _texts(config).items():
+        if value != before[path] and path not in _FREE and not _joins(path, before):
             raise InputError(
-                f"{path}: got {value!r}; {workdir} contains a sweep with {old!r}; "
+                f"{path}: got {value!r}; {workdir} contains a sweep with {before[path]!r}; "
                 "allowed: the same, with another sweep.grid, or another --workdir"
             )
 
@@ -112,14 +114,9 @@ def write_sweep(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) 
                 f"{name}: has changed since the sweep in {workdir} began (SHA-256 {before[name][:12]}…, "
                 f"now {digest[:12]}…); allowed: another --workdir"
             )
-    texts = flatten_dict(config.json(), sep=".")
-    fields = {path: texts[path] for path in fields_of(SweepConfig)}
-    new = {"config": fields, "digests": {**before, **digests}}
-    old = sweep and {
-        **sweep,
-        "config": sweep["config"] | {path: new["config"][path] for path in PLACE},
-    }
-    if old == new:
+    new = {"config": _texts(config), "digests": {**before, **digests}}
+    place = {path: new["config"][path] for path in PLACE}
+    if sweep and {**sweep, "config": sweep["config"] | place} == new:
         return
     try:
         with locked(workdir, WORKERS):

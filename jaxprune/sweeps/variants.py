@@ -2,32 +2,31 @@
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.schema import fields_of, part_of
+from jaxprune.base.text import NONE
 from jaxprune.base.workdir import OUTPUTS, PROGRESS
 from jaxprune.data import KINDS, MIX, TextFields, check_texts
 from jaxprune.pruning import CODE, STARTS
 from jaxprune.recovery import RecoveryFields
 from jaxprune.runs.planning import PruneConfig, RecoverConfig, consistent
-from jaxprune.stats import SUM, JobConfig
+from jaxprune.stats import SUM
 from jaxprune.sweeps.config import DENSE, SweepConfig
 from jaxprune.sweeps.grid import AXES, RECOVERY, axes_text, value_text
 
 SOURCE, DRAW, KIND = "calibration.source", "calibration.draw", "calibration.kind"
-# Fields that a pruned variant has at their defaults if it does not read them, as other values are rejected.
-_RESET = ("pruning.start", "calibration.combine", "calibration.weights")
-# Those of the calibration that a recovery lacks.
-_OF_STATISTICS = ("calibration.combine", "calibration.weights", "calibration.tokens")
 _RECOVERY = tuple(path for path in AXES if path.startswith("recovery."))
 _SHARED = ("model", "revision", "dtype", "compat", "seed", "output", "mesh")
 _TAKEN = {DENSE, *OUTPUTS, PROGRESS}
 _FOLDER = re.compile(r"\w[\w.,:=+-]*")
 _PLACE = re.compile(r"\{([^{}]*)\}")
-_Config = TypeVar("_Config", bound=JobConfig)
+
+
+_Config = TypeVar("_Config", PruneConfig, RecoverConfig)
 
 
 @dataclass(frozen=True)
@@ -105,39 +104,28 @@ def _products(config: SweepConfig, axes: Mapping[str, Any]) -> Iterator[Variant]
     """The variant of a value of each axis, after the one that it recovers."""
     own = part_of(PruneConfig, config)
     product = _replaced(own, {p: v for p, v in axes.items() if not p.startswith("recovery.")})
-    pruned = _checked(product)
-    read = _read_by_pruning(pruned)
-    fields = {path: axes.get(path, _value(pruned, path)) for path in AXES if path in read}
-    pruned = _with_own(pruned, own, axes.keys() - read - {*_RESET})
+    read = _read_by_pruning(_checked(product))
+    pruned = _checked(_replaced(own, _only(axes, read)))
+    fields = {path: axes.get(path, _value(pruned, path)) for path in read}
     variant = _variant(config, axes, fields, pruned)
     yield variant
-    if axes.get(RECOVERY) is not None:
-        yield _recovered(config, axes, product, variant.name, fields)
+    if axes.get(RECOVERY) is None:
+        return
+    read = {*_RECOVERY, "seed"} | _read_of_text(product.calibration)
+    recovered = RecoverConfig(
+        **{name: getattr(own, name) for name in _SHARED},
+        calibration=part_of(TextFields, own.calibration),
+        recovery=RecoveryFields(run=variant.name, **vars(config.recovery)),
+    )
+    recovered = _replaced(recovered, _only(axes, read))
+    if KINDS[recovered.calibration.kind].reads_text:
+        check_texts(recovered.calibration)
+    fields |= {path: axes.get(path, _value(recovered, path)) for path in read}
+    yield _variant(config, axes, fields, recovered)
 
 
-def _recovered(
-    config: SweepConfig,
-    axes: Mapping[str, Any],
-    product: PruneConfig,
-    pruned: str,
-    pruned_fields: Mapping[str, Any],
-) -> Variant:
-    """The recovery of the variant `pruned`, which also reads the fields of that one."""
-    text = part_of(TextFields, product.calibration)
-    if KINDS[text.kind].reads_text:
-        check_texts(text)
-    settings = {path.removeprefix("recovery."): v for path, v in axes.items() if path in _RECOVERY}
-    recovery = RecoveryFields(run=pruned, **{**vars(config.recovery), **settings})
-    shared = {name: getattr(product, name) for name in _SHARED}
-    recovered = RecoverConfig(**shared, calibration=text, recovery=recovery)
-    read = _read_of_text(text) | {"seed"}
-    fields = {path: axes.get(path, _value(recovered, path)) for path in AXES if path in read}
-    fields |= {path: _value(recovered, path) for path in _RECOVERY}
-    texts = {
-        path for path in axes if path.startswith("calibration.") and path not in _OF_STATISTICS
-    }
-    recovered = _with_own(recovered, part_of(PruneConfig, config), texts - read)
-    return _variant(config, axes, {**pruned_fields, **fields}, recovered)
+def _only(axes: Mapping[str, Any], read: Container[str]) -> dict[str, Any]:
+    return {path: value for path, value in axes.items() if path in read}
 
 
 def _variant(
@@ -212,6 +200,19 @@ def left_out_lines(left_out: Mapping[str, str]) -> list[str]:
     ]
 
 
+def axis_text(variant: Variant, path: str) -> str:
+    """The value of an axis in a table; NONE if the variant does not read it."""
+    if variant.axes.get(path) is None:
+        return NONE
+    value = variant.axes[path]
+    return MIX.join(value) if path == SOURCE else value_text(path, value)
+
+
+def label_names(axes: Sequence[str]) -> list[str]:
+    """The titles of axes: their names, and of those of recovery the paths."""
+    return [path if path.startswith("recovery.") else path.rpartition(".")[2] for path in axes]
+
+
 # Values by path.
 
 
@@ -224,17 +225,11 @@ def _value(config: Any, path: str) -> Any:
 def _replaced(config: _Config, values: Mapping[str, Any]) -> _Config:
     for path, value in values.items():
         group, _, name = path.rpartition(".")
-        if group:
-            config = replace(config, **{group: replace(getattr(config, group), **{name: value})})
-        else:
-            config = replace(config, **{name: value})
+        change = (
+            {group: replace(getattr(config, group), **{name: value})} if group else {name: value}
+        )
+        config = replace(config, **change)
     return config
-
-
-def _with_own(config: _Config, own: PruneConfig, paths: Iterable[str]) -> _Config:
-    """The config with the sweep's own values of fields."""
-    groups = ("pruning.", "calibration.", "seed")
-    return _replaced(config, {p: _value(own, p) for p in paths if p.startswith(groups)})
 
 
 # Names.

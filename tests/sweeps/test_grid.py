@@ -68,7 +68,7 @@ def test_a_config_file_sets_a_mapping():
         ("evaluation.rows=1|2", r"grid: got the axis 'evaluation\.rows'; expected fields of"),
         ("calibration.stats=a", r"grid: got the axis 'calibration\.stats'; expected"),
         ("recovery.run=a", r"grid: got the axis 'recovery\.run'; expected"),
-        ("pruning.sparsty=0.3", r"'pruning\.sparsty'; .*; did you mean pruning\.sparsity\?"),
+        ("pruning.sparsty=0.3", r"'pruning\.sparsty'; .* \(did you mean pruning\.sparsity\?\)"),
         ("pruning.sparsity=0.3|x", r"sweep\.grid: pruning\.sparsity: got 'x'; allowed: "),
         ("pruning.sparsity=0.3|1.5", r"sweep\.grid: pruning\.sparsity: got 1\.5; allowed: "),
         ("pruning.sparsity=0.3|.3", r"sweep\.grid: pruning\.sparsity: 0\.3 is there twice"),

@@ -17,7 +17,8 @@ from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
 from jaxprune.evaluation import read_measurements
 from jaxprune.evaluation.translation.bleu import translation_scores
-from jaxprune.sweeps import print_tables, rebuild, sweep_json, views
+from jaxprune.sweeps import print_tables, rebuild, sweep_json
+from jaxprune.sweeps.write import conclusions
 
 ROWS = 24
 SWEEP = {
@@ -136,7 +137,7 @@ def table_of(tables, title):
 
 def test_the_papers_tables_show_each_language_its_own_variant(swept):
     workdir, found = swept
-    table = table_of(views.own_tables(found), "nano_nli: accuracy, %")
+    table = table_of(found.own_tables, "nano_nli: accuracy, %")
     assert table.header == ["criterion", "source", "sparsity", "en", "fr", "sw", "mean non-en"]
     cells = {tuple(row[:3]): row[3:] for row in table.rows}
     assert [*cells] == [
@@ -173,7 +174,7 @@ def test_a_mean_needs_every_language(swept, tmp_path):
     shutil.copytree(swept[0], tmp_path / "sweep")
     shutil.rmtree(tmp_path / "sweep/wanda-sw-0.5")
     found = rebuild(tmp_path / "sweep")
-    table = table_of(views.own_tables(found), "nano_nli: accuracy, %")
+    table = table_of(found.own_tables, "nano_nli: accuracy, %")
     assert [row[6] == "–" for row in table.rows] == [False, False, True, False]
     assert found.missing == ["wanda-sw-0.5"]
     line = "Unfinished: 1 variants are missing, and so are their figures: 'wanda-sw-0.5'"
@@ -183,7 +184,7 @@ def test_a_mean_needs_every_language(swept, tmp_path):
 
 def test_every_variant_has_a_row_in_the_other_tables(swept):
     _, found = swept
-    tables = views.all_tables(found)
+    tables = found.all_tables
     table = table_of(tables, "perplexity: perplexity")
     assert table.header[:3] == ["criterion", "source", "sparsity"]
     accuracy = table_of(tables, "nano_nli: accuracy, %")
@@ -208,9 +209,9 @@ def test_the_page_begins_with_what_is_better(swept):
     page = (workdir / "report.html").read_text(encoding="utf-8")
     root = ET.fromstring(page.partition("\n")[2])
     text = "".join(root.itertext())
-    conclusions = [*views.conclusions(found)]
-    assert conclusions[0].startswith("nano_nli: significantly better than dense: ")
-    assert 0 < text.index(conclusions[0]) < text.index("Every variant in every language")
+    [first, *_] = conclusions(found)
+    assert first.startswith("nano_nli: significantly better than dense: ")
+    assert 0 < text.index(first) < text.index("Every variant in every language")
     for folded in root.iter("details"):
         assert folded.get("open") is None
     # the scale of perplexities covers them
@@ -220,7 +221,7 @@ def test_the_page_begins_with_what_is_better(swept):
     assert any(title.startswith("fr, random-0.5: ") for title in titles)
     assert not any(title.startswith("fr, wanda-sw-0.5: ") for title in titles)
     html = found._repr_html_()
-    assert html.count("<table") == len(views.main_tables(found)) == 4
+    assert html.count("<table") == len(found.main_tables) == 4
 
 
 @pytest.mark.parametrize(("width", "scheme"), browser.VIEWS, ids=str)
@@ -237,10 +238,11 @@ def test_variants_calibrated_on_the_text_that_is_measured_are_named(swept, tmp_p
     (folder / "evaluation.json").write_text(json.dumps(facts))
     sealed.seal(folder)
     rebuild(tmp_path / "sweep")
-    note = "Calibration sets that contain lines of the text of perplexity: wanda-fr-0.5 (en fr)."
+    contains = "The calibration set contains lines of the text that perplexity is measured on"
+    note = f"wanda-fr-0.5: {contains}: 3 (en), 7 (fr)."
     for name in ("tables.md", "report.html"):
         assert note in (tmp_path / "sweep" / name).read_text(encoding="utf-8")
-        assert "Calibration sets that contain" not in (swept[0] / name).read_text(encoding="utf-8")
+        assert contains not in (swept[0] / name).read_text(encoding="utf-8")
 
 
 def test_tables_come_again_from_the_small_files_alone(swept, tmp_path, monkeypatch, capfd):
@@ -301,6 +303,6 @@ def test_a_grid_without_languages_has_the_tables_of_all_variants(tmp_path):
     grid = {"pruning.criterion": ["magnitude", "random"]}
     job = {"evaluation": {"tasks": "nano_nli", "rows": 4}, "calibration": {"data": "nano"}}
     found = jp.sweep("nano/gpt2", tmp_path / "sweep", **job, sweep={"grid": grid})
-    assert views.own_tables(found) == []
-    [table] = views.main_tables(found)
+    assert found.own_tables == []
+    [table] = found.main_tables
     assert [row[0] for row in table.rows] == ["dense", "magnitude", "random"]

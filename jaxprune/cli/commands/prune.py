@@ -11,30 +11,30 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxprune.cli.configured import check_chip, define_overwrite, define_processes, join_processes
+from jaxprune.cli.configured import (
+    define_overwrite,
+    define_plan,
+    define_processes,
+    is_planned,
+    join_processes,
+)
 from jaxprune.runs import prune_from_config
-from jaxprune.runs.planning import CHIPS, PruneConfig, plan_from_config, print_plan
+from jaxprune.runs.planning import PruneConfig, plan_from_config, print_plan
 
 
 def define() -> None:
     """Defines the command's own flags."""
     define_overwrite()
-    flags.DEFINE_boolean(
-        "plan",
-        False,
-        "print the estimated memory and operations; loads no weights and writes nothing",
-    )
-    flags.DEFINE_string("chip", None, f"plan for these devices: {', '.join(CHIPS)}")
+    define_plan("print the estimated memory and operations; loads no weights and writes nothing")
     define_processes()
 
 
 def prune(config: PruneConfig, workdir: Path) -> None:
     """Prunes `config.model` and writes to `workdir`, or prints the plan of that."""
     given = flags.FLAGS
-    if given.plan:
+    if is_planned():
         processes = given.processes or 1
         print_plan(config, plan_from_config(config, chip=given.chip, processes=processes))
         return
-    check_chip(given.chip)
     join_processes()
     prune_from_config(config, workdir, overwrite=given.overwrite)

@@ -16,8 +16,7 @@ from pathlib import Path
 from absl import flags
 
 from jaxprune.cli.arguments import Arguments, output, path
-from jaxprune.cli.configured import check_chip, run_configured
-from jaxprune.runs.planning import CHIPS
+from jaxprune.cli.configured import define_plan, is_planned, run_configured
 from jaxprune.sweeps import (
     make_shard,
     merge,
@@ -53,13 +52,10 @@ def _share(text: str) -> Path:
 
 def define() -> None:
     """Defines the command's own flags."""
-    flags.DEFINE_boolean(
-        "plan",
-        False,
-        "print the number of variants, of all or of a share, and the estimated operations, time, memory and bytes; "
-        "writes nothing",
+    define_plan(
+        "print the number of variants, of all or of a share, and the estimated operations, memory and bytes; "
+        "writes nothing"
     )
-    flags.DEFINE_string("chip", None, f"plan for one of these devices: {', '.join(CHIPS)}")
     flags.DEFINE_string(
         "shard",
         None,
@@ -71,11 +67,10 @@ def define() -> None:
 def sweep(config: SweepConfig, workdir: Path) -> None:
     """Makes the sweep, or a share of it, and prints its tables; or prints its plan."""
     given = flags.FLAGS
-    if given.plan:
-        found = plan_sweep(config, workdir, given.chip, given.shard)
-        print_sweep_plan(config, found, given.chip)
+    if is_planned():
+        plan = plan_sweep(config, workdir, given.chip, given.shard)
+        print_sweep_plan(config, plan, given.chip)
         return
-    check_chip(given.chip)
     if given.shard is not None:
         make_shard(config, workdir, given.shard)
         print(

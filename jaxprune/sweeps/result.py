@@ -1,0 +1,156 @@
+"""The folders of a sweep → the comparison of its variants with the dense model, and a value for each axis."""
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxprune.base.text import NONE, NotebookTable, Table
+from jaxprune.evaluation import Measurement, open_evaluation
+from jaxprune.evaluation.changes import MEAN, MEAN_NON_ENGLISH, Change
+from jaxprune.evaluation.comparison import Comparison, compare_evaluations
+from jaxprune.evaluation.measurements import frame
+from jaxprune.evaluation.views import overview_tables
+from jaxprune.report.charts import Chart
+from jaxprune.sweeps.config import SweepConfig
+from jaxprune.sweeps.jobs import evaluation_languages, unfinished
+from jaxprune.sweeps.over_draws import Drawn, drawn_changes
+from jaxprune.sweeps.own import OwnRows, own_rows, own_tables
+from jaxprune.sweeps.sweep_json import begun_sweep
+from jaxprune.sweeps.variants import Variant, axis_text, label_names, variants
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SweepResult(NotebookTable):
+    """The comparison of all finished variants with the dense model. Notebooks show it as tables.
+
+    Attributes:
+      model, seed: of the config.
+      axes: paths of the axes of the grid.
+      variants: that are finished, the dense model first.
+      comparison: of these variants with the dense model.
+      drawn: changes over the draws of the calibration text; none without several draws.
+      missing: names of the variants that are not finished.
+      left_out: reasons, by product of the axes that is no variant.
+    """
+
+    model: str
+    seed: int
+    axes: Sequence[str]
+    variants: Sequence[Variant]
+    comparison: Comparison
+    drawn: Sequence[Drawn]
+    missing: Sequence[str]
+    left_out: Mapping[str, str]
+
+    @property
+    def table(self) -> "pandas.DataFrame":
+        """A pandas DataFrame with a row for each measurement, and a column for each axis; see `Measurement`."""
+        return self._with_axes(self.comparison.measurements, Measurement._fields)
+
+    @property
+    def changes(self) -> "pandas.DataFrame":
+        """A pandas DataFrame with a row for each change against the dense model; see `Change`."""
+        return self._with_axes(self.comparison.changes, Change._fields)
+
+    def plot(self) -> Chart:
+        """The changes of every variant by language with intervals: points of each task, and ratios of perplexity."""
+        return self.comparison.plot()
+
+    def _with_axes(
+        self, records: Iterable[Measurement | Change], fields: Sequence[str]
+    ) -> "pandas.DataFrame":
+        """Records with the axes after the name of the run; those that a variant does not read are empty."""
+        values = {
+            variant.name: [
+                axis_text(variant, path) if path in variant.axes else None for path in self.axes
+            ]
+            for variant in self.variants
+        }
+        rows = [(record.run, *values[record.run], *record[1:]) for record in records]
+        return frame(rows, [fields[0], *self.axes, *fields[1:]])
+
+    @functools.cached_property
+    def own(self) -> OwnRows:
+        """The rows of the paper's tables."""
+        return own_rows(self.variants, self.axes, self.comparison, self.seed)
+
+    @functools.cached_property
+    def own_tables(self) -> list[Table]:
+        """The paper's tables 2 to 4; none if the language of the text is no axis."""
+        return own_tables(self.own)
+
+    @functools.cached_property
+    def all_tables(self) -> list[Table]:
+        """For each measure a table with a row for each variant, a column for each axis and each language."""
+        dense, *others = self.variants
+        labels = {dense.name: [dense.name, *[NONE] * (len(self.axes) - 1)]}
+        labels |= {one.name: [axis_text(one, path) for path in self.axes] for one in others}
+        figures = (self.comparison.measurements, self.comparison.changes)
+        return overview_tables(labels, *figures, label_names(self.axes))
+
+    @property
+    def main_tables(self) -> list[Table]:
+        """The first table of each task, text and translation: the paper's if there is one."""
+        first: dict[str, Table] = {}
+        for table in self.own_tables or self.all_tables:
+            first.setdefault(table.title.partition(":")[0], table)
+        return list(first.values())
+
+    def _shown(self) -> tuple[str, list[Table]]:
+        return f"{Path(self.model).name}: changes against dense", self.main_tables
+
+
+def read_result(config: SweepConfig, workdir: Path) -> SweepResult:
+    """Reads all variants that are finished, and compares them with the dense variant.
+
+    Args:
+      config: of the sweep.
+      workdir: with sweep.json and the dense model's scores.
+
+    Raises:
+      InputError: no scores of the dense model; as `open_evaluation` and `compare_evaluations`.
+    """
+    planned, left_out = variants(config)
+    missing = unfinished(planned, config, workdir, begun_sweep(workdir)["digests"])
+    codes = evaluation_languages(config)
+    finished = [variant for variant in planned if variant not in missing]
+    runs = [
+        dataclasses.replace(
+            open_evaluation(workdir / variant.name).within(codes), name=variant.name
+        )
+        for variant in finished
+    ]
+    alone = Comparison(evaluations=runs, changes=[])
+    comparison = _whole_means(compare_evaluations(runs, config.seed)) if runs[1:] else alone
+    return SweepResult(
+        model=config.model,
+        seed=config.seed,
+        axes=[*config.sweep.grid],
+        variants=finished,
+        comparison=comparison,
+        drawn=[*drawn_changes(finished, comparison.evaluations, config.seed)],
+        missing=[variant.name for variant in missing],
+        left_out=left_out,
+    )
+
+
+def _whole_means(comparison: Comparison) -> Comparison:
+    """The comparison without means over fewer languages than the dense model has, which differ between variants."""
+    languages = {
+        (run.name, task): {*part.rows}
+        for run in comparison.evaluations
+        for task, part in run.parts.items()
+    }
+    changes = [
+        row
+        for row in comparison.changes
+        if row.language not in (MEAN, MEAN_NON_ENGLISH)
+        or languages[row.run, row.task] == languages[row.base, row.task]
+    ]
+    return dataclasses.replace(comparison, changes=changes)
