@@ -23,6 +23,7 @@ VERDICTS = {
     "worse": "worse",
     "unclear": "no significant change",
     "chance": "at chance: cannot tell",
+    "few": "too little text: cannot tell",
     "untested": "not tested",
 }
 

@@ -9,6 +9,7 @@ from jaxprune.base.errors import InputError, listed
 from jaxprune.base.files import short_names
 from jaxprune.base.text import NotebookTable, Table
 from jaxprune.evaluation.changes import (
+    FEWEST_PARTS,
     Change,
     perplexity_changes,
     task_changes,
@@ -18,17 +19,14 @@ from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.measurements import MEASURES, Measurement, frame
 from jaxprune.evaluation.pictures import change_charts
 from jaxprune.evaluation.same_evaluation import check_same, dtype_notes, other_tokenizer
-from jaxprune.evaluation.scoring import PERPLEXITY, Perplexity, Scored
+from jaxprune.evaluation.scoring import PERPLEXITY, Scored
 from jaxprune.evaluation.shared_rows import on_shared_rows
 from jaxprune.evaluation.translation import TRANSLATION, Translated
-from jaxprune.evaluation.views import comparison_tables
+from jaxprune.evaluation.views import comparison_tables, verdict
 from jaxprune.report.charts import Chart, grid
 
 if TYPE_CHECKING:
     import pandas
-
-# Fewer parts of a text cannot carry a conclusion: Student's interval then assumes too much.
-FEWEST_PARTS = 10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -154,7 +152,7 @@ def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Com
     return Comparison(
         evaluations=evaluations,
         changes=changes,
-        notes=(*notes, *partial, *_short_texts(base)),
+        notes=(*notes, *partial, *_short_texts(changes)),
         left_out=left_out,
     )
 
@@ -224,14 +222,9 @@ def _translations(base: Evaluation, run: Evaluation) -> tuple[list[Change], list
     return translation_changes(source, a, b, facts[0]["target"]), []
 
 
-def _short_texts(base: Evaluation) -> Iterator[str]:
+def _short_texts(changes: Sequence[Change]) -> Iterator[str]:
     """A note on texts with too few parts for an interval of the ratio of perplexities."""
-    texts: Mapping[str, Perplexity] = base.perplexities
-    few = [
-        f"{code} ({len(one.part_tokens) or len(one.windows)})"
-        for code, one in texts.items()
-        if (len(one.part_tokens) or len(one.windows)) < FEWEST_PARTS
-    ]
+    few = dict.fromkeys(f"{row.language} ({row.parts})" for row in changes if verdict(row) == "few")
     if few:
         yield (
             f"perplexity: fewer than {FEWEST_PARTS} parts of text in {', '.join(few)}; "

@@ -20,7 +20,7 @@ from jaxprune.base.text import (
     signed,
     times,
 )
-from jaxprune.evaluation.changes import MEAN, MEAN_NON_ENGLISH, Change
+from jaxprune.evaluation.changes import FEWEST_PARTS, MEAN, MEAN_NON_ENGLISH, Change
 from jaxprune.evaluation.measurements import MEASURES, Measurement
 from jaxprune.evaluation.scoring import ALPHA, CONFIDENCE, PERPLEXITY, RESAMPLES, holm
 from jaxprune.evaluation.translation import TRANSLATION
@@ -92,11 +92,13 @@ def show_bounds(measure: str, row: Change | Measurement) -> str:
 
 
 def verdict(change: Change, chance: bool = False) -> str:
-    """The key of `VERDICTS`: of accuracy and BLEU by p_holm, of perplexity by the interval of the ratio.
+    """The key of `VERDICTS`: of accuracy and BLEU by p_holm, of perplexity on enough text by the interval of the ratio.
 
     Args:
       chance: whether the base is at chance.
     """
+    if change.parts is not None and change.parts < FEWEST_PARTS:
+        return "few"
     if change.measure == "perplexity" and change.low is not None and change.high is not None:
         return "worse" if change.low > 0 else "better" if change.high < 0 else "unclear"
     if change.p_holm is None or change.difference is None:
@@ -370,10 +372,9 @@ def overview_cell(figure: Measurement | None, change: Change | None, stars: str 
     sign = "×" if MEASURES[measure].scale == "ratio" else ""
     bounds = "" if change.low is None else f" {show_bounds(measure, change)}"
     star = stars if change.p_holm is not None and change.p_holm <= ALPHA else ""
+    end = " too little text" if kind == "few" else star
     shown = show_value(measure, change.value)
-    return Cell(
-        f"{shown} ({sign}{show_difference(measure, change.difference)}{bounds}){star}", kind
-    )
+    return Cell(f"{shown} ({sign}{show_difference(measure, change.difference)}{bounds}){end}", kind)
 
 
 def conclusion(changes: Sequence[Change], measurements: Sequence[Measurement]) -> str:
