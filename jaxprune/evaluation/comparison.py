@@ -1,7 +1,6 @@
 """Evaluations of several runs → a `Comparison` with the first, the base."""
 
 import dataclasses
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
@@ -104,9 +103,8 @@ class Comparison(NotebookTable):
 
     def _shown(self) -> tuple[str, list[Table]]:
         base, *others = self.names
-        return f"{', '.join(others)} against {base}", comparison_tables(
-            self.names, self.measurements, self.changes
-        )
+        tables = comparison_tables(self.evaluations, self.changes)
+        return f"{', '.join(others)} against {base}", tables
 
 
 def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Comparison:
@@ -173,13 +171,11 @@ def _distinctly_named(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     names = [one.name for one in evaluations]
     if len({*names}) < len(names):
         folders = [one.folder for one in evaluations if one.folder]
-        if len(folders) == len(names) and len({*folders}) == len(names):
-            names = short_names(folders)
-        else:
-            seen = Counter[str]()
-            for place, name in enumerate(names):
-                seen[name] += 1
-                names[place] = f"{name} ({seen[name]})" if seen[name] > 1 else name
+        counts = [names[: place + 1].count(name) for place, name in enumerate(names)]
+        numbered = [
+            f"{name} ({n})" if n > 1 else name for name, n in zip(names, counts, strict=True)
+        ]
+        names = short_names(folders) if len({*folders}) == len(names) else numbered
     return [
         one if one.name == name else one.renamed(name)
         for one, name in zip(evaluations, names, strict=True)

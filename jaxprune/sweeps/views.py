@@ -36,8 +36,8 @@ ABOUT_DRAWS = (
 def all_tables(result: SweepResult) -> list[Table]:
     """For each measure a table with a row for each variant, a column for each axis and each language."""
     compared, axes = result.comparison, result.axes
-    figures = (compared.names, compared.measurements, compared.changes)
-    return overview_tables(*figures, result.labels(axes), label_names(axes))
+    labels = (result.labels(axes), label_names(axes))
+    return overview_tables(compared.evaluations, compared.changes, *labels)
 
 
 def own_tables(result: SweepResult) -> list[Table]:

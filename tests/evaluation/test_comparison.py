@@ -134,7 +134,7 @@ def test_a_text_of_few_parts_is_noted_and_has_no_verdict(parts, noted):
     change = found.changes[0]
     assert (change.measure, change.parts) == ("perplexity", parts)
     assert change.low > 0  # so the interval alone would say worse
-    table = comparison_tables(found.names, found.measurements, found.changes)[0]
+    table = comparison_tables(found.evaluations, found.changes)[0]
     said = "too little text: cannot tell" if noted else "worse"
     assert table.rows[0][-1] == said
     assert table.rows[0][4].kind == ("few" if noted else "worse")
