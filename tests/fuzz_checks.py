@@ -12,9 +12,10 @@ import safetensors
 
 from jaxprune.base.errors import InputError, one_line
 from jaxprune.base.files import read_npz, sealed
+from jaxprune.base.text import csv_text
 from jaxprune.base.workdir import difference, read_score_origin
 from jaxprune.data.texts import sentences
-from jaxprune.evaluation.measurements import Measurement, measurements_csv, read_measurements
+from jaxprune.evaluation.measurements import Measurement, read_measurements
 from jaxprune.evaluation.tasks.data import Source
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.hf.tensor_index import find_tensors
@@ -97,7 +98,7 @@ def read_index(path: Path) -> None:
 def read_run(path: Path) -> None:
     """A page of it, as text that can be written."""
     run = read_files(path.parent)
-    assert run_page(run, {}).encode()
+    assert run_page(run).encode()
     if "sparsity" in run.report:
         parts = run.report["sparsity"]
         shares = [parts["overall"], *parts["layers"], *parts["kernels"].values()]
@@ -114,7 +115,7 @@ def read_evaluated(path: Path) -> None:
 def read_measured(path: Path) -> None:
     """What is read is written again as it was, but for the form of numbers."""
     measured = read_measurements(path.parent)
-    path.write_text(measurements_csv(measured, Measurement._fields), encoding="utf-8")
+    path.write_text(csv_text(Measurement._fields, measured), encoding="utf-8")
     again = read_measurements(path.parent)
     assert list(map(repr, again)) == list(map(repr, measured))
 

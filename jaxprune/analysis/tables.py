@@ -13,7 +13,7 @@ from jaxprune.analysis.overlap import Overlap, largest
 from jaxprune.models import SITES
 from jaxprune.stats import ActivationStats
 
-TOP = 20  # rows per layer and site in largest.csv, bars in the pictures
+TOP = 20  # rows per layer and site in largest.csv, and in the pictures
 
 
 def write_magnitudes(folder: Path, stats: ActivationStats) -> None:

@@ -23,6 +23,7 @@ VERDICTS = {
     "worse": "worse",
     "unclear": "no significant change",
     "chance": "at chance: cannot tell",
+    "few": "too little text: cannot tell",
     "untested": "not tested",
 }
 
@@ -34,11 +35,6 @@ VERDICTS = {
 def percent(share: float | None, digits: int = 1) -> str:
     """A share as percent, without the sign %: 71.4."""
     return NONE if share is None else _with_minus(f"{100 * share:z.{digits}f}")
-
-
-def option_shares(shares: Sequence[float] | None) -> str:
-    """Shares of the options in percent: 73/1/26."""
-    return NONE if shares is None else "/".join(percent(share, 0) for share in shares)
 
 
 def points(share: float | None, digits: int = 1) -> str:
@@ -55,11 +51,6 @@ def signed(value: float, digits: int = 1) -> str:
 def interval(bounds: Sequence[float] | None, show: Callable[[float], str] = percent) -> str:
     """Bounds, each formatted by `show`; by default those of a share, as percent: [69.1, 73.5]."""
     return NONE if bounds is None else f"[{', '.join(map(show, bounds))}]"
-
-
-def point_interval(bounds: Sequence[float] | None, digits: int = 1) -> str:
-    """Bounds of a difference of shares as points: [−0.4, +2.2]."""
-    return interval(bounds, lambda bound: points(bound, digits))
 
 
 def p_value(p: float | None) -> str:
@@ -95,12 +86,6 @@ def count(value: float) -> str:
     """No decimals, with thousands separators: 62, 1,250."""
     # an integer from a file may be too large for a float
     return _with_minus(f"{value:,}" if isinstance(value, int) else f"{value:z,.0f}")
-
-
-def count_range(wholes: Iterable[int]) -> str:
-    """The smallest and the largest number: 260 to 1,000; one number if they are equal."""
-    least, *others = sorted(set(wholes))
-    return f"{count(least)} to {count(others[-1])}" if others else count(least)
 
 
 def bars(values: Sequence[float]) -> str:
@@ -251,11 +236,6 @@ def named_values(values: Mapping[str, str]) -> list[str]:
     """Lines of names and values in two columns, aligned left and indented by two spaces."""
     width = max(map(len, values))
     return [f"  {name:<{width}}  {value}" for name, value in values.items()]
-
-
-def capitalized(text: str) -> str:
-    """The text with a capital first letter."""
-    return f"{text[:1].upper()}{text[1:]}"
 
 
 def wrapped(text: str, indent: str = "") -> list[str]:

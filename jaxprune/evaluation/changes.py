@@ -24,6 +24,8 @@ from jaxprune.evaluation.scoring import (
 )
 from jaxprune.evaluation.translation import Translated, compare_systems
 
+# Fewer parts of a text cannot carry a conclusion: Student's interval then assumes too much.
+FEWEST_PARTS = 10
 # The languages of rows that are means over languages.
 MEAN, MEAN_NON_ENGLISH = "mean", "mean non-en"
 # Names of the compared run, of its base and of the task.
@@ -53,6 +55,7 @@ class Change(NamedTuple):
       p_bootstrap: of the paired bootstrap over rows or groups of rows; None without one.
       p_holm: `p` after Holm's correction over `family`; None if it is not corrected.
       family: the hypotheses of the correction in words, such as "xnli: 4 languages".
+      parts: the number of parts of the text that the interval of a perplexity is computed from; None of other measures.
     """
 
     run: str
@@ -70,6 +73,7 @@ class Change(NamedTuple):
     p_bootstrap: float | None = None
     p_holm: float | None = None
     family: str = ""
+    parts: int | None = None
 
 
 def task_changes(source: Source, pairs: Pairs, seed: int) -> list[Change]:
@@ -172,15 +176,16 @@ def perplexity_changes(
             continue
         where = f"{PERPLEXITY}/{code}"
         compare = _by_bits if other_tokenizer else _by_tokens
-        base_value, value, interval = compare(where, a, b)
+        base_value, value, interval, parts = compare(where, a, b)
         low, high = (None, None) if interval is None else (bound - 1 for bound in interval)
         values = (base_value, value, value / base_value - 1)
-        yield Change(*source, code, "perplexity", a.tokens, *values, low, high)
+        yield Change(*source, code, "perplexity", a.tokens, *values, low, high, parts=parts)
         if (x := a.bits_per_byte) is not None and (y := b.bits_per_byte) is not None:
             yield Change(*source, code, "bits_per_byte", a.tokens, x, y, y / x - 1)
 
 
-_Compared = tuple[float, float, tuple[float, float] | None]
+# The value of the base and of the run, the interval of their ratio, and the number of parts that it is of.
+_Compared = tuple[float, float, tuple[float, float] | None, int]
 
 
 def _by_tokens(where: str, a: Perplexity, b: Perplexity) -> _Compared:
@@ -189,10 +194,10 @@ def _by_tokens(where: str, a: Perplexity, b: Perplexity) -> _Compared:
         raise InputError(
             f"{where}: {a.tokens} and {b.tokens} tokens; expected the same text and tokenizer in both runs"
         )
-    interval = ratio_interval(a.windows, b.windows)
+    values = (a.windows, b.windows)
     if len(a.part_tokens) and np.array_equal(a.part_tokens, b.part_tokens):
-        interval = ratio_interval(a.part_values, b.part_values)
-    return a.perplexity, b.perplexity, interval
+        values = (a.part_values, b.part_values)
+    return a.perplexity, b.perplexity, ratio_interval(*values), len(values[0])
 
 
 def _by_bits(where: str, a: Perplexity, b: Perplexity) -> _Compared:
@@ -214,7 +219,7 @@ def _by_bits(where: str, a: Perplexity, b: Perplexity) -> _Compared:
             for one in (a, b)
         )
         interval = ratio_interval(*values)
-    return a.perplexity, math.exp(min(log, LARGEST_LOG)), interval
+    return a.perplexity, math.exp(min(log, LARGEST_LOG)), interval, parts
 
 
 def translation_changes(

@@ -1,7 +1,6 @@
 """Evaluations of several runs → a `Comparison` with the first, the base."""
 
 import dataclasses
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
@@ -9,6 +8,7 @@ from jaxprune.base.errors import InputError, listed
 from jaxprune.base.files import short_names
 from jaxprune.base.text import NotebookTable, Table
 from jaxprune.evaluation.changes import (
+    FEWEST_PARTS,
     Change,
     perplexity_changes,
     task_changes,
@@ -18,17 +18,14 @@ from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.measurements import MEASURES, Measurement, frame
 from jaxprune.evaluation.pictures import change_charts
 from jaxprune.evaluation.same_evaluation import check_same, dtype_notes, other_tokenizer
-from jaxprune.evaluation.scoring import PERPLEXITY, Perplexity, Scored
+from jaxprune.evaluation.scoring import PERPLEXITY, Scored
 from jaxprune.evaluation.shared_rows import on_shared_rows
 from jaxprune.evaluation.translation import TRANSLATION, Translated
-from jaxprune.evaluation.views import comparison_tables
+from jaxprune.evaluation.views import comparison_tables, verdict
 from jaxprune.report.charts import Chart, grid
 
 if TYPE_CHECKING:
     import pandas
-
-# Fewer parts of a text cannot carry a conclusion: Student's interval then assumes too much.
-FEWEST_PARTS = 10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,9 +103,8 @@ class Comparison(NotebookTable):
 
     def _shown(self) -> tuple[str, list[Table]]:
         base, *others = self.names
-        return f"{', '.join(others)} against {base}", comparison_tables(
-            self.names, self.measurements, self.changes
-        )
+        tables = comparison_tables(self.evaluations, self.changes)
+        return f"{', '.join(others)} against {base}", tables
 
 
 def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Comparison:
@@ -154,7 +150,7 @@ def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Com
     return Comparison(
         evaluations=evaluations,
         changes=changes,
-        notes=(*notes, *partial, *_short_texts(base)),
+        notes=(*notes, *partial, *_short_texts(changes)),
         left_out=left_out,
     )
 
@@ -175,13 +171,11 @@ def _distinctly_named(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     names = [one.name for one in evaluations]
     if len({*names}) < len(names):
         folders = [one.folder for one in evaluations if one.folder]
-        if len(folders) == len(names) and len({*folders}) == len(names):
-            names = short_names(folders)
-        else:
-            seen = Counter[str]()
-            for place, name in enumerate(names):
-                seen[name] += 1
-                names[place] = f"{name} ({seen[name]})" if seen[name] > 1 else name
+        counts = [names[: place + 1].count(name) for place, name in enumerate(names)]
+        numbered = [
+            f"{name} ({n})" if n > 1 else name for name, n in zip(names, counts, strict=True)
+        ]
+        names = short_names(folders) if len({*folders}) == len(names) else numbered
     return [
         one if one.name == name else one.renamed(name)
         for one, name in zip(evaluations, names, strict=True)
@@ -224,14 +218,9 @@ def _translations(base: Evaluation, run: Evaluation) -> tuple[list[Change], list
     return translation_changes(source, a, b, facts[0]["target"]), []
 
 
-def _short_texts(base: Evaluation) -> Iterator[str]:
+def _short_texts(changes: Sequence[Change]) -> Iterator[str]:
     """A note on texts with too few parts for an interval of the ratio of perplexities."""
-    texts: Mapping[str, Perplexity] = base.perplexities
-    few = [
-        f"{code} ({len(one.part_tokens) or len(one.windows)})"
-        for code, one in texts.items()
-        if (len(one.part_tokens) or len(one.windows)) < FEWEST_PARTS
-    ]
+    few = dict.fromkeys(f"{row.language} ({row.parts})" for row in changes if verdict(row) == "few")
     if few:
         yield (
             f"perplexity: fewer than {FEWEST_PARTS} parts of text in {', '.join(few)}; "

@@ -100,5 +100,4 @@ class Evaluation(NotebookTable):
         return dataclasses.replace(self, name=name, parts=parts)
 
     def _shown(self) -> tuple[str, list[Table]]:
-        facts = {name: part.facts for name, part in self.parts.items()}
-        return f"{self.name}: {', '.join(self.parts)}", evaluation_tables(self.measurements, facts)
+        return f"{self.name}: {', '.join(self.parts)}", evaluation_tables(self)

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import read_npz, sealed, write_json, write_text
+from jaxprune.base.text import csv_text
 from jaxprune.base.workdir import (
     EVALUATION,
     MODEL_DIGEST,
@@ -29,7 +30,6 @@ from jaxprune.evaluation.measurements import (
     EARLIER,
     MEASUREMENTS,
     Measurement,
-    measurements_csv,
     read_evaluation,
     read_measurements,
 )
@@ -108,7 +108,7 @@ def write_part(workdir: Path | None, name: str, part: Part) -> None:
                 write_translated(folder / f"{code}.jsonl", rows)
             else:
                 np.savez(folder / f"{code}.npz", **rows.arrays)
-        lines = measurements_csv(part.measurements, Measurement._fields)
+        lines = csv_text(Measurement._fields, part.measurements)
         write_text(folder / MEASUREMENTS, lines)
         write_json(folder / EVALUATION, part.facts)
 

@@ -1,13 +1,12 @@
 """Measurements of an evaluated model: one long table, in `measurements.csv` of each folder of an evaluation."""
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import read_json
-from jaxprune.base.text import csv_text
 from jaxprune.base.workdir import EVALUATION
 
 if TYPE_CHECKING:
@@ -81,11 +80,6 @@ MEASURES: Mapping[str, Measure] = {
     "chrf": Measure("chrF", "chrF", "score"),
 }
 RELATIVE = tuple(name for name, measure in MEASURES.items() if measure.scale == "ratio")
-
-
-def measurements_csv(measurements: Iterable[tuple[Any, ...]], columns: Sequence[str]) -> str:
-    """A line for each measurement or change: all digits, an empty cell for None."""
-    return csv_text(columns, measurements)
 
 
 def read_evaluation(folder: Path) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Measurements and changes → tables of text, the same for terminals, Markdown, pages, cards and notebooks."""
 
+import functools
 import types
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from jaxprune.base.text import (
     NONE,
@@ -13,19 +14,31 @@ from jaxprune.base.text import (
     fraction,
     interval,
     number,
-    option_shares,
     p_value,
     percent,
-    point_interval,
     points,
     signed,
     times,
 )
-from jaxprune.evaluation.changes import MEAN, MEAN_NON_ENGLISH, Change
+from jaxprune.evaluation.changes import FEWEST_PARTS, MEAN, Change
 from jaxprune.evaluation.measurements import MEASURES, Measurement
 from jaxprune.evaluation.scoring import ALPHA, CONFIDENCE, PERPLEXITY, RESAMPLES, holm
 from jaxprune.evaluation.translation import TRANSLATION
 
+
+@runtime_checkable
+class Evaluated(Protocol):
+    """The parts of an evaluation that tables show, see `Evaluation`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def parts(self) -> Mapping[str, Any]: ...
+    @property
+    def measurements(self) -> Sequence[Measurement]: ...
+
+
+Row = TypeVar("Row", Measurement, Change)
 Figures = Mapping[tuple[str, str, str, str], Measurement]  # by run, task, language and measure
 
 # Explanation of the tables of one run, and of the tables of a comparison.
@@ -80,24 +93,23 @@ def ratio(value: float) -> str:
     return fraction(value) if value < 100 else times(value)
 
 
-def show_bounds(measure: str, row: Change | Measurement) -> str:
+def show_bounds(row: Change | Measurement) -> str:
     """The interval of a change, or of a figure."""
     if row.low is None or row.high is None:
         return NONE
-    bounds = (row.low, row.high)
     if isinstance(row, Measurement):
-        return interval(bounds)
-    if MEASURES[measure].scale == "ratio":
-        return interval([1 + bound for bound in bounds], ratio)
-    return point_interval(bounds, MEASURES[measure].digits)
+        return interval((row.low, row.high))
+    return interval((row.low, row.high), functools.partial(show_difference, row.measure))
 
 
 def verdict(change: Change, chance: bool = False) -> str:
-    """The key of `VERDICTS`: of accuracy and BLEU by p_holm, of perplexity by the interval of the ratio.
+    """The key of `VERDICTS`: of accuracy and BLEU by p_holm, of perplexity on enough text by the interval of the ratio.
 
     Args:
       chance: whether the base is at chance.
     """
+    if change.parts is not None and change.parts < FEWEST_PARTS:
+        return "few"
     if change.measure == "perplexity" and change.low is not None and change.high is not None:
         return "worse" if change.low > 0 else "better" if change.high < 0 else "unclear"
     if change.p_holm is None or change.difference is None:
@@ -123,9 +135,20 @@ def at_chance(accuracy: Measurement, options: int) -> bool:
     return bool(options) and low is not None and high is not None and low <= 1 / options <= high
 
 
-def by_key(measurements: Sequence[Measurement]) -> dict[tuple[str, str, str, str], Measurement]:
-    """Measurements by run, task, language and measure."""
-    return {(row.run, row.task, row.language, row.measure): row for row in measurements}
+def by_key(rows: Iterable[Row]) -> dict[tuple[str, str, str, str], Row]:
+    """Measurements, or changes, by run, task, language and measure."""
+    return {(row.run, row.task, row.language, row.measure): row for row in rows}
+
+
+def figures_and_means(evaluations: Sequence[Evaluated], changes: Sequence[Change]) -> Figures:
+    """The measurements of all runs, and the means of the base over languages, which only changes have."""
+    means = (
+        Measurement(
+            row.base, "", row.task, row.language, row.measure, row.base_value, None, None, row.n
+        )
+        for row in changes
+    )
+    return by_key(means) | by_key(row for one in evaluations for row in one.measurements)
 
 
 def options_of(figures: Figures, run: str, task: str, code: str) -> int:
@@ -141,24 +164,19 @@ def _chosen(figures: Figures, run: str, task: str, code: str) -> str:
         figures[run, task, code, f"chosen_{option}"].value
         for option in range(options_of(figures, run, task, code))
     ]
-    return option_shares(shares or None)
+    return "/".join(percent(share, 0) for share in shares) or NONE
 
 
 # One run.
 
 
-def evaluation_tables(
-    measurements: Sequence[Measurement], facts: Mapping[str, Mapping[str, Any]]
-) -> list[Table]:
-    """A table of each task, text and translation of a run, with a column for each measure.
-
-    Args:
-      measurements: of one run.
-      facts: by task, the content of its evaluation.json.
-    """
-    figures, tables = by_key(measurements), list[Table]()
-    for task in dict.fromkeys(row.task for row in measurements):
-        of_task = [row for row in measurements if row.task == task]
+def evaluation_tables(evaluation: Evaluated) -> list[Table]:
+    """A table of each task, text and translation of a run, with a column for each measure."""
+    figures, tables = by_key(evaluation.measurements), list[Table]()
+    for task, part in evaluation.parts.items():
+        of_task = part.measurements
+        if not of_task:
+            continue
         codes = dict.fromkeys(row.language for row in of_task)
         measures = [name for name in MEASURES if any(row.measure == name for row in of_task)]
         run, rows = of_task[0].run, []
@@ -171,10 +189,8 @@ def evaluation_tables(
             rows = [row[:-1] for row in rows]
         else:
             header.append("chosen %")
-        accuracies = {row.language: row.value for row in of_task if row.measure == "accuracy"}
-        about = facts.get(task, {})
-        note = _means(accuracies) if accuracies else overlap_note(about) or ""
-        tables.append(Table(_title(task, about), header, rows, note=note))
+        note = accuracy_summary(of_task) or overlap_note(part.facts) or ""
+        tables.append(Table(_title(task, part.facts), header, rows, note=note))
     return tables
 
 
@@ -187,20 +203,31 @@ def figure_cell(figures: Figures, key: tuple[str, str, str, str]) -> str:
     row = figures.get(key)
     if row is None:
         return NONE
-    bounds = "" if row.low is None else f" {show_bounds(row.measure, row)}"
+    bounds = "" if row.low is None else f" {show_bounds(row)}"
     shown = show_value(row.measure, row.value) + bounds
     if row.measure == "accuracy" and at_chance(row, options_of(figures, *key[:3])):
         return Cell(f"{shown} at chance", "chance")
     return shown
 
 
-def _means(accuracies: Mapping[str, float]) -> str:
-    """The means of accuracies and the worst language."""
-    means = f"mean {percent(sum(accuracies.values()) / len(accuracies))}"
-    if others := [value for code, value in accuracies.items() if code != "en"]:
-        means += f", without English {percent(sum(others) / len(others))}"
-    worst = min(accuracies, key=lambda code: accuracies[code])
-    return f"{means}; worst language {worst}, {percent(accuracies[worst])}"
+def accuracy_summary(of_task: Sequence[Measurement]) -> str:
+    """The means of the accuracies of a run, in percent, the worst language and those at chance; empty without any."""
+    accuracies = {row.language: row for row in of_task if row.measure == "accuracy"}
+    if not accuracies:
+        return ""
+    values = [row.value for row in accuracies.values()]
+    summary = f"mean {percent(sum(values) / len(values))}"
+    if others := [row.value for code, row in accuracies.items() if code != "en"]:
+        summary += f", without English {percent(sum(others) / len(others))}"
+    worst = min(accuracies.values(), key=lambda row: row.value)
+    summary += f"; worst language {worst.language}, {percent(worst.value)}"
+    figures = by_key(of_task)
+    guessing = [
+        code
+        for code, row in accuracies.items()
+        if at_chance(row, options_of(figures, row.run, row.task, code))
+    ]
+    return f"{summary}; at chance in {', '.join(guessing)}" if guessing else summary
 
 
 def _title(task: str, facts: Mapping[str, Any]) -> str:
@@ -223,20 +250,19 @@ def overlap_note(facts: Mapping[str, Any]) -> str | None:
 # Several runs.
 
 
-def comparison_tables(
-    names: Sequence[str], measurements: Sequence[Measurement], changes: Sequence[Change]
-) -> list[Table]:
+def comparison_tables(evaluations: Sequence[Evaluated], changes: Sequence[Change]) -> list[Table]:
     """The tables of a comparison: an overview of more than two runs, then each run against the base.
 
     Args:
-      names: of the runs, the base first.
-      measurements: of all runs.
+      evaluations: the base first.
       changes: of all runs but the base.
     """
-    base, *others = names
+    base, *others = (one.name for one in evaluations)
+    measurements = [row for one in evaluations for row in one.measurements]
     figures, tables = by_key(measurements), list[Table]()
     if len(others) > 1:
-        tables += overview_tables({name: [name] for name in names}, measurements, changes)
+        labels = {one.name: [one.name] for one in evaluations}
+        tables += overview_tables(labels, measurements, changes)
     for run in others:
         rows, of_run = [row for row in changes if row.run == run], list[Table]()
         for task in dict.fromkeys(row.task for row in rows):
@@ -272,7 +298,7 @@ def _change_table(figures: Figures, rows: Sequence[Change]) -> Table:
         lines.append([
             row.language, count(row.n), show_value(measure, row.base_value),
             show_value(measure, row.value), Cell(shown, kind) if said else shown,
-            show_bounds(measure, row), *[p_value(row.p)] * tested,
+            show_bounds(row), *[p_value(row.p)] * tested,
             *[p_value(row.p_holm)] * corrected,
             *[Cell(VERDICTS[kind] if kind != "untested" else "", kind)] * said,
         ])  # fmt: skip
@@ -302,18 +328,14 @@ def _pair_table(
 
 def vanished(changes: Sequence[Change]) -> Iterator[str]:
     """Notes on significant changes of accuracy that are not significant without the options' priors."""
-    without = {
-        (row.run, row.task, row.language): row
-        for row in changes
-        if row.measure == "accuracy_without_prior"
-    }
+    keyed = by_key(changes)
     for row in changes:
         if row.measure == "accuracy" and row.p_holm is not None and row.p_holm <= ALPHA:
-            one = without.get((row.run, row.task, row.language))
+            one = keyed.get((row.run, row.task, row.language, "accuracy_without_prior"))
             if one and one.p is not None and one.p > ALPHA:
                 yield (
                     f"{row.language}: the significant change of {points(row.difference)} points is not significant "
-                    f"without the options' priors: {points(one.difference)} {show_bounds(one.measure, one)}"
+                    f"without the options' priors: {points(one.difference)} {show_bounds(one)}"
                 )
 
 
@@ -361,8 +383,9 @@ def overview_tables(
                 for name in labels
                 if name in known
             ]
-            header = [*label_names, *codes]
-            tables.append(Table(f"{task}: {MEASURES[measure].title}", header, rows))
+            if rows:
+                title = f"{task}: {MEASURES[measure].title}"
+                tables.append(Table(title, [*label_names, *codes], rows))
     return tables
 
 
@@ -372,12 +395,11 @@ def overview_cell(figure: Measurement | None, change: Change | None, stars: str 
         return NONE if figure is None else show_value(figure.measure, figure.value)
     measure, kind = change.measure, verdict(change)
     sign = "×" if MEASURES[measure].scale == "ratio" else ""
-    bounds = "" if change.low is None else f" {show_bounds(measure, change)}"
+    bounds = "" if change.low is None else f" {show_bounds(change)}"
     star = stars if change.p_holm is not None and change.p_holm <= ALPHA else ""
+    end = " too little text" if kind == "few" else star
     shown = show_value(measure, change.value)
-    return Cell(
-        f"{shown} ({sign}{show_difference(measure, change.difference)}{bounds}){star}", kind
-    )
+    return Cell(f"{shown} ({sign}{show_difference(measure, change.difference)}{bounds}){end}", kind)
 
 
 def conclusion(changes: Sequence[Change], measurements: Sequence[Measurement]) -> str:

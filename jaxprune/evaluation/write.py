@@ -8,6 +8,7 @@ from jaxprune.base.text import (
     JOINED,
     Table,
     as_code,
+    csv_text,
     fraction,
     percent,
     table_lines,
@@ -17,7 +18,7 @@ from jaxprune.base.text import (
 from jaxprune.evaluation.changes import Change
 from jaxprune.evaluation.comparison import Comparison
 from jaxprune.evaluation.evaluation import Evaluation
-from jaxprune.evaluation.measurements import MEASUREMENTS, Measurement, measurements_csv
+from jaxprune.evaluation.measurements import MEASUREMENTS, Measurement
 from jaxprune.evaluation.views import (
     ABOUT_CHANGES,
     ABOUT_MEASURES,
@@ -31,8 +32,7 @@ CHANGES = "changes.csv"
 
 def print_evaluation(evaluation: Evaluation, workdir: Path) -> None:
     """Prints the tables of an evaluation and the written folders."""
-    facts = {name: part.facts for name, part in evaluation.parts.items()}
-    for table in evaluation_tables(evaluation.measurements, facts):
+    for table in evaluation_tables(evaluation):
         print("\n".join(f"  {line}".rstrip() for line in _printed(table)))
     written = ", ".join(shown_path(workdir / name) for name in evaluation.parts)
     print(f"\n  written: {written}")
@@ -42,8 +42,8 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     """Writes measurements.csv, changes.csv and compare.md, each atomically; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     contents = {
-        MEASUREMENTS: measurements_csv(comparison.measurements, Measurement._fields),
-        CHANGES: measurements_csv(comparison.changes, Change._fields),
+        MEASUREMENTS: csv_text(Measurement._fields, comparison.measurements),
+        CHANGES: csv_text(Change._fields, comparison.changes),
         "compare.md": comparison_markdown(comparison),
     }
     for name, text in contents.items():
@@ -54,8 +54,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
 def comparison_text(comparison: Comparison) -> str:
     """Lines for a terminal of `tables.WIDTH` columns."""
     lines = [line for note in comparison.notes for line in wrapped(note)]
-    tables = comparison_tables(comparison.names, comparison.measurements, comparison.changes)
-    for table in tables:
+    for table in comparison_tables(comparison.evaluations, comparison.changes):
         lines += _printed(table)
     lines += ["", *wrapped(conclusion(comparison.changes, comparison.measurements))]
     lines += [
@@ -82,7 +81,7 @@ def comparison_markdown(comparison: Comparison) -> str:
         f"- {as_code(one.name)}: {as_code(str(one.folder) if one.folder else 'in memory')}"
         for one in comparison.evaluations
     ]
-    tables = comparison_tables(comparison.names, comparison.measurements, comparison.changes)
+    tables = comparison_tables(comparison.evaluations, comparison.changes)
     lines += ["", *markdown_tables(tables)]
     notes = [*comparison.notes, *comparison.left_out, *mask_lines(comparison)]
     lines += ["## Notes", "", *(f"- {note}" for note in (*notes, ABOUT_CHANGES, ABOUT_MEASURES))]

@@ -1,7 +1,6 @@
 """Numbers of an analysis → its pictures, by file name.
 
-Languages appear as codes. To stay legible, bars show a few layers; the tables contain everything. The page of a run
-draws the overlaps of sets and of masks.
+Languages appear as codes. The page of a run draws the overlaps of sets and of masks.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,17 +9,15 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float
 
-from jaxprune.analysis.magnitudes import KINDS, over_median
+from jaxprune.analysis.magnitudes import over_median
 from jaxprune.analysis.neurons import LanguageNeurons
 from jaxprune.analysis.overlap import largest
 from jaxprune.analysis.tables import TOP
 from jaxprune.base.text import count, tenths, times
-from jaxprune.report.charts import Chart, Line, column_chart, grid, heatmap, limits, line_chart
-from jaxprune.stats import HIDDEN, ActivationStats
+from jaxprune.report.charts import Chart, Line, grid, heatmap, limits, line_chart
+from jaxprune.stats import ActivationStats
 
-BAR_LAYERS = 6  # in a picture of bars
 _CURVE = 200  # width of a language's panel, in pixels
-_LOG_ENDS = 1e4  # the largest feature over the lower end of the axis; smaller ones are not drawn
 Named = Iterator[tuple[str, Chart]]
 
 
@@ -31,54 +28,9 @@ def charts(stats: ActivationStats, neurons: LanguageNeurons | None = None) -> Na
       stats: of all sets.
       neurons: of the sets of one language.
     """
-    yield from _bars(stats)
     yield from _largest(stats)
     if neurons is not None:
         yield "language_neurons", _neurons(neurons)
-
-
-# The largest features.
-
-
-def _bars(stats: ActivationStats) -> Named:
-    for language in dict.fromkeys(role.partition("/")[2] for role in stats.roles):
-        roles = {kind: f"{kind}/{language}" for kind in KINDS}
-        hidden = {k: stats.rms(r)[HIDDEN] for k, r in roles.items() if r in stats.roles}
-        yield f"top_{language}", _top_bars(language, hidden)
-
-
-def spread(layers: int, most: int) -> list[int]:
-    """At most `most` layers, evenly spaced, with the first and the last."""
-    return sorted({round(x) for x in np.linspace(0, layers - 1, min(layers, most))})
-
-
-def _top_bars(language: str, magnitudes: Mapping[str, Float[np.ndarray, "L D"]]) -> Chart:
-    """The largest features of some layers, a column of panels for each kind, on one log axis.
-
-    Features among the `TOP` largest of all kinds are dark, those of one kind only are pale.
-    """
-    layers = spread(len(next(iter(magnitudes.values()))), BAR_LAYERS)
-    tops = {
-        (layer, kind): largest(of[layer], TOP)
-        for layer in layers
-        for kind, of in magnitudes.items()
-    }
-    drawn = np.concatenate([magnitudes[kind][layer, top] for (layer, kind), top in tops.items()])
-    ends = limits(np.maximum(drawn, drawn.max() / _LOG_ENDS).tolist(), log=True)
-    panels = []
-    draw = partial(column_chart, x_title="feature", y_title="RMS over tokens", limits=ends)
-    for (layer, kind), top in tops.items():
-        shared = set.intersection(*(set(tops[layer, other].tolist()) for other in magnitudes))
-        columns = [
-            (str(feature), float(magnitudes[kind][layer, feature]), feature not in shared)
-            for feature in top.tolist()
-        ]
-        title, colour = f"{kind}, layer {layer}", list(magnitudes).index(kind)
-        panels.append(draw(columns, title=title, colour=colour))
-    title = f"{language}: largest features of the blocks' outputs, root mean square over tokens"
-    if len(magnitudes) > 1:
-        title += f"\npale: among the {TOP} largest of one kind only"
-    return grid(panels, title=title, columns=len(magnitudes))
 
 
 def _largest(stats: ActivationStats) -> Named:
@@ -110,9 +62,6 @@ def _by_layer(
         for place, (kind, panel) in enumerate(panels.items())
     ]
     return grid(maps, title=title, columns=len(maps))
-
-
-# Language neurons.
 
 
 def _neurons(found: LanguageNeurons) -> Chart:

@@ -1,7 +1,7 @@
 """The blocks of a run, as they become ready → the files of a workdir, written by a thread, one block behind.
 
 An unfinished run has a file for each finished layer, so the same command resumes at the next one. Its outputs are
-filled beside them: `hf/` block by block, `checkpoint/`, `stats/` and `figures/` at the end.
+filled beside them: `hf/` block by block, `checkpoint/` and `stats/` at the end.
 """
 
 import contextlib
@@ -9,22 +9,19 @@ import hashlib
 import threading
 from collections.abc import Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from jaxprune.base.errors import InputError, TerminatedError
-from jaxprune.base.files import sealed
 from jaxprune.data import SetKey, by_kind, by_language
 from jaxprune.devices import hosts, termination
 from jaxprune.hf import HfWriter, Model, hash_changed, hash_masks, hash_weights, stack_layers
 from jaxprune.models import PackedMasks, Params
 from jaxprune.pruning import summarise
-from jaxprune.report.charts import write_png
-from jaxprune.runs import checkpoint, figures
+from jaxprune.runs import checkpoint
 from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer, write_layer
 from jaxprune.runs.planning import BlocksConfig
 from jaxprune.runs.run import Run, of_unfinished_run
-from jaxprune.stats import ActivationStats, FinishedLayer, PrunedBlock, Sums, stack
+from jaxprune.stats import FinishedLayer, PrunedBlock, Sums, stack
 
 
 def check_outputs(config: BlocksConfig, model: Model, *, changes_weights: bool) -> None:
@@ -174,7 +171,6 @@ class BlockWriter:
             folder / "checkpoint", params=params, packed_masks=PackedMasks.stack(self._packed),
             metadata={"config": config.json(), **report},
         )  # fmt: skip
-        stats = None
         if self._sums[0]:
             propagate = config.pruning.propagate
             stats = stack(self._sums, tokens, self._model, config.dtype, propagate)
@@ -182,10 +178,3 @@ class BlockWriter:
         if self._hf is not None:
             self._hf.copy_unpruned()
             self._hf.close(card=config.output.card)
-        if config.output.figures and hosts.is_first():
-            self._draw(folder / "figures", stats)
-
-    def _draw(self, folder: Path, stats: ActivationStats | None) -> None:
-        with sealed.whole_folder(folder) as filled:
-            for name, chart in figures.charts(self._kept, stats).items():
-                write_png(chart, filled / f"{name}.png")

@@ -46,7 +46,7 @@ def test_defaults_of_the_first_fields():
             "drop": "lowest",
             "propagate": "block",
         },
-        "output": {"params": False, "hf": True, "card": True, "figures": False},
+        "output": {"params": False, "hf": True, "card": True},
         "mesh": {"data": -1, "model": 1},
     }
     config = base_config().to_dict()
@@ -68,7 +68,7 @@ def test_validate_returns_an_immutable_copy_with_the_sparsity_filled_in():
 
 
 def test_json_is_what_ml_collections_writes_of_the_same_fields():
-    config = ready(pruning__sparsity=0.25, evaluation__rows=3, output__figures=True, mesh__model=2)
+    config = ready(pruning__sparsity=0.25, evaluation__rows=3, output__params=True, mesh__model=2)
     written = validate(config).json()
     given = {name: group for name, group in config.to_dict().items() if name in written}
     in_order = ConfigDict(given).to_json_best_effort()  # of names

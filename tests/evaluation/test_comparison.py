@@ -19,11 +19,14 @@ from evaluated import (
     scored,
     written,
 )
+from svg import told
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.evaluation.comparison import compare_evaluations
 from jaxprune.evaluation.scoring import metrics
+from jaxprune.evaluation.views import comparison_tables
+from jaxprune.report.charts import page_svg
 
 C = {"en": made_scores(6, 0.5), "fr": A["fr"], "sw": made_scores(7, 1.0)}
 
@@ -119,14 +122,23 @@ def test_what_one_run_lacks_is_left_out_and_told(runs):
 
 
 @pytest.mark.parametrize(("parts", "noted"), [(9, True), (10, False)])
-def test_a_text_of_few_parts_is_noted(parts, noted):
+def test_a_text_of_few_parts_is_noted_and_has_no_verdict(parts, noted):
     texts = [
-        evaluated.text(-3000.0, parts=[(-300.0 - i, 100, 0) for i in range(parts)]) for _ in "ab"
+        evaluated.text(total, parts=[(total / 10 - i % 3, 100, 0) for i in range(parts)])
+        for total in (-3000.0, -3300.0)
     ]
     found = compare_evaluations(
         [evaluation(name, perplexity={"fr": one}) for name, one in zip("ab", texts, strict=True)]
     )
     assert any("fewer than 10 parts of text in fr (9)" in note for note in found.notes) == noted
+    change = found.changes[0]
+    assert (change.measure, change.parts) == ("perplexity", parts)
+    assert change.low > 0  # so the interval alone would say worse
+    table = comparison_tables(found.evaluations, found.changes)[0]
+    said = "too little text: cannot tell" if noted else "worse"
+    assert table.rows[0][-1] == said
+    assert table.rows[0][4].kind == ("few" if noted else "worse")
+    assert told(page_svg(found.plot()))[-1].endswith(f", {said}")
 
 
 # What is shown.

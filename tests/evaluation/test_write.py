@@ -63,7 +63,7 @@ def test_the_files_have_all_digits(workdirs, tmp_path):
     assert {*files} == {*out.iterdir()}
     for file, records in zip(files, (found.measurements, found.changes), strict=False):
         written = pandas.read_csv(file, float_precision="round_trip", keep_default_na=False)
-        expected = pandas.DataFrame(records).fillna("")
+        expected = pandas.DataFrame(records, dtype=object).fillna("")
         assert written.astype(str).equals(expected.astype(str))
     assert files[2].read_text() == comparison_markdown(found)
 

@@ -26,7 +26,6 @@ WRONG = {
     "pruning.threshold": ["column"],
     "pruning.drop": ["least"],
     "output.params": ["2"],
-    "output.figures": ["png"],
     "analysis.languages": ["fr;de", "fr,fr"],
     "analysis.top": ["all"],
     "analysis.neurons": ["-0.01", "few"],

@@ -33,7 +33,6 @@ from report_runs import (
 from run_scripts import run_alone, run_here
 
 from jaxprune.base.errors import InputError
-from jaxprune.cli.config import FIELDS
 from jaxprune.evaluation import open_evaluation
 from jaxprune.evaluation.in_memory import compare
 from jaxprune.evaluation.scoring import Scored, metrics
@@ -56,8 +55,7 @@ def pages(runs, tmp_path_factory):
     """The page of the pruned run and that of the comparison, as text."""
     folder, (dense, pruned) = tmp_path_factory.mktemp("pages"), runs
     write_report(pruned, (), folder / "run.html")
-    defaults = {path: field.default for path, field in FIELDS.items()}
-    write_report(pruned, [dense], folder / "deep" / "compare.html", defaults=defaults)
+    write_report(pruned, [dense], folder / "deep" / "compare.html")
     return {
         path.stem: path.read_text(encoding="utf-8")
         for path in (folder / "run.html", folder / "deep" / "compare.html")
@@ -180,10 +178,15 @@ def test_a_page_opens_with_its_conclusion(runs, pages):
     assert first.startswith(f"pruned against dense: better in xnli fr ({change['fr']})")
     assert f"worse in xnli sw ({change['sw']})" in first
     worst = min(WEIGHTS, key=lambda code: right(code, 1).mean())
-    mean = np.mean([right(code, 1).mean() for code in WEIGHTS])
+    shares = {code: 100 * right(code, 1).mean() for code in WEIGHTS}
+    mean, others = (
+        np.mean([share for code, share in shares.items() if code != without])
+        for without in (None, "en")
+    )
     said = parsed(pages["run"]).find("body/header/p").text
     assert said == (
-        f"xnli: mean accuracy {100 * mean:.1f}%, worst in {worst}, {100 * right(worst, 1).mean():.1f}%."
+        f"xnli, accuracy in %: mean {mean:.1f}, without English {others:.1f}; "
+        f"worst language {worst}, {shares[worst]:.1f}."
     )
 
 
@@ -192,7 +195,7 @@ def test_all_measures_are_folded(runs, pages):
     for name, expected in (
         (
             "compare",
-            comparison_tables(comparison.names, comparison.measurements, comparison.changes),
+            comparison_tables(comparison.evaluations, comparison.changes),
         ),
         ("run", open_evaluation(runs[1])._shown()[1]),
     ):
@@ -271,8 +274,15 @@ def test_ratios_of_perplexity_stand_on_a_log_axis_with_a_line_at_1(tmp_path):
 def test_little_text_carries_no_conclusion_and_that_is_said(tmp_path):
     for name, mean in (("a", -2.5), ("b", -2.7)):
         write_perplexity(tmp_path / name, {"sw": mean + np.linspace(0, 0.1, 5)})
-    notes = [p.text for p in made(tmp_path / "b", tmp_path / "a").findall("body/header/p")]
+    root = made(tmp_path / "b", tmp_path / "a")
+    notes = [p.text for p in root.findall("body/header/p")]
     assert any("fewer than 10 parts of text in sw (5)" in note for note in notes)
+    assert tables(root)["Results by language"][1]["sw"][1].endswith(" too little text")
+    [ratio] = titles(root, "perplexity: Ratio of perplexities")[1:]
+    assert ratio.endswith(", too little text: cannot tell")
+    kinds = {cell.get("class") for cell in root.iter("td")}
+    assert "few" in kinds
+    assert not kinds & {"better", "worse"}
 
 
 def test_a_model_at_chance_gives_no_verdict(tmp_path):
@@ -391,22 +401,23 @@ def test_settings_that_differ_are_bold(pages):
     assert rows["model"] == ["bigscience/bloom-560m"]
 
 
-def test_settings_with_their_defaults_are_folded_away(tmp_path):
+def test_settings_that_differ_stand_first_and_all_are_folded(tmp_path):
     for name, seed in (("a", 0), ("b", 1)):
         evaluate(tmp_path / name, 0)
         config = {"seed": seed, "mesh": {"data": -1}, "dtype": "float32", "model": "m"}
         config |= {"rows": seed - 1000, "cached": bool(seed)}
         write_json(tmp_path / name / "config.json", config)
-    defaults = {"seed": 0, "mesh.data": -1, "dtype": "bfloat16"}
-    out = tmp_path / "page.html"
-    write_report(tmp_path / "b", [tmp_path / "a"], out, defaults=defaults)
-    root = parsed(out.read_text(encoding="utf-8"))
+    root = made(tmp_path / "b", tmp_path / "a")
     shown = tables(root)
-    rows = {"seed": ["0", "1"], "dtype": ["float32"] * 2, "model": ["m"] * 2}
-    rows |= {"rows": [f"{MINUS}1,000", f"{MINUS}999"], "cached": ["false", "true"]}
-    assert shown["Config"] == (["field", "a", "b"], rows)
-    assert shown["fields with their defaults: 1"][1] == {"mesh.data": [f"{MINUS}1"] * 2}
-    assert "fields with their defaults: 1" in [s.text for s in root.iter("summary")]
+    rows = {
+        "seed": ["0", "1"],
+        "rows": [f"{MINUS}1,000", f"{MINUS}999"],
+        "cached": ["false", "true"],
+    }
+    assert shown["Config fields that differ"] == (["field", "a", "b"], rows)
+    same = {"mesh.data": [f"{MINUS}1"] * 2, "dtype": ["float32"] * 2, "model": ["m"] * 2}
+    assert shown["Config"] == (["field", "a", "b"], rows | same)
+    assert "Config" in [s.text for s in root.iter("summary")]
 
 
 def test_settings_of_earlier_runs_lose_their_paths():

@@ -12,7 +12,6 @@ from jaxprune.report.charts import (
     Estimate,
     Line,
     bar_chart,
-    column_chart,
     grid,
     heatmap,
     interval_chart,
@@ -200,20 +199,6 @@ def test_bars_are_as_long_as_their_values():
     lengths = [box(path)[2] for path, _, _ in drawn(svg, "bars")]
     assert lengths == pytest.approx([whole / 4, whole / 2, whole], abs=0.02)
     assert [text.text for text, _, _ in drawn(svg, "values")] == ["25.0", "50.0", "100.0"]
-
-
-def test_columns_end_at_the_logarithm_of_their_values():
-    columns = [("7", 100.0, False), ("3", 10.0, True), ("5", 0.5, False)]
-    chart = column_chart(columns, title="t", x_title="feature", y_title="RMS", limits=(1, 1000))
-    svg = page_svg(chart)
-    titles = [text.text for text, _, _ in drawn(svg, "role-axis-title")]
-    assert sorted(titles) == ["RMS (log)", "feature"]
-    bars = drawn(svg, "columns")  # what is below the axis is not drawn
-    heights = [box(path)[3] for path, _, _ in bars]
-    assert heights == pytest.approx([130 * 2 / 3, 130 / 3], abs=0.02)
-    assert [path.get("opacity") for path, _, _ in bars] == [None, "0.4"]
-    labels = [text.text for text, _, _ in drawn(svg, "role-axis-label")]
-    assert [name for name in labels if name in {"7", "3", "5"}] == ["7", "3", "5"]
 
 
 def test_colours_grow_evenly_lighter():

@@ -67,7 +67,7 @@ def test_plan_card_and_page_show_the_layers(tiny_folder, tokens, tmp_path, capsy
     file.write_text(json.dumps({"0": 0.3, "1": 0.7, "2": 0.5}))
     config = on_tokens(
         tiny_folder("bloom"), tokens, pruning__allocation=str(file), pruning__sparsity=0.5,
-        pruning__ignore="*/mlp/out", output__figures=True,
+        pruning__ignore="*/mlp/out",
     )  # fmt: skip
     print_plan(config, plan_from_config(config))
     said = rows_of(capsys.readouterr().out)["sparsity"]
@@ -82,7 +82,6 @@ def test_plan_card_and_page_show_the_layers(tiny_folder, tokens, tmp_path, capsy
     assert '--config.pruning.allocation={"0": 0.3, "1": 0.7, "2": 0.5}' in card
     assert "--config.pruning.ignore=*/mlp/out" in card.replace("'", "")
     assert "% by layer ▁█" in card
-    assert (tmp_path / "run" / "figures" / "sparsity.png").is_file()
     write_report(tmp_path / "run")
     page = (tmp_path / "run" / "report.html").read_text()
     assert "3 of the kernels were left as they are" in page

@@ -15,6 +15,7 @@ from kills import Killed, killed_after
 import jaxprune as jp
 from jaxprune.base.files import sealed, write_json
 from jaxprune.base.workdir import check_workdir, read_report
+from jaxprune.base.workdir.json_files import content_digest
 from jaxprune.pruning import loop
 from jaxprune.runs import pipeline
 from jaxprune.runs import run as ledger_run
@@ -30,8 +31,21 @@ def finished(tiny_folder, tmp_path_factory):
     ids = np.random.default_rng(1).integers(0, 131, (5, 24)).astype(np.int32)
     np.savez(folder / "tokens.npz", input_ids=ids)
     shutil.copytree(tiny_folder("gpt2"), folder / "model")
-    prune_from_config(with_figures(folder), folder / "run")
+    prune_from_config(job(folder), folder / "run")
+    add_figures(folder / "run")
     return folder
+
+
+def add_figures(run):
+    """Makes of the run one of an earlier version, which drew `figures/` if the config said so."""
+    with sealed.whole_folder(run / "figures") as folder:
+        (folder / "magnitudes.png").write_bytes(b"drawn")
+    report = json.loads((run / "report.json").read_text())
+    del report["sha256"]
+    report["identity"]["config.output.figures"] = True
+    table = "figures/files.json"
+    report["files"][table] = [*sealed.file_facts(run / table)]
+    write_json(run / "report.json", report | {"sha256": content_digest(report)})
 
 
 @pytest.fixture
@@ -41,9 +55,8 @@ def place(finished, tmp_path):
     return tmp_path
 
 
-def with_figures(folder, **fields):
-    given = {"output__figures": True, **fields}
-    return on_tokens(folder / "model", folder / "tokens.npz", **given)
+def job(folder, **fields):
+    return on_tokens(folder / "model", folder / "tokens.npz", **fields)
 
 
 def contents(folder):
@@ -52,7 +65,7 @@ def contents(folder):
 
 def test_the_same_job_is_done_already(place, capsys):
     before = contents(place)
-    report = prune_from_config(with_figures(place, mesh__data=1, evaluation__rows=3), place / "run")
+    report = prune_from_config(job(place, mesh__data=1, evaluation__rows=3), place / "run")
     assert contents(place) == before
     assert report == json.loads((place / "run" / "report.json").read_text())
     said = capsys.readouterr().out
@@ -66,15 +79,13 @@ def test_a_complete_run_that_lost_a_file_is_not_told_complete(name, place):
     with pytest.raises(
         jp.InputError, match=rf"run: {name.replace('/', '(: |/)')}: missing; .*--overwrite"
     ):
-        prune_from_config(with_figures(place), place / "run")
+        prune_from_config(job(place), place / "run")
 
 
 def test_the_same_model_and_text_elsewhere_are_the_same_job(place):
     shutil.move(place / "model", place / "other")
     shutil.move(place / "tokens.npz", place / "text.npz")
-    config = with_figures(
-        place, model=str(place / "other"), calibration__data=str(place / "text.npz")
-    )
+    config = job(place, model=str(place / "other"), calibration__data=str(place / "text.npz"))
     before = contents(place)
     prune_from_config(config, place / "run")
     assert contents(place) == before
@@ -89,18 +100,18 @@ def other_weights(place):
     os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
     commit = place / ("0123456789" * 4)
     shutil.move(place / "model", commit)
-    return with_figures(place, model=str(commit))
+    return job(place, model=str(commit))
 
 
 def other_text(place):
     arrays = dict(np.load(place / "tokens.npz"))
     arrays["input_ids"][0, 0] ^= 1
     np.savez(place / "tokens.npz", **arrays)
-    return with_figures(place)
+    return job(place)
 
 
 def other_sparsity(place):
-    return with_figures(place, pruning__sparsity=0.8)
+    return job(place, pruning__sparsity=0.8)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +164,7 @@ def at_each_step(patch, steps, stop):
 
 @pytest.fixture
 def committed(place, monkeypatch):
-    """A workdir with a complete run and, committed in progress/, one of another sparsity without figures."""
+    """A workdir with a complete run and, committed in progress/, one of another sparsity."""
     real, calls = ledger_run._put_in_place, iter(range(2))
 
     def killed_at_the_second(workdir):
@@ -161,7 +172,7 @@ def committed(place, monkeypatch):
             raise Killed
         real(workdir)
 
-    config = with_figures(place, pruning__sparsity=0.8, output__figures=False)
+    config = job(place, pruning__sparsity=0.8)
     with monkeypatch.context() as patch:
         patch.setattr(ledger_run, "_put_in_place", killed_at_the_second)
         with pytest.raises(Killed):
@@ -224,13 +235,13 @@ def test_parts_of_two_runs_are_refused(committed):
         prune_from_config(config, place / "run")
 
 
-@pytest.mark.parametrize("where", ["hf", "stats", "figures", "checkpoint"])
+@pytest.mark.parametrize("where", ["hf", "stats", "checkpoint"])
 def test_files_of_others_stay(place, where):
     thesis = place / "run" / where / "thesis.tex"
     thesis.write_text("mine")
     before = contents(place / "run")
     with pytest.raises(jp.InputError, match=r"thesis\.tex exists and was not written by jaxprune"):
-        prune_from_config(with_figures(place, pruning__sparsity=0.8), place / "run", overwrite=True)
+        prune_from_config(job(place, pruning__sparsity=0.8), place / "run", overwrite=True)
     assert contents(place / "run") == before
 
 
@@ -238,7 +249,7 @@ def test_a_config_of_others_stays(place):
     (place / "mine").mkdir()
     (place / "mine" / "config.json").write_text("{}")
     with pytest.raises(jp.InputError, match=r"config\.json is in no report\.json of jaxprune"):
-        prune_from_config(with_figures(place), place / "mine")
+        prune_from_config(job(place), place / "mine")
     assert (place / "mine" / "config.json").read_text() == "{}"
 
 
@@ -246,10 +257,10 @@ def test_outputs_without_their_report_are_replaced_when_their_config_is_moved_aw
     (place / "run" / "report.json").unlink()
     before = contents(place / "run")
     with pytest.raises(jp.InputError, match=r"config\.json is in no report\.json of jaxprune"):
-        prune_from_config(with_figures(place), place / "run", overwrite=True)
+        prune_from_config(job(place), place / "run", overwrite=True)
     assert contents(place / "run") == before
     (place / "run" / "config.json").unlink()  # as the message says
-    prune_from_config(with_figures(place), place / "run")
+    prune_from_config(job(place), place / "run")
     assert verify(place / "run", progress=False) == []
 
 
@@ -258,23 +269,23 @@ def test_a_complete_run_of_other_code_or_versions_is_the_same_job(name, place, m
     whole = pipeline.run_identity
     monkeypatch.setattr(pipeline, "run_identity", lambda *given: whole(*given) | {name: "another"})
     before = contents(place / "run")
-    prune_from_config(with_figures(place), place / "run")
+    prune_from_config(job(place), place / "run")
     assert contents(place / "run") == before
 
 
 def test_what_others_put_into_progress_stays(place):
     (place / "new" / "progress").mkdir(parents=True)
     (place / "new" / "progress" / "notes").write_text("mine")
-    prune_from_config(with_figures(place), place / "new")
+    prune_from_config(job(place), place / "new")
     assert [*(place / "new" / "progress").iterdir()] == [place / "new" / "progress" / "notes"]
-    (place / "other" / "progress" / "figures").mkdir(parents=True)
-    (place / "other" / "progress" / "figures" / "week1.png").write_text("mine")
+    (place / "other" / "progress" / "stats").mkdir(parents=True)
+    (place / "other" / "progress" / "stats" / "week1.npz").write_text("mine")
     for overwrite in (False, True):
         with pytest.raises(
-            jp.InputError, match="progress/figures is not of an unfinished run; move it away"
+            jp.InputError, match="progress/stats is not of an unfinished run; move it away"
         ):
-            prune_from_config(with_figures(place), place / "other", overwrite=overwrite)
-    assert (place / "other" / "progress" / "figures" / "week1.png").read_text() == "mine"
+            prune_from_config(job(place), place / "other", overwrite=overwrite)
+    assert (place / "other" / "progress" / "stats" / "week1.npz").read_text() == "mine"
 
 
 def test_an_unfinished_run_is_replaced_after_a_kill_at_any_step(tmp_path, monkeypatch):
@@ -284,7 +295,7 @@ def test_an_unfinished_run_is_replaced_after_a_kill_at_any_step(tmp_path, monkey
     real = Path.unlink
     for last in itertools.count():
         workdir = tmp_path / f"{last}"
-        (workdir / "progress" / "figures").mkdir(parents=True)
+        (workdir / "progress" / "stats").mkdir(parents=True)
         (workdir / "progress" / "layer_00000.npz").touch()
         write_json(workdir / "progress" / "run.json", {"identity": {"a": 1}})
         with monkeypatch.context() as patch, contextlib.suppress(Killed):
@@ -311,7 +322,7 @@ def test_a_model_that_changes_while_it_is_read(place, monkeypatch):
 
     monkeypatch.setattr(loop, "prune_kernels", select)
     with pytest.raises(jp.InputError, match=r"model\.safetensors: changed while it was read"):
-        prune_from_config(with_figures(place), place / "new")
+        prune_from_config(job(place), place / "new")
     assert not (place / "new" / "report.json").exists()
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 # Prefixes of values that come from the user, not from the package or the machine.
 _INPUTS = ("config.", "file ", "calibration")
+# A field of versions before 0.3 that changed no result.
+_EARLIER = "config.output.figures"
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
@@ -20,7 +22,11 @@ def inputs(identity: Mapping[str, Any]) -> dict[str, Any]:
 
     The others, such as code and versions, are the provenance of a run.
     """
-    return {name: value for name, value in identity.items() if name.startswith(_INPUTS)}
+    return {
+        name: value
+        for name, value in identity.items()
+        if name.startswith(_INPUTS) and name != _EARLIER
+    }
 
 
 def shortened(value: Any) -> str:

@@ -26,7 +26,7 @@ from jaxprune.base.workdir.json_files import (
 from jaxprune.base.workdir.locks import PROGRESS
 
 # The folders that a run may fill.
-OUTPUTS = ("checkpoint", "stats", "hf", "figures")
+OUTPUTS = ("checkpoint", "stats", "hf")
 OLDER = "older.json"  # in progress/: the report of the run that is being replaced
 # The key of an evaluation.json with the digest of the model that was scored.
 MODEL_DIGEST: Final = "model_sha256"

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 from jaxprune.base.errors import InputError
 from jaxprune.cli.arguments import Arguments, output, path
-from jaxprune.cli.config import FIELDS
 from jaxprune.runs.pages import FILE, write_report
 from jaxprune.sweeps import is_sweep, print_tables, rebuild
 
@@ -33,8 +32,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
             raise InputError(f"--against, --out: {given.run} is a sweep; allowed: neither")
         print_tables(rebuild(given.run), given.run)
         return
-    defaults = {path: field.default for path, field in FIELDS.items()}
-    card = write_report(given.run, given.against, given.out, defaults=defaults)
+    card = write_report(given.run, given.against, given.out)
     print(f"written: {given.out or given.run / FILE}")
     if card:
         print(card)

@@ -6,7 +6,6 @@ makes a Vega-Lite view, which `chart` draws.
 
 from jaxprune.report.charts.chart import Chart as Chart
 from jaxprune.report.charts.chart import write_png as write_png
-from jaxprune.report.charts.columns import column_chart as column_chart
 from jaxprune.report.charts.heatmap import DIVERGING as DIVERGING
 from jaxprune.report.charts.heatmap import heatmap as heatmap
 from jaxprune.report.charts.lines import Line as Line

@@ -27,9 +27,10 @@ _LOOKS = {
     "worse": _Look("triangle-down", "worse", "worse"),
     "unclear": _Look("circle", "paper", "faint"),
     "chance": _Look("circle", "paper", "faint"),
+    "few": _Look("circle", "paper", "faint"),
     "untested": _Look("diamond", "ink", "ink"),
 }
-_HOLLOW = ("unclear", "chance", "untested")  # in charts of several series
+_HOLLOW = ("unclear", "chance", "few", "untested")  # in charts of several series
 
 
 class Estimate(NamedTuple):

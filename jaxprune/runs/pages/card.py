@@ -74,29 +74,28 @@ def _measured(run: RunFiles, comparison: Comparison | None) -> Measured:
         if row.measure == "accuracy":
             accuracy.setdefault(row.task, {})[row.language] = row.value
     evaluations, changes = [run.evaluation], list[Change]()
-    facts = {name: part.facts for name, part in run.evaluation.parts.items()}
     if comparison:
         evaluations = [comparison.evaluations[0], comparison.evaluations[-1]]
         base, this = (one.name for one in evaluations)
         changes = [row for row in comparison.changes if row.run == this]
-        measurements = [row for one in evaluations for row in one.measurements]
         notes = [
             f"{as_code(base)} is the dense model, {as_code(this)} this one.",
-            conclusion(changes, measurements),
+            conclusion(changes, comparison.measurements),
             *comparison.notes,
             *comparison.left_out,
         ]
-        tables = comparison_tables([base, this], measurements, changes)
+        tables = comparison_tables(evaluations, changes)
     else:
         notes = [
             "The dense model is not evaluated here: `jaxprune report RUN --against DENSE` adds changes."
         ]
-        tables = evaluation_tables(measurements, facts)
-    if overlap := overlap_note(facts.get(PERPLEXITY, {})):
+        tables = evaluation_tables(run.evaluation)
+    text = run.evaluation.parts.get(PERPLEXITY)
+    if text and (overlap := overlap_note(text.facts)):
         notes.append(overlap)
-    first = main_table([one.name for one in evaluations], measurements, changes)
+    first = main_table(evaluations, changes)
     terms = [ABOUT_CHANGES, ABOUT_MEASURES] if changes else [ABOUT_MEASURES]
-    text = render(
+    results = render(
         "results.md",
         notes=[note for note in notes if note],
         table="\n".join(table_pipes(first)),
@@ -106,7 +105,7 @@ def _measured(run: RunFiles, comparison: Comparison | None) -> Measured:
         continued=_continued(run, comparison.evaluations[0] if comparison else None),
         about_continuations=ABOUT_CONTINUATIONS,
     )
-    return Measured(text, accuracy)
+    return Measured(results, accuracy)
 
 
 def _continued(run: RunFiles, dense: Evaluation | None) -> dict[str, Any] | None:

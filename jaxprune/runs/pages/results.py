@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from jaxprune.base.text import NONE, Cell, Table, percent
-from jaxprune.evaluation import Evaluation, Measurement
+from jaxprune.base.text import Cell, Table
+from jaxprune.evaluation import Evaluation
 from jaxprune.evaluation.changes import Change
 from jaxprune.evaluation.comparison import Comparison
 from jaxprune.evaluation.continuations import NEW_TOKENS
@@ -15,16 +15,16 @@ from jaxprune.evaluation.views import (
     ABOUT_CHANGES,
     ABOUT_MEASURES,
     Figures,
-    at_chance,
+    accuracy_summary,
     by_key,
     change_kind,
     comparison_tables,
     conclusion,
     evaluation_tables,
-    options_of,
+    figure_cell,
+    figures_and_means,
     overlap_note,
     overview_cell,
-    show_bounds,
     show_value,
 )
 from jaxprune.report.document import Charts, Folded, Note, Part, Section, Texts
@@ -54,23 +54,12 @@ def comparison_lead(comparison: Comparison) -> list[Part]:
 
 def evaluation_lead(evaluation: Evaluation) -> list[Part]:
     """Mean and worst accuracy of each task, the range of perplexities, and what stands against a conclusion."""
-    figures, sentences = by_key(evaluation.measurements), list[str]()
-    for task in evaluation.tasks:
-        rows = [row for key, row in figures.items() if key[1] == task and key[3] == "accuracy"]
-        if not rows:
-            continue
-        worst = min(rows, key=lambda row: row.value)
-        mean = sum(row.value for row in rows) / len(rows)
-        said = f"{task}: mean accuracy {percent(mean)}%"
-        said += f", worst in {worst.language}, {percent(worst.value)}%" if len(rows) > 1 else ""
-        guessing = [
-            row.language
-            for row in rows
-            if at_chance(row, options_of(figures, row.run, task, row.language))
-        ]
-        said += f"; at chance in {', '.join(guessing)}" if guessing else ""
-        sentences.append(f"{said}.")
-    if texts := [row.value for row in figures.values() if row.measure == "perplexity"]:
+    sentences = [
+        f"{task}, accuracy in %: {summary}."
+        for task in evaluation.tasks
+        if (summary := accuracy_summary(evaluation.parts[task].measurements))
+    ]
+    if texts := [row.value for row in evaluation.measurements if row.measure == "perplexity"]:
         least, most = (show_value("perplexity", value) for value in (min(texts), max(texts)))
         sentences.append(f"Perplexity: {least}{f' to {most}' if least != most else ''}.")
     return [*filter(None, [" ".join(sentences)]), *map(Note, _overlaps([evaluation]))]
@@ -92,11 +81,10 @@ def results_section(
       evaluations: the base first.
       changes: of all other runs.
     """
-    names = [one.name for one in evaluations]
     measurements = [row for one in evaluations for row in one.measurements]
     if not measurements:
         return None
-    parts: list[Part] = [main_table(names, measurements, changes)]
+    parts: list[Part] = [main_table(evaluations, changes)]
     tasks = dict.fromkeys(row.task for row in measurements)
     for task in sorted(tasks, key=lambda task: _LAST.get(task, 0)):
         charts = accuracy_charts(measurements, task)
@@ -104,70 +92,57 @@ def results_section(
         if charts:
             parts.append(Charts([one._replace(title=f"{task}: {one.title}") for one in charts]))
     if changes:
-        tables, terms = comparison_tables(names, measurements, changes), [ABOUT_CHANGES]
+        tables, terms = comparison_tables(evaluations, changes), [ABOUT_CHANGES]
     else:
-        facts = {name: part.facts for name, part in evaluations[0].parts.items()}
-        tables, terms = evaluation_tables(measurements, facts), []
+        tables, terms = evaluation_tables(evaluations[0]), []
     parts.append(Folded("all measures", tables))
     parts.append(Folded("method and terms", [*map(Note, [*terms, ABOUT_MEASURES])]))
     return Section("results", "Results", parts)
 
 
-def main_table(
-    names: Sequence[str], measurements: Sequence[Measurement], changes: Sequence[Change]
-) -> Table:
+def main_table(evaluations: Sequence[Evaluation], changes: Sequence[Change]) -> Table:
     """A row for each language: accuracy, perplexity and BLEU of each run, and the changes against the first."""
-    measurements = sorted(measurements, key=lambda row: _LAST.get(row.task, 0))
-    columns = _columns(names, measurements)
-    codes = [row.language for row in measurements] + [row.language for row in changes]
-    keyed = {(row.run, row.task, row.language, row.measure): row for row in changes}
-    of_base = {(row.task, row.language, row.measure): row.base_value for row in changes}
-    figures, rows = by_key(measurements), []
-    for code in dict.fromkeys(codes):
-        row = [code]
-        for (task, measure), runs in columns.items():
-            for name in runs:
-                key = (name, task, code, measure)
-                mean = of_base.get(key[1:]) if name == names[0] else None
-                row.append(_main_cell(figures, key, keyed.get(key), mean))
-        rows.append(row)
-    titles = [
-        (
-            MEASURES[measure].title if task == measure else f"{task}: {MEASURES[measure].title}",
-            len(runs),
-        )
+    keyed, figures = by_key(changes), figures_and_means(evaluations, changes)
+    known = {(run, task, measure) for run, task, _, measure in figures}
+    measured = [row for one in evaluations for row in one.measurements]
+    measured.sort(key=lambda row: _LAST.get(row.task, 0))
+    codes = [row.language for row in measured] + [row.language for row in changes]
+    columns = {
+        (task, measure): runs
+        for task in dict.fromkeys(row.task for row in measured)
+        for measure in _MAIN
+        if (runs := [one.name for one in evaluations if (one.name, task, measure) in known])
+    }
+    rows = [
+        [
+            code,
+            *(
+                _main_cell(figures, (run, task, code, measure), keyed)
+                for (task, measure), runs in columns.items()
+                for run in runs
+            ),
+        ]
+        for code in dict.fromkeys(codes)
+    ]
+    groups = [
+        (title if task == measure else f"{task}: {title}", len(runs))
         for (task, measure), runs in columns.items()
+        for title in [MEASURES[measure].title]
     ]
     header = ["language", *(name for runs in columns.values() for name in runs)]
     note = "In brackets the change against the first run with its 95% interval; *: significant."
-    return Table("Results by language", header, rows, [("", 1), *titles], note if changes else "")
-
-
-def _columns(
-    names: Sequence[str], measurements: Sequence[Measurement]
-) -> dict[tuple[str, str], list[str]]:
-    """The main measures by task, and the runs that have them."""
-    known = {(row.task, row.measure, row.run) for row in measurements}
-    tasks = dict.fromkeys(row.task for row in measurements)
-    columns = {
-        (task, measure): [name for name in names if (task, measure, name) in known]
-        for task in tasks
-        for measure in _MAIN
-    }
-    return {key: runs for key, runs in columns.items() if runs}
+    return Table("Results by language", header, rows, [("", 1), *groups], note if changes else "")
 
 
 def _main_cell(
-    figures: Figures, key: tuple[str, str, str, str], change: Change | None, mean: float | None
+    figures: Figures,
+    key: tuple[str, str, str, str],
+    changes: Mapping[tuple[str, str, str, str], Change],
 ) -> str:
-    """A figure with its change, or with its own interval; `mean` is the base's, of several languages."""
-    measure = key[-1]
-    if change:
+    """A figure with its change, or with its own interval."""
+    if change := changes.get(key):
         return Cell(overview_cell(figures.get(key), change), change_kind(figures, change))
-    if row := figures.get(key):
-        bounds = f" {show_bounds(measure, row)}" if row.low is not None else ""
-        return f"{show_value(measure, row.value)}{bounds}"
-    return NONE if mean is None else show_value(measure, mean)
+    return figure_cell(figures, key)
 
 
 def continued_rows(evaluations: Mapping[str, Evaluation], code: str) -> list[list[str]]:

@@ -1,6 +1,6 @@
 """The section on settings: config, report.json without sparsity, method of each evaluation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from flax.traverse_util import flatten_dict
@@ -14,82 +14,59 @@ from jaxprune.runs.pages.files import RunFiles
 _NOT_SHOWN = ("sparsity", "shrunk", "calibration_lines", "continuations")
 
 
-def settings_section(
-    runs: Mapping[str, RunFiles], defaults: Mapping[str, object]
-) -> Section | None:
-    """A column for each run; fields with their default in all runs are folded, and all that is no config.
-
-    Args:
-      runs: by name.
-      defaults: of the fields of a config, by path.
-    """
-    configs = {name: flatten(run.config) for name, run in runs.items() if run.config}
-    usual = [
-        path
-        for path, default in defaults.items()
-        if configs and all(values.get(path) == default for values in configs.values())
-    ]
-    parts: list[Part | None] = [
-        _table(
-            "Config", {n: _only(v, [p for p in v if p not in usual]) for n, v in configs.items()}
-        )
-    ]
-    folded = {
-        f"fields with their defaults: {len(usual)}": {
-            name: _only(values, usual) for name, values in configs.items()
-        },
-        "Run": {name: flatten(run.report) for name, run in runs.items()},
+def settings_section(runs: Mapping[str, RunFiles]) -> Section | None:
+    """A column for each run, by name: the fields of the config that differ, then all settings, folded."""
+    sides: dict[str, Mapping[str, Mapping[str, Any]]] = {
+        "Config": {name: run.config for name, run in runs.items()},
+        "Run": {name: run.report for name, run in runs.items()},
     }
     for task in dict.fromkeys(task for run in runs.values() for task in run.evaluation.parts):
-        evaluated = {n: run.evaluation.parts.get(task) for n, run in runs.items()}
-        folded[f"Evaluation: {task}"] = {
-            name: flatten(part.facts) for name, part in evaluated.items() if part
+        evaluated = {name: run.evaluation.parts.get(task) for name, run in runs.items()}
+        sides[f"Evaluation: {task}"] = {
+            n: part.facts if part else {} for n, part in evaluated.items()
         }
-    parts += [
-        Folded(title, [table]) for title, sides in folded.items() if (table := _table(title, sides))
-    ]
-    shown = [part for part in parts if part]
-    return Section("settings", "Settings", shown) if shown else None
+    tables = [table for title, by_run in sides.items() if (table := _table(title, by_run))]
+    parts: list[Part] = [Folded(table.title, [Texts(table)]) for table in tables]
+    if not parts:
+        return None
+    differ = [row for row in tables[0].rows if isinstance(row[1], Cell)]
+    if tables[0].title == "Config" and differ:
+        parts.insert(0, Texts(tables[0]._replace(title="Config fields that differ", rows=differ)))
+    return Section("settings", "Settings", parts)
 
 
-def _only(values: Mapping[str, object], paths: Sequence[str]) -> dict[str, object]:
-    return {path: values[path] for path in paths if path in values}
-
-
-def _table(title: str, sides: Mapping[str, Mapping[str, object]]) -> Texts | None:
+def _table(title: str, sides: Mapping[str, Mapping[str, Any]]) -> Table | None:
     """A row for each key, a column for each run with any; values that differ are bold."""
-    known = {name: values for name, values in sides.items() if values}
+    known = {name: flatten(values) for name, values in sides.items() if values}
     rows = []
     for key in dict.fromkeys(key for values in known.values() for key in values):
-        cells = [_shown(values.get(key)) for values in known.values()]
+        cells = [values.get(key, NONE) for values in known.values()]
         differ = len(set(cells)) > 1
         rows.append([key, *(Cell(cell, "differs") if differ else cell for cell in cells)])
-    return Texts(Table(title, ["field", *known], rows)) if rows else None
+    return Table(title, ["field", *known], rows) if rows else None
 
 
-def _shown(value: object) -> str:
-    if value is None:
-        return NONE
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int):
-        return count(value)
-    return number(value) if isinstance(value, float) else str(value)
-
-
-def flatten(values: Mapping[str, Any]) -> dict[str, object]:
-    """Nested JSON → dotted key → number or text, as in `shown_value`."""
+def flatten(values: Mapping[str, Any]) -> dict[str, str]:
+    """Nested JSON → dotted key → text, as in `shown_value`."""
     shown = {key: value for key, value in values.items() if key not in _NOT_SHOWN}
     return {key: shown_value(value) for key, value in flatten_dict(shown, sep=".").items()}
 
 
-def shown_value(value: object) -> object:
+def shown_value(value: object) -> str:
     """A value of a JSON file, for a cell; of paths that leave the folder only the last part."""
-    if isinstance(value, list):
-        parts = (number(v) if isinstance(v, float) else str(shown_value(v)) for v in value)
-        return f"[{', '.join(parts)}]"
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {part}" for key, part in flatten(value).items())
-    if isinstance(value, str) and value.startswith(("/", "~", "..")):
-        return last_parts(value)
-    return value
+    match value:
+        case None:
+            return NONE
+        case bool():
+            return str(value).lower()
+        case int():
+            return count(value)
+        case float():
+            return number(value)
+        case list():
+            items = (str(item) if isinstance(item, int) else shown_value(item) for item in value)
+            return f"[{', '.join(items)}]"
+        case dict():
+            return ", ".join(f"{key}: {part}" for key, part in flatten(value).items())
+    text = str(value)
+    return last_parts(text) if text.startswith(("/", "~", "..")) else text

@@ -38,8 +38,6 @@ def write_report(
     run: Path,
     against: Sequence[Path] = (),
     out: Path | None = None,
-    *,
-    defaults: Mapping[str, object] | None = None,
 ) -> str | None:
     """Writes a page on a run, or on the changes between several, and updates the model card in the run's hf/.
 
@@ -47,7 +45,6 @@ def write_report(
       run: the workdir of a pruned, evaluated or analysed run.
       against: workdirs to compare with, the base first, such as the dense model's; all must be evaluated.
       out: the file; `<run>/report.html` by default.
-      defaults: values of the fields of a config by path; fields with their default are folded.
 
     Returns:
       The line on the card, see `refresh_card`.
@@ -59,14 +56,14 @@ def write_report(
     comparison = compare(*(one.evaluation for one in (*before, files))) if before else None
     if comparison:
         runs = dict(zip(comparison.names, [*before, files], strict=True))
-        document = comparison_page(runs, comparison, defaults or {})
+        document = comparison_page(runs, comparison)
     else:
-        document = run_page(files, defaults or {})
+        document = run_page(files)
     write_page(document, run / FILE if out is None else out)
     return refresh_card(files, before[0] if before else None, comparison)
 
 
-def run_page(run: RunFiles, defaults: Mapping[str, object]) -> str:
+def run_page(run: RunFiles) -> str:
     """The page of one run."""
     [name] = short_names([run.folder])
     return page(
@@ -76,14 +73,12 @@ def run_page(run: RunFiles, defaults: Mapping[str, object]) -> str:
             results.results_section([run.evaluation]),
             results.continuation_section({"continuation": run.evaluation}),
             *_model_sections(run),
-            settings_section({"value": run}, defaults),
+            settings_section({"value": run}),
         ],
     )
 
 
-def comparison_page(
-    runs: Mapping[str, RunFiles], comparison: Comparison, defaults: Mapping[str, object]
-) -> str:
+def comparison_page(runs: Mapping[str, RunFiles], comparison: Comparison) -> str:
     """The page of runs compared with the first of them; sections on the model are of the last."""
     *before, run = runs.values()
     base, *others = comparison.names
@@ -96,7 +91,7 @@ def comparison_page(
             results.continuation_section(evaluations),
             *_model_sections(run),
             *(mask_section(base, name, masks) for name, masks in comparison.masks.items()),
-            settings_section(runs, defaults),
+            settings_section(runs),
         ],
     )
 
@@ -117,7 +112,7 @@ def model_parts(run: RunFiles, before: Sequence[RunFiles]) -> list[Part]:
         run.config.get("model"),
         *(p.facts.get("model") for p in run.evaluation.parts.values()),
     ]
-    facts = {"model": str(shown_value(next(filter(None, models), "")))}
+    facts = {"model": shown_value(next(filter(None, models), ""))}
     try:
         facts |= run_facts(run.config, run.report)
     except InputError as error:

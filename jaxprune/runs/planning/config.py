@@ -24,7 +24,6 @@ class OutputFields:
         "write a model card to `hf/` instead of the model's own README: method and settings; `jaxprune report` adds "
         "accuracies",
     )
-    figures: bool = flag(False, "write figures of sparsity and of feature magnitudes")
 
 
 @config_record
