@@ -1,16 +1,15 @@
-"""Records and JSON: what is written, what is read back, and what is refused."""
+"""Records and JSON: what is read, and what is refused."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import pytest
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import LEFT_OUT_IF_NONE, from_json, to_json
+from jaxprune.base.files import from_json
 
 Value = TypeVar("Value")
 
@@ -25,7 +24,7 @@ class Two(Generic[Value]):
 class Inner:
     share: float
     bounds: tuple[float, float]
-    rank: int | None = field(default=None, metadata=LEFT_OUT_IF_NONE)
+    rank: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +61,8 @@ JSON = {
 }
 
 
-def test_keys_are_written_in_the_order_of_the_fields():
-    assert json.dumps(to_json(RECORD)) == json.dumps(JSON)
-
-
-def test_what_is_written_is_read_back():
-    assert from_json(Outer, json.loads(json.dumps(JSON)), "file") == RECORD
+def test_a_record_is_read():
+    assert from_json(Outer, JSON, "file") == RECORD
     less = {key: value for key, value in JSON.items() if key != "rest"} | {"sides": None}
     read = from_json(Outer, less | {"unknown": 1}, "file")
     assert (read.rest, read.sides) == (None, None)

@@ -20,7 +20,15 @@ import jax
 import numpy as np
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import combined, pointer_at, read_as, sealed, user_cache, write_json
+from jaxprune.base.files import (
+    combined,
+    from_json,
+    pointer_at,
+    read_json,
+    sealed,
+    user_cache,
+    write_json,
+)
 
 # A file may change twice within one tick of the file system's clock; digests of newer files are not cached.
 _TICK = 2.0  # seconds
@@ -134,8 +142,8 @@ def _file_digest(path: Path, state: FileState) -> str:
     entry = user_cache("sha256") / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()}.json"
     # A damaged or unreadable entry counts as missing.
     with contextlib.suppress(InputError, OSError):
-        kept = read_as(_Kept, entry)
-        if kept and tuple(kept["state"]) == state:
+        kept = from_json(_Kept, read_json(entry), str(entry))
+        if kept["state"] == state:
             return kept["sha256"]
     sha256 = sealed.file_facts(path)[1]
     if time.time() - state.changed_ns / 1e9 > _TICK:

@@ -41,7 +41,7 @@ def pruned_model(model: Model, run: Path) -> Model:
 
 def _exported(run: Path) -> Model | None:
     """The model in `hf/` of a run that changed weights; None if masks suffice."""
-    if not _changes_weights(read_report(run) or Report()):
+    if not _changes_weights(read_report(run) or {}):
         return None
     if not (run / "hf").is_dir():
         raise InputError(

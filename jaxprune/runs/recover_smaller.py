@@ -8,7 +8,7 @@ from jaxprune.base.errors import refusal
 from jaxprune.base.files import read_json
 from jaxprune.base.progress import Clock
 from jaxprune.base.schema import fields_of
-from jaxprune.base.workdir import CONFIG, Report, Shrunk, check_workdir
+from jaxprune.base.workdir import CONFIG, Report, check_workdir
 from jaxprune.data import by_kind, by_language, sampled_lines, set_tokens
 from jaxprune.devices import device_mesh, hosts
 from jaxprune.devices.machine import environment
@@ -112,7 +112,7 @@ def _fit(task: Task, folder: Path, clock: Clock) -> dict[str, Any]:
     }
 
 
-def _configs(shrunk: Shrunk, run: Path) -> dict[str, Any]:
+def _configs(shrunk: Mapping[str, Any], run: Path) -> dict[str, Any]:
     """The config of the run that made the smaller model, or that of a recovery after it."""
     config = read_json(run / CONFIG)
     if "config" in shrunk:

@@ -7,8 +7,10 @@ import jax
 import numpy as np
 import pytest
 from jobs import job
+from run_json import write_report
 
 import jaxprune as jp
+from jaxprune.base.files import sealed
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs import pruned_model
 from jaxprune.runs.pipeline import prune_from_config
@@ -41,8 +43,8 @@ def test_layers_of_an_earlier_version_go_with_their_run(tmp_path):
     folder = tmp_path / "run" / "layers"
     folder.mkdir()
     np.savez(folder / "layer_00000.npz", bits=np.zeros(1))
-    jp.files.sealed.seal(folder)
-    report["files"]["layers/files.json"] = [*jp.files.sealed.file_facts(folder / "files.json")]
-    (tmp_path / "run" / "report.json").write_text(json.dumps(report))
+    sealed.seal(folder)
+    report["files"]["layers/files.json"] = [*sealed.file_facts(folder / "files.json")]
+    write_report(tmp_path / "run" / "report.json", report)
     prune_from_config(sparsegpt(pruning__sparsity=0.6), tmp_path / "run", overwrite=True)
     assert not folder.exists()

@@ -1,8 +1,9 @@
 """Estimates the costs of a run before anything is loaded, and rejects runs that cannot fit."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -11,7 +12,6 @@ from jax.sharding import Mesh
 from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.files import read_json
 from jaxprune.base.text import by_layer, byte_size, named_values, percent, seconds
-from jaxprune.base.workdir import Record
 from jaxprune.data import KINDS, Batch
 from jaxprune.devices import DATA, MODEL, device_mesh, product_dtype, room
 from jaxprune.hf import STORED, hub, load
@@ -141,7 +141,7 @@ def plan_of(
     batches: Sequence[Batch],
     run: PruneConfig,
     mesh: Mesh,
-    record: Record | None = None,
+    record: Mapping[str, Any] = MappingProxyType({}),
 ) -> Plan:
     """The plan of a run with its samples, on the devices of its mesh; the same in all processes.
 
@@ -150,7 +150,7 @@ def plan_of(
     """
     work = _work(config, stored, costs.groups_of(batches), run, product_dtype(run.dtype))
     plan = _planned_here(work, mesh, jax.process_count())
-    if record is None or "samples_per_device" not in record:
+    if "samples_per_device" not in record:
         return plan
     return dataclasses.replace(
         plan,
