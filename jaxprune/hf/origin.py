@@ -32,12 +32,9 @@ def origin_of(model: Model, name: str) -> dict[str, Any]:
         origin["base_model"] = base_model
     if language := _texts(card.get("language"), _WORD):
         origin["language"] = language
-    if licence := _texts(card.get("license"), _WORD):
-        origin["license"] = licence[0]
-    if licence_name := _texts(card.get("license_name"), _LINE):
-        origin["license_name"] = licence_name[0]
-    if link := _texts(card.get("license_link"), _LINE):
-        origin["license_link"] = link[0]
+    for key, allowed in (("license", _WORD), ("license_name", _LINE), ("license_link", _LINE)):
+        if licence := _texts(card.get(key), allowed):
+            origin[key] = licence[0]
     return origin
 
 
