@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -22,7 +22,6 @@ import numpy as np
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import (
     combined,
-    from_json,
     pointer_at,
     read_json,
     sealed,
@@ -42,13 +41,6 @@ class FileState(NamedTuple):
     size: int
     modified_ns: int
     changed_ns: int
-
-
-class _Kept(TypedDict):
-    """An entry of the cache."""
-
-    state: FileState
-    sha256: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,8 +134,8 @@ def _file_digest(path: Path, state: FileState) -> str:
     entry = user_cache("sha256") / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()}.json"
     # A damaged or unreadable entry counts as missing.
     with contextlib.suppress(InputError, OSError):
-        kept = from_json(_Kept, read_json(entry), str(entry))
-        if kept["state"] == state:
+        kept = read_json(entry)
+        if kept.get("state") == [*state]:
             return kept["sha256"]
     sha256 = sealed.file_facts(path)[1]
     if time.time() - state.changed_ns / 1e9 > _TICK:

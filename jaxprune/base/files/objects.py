@@ -15,7 +15,6 @@ from typing import BinaryIO
 from jaxprune.base.errors import InputError
 from jaxprune.base.files.outside import parse_json
 from jaxprune.base.files.store import Store
-from jaxprune.base.files.typed_json import from_json
 from jaxprune.base.files.whole import user_cache, write_text
 
 BUCKETS = "buckets"  # the folder of the user's cache with what comes from buckets
@@ -101,7 +100,7 @@ def pointer_at(path: Path) -> Pointer | None:
     with path.open("rb") as file:
         if file.read(len(_FIRST)) != _FIRST:
             return None
-        return from_json(Pointer, parse_json(file.read(), str(path)), str(path))
+        return Pointer(**parse_json(file.read(), str(path)))
 
 
 def with_bytes(path: Path, spans: Iterable[tuple[int, int]]) -> Path:
