@@ -20,9 +20,7 @@ from jaxprune.base.workdir import (
     CONFIG,
     Report,
     check_workdir,
-    file_faults,
     pruned_digest,
-    read_report,
 )
 from jaxprune.data import SEED, Batch, sampled_lines, set_tokens, vocabulary_digest
 from jaxprune.devices import device_mesh, given_mesh, hosts
@@ -36,7 +34,7 @@ from jaxprune.runs.identity import run_identity
 from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning import OutputFields, RecoverConfig
-from jaxprune.runs.pruned_model import pruned_layers
+from jaxprune.runs.pruned_model import check_dense, finished_report, pruned_layers
 from jaxprune.runs.run import FIT, Run
 from jaxprune.runs.shrink import print_smaller
 from jaxprune.runs.summary import print_summary
@@ -65,20 +63,19 @@ def recover_from_config(
     """
     began = time.perf_counter()
     run = local_path(config.recovery.run)
-    before = _finished_report(run, "recovery.run")
+    before = finished_report(run, "recovery.run")
     dense = load(config.model, config.revision)
-    _check_dense(dense, config.model, run, before)
+    check_dense(dense, config.model, run, before)
     if run.resolve() == workdir.resolve():
         raise InputError(f"--workdir: {workdir} is recovery.run itself; allowed: another folder")
-    is_smaller = "shrunk" in before
+    is_smaller, model = "shrunk" in before, dense
     if is_smaller:
         _check_default_outputs(config)
+        model = load(run / "hf")
     else:
         config = dataclasses.replace(config, pruning=_pruning(run))
-    written = config.json()
-    if is_smaller:
-        written = {name: written[name] for name in written if name not in ("pruning", "output")}
-    model = load(run / "hf") if is_smaller else dense
+    unread = ("pruning", "output") if is_smaller else ()
+    written = {name: value for name, value in config.json().items() if name not in unread}
     batches = calibration_batches(config, model)
     check_workdir(workdir, dense.folder)
     check_outputs(config, dense, changes_weights=True)
@@ -97,10 +94,10 @@ def recover_from_config(
                 mesh=device_mesh(config.mesh.data, config.mesh.model), dtype=config.dtype,
                 seed=config.seed, progress=hosts.is_first(), saved=opened.folder / FIT,
             )  # fmt: skip
-            opened.result = _recover(opened, task, config, _about_before(run, before), Clock(began))
+            about = {"origin": origin_of(dense, config.model), **_about_before(run, before)}
+            opened.result = _recover(opened, task, config, about, Clock(began))
             lines = sampled_lines(config.calibration, config.seed, config.compat)
             opened.result["calibration_lines"] = sorted({*lines, *before["calibration_lines"]})
-            opened.result["origin"] = origin_of(dense, config.model)
     if hosts.is_first() and is_smaller:
         print_smaller(config.json(), opened.result, workdir)
     elif hosts.is_first():
@@ -121,12 +118,12 @@ def _recovery_identity(config: RecoverConfig, dense: Model, before: Report) -> d
 
 
 def _recover(
-    run: Run, task: Task, config: RecoverConfig, about_before: dict[str, Any], clock: Clock
+    run: Run, task: Task, config: RecoverConfig, about: dict[str, Any], clock: Clock
 ) -> dict[str, Any]:
     """Fills the folder of a run; returns its part of report.json.
 
     Args:
-      about_before: the record of the earlier run: "pruned", or of a smaller model "shrunk".
+      about: keys of report.json: the origin, and "pruned" or "shrunk", the record of the earlier run.
     """
     writer = BlockWriter(task.model, config, run)
     task = dataclasses.replace(task, finished=writer.finished)
@@ -136,8 +133,8 @@ def _recover(
     report = writer.report(tokens)
     report["seconds"] = {**clock.rounded(), **report["seconds"]}
     report["environment"] = environment(task.mesh)
-    report |= about_before
-    is_smaller = "shrunk" in about_before
+    report |= about
+    is_smaller = "shrunk" in about
     if is_smaller:  # it has no masks
         for name in ("sparsity", "parameters", "digests"):
             del report[name]
@@ -227,8 +224,8 @@ def recover(
     start: object = pruned
     if isinstance(start, str | Path):
         run = local_path(start)
-        before = _finished_report(run, "pruned")
-        _check_dense(model, str(model.folder), run, before)
+        before = finished_report(run, "pruned")
+        check_dense(model, str(model.folder), run, before)
         start = load(run / "hf") if "shrunk" in before else pruned_layers(run)
     teacher = model
     if isinstance(start, Model):
@@ -261,13 +258,6 @@ def _check_vocabulary(batches: Sequence[Batch], smaller: Model) -> None:
         )
 
 
-def _check_dense(model: Model, name: str, run: Path, report: Report) -> None:
-    if report["models"]["dense"] != model.source.fingerprint.digest:
-        raise InputError(
-            f"model: got {name}, another model than the dense one of {run}; allowed: that one, unchanged"
-        )
-
-
 def _layers_of(run: Path, model: Model, before: Report) -> Callable[[int], FinishedLayer]:
     """The layers of a finished run; those of a smaller model have lost nothing."""
     return whole_layers(model.config) if "shrunk" in before else pruned_layers(run)
@@ -295,18 +285,6 @@ def _layers(model: Model, pruned: object) -> Callable[[int], FinishedLayer]:
         return FinishedLayer(masks, changed, {}, {})
 
     return layer_of
-
-
-def _finished_report(run: Path, where: str) -> Report:
-    report = read_report(run) or {}
-    if "shrunk" not in report and not {"digests", "models", "tokens"} <= report.keys():
-        raise InputError(
-            f"{where}: {run} is not a finished run; allowed: a workdir with report.json, which jaxprune prune, "
-            "recover and shrink write last"
-        )
-    if wrong := next(file_faults(run, report), None):
-        raise InputError(f"{where}: {run}: {wrong}; allowed: an unchanged run")
-    return report
 
 
 def _about_before(run: Path, report: Report) -> dict[str, Any]:
