@@ -41,7 +41,7 @@ ROWS = {
         lambda p: both(r := p.whole_run(), (r / "report.json").write_text("{}"), ["verify", r]), r"run: no complete"
     ),
     "report: a report that was changed": pruned(
-        "report", "report.json", r"run/report\.json: changed since it was written; restore it, or repeat the run",
+        "report", "report.json", r"run/report\.json: changed since it was written; expected the file",
         seconds__total=-1,
     ),
     "report: a config that was changed": pruned(
@@ -55,7 +55,7 @@ ROWS = {
     ),
     "prune: the report of another program": Fault(
         lambda p: both(edited(p.workdir / "report.json", identity=[1]), p.prune()),
-        r"--workdir: .*workdir/report\.json: changed since it was written",
+        r"--workdir: .*workdir/report\.json: changed since it was written; .*; move it away",
     ),
     "prune: a table of files": Fault(
         lambda p: both(edited(p.workdir / "hf" / "files.json", **{"a.txt": 3}), p.prune()),

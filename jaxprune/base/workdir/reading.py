@@ -51,7 +51,7 @@ def read_unchanged(file: Path) -> Report | None:
     report = read_json(file)
     if report and report.get("sha256") != content_digest(report):
         raise ChangedReportError(
-            f"{file}: changed since it was written; restore it, or repeat the run in another folder"
+            f"{file}: changed since it was written; expected the file that jaxprune wrote"
         )
     return report or None
 
@@ -94,7 +94,7 @@ def check_workdir(workdir: Path, model: Path, outputs: Iterable[str] = OUTPUTS) 
             read_unchanged(file) for file in (workdir / REPORT, progress / REPORT, progress / OLDER)
         ]
     except InputError as error:
-        raise InputError(f"--workdir: {error}") from None
+        raise InputError(f"--workdir: {error}; move it away, or name another folder") from None
     listed = [tuple((report or {}).get("files", {}).get(CONFIG, ())) for report in reports]
     if config.exists() and sealed.file_facts(config) not in listed:
         raise InputError(
