@@ -109,7 +109,7 @@ def test_a_card_that_somebody_changed_is_theirs(after, run):
     file.unlink()
     assert not recard(run, "third\n")
     assert not file.exists()
-    assert verify(run, progress=False) == []
+    assert verify(run, progress=False) == ["hf: README.md: missing"]
 
 
 def test_a_card_that_somebody_changed_is_not_overwritten_with_the_run(run):

@@ -4,6 +4,7 @@ report.json is written last and has the digests of config.json, of each folder's
 workdir that contains it is complete, and every changed file can be named.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -167,6 +168,11 @@ def file_faults(workdir: Path, report: Report, *, digests: bool = False) -> Iter
         elif path.name == sealed.TABLE:
             faults = sealed.faults(path.parent, digests=digests)
             yield from (f"{path.parent.name}: {fault}" for fault in faults)
+    with contextlib.suppress(InputError):  # of a changed file, which is listed already
+        has = has_card(workdir, read_json(workdir / CONFIG), report)
+        hf = workdir / "hf"
+        if has and not (hf / sealed.CARD).is_file() and sealed.CARD not in sealed.table(hf):
+            yield f"hf: {sealed.CARD}: missing"
 
 
 def check_scored_model(workdir: Path) -> None:
