@@ -33,7 +33,6 @@ from hypothesis import strategies as st
 
 from jaxprune.base.errors import InputError
 from jaxprune.report import document
-from jaxprune.sweeps.sweep_json import read_sweep
 
 EXTRA_MEMORY = 200 << 20  # bytes that a reader may map beyond what it found
 DEADLINE = 5.0  # seconds for one file
@@ -76,15 +75,11 @@ TARGETS = [
         fuzz_files.index_files(),
         fuzz_checks.read_index,
     ),
-    *(
-        Target(f"{file} of a run", file, fuzz_files.run_json_files(seed), read)
-        for file, seed, read in (
-            ("report.json", run_json.REPORT, fuzz_checks.read_run),
-            ("config.json", run_json.CONFIG, fuzz_checks.read_run),
-            ("xnli/evaluation.json", run_json.EVALUATION, fuzz_checks.read_evaluated),
-            ("progress/run.json", run_json.BEGUN, fuzz_checks.read_begun),
-            ("sweep.json", run_json.SWEEP, read_sweep),
-        )
+    Target(
+        "report.json of a run",
+        "report.json",
+        fuzz_files.run_json_files(run_json.with_digest(run_json.REPORT)),
+        fuzz_checks.read_run,
     ),
     Target(
         "measurements.csv",

@@ -21,11 +21,7 @@ CANARY = Path(tempfile.gettempdir()) / f"fuzz-canary-{os.getpid()}"
 
 
 def prepare(folder: Path) -> None:
-    """What a target's folder holds beside the file: the shards of index.json, the folders and the report of a run."""
-    for name in ("xnli", "progress"):
-        (folder / name).mkdir()
-    about = {"sparsity": run_json.REPORT["sparsity"]}
-    (folder / "report.json").write_text(json.dumps(about))
+    """What a target's folder holds beside the file: the shards of index.json."""
     (folder / "a.safetensors").write_bytes(safetensors.numpy.save({"x": np.arange(3.0)}))
     (folder / "b.safetensors").write_bytes(safetensors.numpy.save({"y": np.arange(2)}))
 

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+from run_json import write_report
 
 from jaxprune.analysis.overlap import overlaps, with_halves
 from jaxprune.analysis.tables import write_magnitudes, write_overlaps
@@ -110,7 +111,7 @@ def prune(folder):
     }
     write_json(folder / "config.json", config)
     report = {"sparsity": SPARSITY, "tokens": {"translation": 8874}, "digests": {"masks": "22a1f0"}}
-    write_json(folder / "report.json", report)
+    write_report(folder / "report.json", report)
     checkpoint.save_stats(folder / "stats", stats_of(["translation"]))
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from jaxprune.base.files import from_json, read_json
+from jaxprune.base.workdir.json_files import content_digest
 
 SHA = "0" * 64
 REPORT = {
@@ -17,21 +17,20 @@ REPORT = {
     "environment": {"jax": "0.7.1", "processes": 1},
     "identity": {"code": SHA, "seed": 0, "pruning.sparsity": 0.3},
     "models": {"dense": SHA, "hf": SHA},
-    "files": {"config.json": [3, SHA]},
     "origin": {"name": "a/b", "base_model": ["a/b"], "language": ["fr"], "license": "mit"},
 }
-CONFIG = {
-    "model": "bloom",
-    "calibration": {"source": "fr", "target": "en"},
-    "pruning": {"criterion": "wanda", "sparsity": 0.3, "pattern": "unstructured"},
-}
-BEGUN = {"identity": {"code": SHA, "seed": 0}, "samples_per_device": 2}
 TABLE = {"a.npz": [3, SHA], "b.npz": [4, SHA]}
-SWEEP = {
-    "config": {"seed": 0, "model": "bloom", "sweep.grid": "seed=0"},
-    "digests": {"model": SHA},
-}
-EVALUATION = {"model_sha256": SHA, "run": "dense", "identity": {"tokenizer": SHA, "rows en": 12}}
+
+
+def with_digest(report):
+    """A report with the digest of its content."""
+    return {**report, "sha256": content_digest(report)}
+
+
+def write_report(file, report):
+    """Writes a report.json that is as it was written."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(with_digest(report)), encoding="utf-8")
 
 
 def paths_of(value, above=()):
@@ -57,8 +56,3 @@ def replaced(value, path, wrong):
     else:
         inner[path[-1]] = wrong
     return copy
-
-
-def read_record(kind, file):
-    """The record in a JSON file."""
-    return from_json(kind, read_json(file), str(file))

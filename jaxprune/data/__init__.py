@@ -32,7 +32,6 @@ from jaxprune.data.languages import MIX as MIX
 from jaxprune.data.languages import joined as joined
 from jaxprune.data.languages import language as language
 from jaxprune.data.languages import languages_field as languages_field
-from jaxprune.data.languages import sources_field as sources_field
 from jaxprune.data.line_range import line_range as line_range
 from jaxprune.data.line_range import lines_of as lines_of
 from jaxprune.data.nano import NANO as NANO

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
 
@@ -16,12 +16,10 @@ from jaxprune.base.workdir import (
     OUTPUTS,
     PROGRESS,
     Report,
-    ScoreOrigin,
     check_scored_model,
     difference,
     pruned_digest,
     read_report,
-    read_score_origin,
 )
 from jaxprune.devices import hosts
 from jaxprune.evaluation.evaluation import Evaluation, Part
@@ -86,16 +84,16 @@ def clear_folders(
     workdir.mkdir(parents=True, exist_ok=True)
 
 
-def _score_origin(folder: Path, overwrite: bool) -> ScoreOrigin:
+def _score_origin(folder: Path, overwrite: bool) -> Mapping[str, Any]:
     """Model and identity of the scores in a folder; rejects a folder of something else."""
     if (folder / EARLIER).is_file():
-        return ScoreOrigin() if overwrite else cast(ScoreOrigin, read_evaluation(folder))
+        return {} if overwrite else read_evaluation(folder)
     if (folder / sealed.TABLE).is_file() and EVALUATION not in sealed.table(folder):
         raise InputError(
             f"--workdir: {folder} contains no scores, and would be replaced by those of a task of this name; "
             "allowed: a task of another name, or another folder"
         )
-    return read_score_origin(folder)
+    return read_evaluation(folder)
 
 
 def write_part(workdir: Path | None, name: str, part: Part) -> None:

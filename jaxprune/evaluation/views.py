@@ -20,7 +20,7 @@ from jaxprune.base.text import (
     signed,
     times,
 )
-from jaxprune.evaluation.changes import FEWEST_PARTS, MEAN, Change
+from jaxprune.evaluation.changes import FEWEST_PARTS, MEAN, MEAN_NON_ENGLISH, Change
 from jaxprune.evaluation.measurements import MEASURES, Measurement
 from jaxprune.evaluation.scoring import ALPHA, CONFIDENCE, PERPLEXITY, RESAMPLES, holm
 from jaxprune.evaluation.translation import TRANSLATION

@@ -12,7 +12,6 @@ from jaxprune.hf.model import Model as Model
 from jaxprune.hf.model import check_model as check_model
 from jaxprune.hf.model import load as load
 from jaxprune.hf.orbax_folder import restore_packed_masks as restore_packed_masks
-from jaxprune.hf.origin import Origin as Origin
 from jaxprune.hf.origin import origin_of as origin_of
 from jaxprune.hf.overlay import overlaid as overlaid
 from jaxprune.hf.shards import ShardWriter as ShardWriter

@@ -14,13 +14,20 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import combined, pointer_at, read_as, sealed, user_cache, write_json
+from jaxprune.base.files import (
+    combined,
+    pointer_at,
+    read_json,
+    sealed,
+    user_cache,
+    write_json,
+)
 
 # A file may change twice within one tick of the file system's clock; digests of newer files are not cached.
 _TICK = 2.0  # seconds
@@ -34,13 +41,6 @@ class FileState(NamedTuple):
     size: int
     modified_ns: int
     changed_ns: int
-
-
-class _Kept(TypedDict):
-    """An entry of the cache."""
-
-    state: FileState
-    sha256: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,8 +134,8 @@ def _file_digest(path: Path, state: FileState) -> str:
     entry = user_cache("sha256") / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()}.json"
     # A damaged or unreadable entry counts as missing.
     with contextlib.suppress(InputError, OSError):
-        kept = read_as(_Kept, entry)
-        if kept and tuple(kept["state"]) == state:
+        kept = read_json(entry)
+        if kept.get("state") == [*state]:
             return kept["sha256"]
     sha256 = sealed.file_facts(path)[1]
     if time.time() - state.changed_ns / 1e9 > _TICK:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.base.files import is_address, sealed
-from jaxprune.base.workdir import Origin
 from jaxprune.hf.model import Model
 from jaxprune.nano import MODELS
 
@@ -16,23 +15,26 @@ _HUB_ID = re.compile(r"[\w.-]{1,100}(/[\w.-]{1,100})?")
 _LINE = re.compile(r"[^\x00-\x1f\x7f]{1,500}")
 
 
-def origin_of(model: Model, name: str) -> Origin:
-    """The origin of a model that was opened by a name, a folder or a hub id."""
+def origin_of(model: Model, name: str) -> dict[str, Any]:
+    """The known facts about a model that was opened by a name, a folder or a hub id.
+
+    Returns:
+      `name`, the hub id or the last part of the folder's path; `has_tokenizer`; and keys of front matter, as far as
+      they are known: `license`, `license_name`, `license_link` and `language` of its card, and `base_model`, its hub
+      id, or for a local folder the `base_model` of its card.
+    """
     card = _front_matter(model.folder / sealed.CARD)
     hub_id = _hub_id(model.folder, name)
     # the rest of a path is private
     last = Path(os.path.abspath(Path(name).expanduser())).name
-    origin = Origin(name=hub_id or last, has_tokenizer=model.has_tokenizer)
+    origin: dict[str, Any] = {"name": hub_id or last, "has_tokenizer": model.has_tokenizer}
     if base_model := [hub_id] if hub_id else _texts(card.get("base_model"), _HUB_ID):
         origin["base_model"] = base_model
     if language := _texts(card.get("language"), _WORD):
         origin["language"] = language
-    if licence := _texts(card.get("license"), _WORD):
-        origin["license"] = licence[0]
-    if licence_name := _texts(card.get("license_name"), _LINE):
-        origin["license_name"] = licence_name[0]
-    if link := _texts(card.get("license_link"), _LINE):
-        origin["license_link"] = link[0]
+    for key, allowed in (("license", _WORD), ("license_name", _LINE), ("license_link", _LINE)):
+        if licence := _texts(card.get(key), allowed):
+            origin[key] = licence[0]
     return origin
 
 

@@ -67,11 +67,8 @@ class ShardWriter:
           chunks: its elements in C order, as flat arrays.
 
         Raises:
-          ValueError: the tensor is not in `specs`, has another shape or dtype there, or was written before.
+          ValueError: the tensor has another shape or dtype in `specs`.
         """
-        if name not in self._missing:
-            fault = "was already written" if name in self._specs else "is not in specs"
-            raise ValueError(f"tensor {shown(name)} {fault}")
         expected = self._specs[name]
         if (tuple(shape), dtype) != expected:
             raise ValueError(f"tensor {shown(name)} is {dtype} {shape}; expected {expected}")

@@ -24,8 +24,6 @@ from jaxprune.pruning.method import Method as Method
 from jaxprune.pruning.method import Pruned as Pruned
 from jaxprune.pruning.methods import METHODS as METHODS
 from jaxprune.pruning.methods import STARTS as STARTS
-from jaxprune.pruning.methods import MethodLike as MethodLike
-from jaxprune.pruning.methods import method_of as method_of
 from jaxprune.pruning.propagation import PROPAGATIONS as PROPAGATIONS
 from jaxprune.pruning.settings import PruningFields as PruningFields
 from jaxprune.pruning.settings import Settings as Settings

@@ -155,22 +155,26 @@ class BlockWriter:
             report["losses"] = self._losses
         return report
 
-    def close(self, report: Mapping[str, Any], tokens: Mapping[SetKey, int]) -> None:
+    def close(
+        self, report: Mapping[str, Any], tokens: Mapping[SetKey, int], *, checkpoints: bool = True
+    ) -> None:
         """Completes the folders.
 
         Args:
           report: the content of report.json that is known before they are written.
           tokens: see `report`.
+          checkpoints: whether to write `checkpoint/`, with masks; a smaller model has none.
         """
         config, folder = self._config, self._folder
         params = None
         if config.output.params:
             ends = {part: self._model.part(part) for part in ("embed", "head")}
             params = {**ends, "blocks": stack_layers(self._blocks)}
-        checkpoint.save(
-            folder / "checkpoint", params=params, packed_masks=PackedMasks.stack(self._packed),
-            metadata={"config": config.json(), **report},
-        )  # fmt: skip
+        if checkpoints:
+            checkpoint.save(
+                folder / "checkpoint", params=params, packed_masks=PackedMasks.stack(self._packed),
+                metadata={"config": config.json(), **report},
+            )  # fmt: skip
         if self._sums[0]:
             propagate = config.pruning.propagate
             stats = stack(self._sums, tokens, self._model, config.dtype, propagate)

@@ -9,7 +9,6 @@ from jaxprune.base.errors import InputError
 from jaxprune.base.templates import render
 from jaxprune.base.text import Table, as_code, by_layer, percent, table_pipes
 from jaxprune.data import KINDS, joined
-from jaxprune.hf import Origin
 from jaxprune.pruning import UNSTRUCTURED
 from jaxprune.runs.facts import (
     commands,
@@ -118,7 +117,7 @@ def _smaller(report: Mapping[str, Any]) -> _Description:
         "title": f"{PurePath(report['origin']['name']).name}, smaller",
         "cuts": cuts(shrunk),
         "is_narrow": "width" in shrunk,
-        "sizes": sizes(report),  # type: ignore[arg-type]
+        "sizes": sizes(report),
         "splits": "\n".join(table_pipes(splits)) if splits else None,
         "remarks": remarks(shrunk),
     }
@@ -126,7 +125,7 @@ def _smaller(report: Mapping[str, Any]) -> _Description:
 
 
 def _front_matter(
-    origin: Origin,
+    origin: Mapping[str, Any],
     languages: Sequence[str],
     tags: Sequence[str],
     title: str,
@@ -179,7 +178,7 @@ def _languages(fields: Mapping[str, Any], report: Mapping[str, Any]) -> list[str
     return [*dict.fromkeys([*joined(fields["calibration.source"]), *target])]
 
 
-def _named(origin: Origin) -> str:
+def _named(origin: Mapping[str, Any]) -> str:
     """The dense model, with a link if it is on the hub."""
     name, base = as_code(origin["name"]), origin.get("base_model", [])
     if origin["name"] in base:

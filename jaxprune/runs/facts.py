@@ -5,13 +5,12 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
-from typing import Any, cast
+from typing import Any
 
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.base.schema import Field, check, comma_separated, fields_of
 from jaxprune.base.text import by_layer, byte_size, count, percent
-from jaxprune.base.workdir import Report
 from jaxprune.data import ALL, KINDS, joined, language
 from jaxprune.nano import MODELS
 from jaxprune.pruning import (
@@ -70,7 +69,7 @@ def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str,
     """
     facts: dict[str, str | None] = {}
     if "shrunk" in report:
-        facts |= dict(sizes(cast(Report, report)))
+        facts |= dict(sizes(report))
     elif "sparsity" in report:
         fields = pruned_fields(config, report)
         facts["sparsity"] = _sparsity(report)

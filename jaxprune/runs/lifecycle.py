@@ -45,8 +45,7 @@ def open_run(
         with compiling() as compilation:
             yield run
         result = run.result
-        if result is None:
-            raise AssertionError("a run ended without its result")
+        assert result is not None
         for model in models:
             model.source.fingerprint.check_unchanged()
         hosts.wait("unchanged")

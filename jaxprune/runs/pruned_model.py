@@ -1,4 +1,4 @@
-"""A finished run and the dense model → the layers of the run, and the pruned model in memory."""
+"""A finished run and the dense model → its report, its layers, and the pruned model in memory."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,10 +6,42 @@ from pathlib import Path
 from flax.traverse_util import flatten_dict
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.workdir import Report, pruned_digest, read_report
+from jaxprune.base.workdir import Report, file_faults, pruned_digest, read_report
 from jaxprune.hf import Model, load, overlaid
 from jaxprune.runs.checkpoint import restore_packed_masks
 from jaxprune.stats import FinishedLayer
+
+
+def finished_report(run: Path, where: str) -> Report:
+    """The report of a finished run.
+
+    Args:
+      where: begins the messages, such as "recovery.run".
+
+    Raises:
+      InputError: no finished run, or a file of it is missing or damaged.
+    """
+    report = read_report(run) or {}
+    if "shrunk" not in report and not {"digests", "models", "tokens"} <= report.keys():
+        raise InputError(
+            f"{where}: {run} is not a finished run; allowed: a workdir with report.json, which jaxprune prune, "
+            "recover and shrink write last"
+        )
+    if wrong := next(file_faults(run, report), None):
+        raise InputError(f"{where}: {run}: {wrong}; allowed: an unchanged run")
+    return report
+
+
+def check_dense(model: Model, name: str, run: Path, report: Report) -> None:
+    """Rejects a model that is not the dense one of a run.
+
+    Args:
+      name: of the model, for the message.
+    """
+    if report["models"]["dense"] != model.source.fingerprint.digest:
+        raise InputError(
+            f"model: got {name}, another model than the dense one of {run}; allowed: that one, unchanged"
+        )
 
 
 def pruned_layers(run: Path) -> Callable[[int], FinishedLayer]:
@@ -41,7 +73,7 @@ def pruned_model(model: Model, run: Path) -> Model:
 
 def _exported(run: Path) -> Model | None:
     """The model in `hf/` of a run that changed weights; None if masks suffice."""
-    if not _changes_weights(read_report(run) or Report()):
+    if not _changes_weights(read_report(run) or {}):
         return None
     if not (run / "hf").is_dir():
         raise InputError(

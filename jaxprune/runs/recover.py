@@ -20,9 +20,7 @@ from jaxprune.base.workdir import (
     CONFIG,
     Report,
     check_workdir,
-    file_faults,
     pruned_digest,
-    read_report,
 )
 from jaxprune.data import SEED, Batch, sampled_lines, set_tokens, vocabulary_digest
 from jaxprune.devices import device_mesh, given_mesh, hosts
@@ -35,10 +33,10 @@ from jaxprune.runs.card import model_card
 from jaxprune.runs.identity import run_identity
 from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.pipeline import calibration_batches
-from jaxprune.runs.planning import RecoverConfig
-from jaxprune.runs.pruned_model import pruned_layers
-from jaxprune.runs.recover_smaller import recover_smaller
+from jaxprune.runs.planning import OutputFields, RecoverConfig
+from jaxprune.runs.pruned_model import check_dense, finished_report, pruned_layers
 from jaxprune.runs.run import FIT, Run
+from jaxprune.runs.shrink import print_smaller
 from jaxprune.runs.summary import print_summary
 from jaxprune.shrinking import teacher_of
 from jaxprune.stats import DTYPE, SAMPLES_PER_DEVICE, FinishedLayer, check_samples
@@ -60,58 +58,72 @@ def recover_from_config(
       The content of report.json.
 
     Raises:
-      InputError: as `prune_from_config`; `recovery.run` is no finished run, or one of another model.
+      InputError: as `prune_from_config`; `recovery.run` is no finished run, or one of another model; a field of
+        `output`, of which a smaller model reads none, has another value than its default.
     """
     began = time.perf_counter()
     run = local_path(config.recovery.run)
-    report = _finished_report(run, "recovery.run")
-    model = load(config.model, config.revision)
-    _check_dense(model, config.model, run, report)
+    before = finished_report(run, "recovery.run")
+    dense = load(config.model, config.revision)
+    check_dense(dense, config.model, run, before)
     if run.resolve() == workdir.resolve():
         raise InputError(f"--workdir: {workdir} is recovery.run itself; allowed: another folder")
-    fields, is_smaller = config.recovery, "shrunk" in report
-    # of a smaller model the other one is the dense model
-    other = model.source.fingerprint.digest if is_smaller else pruned_digest(report)
-    more = {f"config.recovery.{name}": value for name, value in vars(fields).items()}
-    more |= {"config.recovery.run": other, "optax": importlib.metadata.version("optax")}
-    more["gradients"] = f"{jax.process_count()} processes"  # the order of their sums
+    is_smaller, model = "shrunk" in before, dense
     if is_smaller:
-        return recover_smaller(
-            config, model, run, report, more, workdir, began=began, overwrite=overwrite
-        )
-    before = read_json(run / CONFIG)
-    config = dataclasses.replace(config, pruning=_pruning(before["pruning"], run))
+        _check_default_outputs(config)
+        model = load(run / "hf")
+    else:
+        config = dataclasses.replace(config, pruning=_pruning(run))
+    unread = ("pruning", "output") if is_smaller else ()
+    written = {name: value for name, value in config.json().items() if name not in unread}
     batches = calibration_batches(config, model)
-    check_workdir(workdir, model.folder)
-    check_outputs(config, model, changes_weights=True)
-    identity = run_identity(model, config.json(), batches, more)
+    check_workdir(workdir, dense.folder)
+    check_outputs(config, dense, changes_weights=True)
+    identity = run_identity(
+        model, {"pruning": {}, "output": {"hf": True}, **written}, batches,
+        _recovery_identity(config, dense, before),
+    )  # fmt: skip
     with open_run(
-        workdir, [model], identity, config.json(), began=began, overwrite=overwrite,
-        card=model_card if config.output.card else None,
+        workdir, [dense, model] if is_smaller else [dense], identity, written,
+        began=began, overwrite=overwrite, card=model_card if config.output.card else None,
     ) as opened:  # fmt: skip
         if opened.result is None:
-            of_run = _pruned_before(report, before)
             task = Task(
-                model=model, teacher=model, batches=batches, pruned=pruned_layers(run), fields=fields,
+                model=model, teacher=teacher_of(dense, model) if is_smaller else dense,
+                batches=batches, pruned=_layers_of(run, model, before), fields=config.recovery,
                 mesh=device_mesh(config.mesh.data, config.mesh.model), dtype=config.dtype,
-                seed=config.seed, samples_per_device=SAMPLES_PER_DEVICE,
-                progress=hosts.is_first(), saved=opened.folder / FIT,
+                seed=config.seed, progress=hosts.is_first(), saved=opened.folder / FIT,
             )  # fmt: skip
-            opened.result = _recover(opened, task, config, of_run, Clock(began))
+            about = {"origin": origin_of(dense, config.model), **_about_before(run, before)}
+            opened.result = _recover(opened, task, config, about, Clock(began))
             lines = sampled_lines(config.calibration, config.seed, config.compat)
-            opened.result["calibration_lines"] = sorted({*lines, *report["calibration_lines"]})
-    if hosts.is_first():
+            opened.result["calibration_lines"] = sorted({*lines, *before["calibration_lines"]})
+    if hosts.is_first() and is_smaller:
+        print_smaller(config.json(), opened.result, workdir)
+    elif hosts.is_first():
         print_summary(config, opened.result, workdir)
     return opened.result
 
 
+def _recovery_identity(config: RecoverConfig, dense: Model, before: Report) -> dict[str, Any]:
+    """The part of the identity of a run that only recoveries have."""
+    # of a smaller model the other one is the dense model
+    other = dense.source.fingerprint.digest if "shrunk" in before else pruned_digest(before)
+    return {
+        **{f"config.recovery.{name}": value for name, value in vars(config.recovery).items()},
+        "config.recovery.run": other,
+        "optax": importlib.metadata.version("optax"),
+        "gradients": f"{jax.process_count()} processes",  # the order of their sums
+    }
+
+
 def _recover(
-    run: Run, task: Task, config: RecoverConfig, of_run: dict[str, Any], clock: Clock
+    run: Run, task: Task, config: RecoverConfig, about: dict[str, Any], clock: Clock
 ) -> dict[str, Any]:
     """Fills the folder of a run; returns its part of report.json.
 
     Args:
-      of_run: the record of the pruning run.
+      about: keys of report.json: the origin, and "pruned" or "shrunk", the record of the earlier run.
     """
     writer = BlockWriter(task.model, config, run)
     task = dataclasses.replace(task, finished=writer.finished)
@@ -121,9 +133,12 @@ def _recover(
     report = writer.report(tokens)
     report["seconds"] = {**clock.rounded(), **report["seconds"]}
     report["environment"] = environment(task.mesh)
-    report["origin"] = origin_of(task.model, config.model)
-    report["pruned"] = of_run
-    writer.close(report, tokens)
+    report |= about
+    is_smaller = "shrunk" in about
+    if is_smaller:  # it has no masks
+        for name in ("sparsity", "parameters", "digests"):
+            del report[name]
+    writer.close(report, tokens, checkpoints=not is_smaller)
     return report
 
 
@@ -208,7 +223,10 @@ def recover(
     ]  # all tokens are fitted
     start: object = pruned
     if isinstance(start, str | Path):
-        start = _read_run(model, local_path(start))
+        run = local_path(start)
+        before = finished_report(run, "pruned")
+        check_dense(model, str(model.folder), run, before)
+        start = load(run / "hf") if "shrunk" in before else pruned_layers(run)
     teacher = model
     if isinstance(start, Model):
         if start.config == model.config:  # without masks, its dropped weights would be fitted too
@@ -240,18 +258,9 @@ def _check_vocabulary(batches: Sequence[Batch], smaller: Model) -> None:
         )
 
 
-def _check_dense(model: Model, name: str, run: Path, report: Report) -> None:
-    if report["models"]["dense"] != model.source.fingerprint.digest:
-        raise InputError(
-            f"model: got {name}, another model than the dense one of {run}; allowed: that one, unchanged"
-        )
-
-
-def _read_run(model: Model, run: Path) -> Model | Callable[[int], FinishedLayer]:
-    """The smaller model of a finished run, or the layers of the pruned one."""
-    report = _finished_report(run, "pruned")
-    _check_dense(model, str(model.folder), run, report)
-    return load(run / "hf") if "shrunk" in report else pruned_layers(run)
+def _layers_of(run: Path, model: Model, before: Report) -> Callable[[int], FinishedLayer]:
+    """The layers of a finished run; those of a smaller model have lost nothing."""
+    return whole_layers(model.config) if "shrunk" in before else pruned_layers(run)
 
 
 def _layers(model: Model, pruned: object) -> Callable[[int], FinishedLayer]:
@@ -278,26 +287,27 @@ def _layers(model: Model, pruned: object) -> Callable[[int], FinishedLayer]:
     return layer_of
 
 
-def _finished_report(run: Path, where: str) -> Report:
-    report = read_report(run) or {}
-    if "shrunk" not in report and not {"digests", "models", "tokens"} <= report.keys():
-        raise InputError(
-            f"{where}: {run} is not a finished run; allowed: a workdir with report.json, which jaxprune prune, "
-            "recover and shrink write last"
-        )
-    if wrong := next(file_faults(run, report), None):
-        raise InputError(f"{where}: {run}: {wrong}; allowed: an unchanged run")
-    return report
+def _about_before(run: Path, report: Report) -> dict[str, Any]:
+    """The record of the run that is recovered, and of the recoveries before this one, for the new report."""
+    config, name = read_json(run / CONFIG), "shrunk" if "shrunk" in report else "pruned"
+    if name == "pruned" and name not in report:
+        kept = {key: report[key] for key in _OF_PRUNING if key in report}
+        return {name: {"config": config, **kept}}
+    earlier = report[name]
+    if "config" not in earlier:  # the run that made the smaller model
+        return {name: {**earlier, "config": config}}
+    return {name: {**earlier, "recoveries": [*earlier.get("recoveries", []), config]}}
 
 
-def _pruned_before(report: Report, config: dict[str, Any]) -> dict[str, Any]:
-    """The record of the pruning run, and of the recoveries after it, of a run with this report and config."""
-    if earlier := report.get("pruned"):
-        return {**earlier, "recoveries": [*earlier.get("recoveries", []), config]}
-    return {"config": config} | {name: one for name, one in report.items() if name in _OF_PRUNING}
+def _check_default_outputs(config: RecoverConfig) -> None:
+    """Rejects fields that the recovery of a smaller model, which writes `hf/` and its card alone, does not read."""
+    for name, field in fields_of(OutputFields).items():
+        if (value := getattr(config.output, name)) != field.default:
+            raise refusal(f"output.{name}", value, f"{field.default}, of a smaller model")
 
 
-def _pruning(given: dict[str, Any], run: Path) -> PruningFields:
+def _pruning(run: Path) -> PruningFields:
     """The fields `pruning.*` of the run; fields that an older run lacks have their defaults."""
+    given = read_json(run / CONFIG)["pruning"]
     known = {name: given[name] for name in fields_of(PruningFields) if name in given}
     return checked(PruningFields, known, f"{run / CONFIG}: pruning.")

@@ -12,11 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import read_as, sealed, write_json
+from jaxprune.base.files import read_json, sealed, write_json
 from jaxprune.base.workdir import difference
-from jaxprune.base.workdir.json_files import CONFIG, REPORT, Record, Report, content_digest
+from jaxprune.base.workdir.json_files import CONFIG, REPORT, content_digest
 from jaxprune.base.workdir.locks import PROGRESS, locked
-from jaxprune.base.workdir.reading import OLDER, OUTPUTS, complete_run, read_committed
+from jaxprune.base.workdir.reading import (
+    OLDER,
+    OUTPUTS,
+    complete_run,
+    read_committed,
+    read_unchanged,
+)
 from jaxprune.devices import hosts
 from jaxprune.runs.identity import agree
 
@@ -50,13 +56,13 @@ class Run:
         self.result = result
 
     @property
-    def record(self) -> Record:
+    def record(self) -> dict[str, Any]:
         """run.json: the identity, and what a resumed run keeps.
 
         Raises:
           UnfinishedError: the file is broken.
         """
-        return read_record(self.folder) or Record()
+        return read_record(self.folder)
 
     def keep(self, **values: Any) -> None:
         """Adds values to the record, which a resumed run keeps; on process 0."""
@@ -124,7 +130,7 @@ def open_run(
 def _begin(workdir: Path, identity: Mapping[str, Any], overwrite: bool) -> None:
     """Keeps the layers of an unfinished run of this identity, or writes the record of a new one."""
     folder = workdir / PROGRESS
-    record = None if overwrite else read_record(folder)
+    record = {} if overwrite else read_record(folder)
     if record and (differs := difference(record.get("identity", {}), identity)):
         raise UnfinishedError(
             f"--workdir: {workdir} contains an unfinished run with {differs}; "
@@ -136,7 +142,7 @@ def _begin(workdir: Path, identity: Mapping[str, Any], overwrite: bool) -> None:
                 f"--workdir: {folder / name} is not of an unfinished run; move it away"
             )
     _clear_outputs(folder)
-    if record is None:
+    if not record:
         _clear_layers(folder)
         write_json(folder / _RECORD, {"identity": identity})
 
@@ -178,7 +184,7 @@ def _put_in_place(workdir: Path) -> None:
             )
     if (workdir / REPORT).exists():
         (workdir / REPORT).replace(folder / OLDER)
-    older = read_as(Report, folder / OLDER) or Report()
+    older = read_unchanged(folder / OLDER) or {}
     of_older = {table.partition("/")[0] for table in older.get("files", {}) if table != CONFIG}
     for name in {*OUTPUTS, *of_older}:
         if (folder / name).is_dir():
@@ -206,10 +212,10 @@ def _clear_outputs(folder: Path) -> None:
         sealed.discard(folder / name)
 
 
-def read_record(folder: Path) -> Record | None:
-    """The record in `progress/`; None if there is no file, or an empty object."""
+def read_record(folder: Path) -> dict[str, Any]:
+    """The record in `progress/`; empty without a file."""
     with of_unfinished_run():
-        return read_as(Record, folder / _RECORD) or None
+        return read_json(folder / _RECORD)
 
 
 @contextlib.contextmanager

@@ -2,33 +2,16 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import Count, Hexadecimal, from_json, local_path
+from jaxprune.base.files import local_path
 from jaxprune.base.schema import OUTPUT_PATH, check
 from jaxprune.base.workdir import shortened
 from jaxprune.data import SetKey
 from jaxprune.hf import Model
-from jaxprune.hf.orbax_folder import METADATA, restore_json, restore_tree, save_trees, whole
+from jaxprune.hf.orbax_folder import restore_json, restore_tree, save_trees, whole
 from jaxprune.stats import STATISTICS, ActivationStats, MeasuredOn
-
-
-class MeasuredWith(TypedDict):
-    """`MeasuredOn`, and the tokenizer of the model."""
-
-    model: Hexadecimal
-    tokenizer: str  # SHA-256 of its rules; empty without a tokenizer
-    dtype: str
-    propagate: str
-
-
-class StatsAbout(TypedDict):
-    """Metadata of a checkpoint of statistics."""
-
-    sets: list[tuple[str, str, Count]]  # kind, language, tokens
-    sites: list[tuple[str, str]]
-    measured_on: NotRequired[MeasuredWith]
 
 
 def save_stats(
@@ -58,10 +41,10 @@ def save_stats(
     save_trees(Path(path), {"sums": sums}, metadata, overwrite=False)
 
 
-def _measured_with(measured_on: MeasuredOn, model: Model) -> MeasuredWith:
+def _measured_with(measured_on: MeasuredOn, model: Model) -> dict[str, str]:
+    """On what statistics were measured, and the SHA-256 of the tokenizer's rules; empty without a tokenizer."""
     tokenizer = model.tokenizer_digest if model.has_tokenizer else ""
-    digest, dtype, propagate = measured_on
-    return {"model": digest, "tokenizer": tokenizer, "dtype": dtype, "propagate": propagate}
+    return {**measured_on._asdict(), "tokenizer": tokenizer}
 
 
 def stats_for(
@@ -84,14 +67,13 @@ def stats_for(
         raise InputError(
             f"{where}: a run saves no {unsaved[0]}, which the criterion needs; allowed: no stats"
         )
-    found = from_json(StatsAbout, restore_json(whole(folder)), str(folder / METADATA))
-    if "measured_on" not in found:
+    got = restore_json(whole(folder)).get("measured_on")
+    if got is None:
         raise InputError(
             f"{where}: no record of the model; allowed: save_stats(path, stats, model)"
         )
     dense = MeasuredOn(model.source.fingerprint.digest, dtype, "dense")
-    wanted, got = _measured_with(dense, model), found["measured_on"]
-    for name, value in wanted.items():
+    for name, value in _measured_with(dense, model).items():
         if got.get(name) != value:
             raise InputError(
                 f"{where}: measured with {name} {shortened(got.get(name))}; allowed: {shortened(value)}, as here"
@@ -112,7 +94,9 @@ def restore_stats(path: str | Path) -> ActivationStats:
       True
     """
     folder = whole(Path(path))
-    metadata = from_json(StatsAbout, restore_json(folder), str(folder / METADATA))
+    metadata = restore_json(folder)
+    if "sets" not in metadata:
+        raise InputError(f"{path}: contains no statistics; expected a folder of save_stats")
     sites = tuple((kernel, site) for kernel, site in metadata["sites"])
     tokens = {SetKey(kind, language): number for kind, language, number in metadata["sets"]}
     sums = restore_tree(folder / "sums", None)

@@ -1,14 +1,13 @@
 """Report of a smaller model → facts in words, which the card, the page and the terminal share."""
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from jaxprune.base.text import Table, byte_size, count, percent, points
-from jaxprune.base.workdir import Report, Shrunk, Splits
 from jaxprune.data import LANGUAGES, language
 
 
-def languages_of(shrunk: Shrunk) -> list[str]:
+def languages_of(shrunk: Mapping[str, Any]) -> list[str]:
     """The codes of the texts and of the samples that measured layers and neurons, as far as they are languages."""
     layers = shrunk["depth"]["influence"] if "depth" in shrunk else {}
     neurons = shrunk["width"]["shares"] if "width" in shrunk else {}
@@ -16,7 +15,7 @@ def languages_of(shrunk: Shrunk) -> list[str]:
     return [code for code in codes if code in LANGUAGES]
 
 
-def cuts(shrunk: Shrunk) -> str:
+def cuts(shrunk: Mapping[str, Any]) -> str:
     """The parts of which there are fewer, in words."""
     parts = {"selection": "tokens", "depth": "layers", "width": "neurons"}
     return ", ".join(name for key, name in parts.items() if key in shrunk)
@@ -27,13 +26,11 @@ def _name(code: str) -> str:
     return language(code).name if code in LANGUAGES else code
 
 
-_SIZES: tuple[Literal["tokens", "layers", "neurons", "parameters"], ...] = (
-    "tokens", "layers", "neurons", "parameters",
-)  # fmt: skip
+_SIZES = ("tokens", "layers", "neurons", "parameters")
 _HEADER = ("language", "texts", "split as before, %", "tokens before", "after", "growth, %")
 
 
-def sizes(report: Report) -> Iterator[tuple[str, str]]:
+def sizes(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Facts of (name, size before and after)."""
     shrunk, weights = report["shrunk"], report["weight_bytes"]
     known = {name: shrunk[name] for name in _SIZES if name in shrunk}
@@ -44,12 +41,12 @@ def sizes(report: Report) -> Iterator[tuple[str, str]]:
     yield "files of the weights", f"{before} before, {after} after"
 
 
-def growth(split: Splits) -> float:
+def growth(split: Mapping[str, int]) -> float:
     """The share of tokens that a text has more than before."""
     return split["after"] / split["before"] - 1 if split["before"] else 0.0
 
 
-def split_table(shrunk: Shrunk) -> Table | None:
+def split_table(shrunk: Mapping[str, Any]) -> Table | None:
     """The splits of the selection and of the texts held out; None without a selection."""
     if not shrunk.get("selection"):
         return None
@@ -66,7 +63,7 @@ def split_table(shrunk: Shrunk) -> Table | None:
     return Table("Texts by language; growth in % of the tokens", _HEADER, rows)
 
 
-def remarks(shrunk: Shrunk) -> Iterator[str]:
+def remarks(shrunk: Mapping[str, Any]) -> Iterator[str]:
     """Sentences on the kept tokens and neurons, and on the dropped layers."""
     if "selection" in shrunk:
         yield "A text whose tokens are all kept is split as before."

@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxprune.base.files import shown_path
 from jaxprune.base.text import byte_size, count, named_values, seconds, wrapped
-from jaxprune.base.workdir import CONFIG, OUTPUTS, REPORT, Compiled
+from jaxprune.base.workdir import CONFIG, OUTPUTS, REPORT
 from jaxprune.runs.facts import few_tokens, run_facts
 from jaxprune.runs.planning import BlocksConfig
 
@@ -28,7 +28,7 @@ def print_summary(config: BlocksConfig, report: Mapping[str, Any], workdir: Path
     print("\n".join(["", *named_values(rows), *(line for note in notes for line in wrapped(note))]))
 
 
-def _compiled(compilation: Compiled) -> str:
+def _compiled(compilation: Mapping[str, Any]) -> str:
     programs, kept = compilation["programs"], compilation["kept"]
     before = f", {count(kept)} of them cached" if kept else ""
     return f"{count(programs)} programs in {seconds(compilation['seconds'])} s of these{before}"

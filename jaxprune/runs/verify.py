@@ -11,7 +11,7 @@ from flax.traverse_util import flatten_dict
 
 from jaxprune.base.errors import InputError, one_line
 from jaxprune.base.progress import progress_bar
-from jaxprune.base.workdir import Report, file_faults, read_report
+from jaxprune.base.workdir import ChangedReportError, Report, file_faults, read_report
 from jaxprune.hf import hash_masks, hash_weights, load
 from jaxprune.hf.orbax_folder import restore_tree, whole
 from jaxprune.models import PackedMasks
@@ -25,8 +25,9 @@ Blocks = Callable[[int], Mapping[str, Any]]
 def verify(run: Path, progress: bool = True) -> list[str]:
     """Lists the differences of a run from its report, one line each; empty without differences.
 
-    Compares every file with its digest. Recounts the zeros of every mask and, if present, of every tensor of `hf/` and
-    of the checkpoint's parameters, one block at a time, and compares their digests too.
+    A changed report is the only difference that is listed. Otherwise compares every file with its digest. Recounts the
+    zeros of every mask and, if present, of every tensor of `hf/` and of the checkpoint's parameters, one block at a
+    time, and compares their digests too.
 
     Args:
       run: the workdir of a run.
@@ -35,7 +36,10 @@ def verify(run: Path, progress: bool = True) -> list[str]:
     Raises:
       InputError: no complete run: report.json, which is written last, or its digests are missing.
     """
-    report = read_report(run)
+    try:
+        report = read_report(run)
+    except ChangedReportError as error:
+        return [one_line(str(error).removeprefix(f"{run}/"))]
     if report is not None and "shrunk" in report:
         return [one_line(fault) for fault in file_faults(run, report, digests=True)]
     if report is None or not {"digests", "sparsity"} <= report.keys():

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxprune.base.workdir import Differences, Splits
 from jaxprune.devices import device_mesh
 from jaxprune.hf import Model
 from jaxprune.models import head_inputs, logits_of
@@ -28,17 +27,17 @@ _SLICE = 8192
 
 def compare_splits(
     model: Model, smaller: Model, tokens: np.ndarray, texts: Mapping[str, Sequence[str]]
-) -> tuple[dict[str, Splits], list[list[int]]]:
+) -> tuple[dict[str, dict[str, int]], list[list[int]]]:
     """The splits by language, and the new ids of the first texts of each that split as before.
 
     Args:
       tokens: [V] the old id of each token of `smaller`.
     """
-    splits: dict[str, Splits] = {}
+    splits: dict[str, dict[str, int]] = {}
     examples: list[list[int]] = []
     old = tokens.tolist()
     for code, of_code in texts.items():
-        found = Splits(texts=len(of_code), same=0, before=0, after=0)
+        found = {"texts": len(of_code), "same": 0, "before": 0, "after": 0}
         for ids, new in zip(split(model, of_code), split(smaller, of_code), strict=True):
             is_same = ids == [old[i] for i in new]
             found["before"] += len(ids)
@@ -52,7 +51,7 @@ def compare_splits(
 
 def compare_numbers(
     model: Model, smaller: Model, tokens: np.ndarray, examples: Sequence[Sequence[int]]
-) -> Differences:
+) -> dict[str, float]:
     """The largest differences in float32, in the memory of a block.
 
     Args:
@@ -67,7 +66,7 @@ def compare_numbers(
         differences = _logits(model, inputs, tokens[ids]) - _logits(smaller, own_inputs, ids)
         largest = max(largest, float(np.abs(differences).max()))
     hidden = float(np.abs(before - after).max())
-    return Differences(texts=len(examples), hidden=hidden, logits=largest)
+    return {"texts": len(examples), "hidden": hidden, "logits": largest}
 
 
 def _last_states(model: Model, texts: Sequence[np.ndarray]) -> np.ndarray:

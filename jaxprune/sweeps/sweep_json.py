@@ -3,12 +3,12 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from flax.traverse_util import flatten_dict
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import Hexadecimal, Scalar, read_as, write_json
+from jaxprune.base.files import read_json, write_json
 from jaxprune.base.schema import fields_of
 from jaxprune.base.workdir import LockedError, locked
 from jaxprune.runs.planning import config_of
@@ -26,20 +26,10 @@ _FREE = (
 PLACE = ("evaluation.weights", "mesh.data")
 
 
-class _Sweep(TypedDict):
-    """sweep.json."""
-
-    config: dict[str, Scalar]
-    digests: dict[str, Hexadecimal]
-
-
-def read_sweep(file: Path) -> _Sweep | None:
-    """The contents of sweep.json; None if absent."""
-    try:
-        sweep = read_as(_Sweep, file)
-    except InputError as error:
-        raise InputError(f"{error}; allowed: another --workdir") from None
-    if sweep and "sweep.grid" not in sweep["config"]:
+def read_sweep(file: Path) -> dict[str, dict[str, Any]]:
+    """The contents of sweep.json: the values of the config by path, and digests by name; empty if absent."""
+    sweep = read_json(file)
+    if sweep and "sweep.grid" not in sweep.get("config", {}):
         raise InputError(
             f"{file}: a sweep of an earlier version, without sweep.grid; expected another --workdir"
         )
@@ -52,10 +42,10 @@ def _texts(config: SweepConfig) -> dict[str, Any]:
     return {path: texts[path] for path in fields_of(SweepConfig)}
 
 
-def begun_sweep(workdir: Path) -> _Sweep:
+def begun_sweep(workdir: Path) -> dict[str, dict[str, Any]]:
     """The contents of sweep.json; rejects a workdir without it."""
     sweep = read_sweep(workdir / CONFIG)
-    if sweep is None:
+    if not sweep:
         raise InputError(f"{workdir / CONFIG}: missing; expected the --workdir of a sweep")
     return sweep
 
@@ -72,7 +62,7 @@ def check_same_sweep(config: SweepConfig, workdir: Path) -> None:
       InputError: names the first different field.
     """
     sweep = read_sweep(workdir / CONFIG)
-    if sweep is None:
+    if not sweep:
         return
     # newer fields, which a sweep of an earlier version lacks, had their defaults
     before = _texts(config_of(sweep["config"], SweepConfig))

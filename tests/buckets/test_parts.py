@@ -84,7 +84,7 @@ def test_an_object_that_changes_is_another_model(memory, cache):
     with pytest.raises(InputError, match=r"model\.safetensors: changed while it was read"):
         first.source.fingerprint.check_unchanged()
     assert size(second.block(1)) == size(jp.load(BLOOM).block(1))
-    parts = cache / "jaxprune/runs/buckets/parts"
+    parts = cache / "jaxprune/buckets/parts"
     assert len([*parts.iterdir()]) == 2  # those of the first model are gone
 
 

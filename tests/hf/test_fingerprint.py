@@ -66,7 +66,7 @@ def test_no_way_to_the_cache_changes_nothing(why, file, monkeypatch):
         monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     else:
         refused = PermissionError(13, "Permission denied")
-        monkeypatch.setattr(module, "read_as", lambda *_: (_ for _ in ()).throw(refused))
+        monkeypatch.setattr(module, "read_json", lambda *_: (_ for _ in ()).throw(refused))
         monkeypatch.setattr(module, "write_json", lambda *_: (_ for _ in ()).throw(refused))
     assert digest(file) == sha256(b"weights")
 

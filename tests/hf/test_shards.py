@@ -177,10 +177,6 @@ def test_writer_refuses_misuse(tmp_path):
     writer.write({"x": np.ones(3)})
     with pytest.raises(ValueError, match="tensor 'y' was not written"):
         writer.close()
-    with pytest.raises(ValueError, match="tensor 'x' was already written"):
-        writer.write({"x": np.ones(3)})
-    with pytest.raises(ValueError, match="tensor 'z' is not in specs"):
-        writer.write({"z": np.ones(3)})
     for other in (np.ones(4), np.ones((3, 1)), np.ones(3, np.float32)):
         with pytest.raises(ValueError, match=r"tensor 'y' is float.*; expected"):
             writer.write({"y": other})

@@ -30,6 +30,7 @@ from report_runs import (
     write_perplexity,
     write_task,
 )
+from run_json import write_report as write_run_report
 from run_scripts import run_alone, run_here
 
 from jaxprune.base.errors import InputError
@@ -330,7 +331,7 @@ def test_where_there_is_nothing_to_see_a_sentence_says_so(tmp_path):
     report = json.loads((tmp_path / "report.json").read_text())
     kernels = dict.fromkeys(SPARSITY["kernels"], 0.3)
     report["sparsity"] = {"overall": 0.3, "layers": [0.3] * 3, "kernels": kernels}
-    write_json(tmp_path / "report.json", report)
+    write_run_report(tmp_path / "report.json", report)
     file = tmp_path / "analysis" / "overlap.npz"
     with np.load(file) as arrays:
         found = dict(arrays)
@@ -531,7 +532,7 @@ def test_methods_with_gram_matrices_of_few_tokens_say_so(tmp_path):
     prune(tmp_path)
     report = json.loads((tmp_path / "report.json").read_text())
     for tokens, said in ((8874, False), (900, True)):
-        write_json(
+        write_run_report(
             tmp_path / "report.json",
             report | {"gram_width": 1024, "tokens": {"translation": tokens}},
         )

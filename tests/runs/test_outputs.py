@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 from jobs import job
+from run_json import write_report
 
 import jaxprune as jp
 from jaxprune.base.files import sealed
@@ -44,6 +45,6 @@ def test_layers_of_an_earlier_version_go_with_their_run(tmp_path):
     np.savez(folder / "layer_00000.npz", bits=np.zeros(1))
     sealed.seal(folder)
     report["files"]["layers/files.json"] = [*sealed.file_facts(folder / "files.json")]
-    (tmp_path / "run" / "report.json").write_text(json.dumps(report))
+    write_report(tmp_path / "run" / "report.json", report)
     prune_from_config(sparsegpt(pruning__sparsity=0.6), tmp_path / "run", overwrite=True)
     assert not folder.exists()

@@ -1,5 +1,6 @@
 """A run is read back whole; whatever is changed in it is found and named."""
 
+import json
 import re
 import shutil
 
@@ -148,6 +149,17 @@ def test_a_run_that_is_not_complete_is_refused(run, tmp_path):
     for folder in (run, tmp_path / "none"):
         with pytest.raises(jp.InputError, match="no complete run"):
             verify(folder, progress=False)
+
+
+def test_a_report_that_was_changed_is_a_difference(run, monkeypatch, capfd):
+    report = json.loads((run / "report.json").read_text())
+    report["sparsity"]["layers"][1] = None
+    (run / "report.json").write_text(json.dumps(report))
+    [fault] = verify(run, progress=False)
+    assert fault.startswith("report.json: changed since it was written; ")
+    bad = run_here(monkeypatch, capfd, "verify", run)
+    assert bad.returncode == 1
+    assert bad.stdout.startswith("differs: report.json: changed since it was written")
 
 
 def test_the_script(run, monkeypatch, capfd):

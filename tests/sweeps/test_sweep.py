@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 from faults.place import halve
+from run_json import write_report
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
@@ -500,7 +501,7 @@ def test_a_recovery_of_another_run_is_made_again(recovered, tmp_path):
     told(workdir / "wanda-block/config.json", recovery={"how": "distil"})
     sealed_report = report["identity"] | {"config.recovery.run": "7" * 64}
     shutil.copy(recovered[0] / "wanda-block/config.json", workdir / "wanda-block")
-    told(workdir / "wanda-block/report.json", identity=sealed_report)
+    write_report(workdir / "wanda-block/report.json", report | {"identity": sealed_report})
     assert not runner.is_whole(one)
     runner.make(one)
     assert runner.is_whole(one)

@@ -16,6 +16,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 from faults.place import halve
+from run_json import write_report
 from run_scripts import run_here
 
 import jaxprune as jp
@@ -299,7 +300,7 @@ def test_a_damaged_or_different_variant_is_not_merged(shares, tmp_path):
     report = tmp_path / "all" / NAMES[1] / "report.json"
     told = json.loads(report.read_text())
     told["digests"]["masks"] = "7" * 64
-    report.write_text(json.dumps(told))
+    write_report(report, told)
     with pytest.raises(InputError, match=f"{NAMES[1]}: masks is .* in the first and 7777"):
         merge(parts, tmp_path / "all")
 

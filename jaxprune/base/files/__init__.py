@@ -8,6 +8,7 @@ from jaxprune.base.files.objects import pointer_at as pointer_at
 from jaxprune.base.files.objects import with_bytes as with_bytes
 from jaxprune.base.files.outside import json_of_file as json_of_file
 from jaxprune.base.files.outside import parse_json as parse_json
+from jaxprune.base.files.outside import read_json as read_json
 from jaxprune.base.files.outside import read_text as read_text
 from jaxprune.base.files.places import local_path as local_path
 from jaxprune.base.files.places import shown_path as shown_path
@@ -15,17 +16,6 @@ from jaxprune.base.files.places import staged_at as staged_at
 from jaxprune.base.files.store import Store as Store
 from jaxprune.base.files.store import check_address as check_address
 from jaxprune.base.files.store import is_address as is_address
-from jaxprune.base.files.typed_json import LEFT_OUT_IF_NONE as LEFT_OUT_IF_NONE
-from jaxprune.base.files.typed_json import Count as Count
-from jaxprune.base.files.typed_json import Finite as Finite
-from jaxprune.base.files.typed_json import Hexadecimal as Hexadecimal
-from jaxprune.base.files.typed_json import Scalar as Scalar
-from jaxprune.base.files.typed_json import Seconds as Seconds
-from jaxprune.base.files.typed_json import Share as Share
-from jaxprune.base.files.typed_json import from_json as from_json
-from jaxprune.base.files.typed_json import read_as as read_as
-from jaxprune.base.files.typed_json import read_json as read_json
-from jaxprune.base.files.typed_json import to_json as to_json
 from jaxprune.base.files.whole import short_names as short_names
 from jaxprune.base.files.whole import user_cache as user_cache
 from jaxprune.base.files.whole import write_json as write_json

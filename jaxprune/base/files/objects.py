@@ -15,7 +15,6 @@ from typing import BinaryIO
 from jaxprune.base.errors import InputError
 from jaxprune.base.files.outside import parse_json
 from jaxprune.base.files.store import Store
-from jaxprune.base.files.typed_json import Count, from_json, to_json
 from jaxprune.base.files.whole import user_cache, write_text
 
 BUCKETS = "buckets"  # the folder of the user's cache with what comes from buckets
@@ -36,12 +35,12 @@ class Pointer:
 
     folder: str
     name: str
-    size: Count
+    size: int
     tag: str
 
     def write(self, path: Path) -> None:
         """Writes the file."""
-        write_text(path, _FIRST.decode() + json.dumps(to_json(self)) + "\n")
+        write_text(path, _FIRST.decode() + json.dumps(dataclasses.asdict(self)) + "\n")
 
     def fetch(self, spans: Iterable[tuple[int, int]]) -> Path:
         """The file with the bytes between these offsets; downloads the chunks of them that it lacks.
@@ -89,7 +88,7 @@ class Pointer:
 
     def _files(self) -> tuple[Path, Path]:
         """The file of the parts, and that with a byte for each chunk: whether it was downloaded."""
-        key = hashlib.sha256(json.dumps(to_json(self)).encode()).hexdigest()[:32]
+        key = hashlib.sha256(json.dumps(dataclasses.asdict(self)).encode()).hexdigest()[:32]
         base = user_cache(BUCKETS) / "parts" / key
         return base, base.with_suffix(".chunks")
 
@@ -101,7 +100,7 @@ def pointer_at(path: Path) -> Pointer | None:
     with path.open("rb") as file:
         if file.read(len(_FIRST)) != _FIRST:
             return None
-        return from_json(Pointer, parse_json(file.read(), str(path)), str(path))
+        return Pointer(**parse_json(file.read(), str(path)))
 
 
 def with_bytes(path: Path, spans: Iterable[tuple[int, int]]) -> Path:

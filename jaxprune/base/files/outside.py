@@ -32,6 +32,20 @@ def parse_json(text: str | bytes, where: str) -> Any:
         raise InputError(f"{where}: not JSON: {error}") from error
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty without a file.
+
+    Raises:
+      InputError: not JSON, or not an object.
+    """
+    if not path.exists():
+        return {}
+    value = parse_json(path.read_bytes(), str(path))
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: expected a JSON object")
+    return value
+
+
 def json_of_file(name: str, field: str) -> Any:
     """The value of a .json file that a field names; InputError if it is missing or broken."""
     path = Path(name).expanduser()

@@ -11,8 +11,8 @@ from pathlib import Path
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
 from jaxprune.base.files.objects import BUCKETS, Pointer, pointer_at
+from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.store import Store, is_address
-from jaxprune.base.files.typed_json import from_json, read_json
 from jaxprune.base.files.whole import user_cache, write_json
 
 _OBJECTS = ".objects.json"  # the size and the tag of each object that was downloaded
@@ -61,14 +61,14 @@ def _downloaded(address: str, in_parts: str | None, beside: tuple[str, ...]) -> 
         fcntl.flock(lock, fcntl.LOCK_EX)
         record = base / _OBJECTS
         try:
-            old = from_json(dict[str, tuple[int, str]], read_json(record), str(record))
+            old = read_json(record)
         except InputError:  # the machine lost power while the record was written
             files = (file for file in folder.rglob("*") if file.is_file())
-            old = {file.relative_to(folder).as_posix(): (-1, "") for file in files}
+            old = {file.relative_to(folder).as_posix(): [-1, ""] for file in files}
         kept = {
             name: facts
             for name, facts in found.items()
-            if old.get(name) == facts and (folder / name).is_file()
+            if old.get(name) == [*facts] and (folder / name).is_file()
         }
         # what is downloaded now is in the record, but not trusted, if this stops
         write_json(record, {**dict.fromkeys(found, (-1, "")), **kept})

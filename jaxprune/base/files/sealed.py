@@ -11,8 +11,10 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+import msgspec
+
 from jaxprune.base.errors import InputError, shown
-from jaxprune.base.files.typed_json import from_json, read_json
+from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.whole import write_json
 
 TABLE = "files.json"
@@ -59,7 +61,10 @@ def table(folder: Path) -> Mapping[str, FileFacts]:
     file = folder / TABLE
     if not file.is_file():
         raise InputError(f"{folder}: no {TABLE}; expected a folder that jaxprune wrote")
-    files = from_json(dict[str, FileFacts], read_json(file), str(file))
+    try:
+        files = msgspec.convert(read_json(file), dict[str, FileFacts])
+    except msgspec.ValidationError as error:
+        raise InputError(f"{file}: {error}") from None
     check_names(files, file)
     return files
 

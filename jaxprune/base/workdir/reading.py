@@ -12,17 +12,9 @@ from typing import Any, Final
 from flax.traverse_util import flatten_dict
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import combined, read_as, read_json, sealed
+from jaxprune.base.files import combined, read_json, sealed
 from jaxprune.base.workdir.differences import difference, inputs
-from jaxprune.base.workdir.json_files import (
-    CONFIG,
-    EVALUATION,
-    REPORT,
-    Report,
-    RunConfig,
-    ScoreOrigin,
-    content_digest,
-)
+from jaxprune.base.workdir.json_files import CONFIG, EVALUATION, REPORT, Report, content_digest
 from jaxprune.base.workdir.locks import PROGRESS
 
 # The folders that a run may fill.
@@ -32,29 +24,49 @@ OLDER = "older.json"  # in progress/: the report of the run that is being replac
 MODEL_DIGEST: Final = "model_sha256"
 
 
+class ChangedReportError(InputError):
+    """A report.json that was changed since it was written."""
+
+
 def read_report(workdir: Path) -> Report | None:
     """The content of report.json; None if there is no file, or an empty object.
 
     Raises:
-      InputError: a value does not fit (names it); or the outputs of a run are being put in place.
+      ChangedReportError: the content is not what was written.
+      InputError: not JSON; or the outputs of a run are being put in place.
     """
     if read_committed(workdir) is not None:
         raise InputError(
             f"{workdir}: the outputs of a finished run are not yet in place; repeat its command"
         )
-    return _read(workdir / REPORT)
+    return read_unchanged(workdir / REPORT)
 
 
 def read_committed(workdir: Path) -> Report | None:
     """The report of a finished run whose outputs are not yet in place; None without one."""
-    return _read(workdir / PROGRESS / REPORT)
+    return read_unchanged(workdir / PROGRESS / REPORT)
 
 
-def _read(file: Path) -> Report | None:
-    report = read_as(Report, file) or None
-    if report is not None:
-        sealed.check_names(report.get("files", {}), file)
-    return report
+def read_unchanged(file: Path) -> Report | None:
+    """The content of a report that has the digest of it; None if there is no file, or an empty object."""
+    report = read_json(file)
+    if report and report.get("sha256") != content_digest(report):
+        raise ChangedReportError(
+            f"{file}: changed since it was written; expected the file that jaxprune wrote"
+        )
+    return report or None
+
+
+def read_config(workdir: Path, report: Report) -> dict[str, Any]:
+    """The content of config.json; empty without it.
+
+    Raises:
+      InputError: it is not the file that the report lists.
+    """
+    file, listed = workdir / CONFIG, report.get("files", {}).get(CONFIG)
+    if listed and (wrong := sealed.fault(file, tuple(listed))):
+        raise InputError(f"{file}: {wrong}; restore it, or repeat the run in another folder")
+    return read_json(file)
 
 
 def check_workdir(workdir: Path, model: Path, outputs: Iterable[str] = OUTPUTS) -> None:
@@ -79,7 +91,9 @@ def check_workdir(workdir: Path, model: Path, outputs: Iterable[str] = OUTPUTS) 
     config = workdir / CONFIG
     progress = workdir / PROGRESS
     try:
-        reports = [_read(file) for file in (workdir / REPORT, progress / REPORT, progress / OLDER)]
+        reports = [
+            read_unchanged(file) for file in (workdir / REPORT, progress / REPORT, progress / OLDER)
+        ]
     except InputError as error:
         raise InputError(f"--workdir: {error}; move it away, or name another folder") from None
     listed = [tuple((report or {}).get("files", {}).get(CONFIG, ())) for report in reports]
@@ -87,15 +101,6 @@ def check_workdir(workdir: Path, model: Path, outputs: Iterable[str] = OUTPUTS) 
         raise InputError(
             f"--workdir: {config} is in no report.json of jaxprune; move it away, or name another folder"
         )
-
-
-def read_score_origin(folder: Path) -> ScoreOrigin:
-    """Model and data of the scores in a folder, from its evaluation.json; empty without that file.
-
-    Raises:
-      InputError: the file is broken.
-    """
-    return read_as(ScoreOrigin, folder / EVALUATION) or {}
 
 
 def complete_run(
@@ -142,7 +147,7 @@ def is_complete(workdir: Path) -> bool:
     return report is not None and not any(file_faults(workdir, report))
 
 
-def has_card(workdir: Path, config: RunConfig, report: Report) -> bool:
+def has_card(workdir: Path, config: Mapping[str, Any], report: Report) -> bool:
     """Whether a run wrote a model card and its hf/ still exists."""
     table = f"hf/{sealed.TABLE}"
     is_set = config.get("output", {}).get("card", False) or "shrunk" in report
@@ -156,8 +161,6 @@ def file_faults(workdir: Path, report: Report, *, digests: bool = False) -> Iter
       digests: read all files and compare their SHA-256, a second per gigabyte, which `verify` alone does; by default
         the tables of files and the sizes of all others are compared.
     """
-    if digests and report.get("sha256") != content_digest(report):
-        yield f"{REPORT}: changed since it was written"
     for name, (size, sha256) in report.get("files", {}).items():
         path = workdir / name
         if wrong := sealed.fault(path, (size, sha256)):
@@ -166,7 +169,7 @@ def file_faults(workdir: Path, report: Report, *, digests: bool = False) -> Iter
             faults = sealed.faults(path.parent, digests=digests)
             yield from (f"{path.parent.name}: {fault}" for fault in faults)
     with contextlib.suppress(InputError):  # of a changed file, which is listed already
-        has = has_card(workdir, read_as(RunConfig, workdir / CONFIG) or {}, report)
+        has = has_card(workdir, read_json(workdir / CONFIG), report)
         hf = workdir / "hf"
         if has and not (hf / sealed.CARD).is_file() and sealed.CARD not in sealed.table(hf):
             yield f"hf: {sealed.CARD}: missing"
@@ -187,7 +190,7 @@ def check_scored_model(workdir: Path) -> None:
         return
     known = (report["models"].get("hf"), pruned)
     for file in files:
-        scored = read_score_origin(file.parent).get(MODEL_DIGEST)
+        scored = read_json(file).get(MODEL_DIGEST)
         if scored is not None and scored not in known:
             raise InputError(
                 f"{file}: scores of another model (SHA-256 {scored[:12]}…) than the one in {workdir / REPORT}; "

@@ -35,7 +35,6 @@ from jaxprune.evaluation.scoring.perplexity import windows_of as windows_of
 from jaxprune.evaluation.scoring.priors import ROW_VALUES as ROW_VALUES
 from jaxprune.evaluation.scoring.priors import within_groups as within_groups
 from jaxprune.evaluation.scoring.scorer import Scorer as Scorer
-from jaxprune.evaluation.scoring.scores import Interval as Interval
 from jaxprune.evaluation.scoring.scores import Scored as Scored
 from jaxprune.evaluation.scoring.scores import check_scores as check_scores
 from jaxprune.evaluation.scoring.vocabulary import slices as slices

@@ -1,24 +1,19 @@
 """The contents of a workdir. Any part may be missing; an existing part must be intact."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import Share, read_as, read_npz, sealed
-from jaxprune.base.workdir import Report, RunConfig, read_report
+from jaxprune.base.files import read_json, read_npz, sealed
+from jaxprune.base.workdir import Report, read_config, read_report
 from jaxprune.evaluation import Evaluation, evaluated_folders, open_evaluation
 from jaxprune.runs import checkpoint
 from jaxprune.stats import ActivationStats
 
 Arrays = dict[str, np.ndarray]
-
-
-class Summary(TypedDict, total=False):
-    """The keys of analysis.json that a page shows; `top` has the `used` share of features that count as largest."""
-
-    top: dict[str, Share]
 
 
 class Analysis(NamedTuple):
@@ -31,7 +26,7 @@ class Analysis(NamedTuple):
       masks: masks.npz.
     """
 
-    summary: Summary
+    summary: Mapping[str, Any]
     magnitudes: Arrays
     overlap: Arrays
     masks: Arrays
@@ -50,7 +45,7 @@ class RunFiles(NamedTuple):
     """
 
     folder: Path
-    config: RunConfig
+    config: Mapping[str, Any]
     report: Report
     evaluation: Evaluation
     stats: ActivationStats | None
@@ -76,12 +71,12 @@ def read_files(folder: Path) -> RunFiles:
             "<task>/evaluation.json (jaxprune evaluate) or analysis/ (jaxprune analyze)"
         )
     stats = checkpoint.restore_stats(folder / "stats") if (folder / "stats").is_dir() else None
-    config = read_as(RunConfig, folder / "config.json") or {}
+    config = read_config(folder, report)
     return RunFiles(folder, config, report, evaluation, stats, analysis)
 
 
 def _analysis(folder: Path) -> Analysis:
-    summary = read_as(Summary, folder / "analysis.json") or {}  # it is written last
+    summary = read_json(folder / "analysis.json")  # it is written last
     files = (folder / f"{name}.npz" for name in ("magnitudes", "overlap", "masks"))
     parts = (read_npz(file) if summary and file.is_file() else {} for file in files)
     return Analysis(summary, *parts)

@@ -1,15 +1,15 @@
 """The section on a smaller model: splits of texts, influence of layers, and shares of the kept neurons, by language."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from jaxprune.base.workdir import Shrunk
 from jaxprune.data import language
 from jaxprune.report.charts import SHAPES, Line, bar_chart, line_chart
 from jaxprune.report.document import Charts, Part, Section
 from jaxprune.runs.smaller_facts import growth, remarks, split_table
 
 
-def smaller_section(shrunk: Shrunk) -> Section:
+def smaller_section(shrunk: Mapping[str, Any]) -> Section:
     """Splits by language as a table, the growth of texts held out as bars, layers and neurons as lines."""
     charts = []
     if heldout := shrunk.get("heldout"):

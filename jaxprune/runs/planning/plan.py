@@ -1,8 +1,9 @@
 """Estimates the costs of a run before anything is loaded, and rejects runs that cannot fit."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -11,7 +12,6 @@ from jax.sharding import Mesh
 from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.files import read_json
 from jaxprune.base.text import by_layer, byte_size, named_values, percent, seconds
-from jaxprune.base.workdir import Record
 from jaxprune.data import KINDS, Batch
 from jaxprune.devices import DATA, MODEL, device_mesh, product_dtype, room
 from jaxprune.hf import STORED, hub, load
@@ -89,47 +89,26 @@ def check_fits(plan: Plan) -> None:
     """Rejects a run that cannot fit.
 
     Raises:
-      InputError: names the memory that is too small, and a setting that fits.
+      InputError: names the memory that is too small, and the settings that need less.
     """
     if all(plan.fits):
         return
     place = "host" if plan.fits[0] else "device"
     needed, room = sum(getattr(plan, place).values()), plan.room[place == "host"]
-    ways = (way for way, other in _others(plan) if all(other.fits))
+    work, machines = plan.work, plan.machines
+    settings = {
+        "output.params=false": work.params,
+        "pruning.propagate=block": work.propagate == "site",
+        "a larger mesh.model": not machines.cpu and machines.devices > machines.model,
+        "dtype=bfloat16": work.dtype == "float32"
+        and not (machines.cpu and product_dtype("bfloat16") == "float32"),
+        "fewer calibration.samples": work.samples,
+    }
+    fewer = ", ".join(setting for setting, is_less in settings.items() if is_less)
     raise InputError(
         f"memory: the run needs {byte_size(needed)} on each {place}, {byte_size(room or 0)} are available; "
-        f"allowed: {next(ways, 'a larger machine')}"
+        f"expected {fewer}{' or ' * bool(fewer)}a larger machine; --plan shows the parts"
     )
-
-
-def _others(plan: Plan) -> Iterator[tuple[str, Plan]]:
-    """Settings that need less memory, and their plans; those with the smallest effect first."""
-    work, machines, needed = plan.work, plan.machines, list[str]()
-
-    def other(setting: str, work: Work, machines: Machines) -> tuple[str, Plan]:
-        return " and ".join([*needed, setting]), planned(work, machines, plan.room, plan.chip)
-
-    slimmer: list[tuple[str, dict[str, Any]]] = []
-    if work.params:
-        slimmer.append(("output.params=false", {"params": False}))
-    if work.propagate == "site":
-        slimmer.append(("pruning.propagate=block", {"propagate": "block"}))
-    for setting, change in slimmer:
-        work = dataclasses.replace(work, **change)
-        yield other(setting, work, machines)
-        needed.append(setting)
-    for model in (2, 4, 8, 16):
-        if model > machines.model and machines.devices % model == 0 and not machines.cpu:
-            apart = dataclasses.replace(machines, data=machines.devices // model, model=model)
-            yield other(f"mesh.data={apart.data} and mesh.model={model}", work, apart)
-    if work.dtype == "float32" and (not machines.cpu or product_dtype("bfloat16") != "float32"):
-        work = dataclasses.replace(work, dtype="bfloat16")
-        yield other("dtype=bfloat16", work, machines)
-        needed.append("dtype=bfloat16")
-    for part in (2, 4, 8) if work.samples else ():
-        fewer = tuple((-(-count // part), length) for count, length in work.groups)
-        settings = f"calibration.samples={max(1, work.samples // part)}"
-        yield other(settings, dataclasses.replace(work, groups=fewer), machines)
 
 
 # Plans of a run at its start, and of a config alone.
@@ -141,7 +120,7 @@ def plan_of(
     batches: Sequence[Batch],
     run: PruneConfig,
     mesh: Mesh,
-    record: Record | None = None,
+    record: Mapping[str, Any] = MappingProxyType({}),
 ) -> Plan:
     """The plan of a run with its samples, on the devices of its mesh; the same in all processes.
 
@@ -150,7 +129,7 @@ def plan_of(
     """
     work = _work(config, stored, costs.groups_of(batches), run, product_dtype(run.dtype))
     plan = _planned_here(work, mesh, jax.process_count())
-    if record is None or "samples_per_device" not in record:
+    if "samples_per_device" not in record:
         return plan
     return dataclasses.replace(
         plan,
