@@ -92,7 +92,7 @@ def test_the_name_of_a_run_is_that_of_its_workdir_or_the_given_one(run, tmp_path
 def test_scores_are_those_of_torch(run):
     scores = read(run[0] / "nano_nli")["fr"].scores
     model = AutoModelForCausalLM.from_pretrained(NANO / "bloom", dtype=torch.float32).eval()
-    tokenizer = evaluate.load(NANO / "bloom").tokenizer
+    tokenizer = jp.load(NANO / "bloom").tokenizer
     for pair, got in list(zip(corpus.nli_rows("fr", "held_out", ROWS, 0), scores, strict=True))[:6]:
         for said, score in zip(("Yes", "Also", "No"), got, strict=True):
             text = f"{pair.premise} , right? {said} , {pair.hypothesis}"
@@ -116,7 +116,7 @@ def test_perplexity_by_language(run):
 
 def test_lines_are_continued_as_torch_does(run):
     model = AutoModelForCausalLM.from_pretrained(NANO / "bloom", dtype=torch.float32).eval()
-    tokenizer = evaluate.load(NANO / "bloom").tokenizer
+    tokenizer = jp.load(NANO / "bloom").tokenizer
     written = read_evaluation(run[0] / "perplexity")["continuations"]
     folder = files("jaxprune").joinpath("nano", "perplexity")
     assert list(written) == ["en", "fr", "es", "de", "sw"]
