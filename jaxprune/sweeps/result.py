@@ -102,8 +102,13 @@ class SweepResult(NotebookTable):
             first.setdefault(table.title.partition(":")[0], table)
         return list(first.values())
 
+    @property
+    def title(self) -> str:
+        """Of its page and tables."""
+        return f"{Path(self.model).name}: changes against dense"
+
     def _shown(self) -> tuple[str, list[Table]]:
-        return f"{Path(self.model).name}: changes against dense", self.main_tables
+        return self.title, self.main_tables
 
 
 def read_result(config: SweepConfig, workdir: Path) -> SweepResult:

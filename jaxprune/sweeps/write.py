@@ -101,10 +101,6 @@ def _parts(result: SweepResult) -> list[_Part]:
     return [part for part in parts if part.tables]
 
 
-def _title(result: SweepResult) -> str:
-    return f"{result.model}: changes against dense"
-
-
 def _lead(result: SweepResult) -> list[str]:
     return [*conclusions(result), *_notes(result)]
 
@@ -115,7 +111,7 @@ def _about(result: SweepResult) -> list[str]:
 
 def _markdown(result: SweepResult) -> str:
     """All tables as a document."""
-    lines = [f"# {_title(result)}", ""]
+    lines = [f"# {result.title}", ""]
     for line in _lead(result):
         lines += [line, ""]
     for part in _parts(result):
@@ -137,7 +133,7 @@ def _page(result: SweepResult) -> str:
         sections.append(Section(part.name, part.title, [*about, *_folded(part.tables)]))
     sections.append(Section("about", "About the figures", [*map(Note, _about(result))]))
     shown = [section for section in sections if section.parts]
-    return page(_title(result), _lead(result), shown)
+    return page(result.title, _lead(result), shown)
 
 
 def _folded(tables: Sequence[Table]) -> list[Part]:
