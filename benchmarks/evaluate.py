@@ -53,11 +53,11 @@ def torch_way(folder, texts):
 
 
 def our_way(folder, texts, dtype):
-    from jaxprune.devices import one_cpu_device_per_core
+    from jaxprune.devices.sharding import one_cpu_device_per_core
 
     one_cpu_device_per_core()
-    from jaxprune.evaluation.scoring import Scorer
-    from jaxprune.hf import load
+    from jaxprune.evaluation.scoring.scorer import Scorer
+    from jaxprune.hf.model import load
 
     model = load(folder)
     scorer = Scorer(model, dtype=dtype, progress=False)
@@ -74,7 +74,7 @@ def products(folder, texts):
     """Operations of all products that scoring computes."""
     import work
 
-    from jaxprune.hf import load
+    from jaxprune.hf.model import load
 
     model = load(folder)
     ids = [one for option in tokens_of(model.tokenizer, texts) for one in option]
@@ -107,7 +107,7 @@ def main():
     arguments = parser.parse_args()
     texts = texts_of(arguments)
     if arguments.only:
-        from jaxprune.devices import peak_memory
+        from jaxprune.devices.machine import peak_memory
 
         make(arguments.only, arguments.model, texts)()
         print(peak_memory()["host"])

@@ -13,16 +13,17 @@ import time
 import torch
 import torch_ways
 
-from jaxprune.data import aligned
-from jaxprune.devices import device_mesh, one_cpu_device_per_core, peak_memory
-from jaxprune.evaluation.generation import Generator
+from jaxprune.data.texts import aligned
+from jaxprune.devices.machine import peak_memory
+from jaxprune.devices.sharding import device_mesh, one_cpu_device_per_core
+from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.translation.sentences import (
     Pair,
     Sentences,
     stop_tokens,
     translation_prompts,
 )
-from jaxprune.hf import load
+from jaxprune.hf.model import load
 
 
 @dataclasses.dataclass

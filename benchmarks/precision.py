@@ -11,8 +11,8 @@ import argparse
 import jax
 
 import jaxprune as jp
-from jaxprune.devices import one_cpu_device_per_core
-from jaxprune.pruning import PROPAGATIONS
+from jaxprune.devices.sharding import one_cpu_device_per_core
+from jaxprune.pruning.propagation import PROPAGATIONS
 
 
 def main():

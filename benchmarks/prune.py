@@ -19,12 +19,14 @@ import torch_loop
 import torch_ways
 from random_checkpoint import SHAPES, write
 
-from jaxprune.data import Batch, paired, prompts, sample_lines
-from jaxprune.devices import one_cpu_device_per_core
-from jaxprune.hf import load
-from jaxprune.pruning import Settings, prune_blocks
+from jaxprune.data.arrangements import paired, prompts, sample_lines
+from jaxprune.data.batches import Batch
+from jaxprune.devices.sharding import one_cpu_device_per_core
+from jaxprune.hf.model import load
+from jaxprune.pruning.loop import prune_blocks
+from jaxprune.pruning.settings import Settings
 from jaxprune.runs.planning import costs
-from jaxprune.stats import from_arrays
+from jaxprune.stats.grouping import from_arrays
 
 SPARSITY = 0.5
 

@@ -10,8 +10,9 @@ import ml_dtypes
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.hf import ShardWriter, exported_specs, to_stored
-from jaxprune.models import load_config, modules
+from jaxprune.hf.shards import ShardWriter
+from jaxprune.hf.weights import exported_specs, to_stored
+from jaxprune.models.model import load_config, modules
 
 LLAMA3_ROPE = {
     "rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,

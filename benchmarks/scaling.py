@@ -36,14 +36,17 @@ from hlo_bytes import moved
 from jax.experimental import topologies
 from random_checkpoint import read
 
-from jaxprune.devices import block_shares, by_rows, device_mesh, mesh_of, replicated
-from jaxprune.models import family_of, modules
-from jaxprune.pruning import PROPAGATIONS, Settings
+from jaxprune.devices.sharding import block_shares, by_rows, device_mesh, mesh_of, replicated
+from jaxprune.models.model import family_of, modules
 from jaxprune.pruning.block import prune_compiled
 from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop
-from jaxprune.runs.planning import CHIPS, costs, plan
-from jaxprune.stats import Context, run_segment
+from jaxprune.pruning.propagation import PROPAGATIONS
+from jaxprune.pruning.settings import Settings
+from jaxprune.runs.planning import costs, plan
+from jaxprune.runs.planning.costs import CHIPS
+from jaxprune.stats.micro_batches import Context
+from jaxprune.stats.walk import run_segment
 
 NAMES = ("bloom-7b1", "xglm-7.5b")
 ROWS, LENGTH, SAMPLES = 2, 512, 100

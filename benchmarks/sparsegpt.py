@@ -18,11 +18,12 @@ import torch
 import torch_loop
 import torch_ways
 
-from jaxprune.devices import one_cpu_device_per_core
-from jaxprune.hf import load
+from jaxprune.devices.sharding import one_cpu_device_per_core
+from jaxprune.hf.model import load
 from jaxprune.hf.weights import stored_name
-from jaxprune.pruning import Settings, prune_blocks
-from jaxprune.stats import from_arrays
+from jaxprune.pruning.loop import prune_blocks
+from jaxprune.pruning.settings import Settings
+from jaxprune.stats.grouping import from_arrays
 
 SPARSITY = 0.5
 

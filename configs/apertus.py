@@ -6,7 +6,7 @@ jaxprune prune --config apertus:70B-2509 --workdir runs/apertus-70b
 
 from ml_collections import ConfigDict
 
-from jaxprune.cli.config import base_config, pick
+from jaxprune.config import base_config, pick
 
 _SIZES = [f"{size}{kind}-2509" for size in ("8B", "70B") for kind in ("", "-Instruct")]
 MODELS = {size: f"swiss-ai/Apertus-{size}" for size in _SIZES}

@@ -6,7 +6,7 @@ jaxprune prune --config aya:command-r7b --workdir runs/command-r7b
 
 from ml_collections import ConfigDict
 
-from jaxprune.cli.config import base_config, pick
+from jaxprune.config import base_config, pick
 
 MODELS = {
     "expanse-8b": "CohereLabs/aya-expanse-8b",

@@ -6,7 +6,7 @@ jaxprune prune --config base:HuggingFaceTB/SmolLM2-135M --workdir runs/smollm2 \
 
 from ml_collections import ConfigDict
 
-from jaxprune.cli.config import base_config
+from jaxprune.config import base_config
 
 
 def get_config(model: str | None = None) -> ConfigDict:

@@ -6,7 +6,7 @@ jaxprune prune --config bloom:3b --workdir runs/bloom-3b
 
 from ml_collections import ConfigDict
 
-from jaxprune.cli.config import base_config, pick
+from jaxprune.config import base_config, pick
 
 MODELS = {size: f"bigscience/bloom-{size}" for size in ("560m", "1b1", "1b7", "3b", "7b1")}
 

@@ -8,7 +8,7 @@ jaxprune evaluate --config frontier:MODEL,DATA --workdir runs/frontier/dense
 
 from ml_collections import ConfigDict
 
-from jaxprune.cli.config import base_config
+from jaxprune.config import base_config
 
 
 def get_config(argument: str | None = None) -> ConfigDict:

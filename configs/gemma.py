@@ -6,7 +6,7 @@ jaxprune prune --config gemma:4b-pt --workdir runs/gemma-4b
 
 from ml_collections import ConfigDict
 
-from jaxprune.cli.config import base_config, pick
+from jaxprune.config import base_config, pick
 
 _SIZES = [
     *(f"3-{size}" for size in ("270m", "270m-it")),

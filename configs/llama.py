@@ -6,7 +6,7 @@ jaxprune prune --config llama:3.1-8B --workdir runs/llama-3.1-8B
 
 from ml_collections import ConfigDict
 
-from jaxprune.cli.config import base_config, pick
+from jaxprune.config import base_config, pick
 
 MODELS = {
     "3.2-1B": "meta-llama/Llama-3.2-1B",

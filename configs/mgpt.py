@@ -5,7 +5,7 @@ jaxprune prune --config mgpt --workdir runs/mgpt
 
 from ml_collections import ConfigDict
 
-from jaxprune.cli.config import base_config
+from jaxprune.config import base_config
 
 
 def get_config() -> ConfigDict:

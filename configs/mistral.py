@@ -6,7 +6,7 @@ jaxprune prune --config mistral:Nemo-2407 --workdir runs/nemo
 
 from ml_collections import ConfigDict
 
-from jaxprune.cli.config import base_config, pick
+from jaxprune.config import base_config, pick
 
 MODELS = {
     **{f"7B-{v}": f"mistralai/Mistral-7B-{v}" for v in ("v0.1", "v0.3", "Instruct-v0.3")},

@@ -6,7 +6,7 @@ jaxprune evaluate --config nano --workdir runs/nano --config.model=runs/nano/hf
 
 from ml_collections import ConfigDict
 
-from jaxprune.cli.config import base_config, pick
+from jaxprune.config import base_config, pick
 from jaxprune.nano import CHECKPOINTS
 
 

@@ -6,7 +6,7 @@ jaxprune prune --config qwen:Qwen3-0.6B --workdir runs/qwen3
 
 from ml_collections import ConfigDict
 
-from jaxprune.cli.config import base_config, pick
+from jaxprune.config import base_config, pick
 
 _NAMES = [
     *(f"Qwen2.5-{size}" for size in ("0.5B", "1.5B", "3B", "7B")),

@@ -6,7 +6,7 @@ jaxprune prune --config smollm3:3B --workdir runs/smollm3-instruct
 
 from ml_collections import ConfigDict
 
-from jaxprune.cli.config import base_config, pick
+from jaxprune.config import base_config, pick
 
 MODELS = {name: f"HuggingFaceTB/SmolLM3-{name}" for name in ("3B-Base", "3B")}
 

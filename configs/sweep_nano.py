@@ -5,7 +5,7 @@ jaxprune sweep --config sweep_nano --workdir runs/sweep_nano
 
 from ml_collections import ConfigDict
 
-from jaxprune.cli.config import base_config, pick
+from jaxprune.config import base_config, pick
 from jaxprune.nano import CHECKPOINTS
 
 

@@ -9,7 +9,7 @@ jaxprune sweep --config sweep_real:MODEL,DATA --workdir runs/sweep_real
 
 from ml_collections import ConfigDict
 
-from jaxprune.cli.config import base_config
+from jaxprune.config import base_config
 
 
 def get_config(argument: str | None = None) -> ConfigDict:

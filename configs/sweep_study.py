@@ -7,7 +7,7 @@ jaxprune sweep --config sweep_study:translation,MODEL,DATA --workdir runs/study/
 
 from ml_collections import ConfigDict
 
-from jaxprune.cli.config import base_config, pick
+from jaxprune.config import base_config, pick
 
 _TEXT = ["fr", "ru", "zh", "sw"]
 # The settings of all parts and of each, axes as lists. Draws have 492 lines and more; no sample of text is cut.

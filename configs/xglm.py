@@ -6,7 +6,7 @@ jaxprune prune --config xglm:2.9B --workdir runs/xglm-2.9B
 
 from ml_collections import ConfigDict
 
-from jaxprune.cli.config import base_config, pick
+from jaxprune.config import base_config, pick
 
 MODELS = {size: f"facebook/xglm-{size}" for size in ("564M", "1.7B", "2.9B", "4.5B", "7.5B")}
 

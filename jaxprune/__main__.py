@@ -1,5 +1,5 @@
 """`python -m jaxprune COMMAND …`: the command line without the console script."""
 
-from jaxprune.cli import main
+from jaxprune.cli.main import main
 
 main()

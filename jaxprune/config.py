@@ -1,5 +1,5 @@
-"""What config files import."""
+"""The functions that config files import."""
 
-from jaxprune.cli.config import base_config as base_config
-from jaxprune.cli.config import paper_sweep as paper_sweep
-from jaxprune.cli.config import pick as pick
+from jaxprune.cli.config.validate import base_config as base_config
+from jaxprune.cli.config.validate import paper_sweep as paper_sweep
+from jaxprune.cli.config.validate import pick as pick

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxprune.evaluation.scoring import Scorer, question_scores
-from jaxprune.evaluation.scoring.scorer import TokenScores
-from jaxprune.evaluation.tasks import load_task, questions
-from jaxprune.hf import Model
+from jaxprune.evaluation.scoring.options import question_scores
+from jaxprune.evaluation.scoring.scorer import Scorer, TokenScores
+from jaxprune.evaluation.tasks.questions import load_task, questions
+from jaxprune.hf.model import Model
 from nano import corpus, files
 from nano.corpus import EOS
 from nano.grammar import LANGUAGES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxprune.models import ModelConfig
+from jaxprune.models.config import ModelConfig
 
 
 def attributes(config: ModelConfig) -> dict[str, Any]:

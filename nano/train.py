@@ -20,10 +20,10 @@ from optax.contrib import MuonDimensionNumbers, muon
 from safetensors.numpy import save_file
 from transformers import PreTrainedTokenizerBase
 
-from jaxprune import models
 from jaxprune.base.errors import InputError
-from jaxprune.hf import to_stored
-from jaxprune.models import ModelConfig
+from jaxprune.hf.weights import to_stored
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import forward, init
 from nano import corpus, packing, to_hf, vocabulary
 
 ARCHITECTURES = ("xglm", "bloom", "gpt2")
@@ -107,7 +107,7 @@ def loss(
     weights: Float[Array, "B T"],
 ) -> Float[Array, ""]:
     """Mean cross-entropy, weighted by target; the first token of a row is no target."""
-    logits = models.forward(config, params, tokens[:, :-1])
+    logits = forward(config, params, tokens[:, :-1])
     entropy = optax.softmax_cross_entropy_with_integer_labels(logits, tokens[:, 1:])
     return jnp.sum(entropy * weights[:, 1:]) / jnp.sum(weights[:, 1:])
 
@@ -152,7 +152,7 @@ def train(
     The same bits for the same recipe on the same kind of device.
     """
     config = nano_config(architecture, len(tokenizer))
-    params = models.init(config, recipe.seed)
+    params = init(config, recipe.seed)
     state = optimizer(recipe).init(params)
     step = train_step(config, recipe)
     count = sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -5,7 +5,7 @@ python scripts/analyze.py --config configs/nano.py --workdir runs/nano
 The same as `jaxprune analyze`.
 """
 
-from jaxprune import cli
+from jaxprune.cli.main import run
 
 if __name__ == "__main__":
-    cli.run("analyze", "python scripts/analyze.py")
+    run("analyze", "python scripts/analyze.py")

@@ -5,7 +5,7 @@ python scripts/compare.py runs/dense runs/pruned --out runs/dense_pruned
 The same as `jaxprune compare`.
 """
 
-from jaxprune import cli
+from jaxprune.cli.main import run
 
 if __name__ == "__main__":
-    cli.run("compare", "python scripts/compare.py")
+    run("compare", "python scripts/compare.py")

@@ -5,7 +5,7 @@ python scripts/evaluate.py --config configs/nano.py --workdir runs/nano --config
 The same as `jaxprune evaluate`.
 """
 
-from jaxprune import cli
+from jaxprune.cli.main import run
 
 if __name__ == "__main__":
-    cli.run("evaluate", "python scripts/evaluate.py")
+    run("evaluate", "python scripts/evaluate.py")

@@ -5,7 +5,7 @@ python scripts/prune.py --config configs/nano.py --workdir runs/nano
 The same as `jaxprune prune`.
 """
 
-from jaxprune import cli
+from jaxprune.cli.main import run
 
 if __name__ == "__main__":
-    cli.run("prune", "python scripts/prune.py")
+    run("prune", "python scripts/prune.py")

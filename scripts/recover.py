@@ -5,7 +5,7 @@ python scripts/recover.py --config configs/nano.py --config.recovery.run=runs/na
 The same as `jaxprune recover`.
 """
 
-from jaxprune import cli
+from jaxprune.cli.main import run
 
 if __name__ == "__main__":
-    cli.run("recover", "python scripts/recover.py")
+    run("recover", "python scripts/recover.py")

@@ -5,7 +5,7 @@ python scripts/report.py runs/pruned --against runs/dense
 The same as `jaxprune report`.
 """
 
-from jaxprune import cli
+from jaxprune.cli.main import run
 
 if __name__ == "__main__":
-    cli.run("report", "python scripts/report.py")
+    run("report", "python scripts/report.py")

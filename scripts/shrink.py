@@ -5,7 +5,7 @@ python scripts/shrink.py --config configs/base.py:google/gemma-3-270m --config.s
 The same as `jaxprune shrink`.
 """
 
-from jaxprune import cli
+from jaxprune.cli.main import run
 
 if __name__ == "__main__":
-    cli.run("shrink", "python scripts/shrink.py")
+    run("shrink", "python scripts/shrink.py")

@@ -5,7 +5,7 @@ python scripts/sweep.py --config configs/sweep_nano.py --workdir runs/sweep_nano
 The same as `jaxprune sweep`.
 """
 
-from jaxprune import cli
+from jaxprune.cli.main import run
 
 if __name__ == "__main__":
-    cli.run("sweep", "python scripts/sweep.py")
+    run("sweep", "python scripts/sweep.py")

@@ -10,13 +10,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # `nano` is not part of the installed package
 
-from jaxprune.base.process import errors_in_one_line, starting  # noqa: E402
+from jaxprune.base.process.ending import errors_in_one_line  # noqa: E402
+from jaxprune.base.process.start import starting  # noqa: E402
 
 with starting():
     from absl import app, flags
 
-    from jaxprune.devices import keep_compiled
-    from jaxprune.hf import load
+    from jaxprune.devices.compilation import keep_compiled
+    from jaxprune.hf.model import load
     from nano import evaluate, files, train, vocabulary
 
 _ARCHITECTURE = flags.DEFINE_enum(

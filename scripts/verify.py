@@ -5,7 +5,7 @@ python scripts/verify.py runs/nano
 The same as `jaxprune verify`.
 """
 
-from jaxprune import cli
+from jaxprune.cli.main import run
 
 if __name__ == "__main__":
-    cli.run("verify", "python scripts/verify.py")
+    run("verify", "python scripts/verify.py")

@@ -28,10 +28,13 @@ from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.hf import tensors
 from jaxprune.hf.source import InMemory
-from jaxprune.models import ModelConfig, init
 from jaxprune.models.attention import attend, by_keys
-from jaxprune.runs import analyze_from_config, checkpoint, pipeline, recover_from_config
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import init
+from jaxprune.runs import checkpoint, pipeline
+from jaxprune.runs.analyze import analyze_from_config
 from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.recover import recover_from_config
 from jaxprune.stats import walk
 from jaxprune.stats.blocks import blocks
 

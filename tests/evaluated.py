@@ -2,16 +2,13 @@
 
 import numpy as np
 
-from jaxprune.evaluation import Evaluation, Part
+from jaxprune.evaluation.evaluation import Evaluation, Part
 from jaxprune.evaluation.folders import write_part
-from jaxprune.evaluation.scoring import (
-    PERPLEXITY,
-    Perplexity,
-    Scored,
-    perplexity_measurements,
-    task_measurements,
-)
-from jaxprune.evaluation.translation import TRANSLATION, Translated, translation_measurements
+from jaxprune.evaluation.scoring.metrics import task_measurements
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, Perplexity, perplexity_measurements
+from jaxprune.evaluation.scoring.scores import Scored
+from jaxprune.evaluation.translation.evaluate import translation_measurements
+from jaxprune.evaluation.translation.results import TRANSLATION, Translated
 
 LABELS = np.random.default_rng(0).integers(0, 3, 300)
 GROUPS = np.int32(np.arange(300) // 3 * 3)

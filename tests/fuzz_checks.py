@@ -11,7 +11,8 @@ import run_json
 import safetensors
 
 from jaxprune.base.errors import InputError, one_line
-from jaxprune.base.files import read_npz, sealed
+from jaxprune.base.files import sealed
+from jaxprune.base.files.arrays import read_npz
 from jaxprune.base.text import csv_text
 from jaxprune.data.texts import sentences
 from jaxprune.evaluation.measurements import Measurement, read_measurements
@@ -19,10 +20,10 @@ from jaxprune.evaluation.tasks.data import Source
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.hf.tensor_index import find_tensors
 from jaxprune.hf.tensors import StoredTensor
-from jaxprune.models import load_config
+from jaxprune.models.model import load_config
 from jaxprune.runs.pages.files import read_files
 from jaxprune.runs.pages.write import run_page
-from jaxprune.stats import token_batches
+from jaxprune.stats.calibration_sets import token_batches
 
 
 def read_tensors(path: Path) -> dict[str, StoredTensor]:

@@ -114,7 +114,7 @@ def in_folder(job: list[str], workdir: Path, seconds: float, kills: int) -> tupl
 
 def in_bucket(job: list[str], copy: Path, seconds: float, kills: int) -> tuple[int, bool]:
     """As `in_folder`, in a bucket, which is downloaded at the end."""
-    from jaxprune.base.files import Store
+    from jaxprune.base.files.store import Store
 
     with bucket() as address:
         store = Store(address, "--workdir")

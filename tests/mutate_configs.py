@@ -38,7 +38,7 @@ from config_mutations import Mutant
 from safetensors.torch import save_file
 
 import jaxprune as jp
-from jaxprune.models import load_config
+from jaxprune.models.model import load_config
 
 BASES = {**conftest.TINY, "gemma3-seeing": conftest.seeing_config}
 OUTCOMES = ("equal", "rejected", "rejected by transformers", "too large", "finding")

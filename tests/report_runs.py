@@ -7,17 +7,13 @@ from run_json import write_report
 
 from jaxprune.analysis.overlap import overlaps, with_halves
 from jaxprune.analysis.tables import write_magnitudes, write_overlaps
-from jaxprune.evaluation import Part
+from jaxprune.evaluation.evaluation import Part
 from jaxprune.evaluation.folders import write_part
-from jaxprune.evaluation.scoring import (
-    PERPLEXITY,
-    Perplexity,
-    Scored,
-    perplexity_measurements,
-    task_measurements,
-)
-from jaxprune.evaluation.translation import TRANSLATION, Translated
+from jaxprune.evaluation.scoring.metrics import task_measurements
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, Perplexity, perplexity_measurements
+from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.evaluation.translation.evaluate import translation_measurements
+from jaxprune.evaluation.translation.results import TRANSLATION, Translated
 from jaxprune.runs import checkpoint
 from jaxprune.stats.stats import ActivationStats
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from jaxprune.data import Batch
+from jaxprune.data.batches import Batch
 
 TOKENS = np.random.default_rng(0).integers(0, 131, (4, 21))
 

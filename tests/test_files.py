@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import read_json, read_npz, read_text
+from jaxprune.base.files.arrays import read_npz
+from jaxprune.base.files.outside import read_json, read_text
 
 PLAIN = b"{'descr': '|i1', 'fortran_order': False, 'shape': (4,), }\n"
 BROKEN = "damaged, or no .npz of plain arrays"

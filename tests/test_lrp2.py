@@ -14,7 +14,7 @@ import jaxprune as jp
 from jaxprune.evaluation.scoring.options import question_scores
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks.questions import Option, Question, load_task, questions
-from jaxprune.models import modules
+from jaxprune.models.model import modules
 from nano import corpus
 from studies.lrp2 import lrp2
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.process import ending
+from jaxprune.base.process.ending import ending
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = """
 import os, signal, sys
-from jaxprune.base.process import errors_in_one_line, starting
+from jaxprune.base.process.ending import errors_in_one_line
+from jaxprune.base.process.start import starting
 with starting():
     {start}
 with errors_in_one_line():

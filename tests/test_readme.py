@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import jaxprune as jp
-from jaxprune.cli.config import FIELDS
+from jaxprune.cli.config.record import FIELDS
 from jaxprune.cli.config.validate import validate
 
 ROOT = Path(__file__).parents[1]

@@ -25,7 +25,7 @@ from jaxprune.evaluation.scoring.perplexity import perplexity
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.hf.weights import to_stored
-from jaxprune.models import forward
+from jaxprune.models.model import forward
 
 MODELS = os.environ.get("JAXPRUNE_MODELS")
 DATA = os.environ.get("JAXPRUNE_DATA")

@@ -9,7 +9,7 @@ import pytest
 
 import jaxprune as jp
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.pruning import Settings
+from jaxprune.pruning.settings import Settings
 
 BATCH = jp.Batch(
     np.ones((2, 8), np.int32), np.ones((2, 8), bool), "tokens", np.arange(2, dtype=np.int32)

@@ -8,7 +8,7 @@ from run_json import REPORT, SHA, TABLE, at, paths_of, replaced, with_digest, wr
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
-from jaxprune.base.workdir import ChangedReportError, read_config, read_report
+from jaxprune.base.workdir.reading import ChangedReportError, read_config, read_report
 
 WRONG = (None, "text", -1, [], {}, 10**400, True, ...)
 

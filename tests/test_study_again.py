@@ -19,7 +19,7 @@ import study
 from study_scores import MODELS, of_run
 
 import jaxprune as jp
-from jaxprune.cli.config import validate
+from jaxprune.cli.config.validate import validate
 from jaxprune.sweeps.runner import Runner
 
 ROOT = Path(__file__).parents[1]

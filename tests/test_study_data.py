@@ -12,9 +12,9 @@ import pytest
 import study_scores
 
 import jaxprune as jp
-from jaxprune.cli.config import validate
-from jaxprune.sweeps import sweep_from_config
+from jaxprune.cli.config.validate import validate
 from jaxprune.sweeps.jobs import dense_jobs, jobs
+from jaxprune.sweeps.run import sweep_from_config
 from jaxprune.sweeps.variants import variants
 
 ROOT = Path(__file__).parents[1]

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import transformers
 
-from jaxprune.models import FAMILIES
 from jaxprune.models.attributes import IRRELEVANT
+from jaxprune.models.families import FAMILIES
 
 FILE = Path(__file__).parents[1] / "jaxprune" / "models" / "transformers_attributes.json"
 ROOT = Path(transformers.__file__).parent

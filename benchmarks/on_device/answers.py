@@ -9,8 +9,8 @@ def logits(job, side, model):
     """Logits of some places of the texts."""
     import jax
 
-    from jaxprune.models import forward
-    from jaxprune.stats import converted
+    from jaxprune.models.model import forward
+    from jaxprune.stats.blocks import converted
 
     opened = job.open(model)
     tokens = np.array(job.inputs(model)["texts"], np.int32)
@@ -35,7 +35,7 @@ def logits(job, side, model):
 
 def scores(job, side, model):
     """Log-probabilities of the texts' tokens, by the passes that evaluate models."""
-    from jaxprune.evaluation.scoring import Scorer
+    from jaxprune.evaluation.scoring.scorer import Scorer
 
     opened, texts = job.open(model), job.inputs(model)["texts"]
     found = {}
@@ -50,7 +50,7 @@ def masks(job, side, model):
     """Keep masks of all layers; of a device also whether they are the same again, and on all devices."""
     import jax
 
-    from jaxprune.devices import device_mesh
+    from jaxprune.devices.sharding import device_mesh
 
     opened, samples = job.open(model), np.array(job.inputs(model)["few_samples"])
     count = jax.local_device_count()
@@ -67,9 +67,10 @@ def masks(job, side, model):
 
 
 def _bits(opened, samples, dtype, mesh):
-    from jaxprune.models import PackedMasks
-    from jaxprune.pruning import Settings, prune_blocks
-    from jaxprune.stats import from_arrays
+    from jaxprune.models.packed_masks import PackedMasks
+    from jaxprune.pruning.loop import prune_blocks
+    from jaxprune.pruning.settings import Settings
+    from jaxprune.stats.grouping import from_arrays
 
     settings = Settings(sparsity=SPARSITY, dtype=dtype)
     blocks = prune_blocks(opened, from_arrays(samples), settings, mesh=mesh, progress=False)

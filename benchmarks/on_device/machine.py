@@ -24,7 +24,8 @@ def machine(job, side, model):
     from jax.extend.backend import get_backend
 
     from jaxprune.base.version import __version__
-    from jaxprune.devices import available_memory, product_dtype
+    from jaxprune.devices.memory import available_memory
+    from jaxprune.devices.products import product_dtype
 
     devices = jax.local_devices()
     products = {dtype: product_dtype(dtype) for dtype in DTYPES}
@@ -42,7 +43,7 @@ def rates(job, side, model):
     """What one device does at most: large products, passes through its memory, and what its link brings."""
     import jax
 
-    from jaxprune.devices import product_dtype
+    from jaxprune.devices.products import product_dtype
 
     sizes, on_cpu = job.sizes, jax.default_backend() == "cpu"
     return {

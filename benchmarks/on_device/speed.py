@@ -11,10 +11,12 @@ from on_device.job import SPARSITY, SPEED_DTYPE
 
 def prune(job, side, model):
     """Half of the weights, block by block; what the plan says, and the peak of the device's memory."""
-    from jaxprune.data import set_tokens
-    from jaxprune.devices import device_mesh, peak_memory
-    from jaxprune.pruning import Settings, prune_blocks
-    from jaxprune.stats import from_arrays
+    from jaxprune.data.batches import set_tokens
+    from jaxprune.devices.machine import peak_memory
+    from jaxprune.devices.sharding import device_mesh
+    from jaxprune.pruning.loop import prune_blocks
+    from jaxprune.pruning.settings import Settings
+    from jaxprune.stats.grouping import from_arrays
 
     opened, mesh = job.open(model), device_mesh(1)
     batches = from_arrays(np.array(job.inputs(model)["samples"]))
@@ -42,8 +44,9 @@ def prune(job, side, model):
 
 def _plan(job, opened, batches, mesh):
     """The plan, and its floor: seconds that products, weights and the link take at the rates that were measured."""
-    from jaxprune.devices import product_dtype, room
-    from jaxprune.models import platform
+    from jaxprune.devices.memory import room
+    from jaxprune.devices.products import product_dtype
+    from jaxprune.models.attention.platform import platform
     from jaxprune.runs.planning import costs, plan
 
     dtype, rates = product_dtype(SPEED_DTYPE), job.rates
@@ -69,8 +72,9 @@ def score(job, side, model):
     """Questions of several options; what the options of a question share is computed once."""
     import work
 
-    from jaxprune.devices import device_mesh
-    from jaxprune.evaluation.scoring import Scorer, pack_forests
+    from jaxprune.devices.sharding import device_mesh
+    from jaxprune.evaluation.scoring.forest import pack_forests
+    from jaxprune.evaluation.scoring.scorer import Scorer
 
     opened, questions = job.open(model), job.inputs(model)["questions"]
     scorer = Scorer(opened, dtype=SPEED_DTYPE, mesh=device_mesh(1), progress=False)
@@ -93,8 +97,8 @@ def generate(job, side, model):
     """What follows prompts that begin alike, greedily; the shared beginning is computed once."""
     import work
 
-    from jaxprune.devices import device_mesh
-    from jaxprune.evaluation.generation import Generator
+    from jaxprune.devices.sharding import device_mesh
+    from jaxprune.evaluation.generation.generator import Generator
 
     opened, prompts, new = job.open(model), job.inputs(model)["prompts"], job.sizes["new"]
     generator = Generator(opened, dtype=SPEED_DTYPE, mesh=device_mesh(1), progress=False)
@@ -118,6 +122,6 @@ def _least(job, operations, read):
 
 
 def _itemsize():
-    from jaxprune.devices import product_dtype
+    from jaxprune.devices.products import product_dtype
 
     return np.dtype(product_dtype(SPEED_DTYPE)).itemsize

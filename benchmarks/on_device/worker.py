@@ -25,7 +25,7 @@ TORCH = {"prune": torch_speed.prune, "score": torch_speed.score, "generate": tor
 def main(folder, keys):
     job = Job(folder)
     if keys[0].split(".")[0] != "torch":
-        from jaxprune.devices import one_cpu_device_per_core
+        from jaxprune.devices.sharding import one_cpu_device_per_core
 
         one_cpu_device_per_core()
     for key in keys:

@@ -5,7 +5,7 @@ jaxprune sweep --config paper/xglm_7_5b --workdir runs/paper/xglm_7_5b
 
 from ml_collections import ConfigDict
 
-from jaxprune.cli.config import paper_sweep
+from jaxprune.config import paper_sweep
 
 
 def get_config() -> ConfigDict:

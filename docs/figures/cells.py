@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from jaxprune.evaluation import read_measurements
+from jaxprune.evaluation.measurements import read_measurements
 
 END = "<!--/-->"
 

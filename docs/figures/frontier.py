@@ -17,7 +17,8 @@ from cells import bits_per_byte, read, with_table, write
 from jaxprune.base.text import pipes
 from jaxprune.evaluation.changes import MEAN
 from jaxprune.evaluation.in_memory import compare
-from jaxprune.report.charts import Chart, theme, write_png
+from jaxprune.report.charts import theme
+from jaxprune.report.charts.chart import Chart, write_png
 
 FIGURES = Path(__file__).parent
 PAGE = FIGURES.parent / "frontier.md"

@@ -15,8 +15,8 @@ import numpy as np
 from cells import read, with_table, write
 
 from jaxprune.base.text import pipes
-from jaxprune.evaluation import open_evaluation
-from jaxprune.report.charts import Chart, write_png
+from jaxprune.evaluation.folders import open_evaluation
+from jaxprune.report.charts.chart import Chart, write_png
 
 FIGURES = Path(__file__).parent
 PAGE = FIGURES.parent / "guide" / "methods.md"

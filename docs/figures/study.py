@@ -20,11 +20,11 @@ from cells import with_table
 from study_scores import MODELS, PARTS, STUDY, Scores, read_arrays
 
 from jaxprune.base.text import csv_text, p_value, pipes
-from jaxprune.evaluation.scoring import PERPLEXITY
 from jaxprune.evaluation.scoring.crossed import crossed_bootstrap
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 from jaxprune.evaluation.scoring.priors import right_without_prior
-from jaxprune.evaluation.translation import TRANSLATION
-from jaxprune.report.charts import write_png
+from jaxprune.evaluation.translation.results import TRANSLATION
+from jaxprune.report.charts.chart import write_png
 
 FIGURES = Path(__file__).parent
 PAGE = FIGURES.parent / "study.md"

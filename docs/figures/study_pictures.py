@@ -17,7 +17,10 @@ from study_hypotheses import (
 from study_scores import Scores
 from study_statistics import CONFIDENCE, Measure, interval_of
 
-from jaxprune.report.charts import Chart, Estimate, grid, heatmap, interval_chart
+from jaxprune.report.charts.chart import Chart
+from jaxprune.report.charts.heatmap import heatmap
+from jaxprune.report.charts.panels import grid
+from jaxprune.report.charts.rows import Estimate, interval_chart
 
 MEAN = "mean"
 KINDS = {"translation": "translations into English", "unpaired": "the same sentences, not paired"}

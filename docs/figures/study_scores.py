@@ -13,15 +13,14 @@ import numpy as np
 
 from jaxprune.analysis.mask_overlap import read_runs
 from jaxprune.base.files import sealed
-from jaxprune.base.workdir import file_faults, read_report
-from jaxprune.evaluation import read_evaluation, read_measurements
-from jaxprune.evaluation.measurements import MEASUREMENTS
-from jaxprune.evaluation.scoring import PERPLEXITY, Scored
-from jaxprune.evaluation.scoring.perplexity import values_of_parts
+from jaxprune.base.workdir.reading import file_faults, read_report
+from jaxprune.evaluation.measurements import MEASUREMENTS, read_evaluation, read_measurements
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, values_of_parts
 from jaxprune.evaluation.scoring.priors import within_groups
-from jaxprune.evaluation.translation import TRANSLATION
-from jaxprune.hf import load
-from jaxprune.models import family_of
+from jaxprune.evaluation.scoring.scores import Scored
+from jaxprune.evaluation.translation.results import TRANSLATION
+from jaxprune.hf.model import load
+from jaxprune.models.model import family_of
 
 STUDY = Path(__file__).parents[2] / "studies" / "study"
 MODELS = STUDY / "models.json"

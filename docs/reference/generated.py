@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import jaxprune as jp
-from jaxprune.cli.config import as_markdown
-from jaxprune.models import FAMILIES
-from jaxprune.pruning import CRITERIA
+from jaxprune.cli.config.help import as_markdown
+from jaxprune.models.families import FAMILIES
+from jaxprune.pruning.criteria import CRITERIA
 
 
 def _settings() -> str:

@@ -3,9 +3,10 @@
 from jaxprune.analysis.neurons import SHARE
 from jaxprune.analysis.overlap import TOP
 from jaxprune.base.schema import config_record, several
-from jaxprune.data import DemonstrationFields, languages_field
-from jaxprune.devices import MeshFields
-from jaxprune.stats import JobConfig
+from jaxprune.data.config import DemonstrationFields
+from jaxprune.data.languages import languages_field
+from jaxprune.devices.sharding import MeshFields
+from jaxprune.stats.config import JobConfig
 
 
 @config_record

@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from jaxprune.data import Batch, DemonstrationFields, TextFields, sampled
-from jaxprune.hf import Model
-from jaxprune.stats import HALVES, ActivationStats, grouped, probe, share_shapes
+from jaxprune.data.batches import Batch
+from jaxprune.data.config import DemonstrationFields, TextFields
+from jaxprune.data.demonstrations import sampled
+from jaxprune.hf.model import Model
+from jaxprune.stats.grouping import grouped, share_shapes
+from jaxprune.stats.probe import probe
+from jaxprune.stats.states import HALVES
+from jaxprune.stats.stats import ActivationStats
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import short_names
-from jaxprune.hf import restore_packed_masks
-from jaxprune.models import SITES, PackedMasks
+from jaxprune.base.files.whole import short_names
+from jaxprune.hf.orbax_folder import restore_packed_masks
+from jaxprune.models.block import SITES
+from jaxprune.models.packed_masks import PackedMasks
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,9 @@ from jaxtyping import Bool, Float, Int
 from jaxprune.analysis.overlap import TOP
 from jaxprune.base.errors import InputError
 from jaxprune.base.schema import check
-from jaxprune.stats import NEURONS, POSITIVE, ActivationStats
+from jaxprune.stats.statistics import POSITIVE
+from jaxprune.stats.stats import ActivationStats
+from jaxprune.stats.walk import NEURONS
 
 SHARE = dataclasses.replace(
     TOP,

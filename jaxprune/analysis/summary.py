@@ -9,7 +9,8 @@ import numpy as np
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
 from jaxprune.analysis.neurons import LanguageNeurons
 from jaxprune.analysis.overlap import Overlap, by_kind, halves_by_kind, overlaps, with_halves
-from jaxprune.stats import HALVES, ActivationStats
+from jaxprune.stats.states import HALVES
+from jaxprune.stats.stats import ActivationStats
 
 
 def compare_sets(

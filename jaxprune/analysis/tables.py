@@ -10,8 +10,8 @@ from jaxprune.analysis.magnitudes import over_median
 from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
 from jaxprune.analysis.neurons import LanguageNeurons
 from jaxprune.analysis.overlap import Overlap, largest
-from jaxprune.models import SITES
-from jaxprune.stats import ActivationStats
+from jaxprune.models.block import SITES
+from jaxprune.stats.stats import ActivationStats
 
 TOP = 20  # rows per layer and site in largest.csv, and in the pictures
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import is_address, local_path
+from jaxprune.base.files.places import local_path
+from jaxprune.base.files.store import is_address
 
 
 def path(text: str) -> Path:

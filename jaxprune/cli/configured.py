@@ -12,15 +12,22 @@ from typing import Any
 from absl import app, flags, logging
 
 from jaxprune.base.errors import InputError, refusal
-from jaxprune.base.files import check_address, is_address, shown_path
+from jaxprune.base.files.places import shown_path
+from jaxprune.base.files.store import check_address, is_address
 from jaxprune.base.schema import Field, fields_of
 from jaxprune.cli.arguments import check_folder, described
-from jaxprune.cli.config import COMMANDS, FIELDS, as_text, check_read
+from jaxprune.cli.config.help import as_text
+from jaxprune.cli.config.record import COMMANDS, FIELDS
+from jaxprune.cli.config.validate import check_read
 from jaxprune.cli.ready import config_file
-from jaxprune.devices import failure, hosts, keep_compiled, one_cpu_device_per_core
-from jaxprune.runs import buckets
-from jaxprune.runs.planning import CHIPS, PruneConfig, by_path, config_of, unknown_field
-from jaxprune.stats import JobConfig, check_with_stats
+from jaxprune.devices import failure, hosts
+from jaxprune.devices.compilation import keep_compiled
+from jaxprune.devices.sharding import one_cpu_device_per_core
+from jaxprune.runs.buckets.workdir import staged
+from jaxprune.runs.planning.checked import by_path, config_of, unknown_field
+from jaxprune.runs.planning.config import PruneConfig
+from jaxprune.runs.planning.costs import CHIPS
+from jaxprune.stats.config import JobConfig, check_with_stats
 
 _HELP = {"--help", "-help", "-h"}
 
@@ -86,7 +93,7 @@ def _workdir(place: str) -> Iterator[Path]:
         return
     if "distributed" in given and (given.distributed or given.coordinator):
         raise refusal("--workdir", place, "a folder that all processes share")
-    with buckets.staged(place) as workdir:
+    with staged(place) as workdir:
         try:
             yield workdir
         except InputError as error:

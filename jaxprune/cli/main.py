@@ -5,7 +5,8 @@ import sys
 import textwrap
 
 from jaxprune.base.errors import refusal
-from jaxprune.base.process import DEBUG, errors_in_one_line, starting
+from jaxprune.base.process.ending import DEBUG, errors_in_one_line
+from jaxprune.base.process.start import starting
 from jaxprune.base.version import __version__
 from jaxprune.cli.ready import ready_configs
 

@@ -5,7 +5,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from jaxprune.base.errors import InputError, listed, refusal
-from jaxprune.base.files import is_address, read_npz
+from jaxprune.base.files.arrays import read_npz
+from jaxprune.base.files.store import is_address
 from jaxprune.base.schema import choice, config_record, fields_of, integer, rule, text
 from jaxprune.data.draws import draw_field
 from jaxprune.data.kinds import KINDS, CalibrationKind

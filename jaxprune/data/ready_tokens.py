@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Int32
 
 from jaxprune.base.errors import InputError, listed
-from jaxprune.base.files import read_npz
+from jaxprune.base.files.arrays import read_npz
 from jaxprune.data.samples import Samples
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from jaxprune.base.errors import InputError, listed
-from jaxprune.base.files import local_path, read_text
+from jaxprune.base.files.outside import read_text
+from jaxprune.base.files.places import local_path
 from jaxprune.data.draws import lines_of_draw, numbers
 from jaxprune.data.languages import LANGUAGES, language
 from jaxprune.data.line_range import lines_of

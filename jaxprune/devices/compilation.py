@@ -16,7 +16,7 @@ import jax
 import jaxlib.version
 
 from jaxprune.base.errors import refusal
-from jaxprune.base.files import user_cache
+from jaxprune.base.files.whole import user_cache
 
 # JAX's own environment variables, the names in capitals, have precedence.
 _SETTINGS = {

@@ -23,8 +23,8 @@ import jax
 # jax.process_index() waits until all processes have initialised their devices, which may never happen.
 from jax._src.distributed import global_state
 
-from jaxprune.base import process
 from jaxprune.base.errors import TerminatedError
+from jaxprune.base.process.ending import ending, show_traceback
 from jaxprune.base.progress import say
 
 _REASON = "jaxprune/reason"  # key of the store
@@ -119,8 +119,8 @@ def together() -> Iterator[None]:
     except BaseException as error:
         if not jax.distributed.is_initialized():
             raise
-        if known := process.ending(error):
-            process.show_traceback()
+        if known := ending(error):
+            show_traceback()
             end(*known)
         # The error may result from the failure of another process, which gets time to report its reason.
         time.sleep(4 * _POLL)

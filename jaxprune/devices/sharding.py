@@ -10,7 +10,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxprune.base.errors import InputError, refusal
-from jaxprune.base.process import cores
+from jaxprune.base.process.start import cores
 from jaxprune.base.schema import config_record, is_int, rule
 from jaxprune.devices.compiled import compiled
 

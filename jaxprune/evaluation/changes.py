@@ -8,21 +8,23 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxprune.base.errors import InputError
-from jaxprune.evaluation.scoring import (
-    LARGEST_LOG,
-    PERPLEXITY,
-    ROW_VALUES,
-    Perplexity,
-    Scored,
+from jaxprune.evaluation.scoring.metrics import (
     cluster_values,
     holm,
     mcnemar,
     paired_bootstrap,
     ratio_interval,
-    values_of_parts,
-    within_groups,
 )
-from jaxprune.evaluation.translation import Translated, compare_systems
+from jaxprune.evaluation.scoring.perplexity import (
+    LARGEST_LOG,
+    PERPLEXITY,
+    Perplexity,
+    values_of_parts,
+)
+from jaxprune.evaluation.scoring.priors import ROW_VALUES, within_groups
+from jaxprune.evaluation.scoring.scores import Scored
+from jaxprune.evaluation.translation.bleu import compare_systems
+from jaxprune.evaluation.translation.results import Translated
 
 # Fewer parts of a text cannot carry a conclusion: Student's interval then assumes too much.
 FEWEST_PARTS = 10

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from jaxprune.base.errors import InputError, listed
-from jaxprune.base.files import short_names
+from jaxprune.base.files.whole import short_names
 from jaxprune.base.text import NotebookTable, Table
 from jaxprune.evaluation.changes import (
     FEWEST_PARTS,
@@ -18,11 +18,13 @@ from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.measurements import MEASURES, Measurement, frame
 from jaxprune.evaluation.pictures import change_charts
 from jaxprune.evaluation.same_evaluation import check_same, dtype_notes, other_tokenizer
-from jaxprune.evaluation.scoring import PERPLEXITY, Scored
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
+from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.evaluation.shared_rows import on_shared_rows
-from jaxprune.evaluation.translation import TRANSLATION, Translated
+from jaxprune.evaluation.translation.results import TRANSLATION, Translated
 from jaxprune.evaluation.views import comparison_tables, verdict
-from jaxprune.report.charts import Chart, grid
+from jaxprune.report.charts.chart import Chart
+from jaxprune.report.charts.panels import grid
 
 if TYPE_CHECKING:
     import pandas

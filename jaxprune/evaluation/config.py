@@ -9,10 +9,11 @@ from jaxprune.base.schema import (
     several,
     text,
 )
-from jaxprune.data import SentenceFields, line_range
-from jaxprune.devices import MeshFields
-from jaxprune.evaluation.tasks import PROTOCOLS
-from jaxprune.stats import JobConfig
+from jaxprune.data.config import SentenceFields
+from jaxprune.data.line_range import line_range
+from jaxprune.devices.sharding import MeshFields
+from jaxprune.evaluation.tasks.protocols import PROTOCOLS
+from jaxprune.stats.config import JobConfig
 
 # Whether the weights stay on the devices; None: if they fit.
 RESIDENT = {"auto": None, "resident": True, "streamed": False}

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
-from jaxprune.devices import room
-from jaxprune.evaluation.generation import Generator
-from jaxprune.evaluation.scoring import PlainText, Scorer, weights_size
+from jaxprune.devices.memory import room
+from jaxprune.evaluation.generation.generator import Generator
+from jaxprune.evaluation.scoring.parts import weights_size
+from jaxprune.evaluation.scoring.perplexity import PlainText
+from jaxprune.evaluation.scoring.scorer import Scorer
 
 LINES, BEGINNING, NEW_TOKENS = 3, 12, 24  # lines of a language; tokens of each
 

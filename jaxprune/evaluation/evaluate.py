@@ -8,39 +8,35 @@ from typing import Any
 
 import numpy as np
 
-from jaxprune.base.workdir import MODEL_DIGEST
-from jaxprune.devices import device_mesh, environment, hosts
+from jaxprune.base.workdir.reading import MODEL_DIGEST
+from jaxprune.devices import hosts
+from jaxprune.devices.machine import environment
+from jaxprune.devices.sharding import device_mesh
 from jaxprune.evaluation.config import RESIDENT, EvaluateConfig
 from jaxprune.evaluation.continuations import continue_lines
 from jaxprune.evaluation.evaluation import Evaluation, Part
 from jaxprune.evaluation.folders import write_part
-from jaxprune.evaluation.generation import Generator
+from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.identity import IDENTITY, identities, row_digest
 from jaxprune.evaluation.measurements import Measurement
 from jaxprune.evaluation.overlap import calibration_overlap
-from jaxprune.evaluation.scoring import (
+from jaxprune.evaluation.scoring.metrics import task_measurements
+from jaxprune.evaluation.scoring.options import question_scores
+from jaxprune.evaluation.scoring.perplexity import (
     PERPLEXITY,
     Perplexity,
     PlainText,
-    Scored,
-    Scorer,
     perplexity,
     perplexity_measurements,
-    question_scores,
-    task_measurements,
 )
-from jaxprune.evaluation.tasks import TaskQuestions
-from jaxprune.evaluation.translation import (
-    NEW_TOKENS,
-    TRANSLATION,
-    Sentences,
-    Translated,
-    TranslationProtocol,
-    translate,
-    translation_measurements,
-)
+from jaxprune.evaluation.scoring.scorer import Scorer
+from jaxprune.evaluation.scoring.scores import Scored
+from jaxprune.evaluation.tasks.questions import TaskQuestions
+from jaxprune.evaluation.translation.evaluate import translate, translation_measurements
+from jaxprune.evaluation.translation.results import TRANSLATION, Translated, TranslationProtocol
+from jaxprune.evaluation.translation.sentences import NEW_TOKENS, Sentences
 from jaxprune.evaluation.workload import Workload
-from jaxprune.hf import Model
+from jaxprune.hf.model import Model
 
 
 def evaluate_all(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from jaxprune.base.text import NotebookTable, Table
 from jaxprune.evaluation.measurements import Measurement, frame
-from jaxprune.evaluation.scoring import PERPLEXITY, Perplexity, Scored
-from jaxprune.evaluation.translation import TRANSLATION, Translated
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, Perplexity
+from jaxprune.evaluation.scoring.scores import Scored
+from jaxprune.evaluation.translation.results import TRANSLATION, Translated
 from jaxprune.evaluation.views import evaluation_tables
 
 if TYPE_CHECKING:

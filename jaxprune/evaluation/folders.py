@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import read_npz, sealed, write_json, write_text
+from jaxprune.base.files import sealed
+from jaxprune.base.files.arrays import read_npz
+from jaxprune.base.files.whole import write_json, write_text
 from jaxprune.base.text import csv_text
-from jaxprune.base.workdir import (
-    EVALUATION,
+from jaxprune.base.workdir.differences import difference
+from jaxprune.base.workdir.json_files import EVALUATION, Report
+from jaxprune.base.workdir.locks import PROGRESS
+from jaxprune.base.workdir.reading import (
     MODEL_DIGEST,
     OUTPUTS,
-    PROGRESS,
-    Report,
     check_scored_model,
-    difference,
     pruned_digest,
     read_report,
 )
@@ -31,14 +32,15 @@ from jaxprune.evaluation.measurements import (
     read_evaluation,
     read_measurements,
 )
-from jaxprune.evaluation.scoring import Perplexity, Scored, check_scores
-from jaxprune.evaluation.translation import (
+from jaxprune.evaluation.scoring.perplexity import Perplexity
+from jaxprune.evaluation.scoring.scores import Scored, check_scores
+from jaxprune.evaluation.translation.results import (
     TRANSLATION,
     Translated,
     read_translated,
     write_translated,
 )
-from jaxprune.hf import Model
+from jaxprune.hf.model import Model
 
 
 def clear_folders(

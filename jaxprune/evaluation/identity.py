@@ -5,11 +5,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from jaxprune.evaluation.scoring import PERPLEXITY
-from jaxprune.evaluation.tasks import Option, Question
-from jaxprune.evaluation.translation import TRANSLATION
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
+from jaxprune.evaluation.tasks.prompts import Option
+from jaxprune.evaluation.tasks.questions import Question
+from jaxprune.evaluation.translation.results import TRANSLATION
 from jaxprune.evaluation.workload import Workload
-from jaxprune.hf import Model
+from jaxprune.hf.model import Model
 
 Identity = dict[str, str | int]
 # The key of the identity in evaluation.json.

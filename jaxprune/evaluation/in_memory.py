@@ -7,9 +7,9 @@ from pathlib import Path
 from jax.sharding import Mesh
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import local_path
+from jaxprune.base.files.places import local_path
 from jaxprune.base.schema import check, checked
-from jaxprune.data import SEED
+from jaxprune.data.config import SEED
 from jaxprune.devices import hosts
 from jaxprune.evaluation.comparison import Comparison, compare_evaluations
 from jaxprune.evaluation.config import EvaluateConfig, EvaluationFields
@@ -17,10 +17,10 @@ from jaxprune.evaluation.evaluate import evaluate_all
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.folders import open_evaluation
 from jaxprune.evaluation.mask_comparison import compare_masks
-from jaxprune.evaluation.scoring import Scorer
+from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.workload import read_workload
-from jaxprune.hf import Model, check_model
-from jaxprune.stats import DTYPE
+from jaxprune.hf.model import Model, check_model
+from jaxprune.stats.blocks import DTYPE
 
 
 def evaluate(

@@ -21,12 +21,13 @@ import numpy as np
 
 from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.schema import check
-from jaxprune.devices import one_cpu_device_per_core
-from jaxprune.evaluation.generation import BATCH, Generator
+from jaxprune.devices.sharding import one_cpu_device_per_core
+from jaxprune.evaluation.generation.generator import BATCH, Generator
 from jaxprune.evaluation.lm_eval_requests import GenerationSettings, cut_at, read_settings
-from jaxprune.evaluation.scoring import Scorer, prefix_token
-from jaxprune.hf import load
-from jaxprune.stats import DTYPE
+from jaxprune.evaluation.scoring.options import prefix_token
+from jaxprune.evaluation.scoring.scorer import Scorer
+from jaxprune.hf.model import load
+from jaxprune.stats.blocks import DTYPE
 
 try:
     from lm_eval.api.model import TemplateLM

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jaxprune.base.errors import InputError
 from jaxprune.evaluation.comparison import MaskComparison
-from jaxprune.hf import restore_packed_masks
+from jaxprune.hf.orbax_folder import restore_packed_masks
 from jaxprune.models import masks
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import read_json
-from jaxprune.base.workdir import EVALUATION
+from jaxprune.base.files.outside import read_json
+from jaxprune.base.workdir.json_files import EVALUATION
 
 if TYPE_CHECKING:
     import pandas

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.workdir import pruned_digest, read_report
-from jaxprune.data import line_digests
-from jaxprune.evaluation.scoring import PlainText
-from jaxprune.hf import Model
+from jaxprune.base.workdir.reading import pruned_digest, read_report
+from jaxprune.data.texts import line_digests
+from jaxprune.evaluation.scoring.perplexity import PlainText
+from jaxprune.hf.model import Model
 
 
 def calibration_overlap(

@@ -8,9 +8,11 @@ import numpy as np
 from jaxprune.base.text import signed
 from jaxprune.evaluation.changes import Change
 from jaxprune.evaluation.measurements import Measurement
-from jaxprune.evaluation.scoring import PERPLEXITY
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 from jaxprune.evaluation.views import by_key, change_kind, options_of, ratio
-from jaxprune.report.charts import DIVERGING, Chart, Estimate, heatmap, interval_chart
+from jaxprune.report.charts.chart import Chart
+from jaxprune.report.charts.heatmap import DIVERGING, heatmap
+from jaxprune.report.charts.rows import Estimate, interval_chart
 
 # More runs than there are colours are a map, without intervals.
 _MOST_RUNS = 6

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.workdir import shortened
+from jaxprune.base.workdir.differences import shortened
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.identity import IDENTITY
 

@@ -10,7 +10,8 @@ import numpy as np
 from jaxprune.base.errors import InputError
 from jaxprune.base.text import count
 from jaxprune.evaluation.evaluation import Evaluation, Part
-from jaxprune.evaluation.scoring import Scored, task_measurements
+from jaxprune.evaluation.scoring.metrics import task_measurements
+from jaxprune.evaluation.scoring.scores import Scored
 
 
 def on_shared_rows(evaluations: Sequence[Evaluation]) -> tuple[list[Evaluation], list[str]]:

@@ -22,8 +22,9 @@ from jaxprune.base.text import (
 )
 from jaxprune.evaluation.changes import FEWEST_PARTS, MEAN, MEAN_NON_ENGLISH, Change
 from jaxprune.evaluation.measurements import MEASURES, Measurement
-from jaxprune.evaluation.scoring import ALPHA, CONFIDENCE, PERPLEXITY, RESAMPLES, holm
-from jaxprune.evaluation.translation import TRANSLATION
+from jaxprune.evaluation.scoring.metrics import ALPHA, CONFIDENCE, RESAMPLES, holm
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
+from jaxprune.evaluation.translation.results import TRANSLATION
 
 
 @runtime_checkable

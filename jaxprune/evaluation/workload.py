@@ -5,23 +5,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jaxprune.base.errors import InputError, refusal
-from jaxprune.base.workdir import OUTPUTS, PROGRESS
+from jaxprune.base.workdir.locks import PROGRESS
+from jaxprune.base.workdir.reading import OUTPUTS
 from jaxprune.evaluation.config import EvaluateConfig, EvaluationFields
-from jaxprune.evaluation.scoring import PERPLEXITY, PlainText, texts
-from jaxprune.evaluation.tasks import (
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, PlainText, texts
+from jaxprune.evaluation.tasks.questions import (
     TaskQuestions,
     check_by_language,
     languages_of,
     load_task,
     questions,
 )
-from jaxprune.evaluation.translation import (
-    TRANSLATION,
-    Sentences,
-    languages,
-    metrics_of,
-    read_sentences,
-)
+from jaxprune.evaluation.translation.bleu import metrics_of
+from jaxprune.evaluation.translation.results import TRANSLATION
+from jaxprune.evaluation.translation.sentences import Sentences, languages, read_sentences
 
 # Names in a workdir that other commands write, so no task may have them.
 TAKEN = (*OUTPUTS, PROGRESS, PERPLEXITY, TRANSLATION, "analysis", "compare")

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from jaxprune.base.files import shown_path, write_text
+from jaxprune.base.files.places import shown_path
+from jaxprune.base.files.whole import write_text
 from jaxprune.base.text import (
     JOINED,
     Table,

@@ -7,14 +7,16 @@ from pathlib import Path
 from types import MappingProxyType
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import sealed, write_json, write_text
+from jaxprune.base.files import sealed
+from jaxprune.base.files.whole import write_json, write_text
 from jaxprune.base.schema import OUTPUT_PATH, check
 from jaxprune.hf.fingerprint import Fingerprint, files_in
 from jaxprune.hf.hub import BESIDE, CONFIG_FILES
 from jaxprune.hf.model import Model, check_model
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.weights import exported_specs, to_stored
-from jaxprune.models import Params, family_of
+from jaxprune.models.model import family_of
+from jaxprune.models.trees import Params
 
 
 class HfWriter:

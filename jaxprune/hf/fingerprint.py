@@ -20,14 +20,11 @@ import jax
 import numpy as np
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import (
-    combined,
-    pointer_at,
-    read_json,
-    sealed,
-    user_cache,
-    write_json,
-)
+from jaxprune.base.files import sealed
+from jaxprune.base.files.digests import combined
+from jaxprune.base.files.objects import pointer_at
+from jaxprune.base.files.outside import read_json
+from jaxprune.base.files.whole import user_cache, write_json
 
 # A file may change twice within one tick of the file system's clock; digests of newer files are not cached.
 _TICK = 2.0  # seconds

@@ -4,7 +4,7 @@ import difflib
 from pathlib import Path
 
 from jaxprune.base.errors import InputError, refusal
-from jaxprune.base.files import local_path
+from jaxprune.base.files.places import local_path
 from jaxprune.nano import MODELS
 
 # Files of config and tokenizer; no code, no weights of other frameworks.

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from jaxprune.models import BlockParams, PackedMasks
+from jaxprune.models.packed_masks import PackedMasks
+from jaxprune.models.trees import BlockParams
 
 
 def hash_masks(digest: Any, masks: PackedMasks) -> None:

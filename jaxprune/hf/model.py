@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.schema import PATH, check
-from jaxprune.devices import product_dtype
+from jaxprune.devices.products import product_dtype
 from jaxprune.hf.fingerprint import states_in
 from jaxprune.hf.hub import CONFIG_FILES, resolve
 from jaxprune.hf.source import InMemory, ParameterSource, check_params
 from jaxprune.hf.weights import Weights, shapes, size, stack_layers
-from jaxprune.models import ModelConfig, Params, family_of, load_config
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import family_of, load_config
+from jaxprune.models.trees import Params
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -15,9 +15,11 @@ import numpy as np
 from jax.sharding import Mesh, Sharding
 
 from jaxprune.base.errors import InputError, refusal
-from jaxprune.base.files import read_json, sealed
+from jaxprune.base.files import sealed
+from jaxprune.base.files.outside import read_json
 from jaxprune.devices import hosts
-from jaxprune.models import PackedMasks, named_leaves, path_name
+from jaxprune.models.packed_masks import PackedMasks
+from jaxprune.models.trees import named_leaves, path_name
 
 # Shardings of parameters: one for all, a tree like the parameters, or a function of their paths.
 Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]

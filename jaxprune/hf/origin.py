@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from jaxprune.base.files import is_address, sealed
+from jaxprune.base.files import sealed
+from jaxprune.base.files.store import is_address
 from jaxprune.hf.model import Model
 from jaxprune.nano import MODELS
 

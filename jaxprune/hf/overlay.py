@@ -12,7 +12,8 @@ from jaxprune.hf.layer_digests import hash_masks
 from jaxprune.hf.model import Model
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.source import ParameterSource
-from jaxprune.models import PackedMasks, pruned_params
+from jaxprune.models.packed_masks import PackedMasks
+from jaxprune.models.pruned_block import pruned_params
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from jaxprune.base.errors import InputError, shown
-from jaxprune.base.files import with_bytes
+from jaxprune.base.files.objects import with_bytes
 from jaxprune.hf.tensors import StoredTensor
 
 DTYPES: dict[str, np.dtype] = {

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxprune.base.errors import shown
-from jaxprune.base.files import write_json
+from jaxprune.base.files.whole import write_json
 from jaxprune.hf.aligned import aligned_copy
 from jaxprune.hf.safetensors_header import file_header
 from jaxprune.hf.tensor_index import INDEX, SINGLE

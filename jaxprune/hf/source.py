@@ -13,7 +13,8 @@ from jaxprune.hf.fingerprint import Fingerprint, digest_of_arrays
 from jaxprune.hf.finite import check_finite
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.weights import shapes, to_stored
-from jaxprune.models import ModelConfig, Params, named_leaves
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.trees import Params, named_leaves
 
 
 @runtime_checkable

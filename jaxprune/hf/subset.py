@@ -14,7 +14,7 @@ from jaxprune.hf.model import Model
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.source import ParameterSource
 from jaxprune.hf.weights import exported_name, exported_specs
-from jaxprune.models import ModelConfig
+from jaxprune.models.config import ModelConfig
 
 _ROWS = 8192  # of a table, in memory while it is copied
 _TOKENS, _HEAD = "embed/tokens", "head/kernel"

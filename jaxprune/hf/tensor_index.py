@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jaxprune.base.errors import InputError, shown
-from jaxprune.base.files import read_json
+from jaxprune.base.files.outside import read_json
 from jaxprune.hf import safetensors_header, torch_bin
 from jaxprune.hf.tensors import StoredTensor
 

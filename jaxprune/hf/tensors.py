@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import with_bytes
+from jaxprune.base.files.objects import with_bytes
 from jaxprune.hf.aligned import aligned_empty
 
 _CHUNK = 16 << 20  # bytes in memory while a tensor is copied

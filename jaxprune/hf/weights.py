@@ -20,7 +20,9 @@ from jaxprune.hf.finite import check_finite
 from jaxprune.hf.shards import ShardWriter, Specs
 from jaxprune.hf.tensor_index import find_tensors
 from jaxprune.hf.tensors import StoredTensor, fetch
-from jaxprune.models import ModelConfig, Params, family_of, modules
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import family_of, modules
+from jaxprune.models.trees import Params
 
 HEAD_TENSOR = "lm_head.weight"
 STORED = ("float32", "float16", "bfloat16")  # dtypes of a checkpoint

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.base.errors import InputError, listed, named, shown
-from jaxprune.base.files import parse_json
+from jaxprune.base.files.outside import parse_json
 
 # Attributes that transformers knows and that do not change the logits of a causal language model: bookkeeping,
 # training, generation, implementation. Attributes that transformers does not know need no entry.

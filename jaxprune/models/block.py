@@ -8,7 +8,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxprune.models.attention import Scoring, causal_attention
+from jaxprune.models.attention.attend import causal_attention
+from jaxprune.models.attention.scoring import Scoring
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.layers import MLP, Linear, OffsetRMSNorm, RMSNorm, ScaleNorm
 from jaxprune.models.positions import Kind, Positions, Tree

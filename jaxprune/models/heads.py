@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxprune.models.attention import capped
+from jaxprune.models.attention.scoring import capped
 from jaxprune.models.block import Norm
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.layers import param

@@ -15,8 +15,8 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.base.errors import InputError, refusal, shown
-from jaxprune.models.attention import Path as AttentionPath
-from jaxprune.models.attention import path_for
+from jaxprune.models.attention.paths import Path as AttentionPath
+from jaxprune.models.attention.paths import path_for
 from jaxprune.models.attributes import Attributes, read_config
 from jaxprune.models.block import SITES
 from jaxprune.models.config import ModelConfig

@@ -15,24 +15,22 @@ from jaxtyping import Array
 from jaxprune.base.errors import InputError, refusal, shown
 from jaxprune.base.progress import progress_bar
 from jaxprune.base.schema import is_number
-from jaxprune.data import Batch, SetKey, set_tokens
-from jaxprune.devices import compiled, given_mesh, hosts
-from jaxprune.hf import Model
-from jaxprune.models import ModelConfig, family_of, kernel_shapes
-from jaxprune.pruning.allocations import Blocks, Norms
+from jaxprune.data.batches import Batch, SetKey, set_tokens
+from jaxprune.devices import hosts
+from jaxprune.devices.compiled import compiled
+from jaxprune.devices.sharding import given_mesh
+from jaxprune.hf.model import Model
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import family_of, kernel_shapes
+from jaxprune.pruning.allocations.allocation import Blocks, Norms
 from jaxprune.pruning.criterion import CODE
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
-from jaxprune.stats import (
-    SAMPLES_PER_DEVICE,
-    SQUARES,
-    ActivationStats,
-    Sums,
-    blocks,
-    calibration_states,
-    combined,
-    run_and_measure,
-)
+from jaxprune.stats.blocks import blocks
+from jaxprune.stats.probe import SAMPLES_PER_DEVICE
+from jaxprune.stats.states import calibration_states, run_and_measure
+from jaxprune.stats.statistics import SQUARES
+from jaxprune.stats.stats import ActivationStats, Sums, combined
 
 _NEAR = 1e-6  # of the overall sparsity
 _KERNEL = "/kernel"

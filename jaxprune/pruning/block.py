@@ -10,16 +10,21 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
 from jaxprune.base.errors import InputError
-from jaxprune.data import SetKey
-from jaxprune.devices import replicated
-from jaxprune.hf import aligned_cast
-from jaxprune.models import BlockParams, ModelConfig, family_of, without_dropped
+from jaxprune.data.batches import SetKey
+from jaxprune.devices.sharding import replicated
+from jaxprune.hf.aligned import aligned_cast
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import family_of
+from jaxprune.models.pruned_block import without_dropped
+from jaxprune.models.trees import BlockParams
 from jaxprune.pruning.criterion import CODE, Inputs, key_of_seed
 from jaxprune.pruning.drop import VARIANT, Drop
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.programs import prune_compiled, prune_whole
 from jaxprune.pruning.settings import Settings
-from jaxprune.stats import DAMPING, SQUARES, Sums, combined
+from jaxprune.stats.inverse_factor import DAMPING
+from jaxprune.stats.statistics import SQUARES
+from jaxprune.stats.stats import Sums, combined
 
 
 def prune_kernels(

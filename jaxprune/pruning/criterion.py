@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Array, Float, Key, Shaped
 
 from jaxprune.base.errors import InputError
-from jaxprune.stats import SQUARES, STATISTICS, Statistic
+from jaxprune.stats.statistics import SQUARES, STATISTICS
+from jaxprune.stats.statistics.statistic import Statistic
 
 # The sets of samples that a criterion may compare: all samples other than code, and code.
 DEMONSTRATIONS, CODE = "demonstrations", "code"

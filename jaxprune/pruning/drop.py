@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxprune.base.errors import InputError, shown
 from jaxprune.base.schema import check, choice, config_record, fields_of, is_number, rule
 from jaxprune.pruning import selection
-from jaxprune.stats import BLOCK
+from jaxprune.stats.inverse_factor import BLOCK
 
 UNSTRUCTURED = "unstructured"
 ROW, VARIANT, KERNEL = "row", "variant", "kernel"

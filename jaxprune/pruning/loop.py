@@ -12,36 +12,28 @@ from jax.sharding import Mesh
 from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.progress import Clock, progress_bar
 from jaxprune.base.text import NotebookTable, Table, percent
-from jaxprune.data import Batch, by_kind, set_tokens
-from jaxprune.devices import given_mesh
-from jaxprune.hf import Model, check_model, stack_layers
-from jaxprune.models import (
-    SITES,
-    MaskTree,
-    ModelConfig,
-    Params,
-    family_of,
-    pruned_params,
-    site_widths,
-)
+from jaxprune.data.batches import Batch, by_kind, set_tokens
+from jaxprune.devices.sharding import given_mesh
+from jaxprune.hf.model import Model, check_model
+from jaxprune.hf.weights import stack_layers
+from jaxprune.models.block import SITES
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import family_of, site_widths
+from jaxprune.models.pruned_block import pruned_params
+from jaxprune.models.trees import MaskTree, Params
 from jaxprune.pruning.allocated import kernel_shares, measure_blocks
-from jaxprune.pruning.allocations import Allocation
+from jaxprune.pruning.allocations.allocation import Allocation
 from jaxprune.pruning.block import prune_kernels
 from jaxprune.pruning.criterion import CODE
 from jaxprune.pruning.methods import MethodLike
 from jaxprune.pruning.settings import Settings
 from jaxprune.pruning.steps import pass_through
 from jaxprune.pruning.summary import summarise
-from jaxprune.stats import (
-    SAMPLES_PER_DEVICE,
-    ActivationStats,
-    blocks,
-    calibration_states,
-    check_samples,
-    check_sums,
-    stack,
-)
+from jaxprune.stats.blocks import blocks
 from jaxprune.stats.finished import FinishedLayer, PrunedBlock
+from jaxprune.stats.probe import SAMPLES_PER_DEVICE, check_samples, stack
+from jaxprune.stats.states import calibration_states
+from jaxprune.stats.stats import ActivationStats, check_sums
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -12,9 +12,7 @@ import optax
 from jaxtyping import Array
 
 from jaxprune.base.errors import InputError
-from jaxprune.devices import compiled
-from jaxprune.models import MaskTree, PackedMasks, Params, ScoreTree, named_leaves, path_name
-from jaxprune.models import Shares as Shares
+from jaxprune.devices.compiled import compiled
 from jaxprune.models.mask_trees import cut_by_xla, masks_of, placed
 from jaxprune.models.masks import apply as apply
 from jaxprune.models.masks import density as density
@@ -25,6 +23,9 @@ from jaxprune.models.masks import overlap as overlap
 from jaxprune.models.masks import pack as pack
 from jaxprune.models.masks import union as union
 from jaxprune.models.masks import unpack as unpack
+from jaxprune.models.packed_masks import PackedMasks
+from jaxprune.models.shares import Shares as Shares
+from jaxprune.models.trees import MaskTree, Params, ScoreTree, named_leaves, path_name
 from jaxprune.pruning.drop import Drop, Selection
 
 

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxprune.base.errors import InputError
-from jaxprune.devices import EVERY, WHOLE, compiled
+from jaxprune.devices.compiled import compiled
+from jaxprune.devices.sharding import EVERY, WHOLE
 from jaxprune.pruning.criterion import Criterion, Inputs, kernel_scores
 from jaxprune.pruning.drop import VARIANT, Drop
 from jaxprune.pruning.method import Method, Prepared, Pruned

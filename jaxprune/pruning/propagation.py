@@ -3,8 +3,8 @@
 import dataclasses
 from collections.abc import Mapping
 
-from jaxprune.models import SITES
-from jaxprune.stats import INPUT, OUTPUT, WHOLE_BLOCK, Segment
+from jaxprune.models.block import SITES
+from jaxprune.stats.walk import INPUT, OUTPUT, WHOLE_BLOCK, Segment
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,9 +29,9 @@ from jaxtyping import Array, Float
 
 from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.schema import check
-from jaxprune.data import COMPAT, SEED
-from jaxprune.devices import pinned
-from jaxprune.models import Params
+from jaxprune.data.config import COMPAT, SEED
+from jaxprune.devices.compiled import pinned
+from jaxprune.models.trees import Params
 from jaxprune.pruning.criteria import CRITERIA
 from jaxprune.pruning.criterion import (
     CODE,
@@ -43,7 +43,7 @@ from jaxprune.pruning.criterion import (
     key_of_seed,
 )
 from jaxprune.pruning.methods import method_of
-from jaxprune.stats import ActivationStats
+from jaxprune.stats.stats import ActivationStats
 
 
 def tree_scores(

@@ -15,8 +15,9 @@ from jaxprune.base.schema import (
     is_text,
     rule,
 )
-from jaxprune.data import COMPAT, SEED
-from jaxprune.pruning.allocations import ALLOCATION, UNIFORM, Allocation, allocation_of
+from jaxprune.data.config import COMPAT, SEED
+from jaxprune.pruning.allocations import ALLOCATION, UNIFORM, allocation_of
+from jaxprune.pruning.allocations.allocation import Allocation
 from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion
 from jaxprune.pruning.drop import (
     DEFAULT_SPARSITY,
@@ -30,7 +31,12 @@ from jaxprune.pruning.drop import (
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.methods import METHODS, STARTS, MethodLike, method_of
 from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.stats import DTYPE, SQUARES, SUM, Mixture, Statistic, Weights, mixture_of
+from jaxprune.stats.blocks import DTYPE
+from jaxprune.stats.combinations import SUM
+from jaxprune.stats.combine import mixture_of
+from jaxprune.stats.mixture import Mixture, Weights
+from jaxprune.stats.statistics import SQUARES
+from jaxprune.stats.statistics.statistic import Statistic
 
 
 @config_record

@@ -7,13 +7,16 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.base.progress import Clock
-from jaxprune.data import SetKey
-from jaxprune.models import BlockParams, ModelConfig
+from jaxprune.data.batches import SetKey
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.trees import BlockParams
 from jaxprune.pruning.block import kernels
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
-from jaxprune.stats import STATISTICS, CalibrationStates, Sums, run_and_measure
 from jaxprune.stats.finished import FinishedLayer, put_back
+from jaxprune.stats.states import CalibrationStates, run_and_measure
+from jaxprune.stats.statistics import STATISTICS
+from jaxprune.stats.stats import Sums
 
 
 def pass_through(

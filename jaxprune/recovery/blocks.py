@@ -8,7 +8,11 @@ from flax import nnx
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
-from jaxprune.models import BlockParams, Kind, ModelConfig, cast_for_matmul, modules, product
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import modules
+from jaxprune.models.positions import Kind
+from jaxprune.models.products import cast_for_matmul, product
+from jaxprune.models.trees import BlockParams
 
 # The name of products, for policies that store them for the gradient.
 PRODUCT = "product"

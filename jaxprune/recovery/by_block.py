@@ -13,25 +13,20 @@ from flax.traverse_util import unflatten_dict
 from jaxtyping import Array, Bool, Float
 
 from jaxprune.base.progress import Clock, progress_bar
-from jaxprune.models import (
-    BlockParams,
-    Kind,
-    ModelConfig,
-    layer_kind,
-    pruned_params,
-)
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import layer_kind
+from jaxprune.models.positions import Kind
+from jaxprune.models.pruned_block import pruned_params
+from jaxprune.models.trees import BlockParams
 from jaxprune.recovery.blocks import block_outputs
 from jaxprune.recovery.fit import cut, fit
 from jaxprune.recovery.steps import Loss
 from jaxprune.recovery.task import Task, finished_layer
-from jaxprune.stats import (
-    WHOLE_BLOCK,
-    MicroBatches,
-    PrunedBlock,
-    blocks,
-    put_back,
-    run_and_measure,
-)
+from jaxprune.stats.blocks import blocks
+from jaxprune.stats.finished import PrunedBlock, put_back
+from jaxprune.stats.micro_batches import MicroBatches
+from jaxprune.stats.states import run_and_measure
+from jaxprune.stats.walk import WHOLE_BLOCK
 
 
 def recover_by_block(task: Task) -> Generator[PrunedBlock, None, None]:

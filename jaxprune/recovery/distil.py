@@ -22,30 +22,22 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.progress import Clock, progress_bar
-from jaxprune.data import Batch
-from jaxprune.devices import compiled_by_rows, replicated
-from jaxprune.hf import stack_layers
-from jaxprune.models import (
-    HeadParams,
-    ModelConfig,
-    head_inputs,
-    layer_kinds,
-    pruned_params,
-)
+from jaxprune.data.batches import Batch
+from jaxprune.devices.sharding import compiled_by_rows, replicated
+from jaxprune.hf.weights import stack_layers
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import head_inputs, layer_kinds
+from jaxprune.models.pruned_block import pruned_params
+from jaxprune.models.trees import HeadParams
 from jaxprune.recovery.blocks import PRODUCT, block_outputs
 from jaxprune.recovery.fit import cut, fit, steps_of
 from jaxprune.recovery.steps import Loss
 from jaxprune.recovery.task import Task, finished_layer
-from jaxprune.stats import (
-    WHOLE_BLOCK,
-    Context,
-    MicroBatches,
-    PrunedBlock,
-    blocks,
-    converted,
-    run_and_measure,
-    to_device,
-)
+from jaxprune.stats.blocks import blocks, converted, to_device
+from jaxprune.stats.finished import PrunedBlock
+from jaxprune.stats.micro_batches import Context, MicroBatches
+from jaxprune.stats.states import run_and_measure
+from jaxprune.stats.walk import WHOLE_BLOCK
 
 # Rows of the head's table in a product.
 SLICE = 8192

@@ -10,9 +10,10 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import read_npz, write_npz
-from jaxprune.devices import hosts, replicated
-from jaxprune.models import MaskTree
+from jaxprune.base.files.arrays import read_npz, write_npz
+from jaxprune.devices import hosts
+from jaxprune.devices.sharding import replicated
+from jaxprune.models.trees import MaskTree
 from jaxprune.recovery.config import RecoveryFields
 from jaxprune.recovery.steps import Loss, Unit, gradient_of, mean_loss, optimizer, step, tokens_of
 

@@ -8,7 +8,7 @@ from jaxprune.base.errors import InputError
 from jaxprune.recovery.by_block import recover_by_block
 from jaxprune.recovery.distil import distil
 from jaxprune.recovery.task import Task
-from jaxprune.stats import PrunedBlock
+from jaxprune.stats.finished import PrunedBlock
 
 _WAYS: Mapping[str, Callable[[Task], Generator[PrunedBlock, None, None]]] = {
     "block": recover_by_block,

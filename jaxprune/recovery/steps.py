@@ -16,16 +16,14 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from jaxprune.devices import (
-    by_rows,
-    compiled,
-    compiled_by_rows,
-    hosts,
-    product_dtype,
-    replicated,
-)
-from jaxprune.models import NOT_LEARNED, MaskTree, ModelConfig, path_name
+from jaxprune.devices import hosts
+from jaxprune.devices.compiled import compiled
+from jaxprune.devices.products import product_dtype
+from jaxprune.devices.sharding import by_rows, compiled_by_rows, replicated
 from jaxprune.models import masks as mask_algebra
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.families.apertus import NOT_LEARNED
+from jaxprune.models.trees import MaskTree, path_name
 
 # The least root mean square to which steps are relative, for biases of zeros.
 SMALLEST = 1e-3

@@ -8,12 +8,17 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
-from jaxprune.data import Batch
-from jaxprune.hf import Model, aligned_cast
-from jaxprune.models import BlockParams, ModelConfig, kernel_shapes
+from jaxprune.data.batches import Batch
+from jaxprune.hf.aligned import aligned_cast
+from jaxprune.hf.model import Model
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import kernel_shapes
+from jaxprune.models.trees import BlockParams
 from jaxprune.recovery.config import RecoveryFields
 from jaxprune.recovery.fit import Fit
-from jaxprune.stats import SAMPLES_PER_DEVICE, CalibrationStates, FinishedLayer, calibration_states
+from jaxprune.stats.finished import FinishedLayer
+from jaxprune.stats.probe import SAMPLES_PER_DEVICE
+from jaxprune.stats.states import CalibrationStates, calibration_states
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

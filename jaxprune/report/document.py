@@ -7,10 +7,12 @@ from typing import NamedTuple, TypeAlias
 from markupsafe import Markup
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import write_text
+from jaxprune.base.files.whole import write_text
 from jaxprune.base.templates import render
 from jaxprune.base.text import Table
-from jaxprune.report.charts import CSS, Chart, page_svg
+from jaxprune.report.charts.chart import Chart
+from jaxprune.report.charts.page_svg import page_svg
+from jaxprune.report.charts.theme import CSS
 
 
 class Note(NamedTuple):

@@ -14,8 +14,12 @@ from jaxprune.analysis.neurons import LanguageNeurons
 from jaxprune.analysis.overlap import largest
 from jaxprune.analysis.tables import TOP
 from jaxprune.base.text import count, tenths, times
-from jaxprune.report.charts import Chart, Line, grid, heatmap, limits, line_chart
-from jaxprune.stats import ActivationStats
+from jaxprune.report.charts.chart import Chart
+from jaxprune.report.charts.heatmap import heatmap
+from jaxprune.report.charts.lines import Line, line_chart
+from jaxprune.report.charts.panels import grid
+from jaxprune.report.charts.scales import limits
+from jaxprune.stats.stats import ActivationStats
 
 _CURVE = 200  # width of a language's panel, in pixels
 Named = Iterator[tuple[str, Chart]]

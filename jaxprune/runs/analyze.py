@@ -10,17 +10,23 @@ from jaxprune.analysis.mask_overlap import MaskOverlap, read_runs
 from jaxprune.analysis.neurons import language_neurons
 from jaxprune.analysis.summary import analysis_summary, compare_sets
 from jaxprune.analysis.tables import write_magnitudes, write_masks, write_neurons, write_overlaps
-from jaxprune.base.files import local_path, sealed, shown_path, write_json
+from jaxprune.base.files import sealed
+from jaxprune.base.files.places import local_path, shown_path
+from jaxprune.base.files.whole import write_json
 from jaxprune.base.progress import Clock
 from jaxprune.base.text import columns, count, fraction, percent, tenths
-from jaxprune.data import chosen_languages, digest
-from jaxprune.devices import device_mesh, environment, hosts
-from jaxprune.hf import Model, load
-from jaxprune.models import family_of
-from jaxprune.report import charts
+from jaxprune.data.batches import digest
+from jaxprune.data.texts import chosen_languages
+from jaxprune.devices import hosts
+from jaxprune.devices.machine import environment
+from jaxprune.devices.sharding import device_mesh
+from jaxprune.hf.model import Model, load
+from jaxprune.models.model import family_of
+from jaxprune.report.charts.chart import write_png
 from jaxprune.runs import analysis_pictures
 from jaxprune.runs.run import open_workdir
-from jaxprune.stats import HIDDEN, ActivationStats
+from jaxprune.stats.stats import ActivationStats
+from jaxprune.stats.walk import HIDDEN
 
 # The share in the authors' figures; their code ignores the share that is set.
 _OFFICIAL_TOP = 0.4
@@ -96,7 +102,7 @@ def _write(
     clock.lap("tables")
     (folder / "figures").mkdir()
     for name, chart in analysis_pictures.charts(stats, neurons):
-        charts.write_png(chart, folder / "figures" / f"{name}.png")
+        write_png(chart, folder / "figures" / f"{name}.png")
     clock.lap("figures")
     return analysis_summary(stats, overlap, masks, neurons) | {
         "top": {"requested": options.top, "used": share},

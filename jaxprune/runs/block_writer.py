@@ -12,16 +12,23 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from jaxprune.base.errors import InputError, TerminatedError
-from jaxprune.data import SetKey, by_kind, by_language
-from jaxprune.devices import hosts, termination
-from jaxprune.hf import HfWriter, Model, hash_changed, hash_masks, hash_weights, stack_layers
-from jaxprune.models import PackedMasks, Params
-from jaxprune.pruning import summarise
+from jaxprune.data.batches import SetKey, by_kind, by_language
+from jaxprune.devices import hosts
+from jaxprune.devices.failure import termination
+from jaxprune.hf.export import HfWriter
+from jaxprune.hf.layer_digests import hash_changed, hash_masks, hash_weights
+from jaxprune.hf.model import Model
+from jaxprune.hf.weights import stack_layers
+from jaxprune.models.packed_masks import PackedMasks
+from jaxprune.models.trees import Params
+from jaxprune.pruning.summary import summarise
 from jaxprune.runs import checkpoint
 from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer, write_layer
-from jaxprune.runs.planning import BlocksConfig
+from jaxprune.runs.planning.config import BlocksConfig
 from jaxprune.runs.run import Run, of_unfinished_run
-from jaxprune.stats import FinishedLayer, PrunedBlock, Sums, stack
+from jaxprune.stats.finished import FinishedLayer, PrunedBlock
+from jaxprune.stats.probe import stack
+from jaxprune.stats.stats import Sums
 
 
 def check_outputs(config: BlocksConfig, model: Model, *, changes_weights: bool) -> None:

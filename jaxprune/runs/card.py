@@ -8,8 +8,9 @@ from typing import Any
 from jaxprune.base.errors import InputError
 from jaxprune.base.templates import render
 from jaxprune.base.text import Table, as_code, by_layer, percent, table_pipes
-from jaxprune.data import KINDS, joined
-from jaxprune.pruning import UNSTRUCTURED
+from jaxprune.data.kinds import KINDS
+from jaxprune.data.languages import joined
+from jaxprune.pruning.drop import UNSTRUCTURED
 from jaxprune.runs.facts import (
     commands,
     few_tokens,

@@ -10,7 +10,8 @@ from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.schema import OUTPUT_PATH, PATH, check
 from jaxprune.hf.orbax_folder import Placement, restore_json, restore_tree, save_trees, whole
 from jaxprune.hf.orbax_folder import restore_packed_masks as restore_packed_masks
-from jaxprune.models import MaskTree, PackedMasks, Params, named_leaves
+from jaxprune.models.packed_masks import PackedMasks
+from jaxprune.models.trees import MaskTree, Params, named_leaves
 from jaxprune.pruning import masks as mask_algebra
 from jaxprune.runs.saved_stats import restore_stats as restore_stats
 from jaxprune.runs.saved_stats import save_stats as save_stats

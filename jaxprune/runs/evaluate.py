@@ -5,16 +5,16 @@ from pathlib import Path
 from flax.traverse_util import flatten_dict
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.workdir import MODEL_DIGEST
+from jaxprune.base.workdir.reading import MODEL_DIGEST
 from jaxprune.devices import hosts
 from jaxprune.evaluation.config import EvaluateConfig
 from jaxprune.evaluation.evaluate import evaluate_all, facts_of, scorer_of
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.folders import clear_folders
-from jaxprune.evaluation.generation import check_beams
+from jaxprune.evaluation.generation.generator import check_beams
 from jaxprune.evaluation.identity import identities
 from jaxprune.evaluation.workload import read_workload
-from jaxprune.hf import load
+from jaxprune.hf.model import load
 from jaxprune.runs.run import open_workdir
 
 

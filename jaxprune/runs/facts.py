@@ -11,19 +11,17 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.base.schema import Field, check, comma_separated, fields_of
 from jaxprune.base.text import by_layer, byte_size, count, percent
-from jaxprune.data import ALL, KINDS, joined, language
+from jaxprune.data.config import ALL
+from jaxprune.data.kinds import KINDS
+from jaxprune.data.languages import joined, language
 from jaxprune.nano import MODELS
-from jaxprune.pruning import (
-    METHODS,
-    PROPAGATIONS,
-    ROW,
-    UNIFORM,
-    UNSTRUCTURED,
-    allocation_of,
-)
-from jaxprune.runs.planning import PruneConfig, RecoverConfig, ShrinkConfig
+from jaxprune.pruning.allocations import UNIFORM, allocation_of
+from jaxprune.pruning.drop import ROW, UNSTRUCTURED
+from jaxprune.pruning.methods import METHODS
+from jaxprune.pruning.propagation import PROPAGATIONS
+from jaxprune.runs.planning.config import PruneConfig, RecoverConfig, ShrinkConfig
 from jaxprune.runs.smaller_facts import sizes
-from jaxprune.stats import COMBINATIONS, SUM
+from jaxprune.stats.combinations import COMBINATIONS, SUM
 
 _VERSIONS = ("jaxprune", "jax", "numpy", "transformers")
 _SHORT = (

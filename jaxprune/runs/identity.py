@@ -17,11 +17,15 @@ import jax
 from flax.traverse_util import flatten_dict
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.workdir import difference
-from jaxprune.data import Batch, digest
-from jaxprune.devices import compiler_settings, hosts, product_dtype
-from jaxprune.hf import Model, exported_beside
-from jaxprune.models import attention_path, platform
+from jaxprune.base.workdir.differences import difference
+from jaxprune.data.batches import Batch, digest
+from jaxprune.devices import hosts
+from jaxprune.devices.compiled import compiler_settings
+from jaxprune.devices.products import product_dtype
+from jaxprune.hf.export import exported_beside
+from jaxprune.hf.model import Model
+from jaxprune.models.attention.platform import platform
+from jaxprune.models.model import attention_path
 
 # Fields of the config that determine bits, except those that determine the tokens of the calibration set.
 _FIELDS = ("dtype", "compat", "seed", "pruning", "output")

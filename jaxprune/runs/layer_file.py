@@ -13,10 +13,11 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import read_npz, write_npz
-from jaxprune.data import SetKey
-from jaxprune.models import PackedMasks
-from jaxprune.stats import FinishedLayer, Sums
+from jaxprune.base.files.arrays import read_npz, write_npz
+from jaxprune.data.batches import SetKey
+from jaxprune.models.packed_masks import PackedMasks
+from jaxprune.stats.finished import FinishedLayer
+from jaxprune.stats.stats import Sums
 
 # Separates the parts of an array's name: kernel paths, names of dtypes, sets, sites and statistics.
 _BETWEEN = "|"

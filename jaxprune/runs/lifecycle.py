@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxprune.base.files import sealed, shown_path
-from jaxprune.devices import compiling, hosts
+from jaxprune.base.files import sealed
+from jaxprune.base.files.places import shown_path
+from jaxprune.devices import hosts
+from jaxprune.devices.compilation import compiling
 from jaxprune.devices.machine import peak_memory
-from jaxprune.hf import Model, exported_digest
+from jaxprune.hf.fingerprint import exported_digest
+from jaxprune.hf.model import Model
 from jaxprune.runs.run import Run
 from jaxprune.runs.run import open_run as open_identified_run
 

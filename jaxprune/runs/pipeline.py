@@ -7,31 +7,35 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from jaxprune.base.files import local_path
+from jaxprune.base.files.places import local_path
 from jaxprune.base.progress import Clock
-from jaxprune.base.workdir import check_workdir, read_report
-from jaxprune.data import KINDS, Batch, check_all_rows, sampled, sampled_lines, set_tokens
-from jaxprune.devices import device_mesh, hosts
+from jaxprune.base.workdir.reading import check_workdir, read_report
+from jaxprune.data.batches import Batch, set_tokens
+from jaxprune.data.config import check_all_rows
+from jaxprune.data.demonstrations import sampled, sampled_lines
+from jaxprune.data.kinds import KINDS
+from jaxprune.devices import hosts
 from jaxprune.devices.machine import environment
-from jaxprune.hf import Model, load, origin_of
-from jaxprune.models import kernel_shapes
-from jaxprune.pruning import (
-    Settings,
-    ignored_kernels,
-    kernel_shares,
-    layer_shares,
-    measure_blocks,
-    prune_blocks,
-)
+from jaxprune.devices.sharding import device_mesh
+from jaxprune.hf.model import Model, load
+from jaxprune.hf.origin import origin_of
+from jaxprune.models.model import kernel_shapes
+from jaxprune.pruning.allocated import ignored_kernels, kernel_shares, layer_shares, measure_blocks
+from jaxprune.pruning.loop import prune_blocks
+from jaxprune.pruning.settings import Settings
 from jaxprune.runs.block_writer import BlockWriter, check_outputs
 from jaxprune.runs.card import model_card
 from jaxprune.runs.identity import run_identity
 from jaxprune.runs.lifecycle import open_run
-from jaxprune.runs.planning import BlocksConfig, PruneConfig, ShrinkConfig, check_fits, plan_of
+from jaxprune.runs.planning.config import BlocksConfig, PruneConfig, ShrinkConfig
+from jaxprune.runs.planning.plan import check_fits, plan_of
 from jaxprune.runs.run import Run
 from jaxprune.runs.saved_stats import stats_for
 from jaxprune.runs.summary import print_summary
-from jaxprune.stats import ActivationStats, grouped, order_of_sums, token_batches
+from jaxprune.stats.calibration_sets import token_batches
+from jaxprune.stats.grouping import grouped
+from jaxprune.stats.running import order_of_sums
+from jaxprune.stats.stats import ActivationStats
 
 
 def prune_from_config(

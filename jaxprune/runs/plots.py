@@ -9,10 +9,14 @@ from jaxtyping import Float
 
 from jaxprune.base.errors import refusal
 from jaxprune.base.text import tenths
-from jaxprune.models import Shares
-from jaxprune.pruning import PruneResult
-from jaxprune.report.charts import Chart, Line, grid, heatmap, limits, line_chart
-from jaxprune.stats import ActivationStats
+from jaxprune.models.shares import Shares
+from jaxprune.pruning.loop import PruneResult
+from jaxprune.report.charts.chart import Chart
+from jaxprune.report.charts.heatmap import heatmap
+from jaxprune.report.charts.lines import Line, line_chart
+from jaxprune.report.charts.panels import grid
+from jaxprune.report.charts.scales import limits
+from jaxprune.stats.stats import ActivationStats
 
 _PANEL = 260  # width of a site, in pixels
 

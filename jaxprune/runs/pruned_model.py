@@ -6,10 +6,12 @@ from pathlib import Path
 from flax.traverse_util import flatten_dict
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.workdir import Report, file_faults, pruned_digest, read_report
-from jaxprune.hf import Model, load, overlaid
+from jaxprune.base.workdir.json_files import Report
+from jaxprune.base.workdir.reading import file_faults, pruned_digest, read_report
+from jaxprune.hf.model import Model, load
+from jaxprune.hf.overlay import overlaid
 from jaxprune.runs.checkpoint import restore_packed_masks
-from jaxprune.stats import FinishedLayer
+from jaxprune.stats.finished import FinishedLayer
 
 
 def finished_report(run: Path, where: str) -> Report:

@@ -13,33 +13,39 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
 from jaxprune.base.errors import InputError, refusal
-from jaxprune.base.files import local_path, read_json
+from jaxprune.base.files.outside import read_json
+from jaxprune.base.files.places import local_path
 from jaxprune.base.progress import Clock
 from jaxprune.base.schema import check, checked, fields_of
-from jaxprune.base.workdir import (
-    CONFIG,
-    Report,
-    check_workdir,
-    pruned_digest,
-)
-from jaxprune.data import SEED, Batch, sampled_lines, set_tokens, vocabulary_digest
-from jaxprune.devices import device_mesh, given_mesh, hosts
+from jaxprune.base.workdir.json_files import CONFIG, Report
+from jaxprune.base.workdir.reading import check_workdir, pruned_digest
+from jaxprune.data.batches import Batch, set_tokens
+from jaxprune.data.config import SEED
+from jaxprune.data.demonstrations import sampled_lines, vocabulary_digest
+from jaxprune.devices import hosts
 from jaxprune.devices.machine import environment
-from jaxprune.hf import Model, check_model, load, origin_of
-from jaxprune.pruning import PruneResult, PruningFields, result_of
-from jaxprune.recovery import RecoveryFields, Task, recover_blocks, whole_layers
+from jaxprune.devices.sharding import device_mesh, given_mesh
+from jaxprune.hf.model import Model, check_model, load
+from jaxprune.hf.origin import origin_of
+from jaxprune.pruning.loop import PruneResult, result_of
+from jaxprune.pruning.settings import PruningFields
+from jaxprune.recovery.config import RecoveryFields
+from jaxprune.recovery.recover import recover_blocks
+from jaxprune.recovery.task import Task, whole_layers
 from jaxprune.runs.block_writer import BlockWriter, check_outputs
 from jaxprune.runs.card import model_card
 from jaxprune.runs.identity import run_identity
 from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.pipeline import calibration_batches
-from jaxprune.runs.planning import OutputFields, RecoverConfig
+from jaxprune.runs.planning.config import OutputFields, RecoverConfig
 from jaxprune.runs.pruned_model import check_dense, finished_report, pruned_layers
 from jaxprune.runs.run import FIT, Run
 from jaxprune.runs.shrink import print_smaller
 from jaxprune.runs.summary import print_summary
-from jaxprune.shrinking import teacher_of
-from jaxprune.stats import DTYPE, SAMPLES_PER_DEVICE, FinishedLayer, check_samples
+from jaxprune.shrinking.vocabulary import teacher_of
+from jaxprune.stats.blocks import DTYPE
+from jaxprune.stats.finished import FinishedLayer
+from jaxprune.stats.probe import SAMPLES_PER_DEVICE, check_samples
 
 # Keys of report.json of the pruning run that the report of its recovery keeps.
 _OF_PRUNING = ("tokens", "languages", "damping", "allocation")

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import read_json, sealed, write_json
-from jaxprune.base.workdir import difference
+from jaxprune.base.files import sealed
+from jaxprune.base.files.outside import read_json
+from jaxprune.base.files.whole import write_json
+from jaxprune.base.workdir.differences import difference
 from jaxprune.base.workdir.json_files import CONFIG, REPORT, content_digest
 from jaxprune.base.workdir.locks import PROGRESS, locked
 from jaxprune.base.workdir.reading import (

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import local_path
+from jaxprune.base.files.places import local_path
 from jaxprune.base.schema import OUTPUT_PATH, check
-from jaxprune.base.workdir import shortened
-from jaxprune.data import SetKey
-from jaxprune.hf import Model
+from jaxprune.base.workdir.differences import shortened
+from jaxprune.data.batches import SetKey
+from jaxprune.hf.model import Model
 from jaxprune.hf.orbax_folder import restore_json, restore_tree, save_trees, whole
-from jaxprune.stats import STATISTICS, ActivationStats, MeasuredOn
+from jaxprune.stats.statistics import STATISTICS
+from jaxprune.stats.stats import ActivationStats, MeasuredOn
 
 
 def save_stats(

@@ -8,33 +8,33 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxprune.base.errors import InputError, refusal
-from jaxprune.base.files import shown_path
+from jaxprune.base.files.places import shown_path
 from jaxprune.base.progress import Clock
 from jaxprune.base.text import named_values, seconds, table_lines
-from jaxprune.base.workdir import Report, check_workdir
-from jaxprune.data import line_digests, sampled_lines
-from jaxprune.devices import device_mesh
+from jaxprune.base.workdir.json_files import Report
+from jaxprune.base.workdir.reading import check_workdir
+from jaxprune.data.demonstrations import sampled_lines
+from jaxprune.data.texts import line_digests
 from jaxprune.devices.machine import environment
-from jaxprune.hf import Model, load, origin_of
+from jaxprune.devices.sharding import device_mesh
+from jaxprune.hf.model import Model, load
+from jaxprune.hf.origin import origin_of
 from jaxprune.runs.card import model_card
 from jaxprune.runs.facts import run_facts
 from jaxprune.runs.identity import shrink_identity
 from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.pipeline import calibration_batches
-from jaxprune.runs.planning import ShrinkConfig
+from jaxprune.runs.planning.config import ShrinkConfig
 from jaxprune.runs.smaller_facts import remarks, split_table
-from jaxprune.shrinking import (
-    STATISTICS_OF_NEURONS,
-    Samples,
-    ShrinkFields,
-    Texts,
-    choose,
-    frequent_words,
-    report_on,
-    texts_by_language,
-    write_smaller,
-)
-from jaxprune.stats import SUM, mixture_of, order_of_sums
+from jaxprune.shrinking.choose import Samples, Texts, choose
+from jaxprune.shrinking.config import ShrinkFields
+from jaxprune.shrinking.texts import texts_by_language
+from jaxprune.shrinking.width import STATISTICS_OF_NEURONS
+from jaxprune.shrinking.words import frequent_words
+from jaxprune.shrinking.write import report_on, write_smaller
+from jaxprune.stats.combinations import SUM
+from jaxprune.stats.combine import mixture_of
+from jaxprune.stats.running import order_of_sums
 
 
 def shrink_from_config(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jaxprune.base.text import Table, byte_size, count, percent, points
-from jaxprune.data import LANGUAGES, language
+from jaxprune.data.languages import LANGUAGES, language
 
 
 def languages_of(shrunk: Mapping[str, Any]) -> list[str]:

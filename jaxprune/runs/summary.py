@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxprune.base.files import shown_path
+from jaxprune.base.files.places import shown_path
 from jaxprune.base.text import byte_size, count, named_values, seconds, wrapped
-from jaxprune.base.workdir import CONFIG, OUTPUTS, REPORT
+from jaxprune.base.workdir.json_files import CONFIG, REPORT
+from jaxprune.base.workdir.reading import OUTPUTS
 from jaxprune.runs.facts import few_tokens, run_facts
-from jaxprune.runs.planning import BlocksConfig
+from jaxprune.runs.planning.config import BlocksConfig
 
 
 def print_summary(config: BlocksConfig, report: Mapping[str, Any], workdir: Path) -> None:

@@ -11,11 +11,13 @@ from flax.traverse_util import flatten_dict
 
 from jaxprune.base.errors import InputError, one_line
 from jaxprune.base.progress import progress_bar
-from jaxprune.base.workdir import ChangedReportError, Report, file_faults, read_report
-from jaxprune.hf import hash_masks, hash_weights, load
+from jaxprune.base.workdir.json_files import Report
+from jaxprune.base.workdir.reading import ChangedReportError, file_faults, read_report
+from jaxprune.hf.layer_digests import hash_masks, hash_weights
+from jaxprune.hf.model import load
 from jaxprune.hf.orbax_folder import restore_tree, whole
-from jaxprune.models import PackedMasks
-from jaxprune.pruning import summarise
+from jaxprune.models.packed_masks import PackedMasks
+from jaxprune.pruning.summary import summarise
 from jaxprune.runs import checkpoint
 
 # Layer → the parameters of its block.

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxprune.base.errors import InputError, refusal
-from jaxprune.data import Batch
-from jaxprune.hf import Model
+from jaxprune.data.batches import Batch
+from jaxprune.hf.model import Model
 from jaxprune.shrinking.config import ShrinkFields
 from jaxprune.shrinking.layers import Depth, chosen_layers
 from jaxprune.shrinking.selection import chosen_tokens
@@ -21,7 +21,7 @@ from jaxprune.shrinking.vocabulary import (
     tokenizer_files,
     tokens_of_line_breaks,
 )
-from jaxprune.stats import Mixture
+from jaxprune.stats.mixture import Mixture
 
 Texts = Mapping[str, Sequence[str]]
 

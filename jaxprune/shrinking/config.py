@@ -2,7 +2,7 @@
 
 from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.schema import config_record, fields_of, flag, integer, is_number, rule, several
-from jaxprune.data import languages_field
+from jaxprune.data.languages import languages_field
 
 _PLACES = "folders of <language>.txt or .jsonl, separated by commas, each with :FIRST-LAST for some lines only"
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import read_json
-from jaxprune.hf import Model
-from jaxprune.models import ModelConfig, family_of, parsed
+from jaxprune.base.files.outside import read_json
+from jaxprune.hf.model import Model
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import family_of, parsed
 from jaxprune.shrinking import token_ids
 
 _NEURONS = ("intermediate_size", "ffn_dim", "n_inner")

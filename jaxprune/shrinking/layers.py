@@ -15,16 +15,15 @@ from jaxtyping import Array, Float
 
 from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.progress import progress_bar
-from jaxprune.data import Batch
-from jaxprune.devices import compiled, device_mesh
-from jaxprune.hf import Model, subset
-from jaxprune.stats import (
-    SAMPLES_PER_DEVICE,
-    WHOLE_BLOCK,
-    blocks,
-    calibration_states,
-    run_and_measure,
-)
+from jaxprune.data.batches import Batch
+from jaxprune.devices.compiled import compiled
+from jaxprune.devices.sharding import device_mesh
+from jaxprune.hf.model import Model
+from jaxprune.hf.subset import subset
+from jaxprune.stats.blocks import blocks
+from jaxprune.stats.probe import SAMPLES_PER_DEVICE
+from jaxprune.stats.states import calibration_states, run_and_measure
+from jaxprune.stats.walk import WHOLE_BLOCK
 
 Influence = Mapping[str, Float[np.ndarray, " L"]]
 

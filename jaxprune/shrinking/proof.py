@@ -6,18 +6,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxprune.devices import device_mesh
-from jaxprune.hf import Model
-from jaxprune.models import head_inputs, logits_of
+from jaxprune.devices.sharding import device_mesh
+from jaxprune.hf.model import Model
+from jaxprune.models.heads import logits_of
+from jaxprune.models.model import head_inputs
 from jaxprune.shrinking.vocabulary import split
-from jaxprune.stats import (
-    SAMPLES_PER_DEVICE,
-    WHOLE_BLOCK,
-    blocks,
-    calibration_states,
-    group_by_length,
-    run_and_measure,
-)
+from jaxprune.stats.blocks import blocks
+from jaxprune.stats.grouping import group_by_length
+from jaxprune.stats.probe import SAMPLES_PER_DEVICE
+from jaxprune.stats.states import calibration_states, run_and_measure
+from jaxprune.stats.walk import WHOLE_BLOCK
 
 # Texts of each language whose numbers are compared, and their tokens at most.
 _TEXTS, _LONGEST = 4, 64

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.files import sealed
 from jaxprune.base.schema import OUTPUT_PATH, check, checked
-from jaxprune.data import Batch, check_batches
-from jaxprune.hf import Model, check_model
+from jaxprune.data.batches import Batch, check_batches
+from jaxprune.hf.model import Model, check_model
 from jaxprune.shrinking.choose import Samples, Texts, choose
 from jaxprune.shrinking.config import ShrinkFields
 from jaxprune.shrinking.write import report_on, write_smaller

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxprune.base.errors import InputError, listed
-from jaxprune.base.files import local_path, parse_json, read_text
-from jaxprune.data import LANGUAGES, lines_of, text_place
+from jaxprune.base.files.outside import parse_json, read_text
+from jaxprune.base.files.places import local_path
+from jaxprune.data.languages import LANGUAGES
+from jaxprune.data.line_range import lines_of
+from jaxprune.data.nano import text_place
 
 _SUFFIXES = (".txt", ".jsonl")
 

@@ -10,8 +10,9 @@ import numpy as np
 from jinja2 import TemplateError
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import read_json
-from jaxprune.hf import Model, subset
+from jaxprune.base.files.outside import read_json
+from jaxprune.hf.model import Model
+from jaxprune.hf.subset import subset
 from jaxprune.shrinking import token_ids, tokenizer_rules
 
 # Files of a tokenizer that transformers does not read if there is a tokenizer.json.

@@ -16,23 +16,20 @@ from jaxtyping import Array, Float, Int
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.progress import progress_bar
-from jaxprune.devices import compiled, device_mesh
-from jaxprune.hf import Model, aligned_cast
-from jaxprune.models import SITES, BlockParams
+from jaxprune.devices.compiled import compiled
+from jaxprune.devices.sharding import device_mesh
+from jaxprune.hf.aligned import aligned_cast
+from jaxprune.hf.model import Model
+from jaxprune.models.block import SITES
+from jaxprune.models.trees import BlockParams
 from jaxprune.shrinking.choose import Samples
-from jaxprune.stats import (
-    INPUT,
-    OUTPUT,
-    SAMPLES_PER_DEVICE,
-    SQUARES,
-    STATISTICS,
-    Segment,
-    blocks,
-    calibration_states,
-    inverse_factor,
-    put_back,
-    run_and_measure,
-)
+from jaxprune.stats.blocks import blocks
+from jaxprune.stats.finished import put_back
+from jaxprune.stats.inverse_factor import inverse_factor
+from jaxprune.stats.probe import SAMPLES_PER_DEVICE
+from jaxprune.stats.states import calibration_states, run_and_measure
+from jaxprune.stats.statistics import SQUARES, STATISTICS
+from jaxprune.stats.walk import INPUT, OUTPUT, Segment
 
 _SITE, _KERNEL = "mlp_out", "mlp/out/kernel"
 _TO_NEURONS = Segment(start=INPUT, stop=len(SITES), measures=(_SITE,))

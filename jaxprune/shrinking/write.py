@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.base.progress import progress_bar
-from jaxprune.hf import HfWriter, Model, load, subset
+from jaxprune.hf.export import HfWriter
+from jaxprune.hf.model import Model, load
+from jaxprune.hf.subset import subset
 from jaxprune.shrinking.choose import Kept, Samples, Texts
 from jaxprune.shrinking.configs import check_read_back, configs_of
 from jaxprune.shrinking.proof import compare_numbers, compare_splits

@@ -10,9 +10,11 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxprune.base.schema import choice
-from jaxprune.devices import block_shares, product_dtype, replicated
-from jaxprune.hf import Model, aligned_cast
-from jaxprune.models import Params
+from jaxprune.devices.products import product_dtype
+from jaxprune.devices.sharding import block_shares, replicated
+from jaxprune.hf.aligned import aligned_cast
+from jaxprune.hf.model import Model
+from jaxprune.models.trees import Params
 
 # The dtype of the weights on the devices; statistics are always float32.
 DTYPE = choice(

@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxprune.base.schema import PATH, check, checked
-from jaxprune.data import COMPAT, SEED, Batch, SampleFields, sampled, token_samples
+from jaxprune.data.batches import Batch
+from jaxprune.data.config import COMPAT, SEED, SampleFields
+from jaxprune.data.demonstrations import sampled
+from jaxprune.data.ready_tokens import token_samples
 from jaxprune.stats.grouping import grouped
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.schema import check, choice
-from jaxprune.data import SetKey, by_kind
+from jaxprune.data.batches import SetKey, by_kind
 from jaxprune.stats.combinations import COMBINATIONS, SUM
 from jaxprune.stats.mixture import Mixture, Weights, weights_of
 from jaxprune.stats.statistics import SQUARES

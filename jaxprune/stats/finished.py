@@ -9,8 +9,9 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.devices import compiled
-from jaxprune.models import BlockParams, masks
+from jaxprune.devices.compiled import compiled
+from jaxprune.models import masks
+from jaxprune.models.trees import BlockParams
 from jaxprune.stats.blocks import converted
 from jaxprune.stats.stats import Sums
 

@@ -8,7 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Int, Int32
 
 from jaxprune.base.errors import InputError
-from jaxprune.data import Batch, Samples, samples_of
+from jaxprune.data.batches import Batch
+from jaxprune.data.ready_tokens import samples_of
+from jaxprune.data.samples import Samples
 
 # Padded tokens that an additional static shape must save, as each is compiled once per run.
 SHAPE_COST = 128

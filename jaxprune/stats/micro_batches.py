@@ -10,8 +10,8 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array
 
-from jaxprune.devices import MODEL, by_rows
-from jaxprune.models import Tree
+from jaxprune.devices.sharding import MODEL, by_rows
+from jaxprune.models.positions import Tree
 
 
 class Context(NamedTuple):

@@ -9,10 +9,12 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxprune.base.errors import InputError, refusal, shown
-from jaxprune.base.files import json_of_file
+from jaxprune.base.files.outside import json_of_file
 from jaxprune.base.schema import comma_separated, is_number
-from jaxprune.data import LANGUAGES, SetKey
-from jaxprune.stats.combinations import SUM, Combination
+from jaxprune.data.batches import SetKey
+from jaxprune.data.languages import LANGUAGES
+from jaxprune.stats.combinations import SUM
+from jaxprune.stats.combinations.combination import Combination
 
 _WEIGHTS = "weights"
 Weights = Mapping[str, float] | tuple[tuple[str, float], ...] | str | None

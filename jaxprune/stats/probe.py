@@ -9,10 +9,11 @@ from jax.sharding import Mesh
 from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.progress import progress_bar
 from jaxprune.base.schema import check, integer
-from jaxprune.data import Batch, SetKey, check_batches
-from jaxprune.devices import given_mesh
-from jaxprune.hf import Model, check_model
-from jaxprune.models import SITES, family_of
+from jaxprune.data.batches import Batch, SetKey, check_batches
+from jaxprune.devices.sharding import given_mesh
+from jaxprune.hf.model import Model, check_model
+from jaxprune.models.block import SITES
+from jaxprune.models.model import family_of
 from jaxprune.stats.blocks import DTYPE, blocks
 from jaxprune.stats.states import calibration_states, run_and_measure
 from jaxprune.stats.statistics import STATISTICS

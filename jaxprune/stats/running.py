@@ -15,9 +15,11 @@ from jax import lax
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int32
 
-from jaxprune.devices import by_rows, hosts
-from jaxprune.models import ModelConfig, site_widths
-from jaxprune.stats.statistics import RUNNING, Statistic
+from jaxprune.devices import hosts
+from jaxprune.devices.sharding import by_rows
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import site_widths
+from jaxprune.stats.statistics.statistic import RUNNING, Statistic
 
 LANES = 8
 

@@ -9,15 +9,19 @@ from jax.sharding import Mesh
 from jaxtyping import Bool, Float, Int, Shaped
 
 from jaxprune.base.errors import InputError
-from jaxprune.data import Batch, SetKey, by_kind, check_ids, cut_pads
+from jaxprune.data.batches import Batch, SetKey, by_kind, check_ids, cut_pads
 from jaxprune.devices import hosts
-from jaxprune.hf import Model
-from jaxprune.models import SITES, BlockParams, ModelConfig, layer_kind
+from jaxprune.hf.model import Model
+from jaxprune.models.block import SITES
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import layer_kind
+from jaxprune.models.trees import BlockParams
 from jaxprune.stats.blocks import to_device
 from jaxprune.stats.micro_batches import Context, MicroBatches
 from jaxprune.stats.mixture import Mixture
 from jaxprune.stats.running import has_running, lanes_of, sum_lanes, zero_buffers
-from jaxprune.stats.statistics import POSITIVE, SAMPLES, Statistic
+from jaxprune.stats.statistics import POSITIVE
+from jaxprune.stats.statistics.statistic import SAMPLES, Statistic
 from jaxprune.stats.stats import Sums, check_sums, not_finite, sum_samples
 from jaxprune.stats.walk import INPUT, NEURONS, Segment, embed, overflows, run_segment
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from jaxprune.base.errors import InputError, check_equal, refusal
 from jaxprune.base.text import NotebookTable, Table, count, number
-from jaxprune.data import SetKey, by_kind, by_language
+from jaxprune.data.batches import SetKey, by_kind, by_language
 from jaxprune.stats.mixture import Mixture
 from jaxprune.stats.statistics import SQUARES
 

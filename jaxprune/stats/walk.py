@@ -14,29 +14,25 @@ from jax.experimental.layout import Layout, with_layout_constraint
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.devices import (
+from jaxprune.devices.compiled import compiled
+from jaxprune.devices.sharding import (
     MODEL,
     WHOLE,
     block_specs,
-    compiled,
     compiled_by_rows,
     on_own_rows,
     whole,
 )
-from jaxprune.models import (
-    SITES,
-    BlockParams,
-    EmbedParams,
-    Kind,
-    ModelConfig,
-    Positions,
-    family_of,
-    modules,
-    platform,
-)
+from jaxprune.models.attention.platform import platform
+from jaxprune.models.block import SITES
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import family_of, modules
+from jaxprune.models.positions import Kind, Positions
+from jaxprune.models.trees import BlockParams, EmbedParams
 from jaxprune.stats.micro_batches import Context, MicroBatches
 from jaxprune.stats.running import Buffers, add_rows
-from jaxprune.stats.statistics import POSITIVE, RUNNING, SQUARES, Statistic
+from jaxprune.stats.statistics import POSITIVE, SQUARES
+from jaxprune.stats.statistics.statistic import RUNNING, Statistic
 
 # Positions in a block: its input, the input of each site in turn, its output.
 INPUT, OUTPUT = 0, len(SITES) + 1

@@ -7,12 +7,3 @@ all, and `runner` makes and evaluates them, each in a folder like those of `jaxp
 makes the paper's tables of it, `over_draws` those of draws, and `write` presents them. `sweep_json` rejects another
 config.
 """
-
-from jaxprune.sweeps.merge import merge as merge
-from jaxprune.sweeps.planning import plan_sweep as plan_sweep
-from jaxprune.sweeps.planning import print_sweep_plan as print_sweep_plan
-from jaxprune.sweeps.run import make_shard as make_shard
-from jaxprune.sweeps.run import sweep_from_config as sweep_from_config
-from jaxprune.sweeps.sweep_json import is_sweep as is_sweep
-from jaxprune.sweeps.write import print_tables as print_tables
-from jaxprune.sweeps.write import rebuild as rebuild

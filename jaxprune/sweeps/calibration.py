@@ -7,14 +7,20 @@ from pathlib import Path
 
 from jaxprune.base.files import sealed
 from jaxprune.base.schema import fields_of
-from jaxprune.base.workdir import locked
-from jaxprune.data import KINDS, MIX, Batch, TextFields, digest
-from jaxprune.devices import device_mesh
-from jaxprune.hf import Model
-from jaxprune.pruning import CODE
-from jaxprune.runs import calibration_batches, checkpoint
-from jaxprune.runs.planning import PruneConfig
-from jaxprune.stats import ActivationStats, probe, share_shapes
+from jaxprune.base.workdir.locks import locked
+from jaxprune.data.batches import Batch, digest
+from jaxprune.data.config import TextFields
+from jaxprune.data.kinds import KINDS
+from jaxprune.data.languages import MIX
+from jaxprune.devices.sharding import device_mesh
+from jaxprune.hf.model import Model
+from jaxprune.pruning.criterion import CODE
+from jaxprune.runs import checkpoint
+from jaxprune.runs.pipeline import calibration_batches
+from jaxprune.runs.planning.config import PruneConfig
+from jaxprune.stats.grouping import share_shapes
+from jaxprune.stats.probe import probe
+from jaxprune.stats.stats import ActivationStats
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.grid import value_text
 from jaxprune.sweeps.variants import Variant

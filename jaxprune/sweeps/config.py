@@ -1,12 +1,12 @@
 """The config of a sweep."""
 
 from jaxprune.base.schema import choice, config_record, filled, text
-from jaxprune.devices import MeshFields
-from jaxprune.evaluation import EvaluationFields
-from jaxprune.pruning import PruningFields
-from jaxprune.recovery import FitFields
-from jaxprune.runs.planning import OutputFields
-from jaxprune.stats import CalibrationFields, JobConfig
+from jaxprune.devices.sharding import MeshFields
+from jaxprune.evaluation.config import EvaluationFields
+from jaxprune.pruning.settings import PruningFields
+from jaxprune.recovery.config import FitFields
+from jaxprune.runs.planning.config import OutputFields
+from jaxprune.stats.config import CalibrationFields, JobConfig
 from jaxprune.sweeps.grid import Grid, grid_field
 
 # The name of the variant that is not pruned, with which all others are compared.

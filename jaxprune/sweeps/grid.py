@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxprune.base.errors import InputError, did_you_mean
 from jaxprune.base.schema import Field, check, fields_of, rule
-from jaxprune.runs.planning import PruneConfig, RecoverConfig
+from jaxprune.runs.planning.config import PruneConfig, RecoverConfig
 
 # The field that makes a variant a recovered one; None: pruned only.
 RECOVERY = "recovery.how"

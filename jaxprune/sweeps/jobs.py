@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from jaxprune.base.errors import InputError, refusal
-from jaxprune.base.workdir import EVALUATION
-from jaxprune.evaluation import evaluated_folders, protocol_of, read_evaluation
-from jaxprune.evaluation.scoring import PERPLEXITY, text_languages
-from jaxprune.evaluation.tasks import languages_of, load_task
-from jaxprune.evaluation.translation import TRANSLATION
+from jaxprune.base.workdir.json_files import EVALUATION
+from jaxprune.evaluation.measurements import evaluated_folders, read_evaluation
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, text_languages
+from jaxprune.evaluation.tasks.questions import languages_of, load_task
+from jaxprune.evaluation.translation.results import TRANSLATION
+from jaxprune.evaluation.workload import protocol_of
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.variants import SOURCE, Variant
 

@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxprune.base.errors import InputError, check_equal, listed
-from jaxprune.base.files import read_json, sealed, write_json
+from jaxprune.base.files import sealed
+from jaxprune.base.files.outside import read_json
+from jaxprune.base.files.whole import write_json
 from jaxprune.base.progress import say
-from jaxprune.base.workdir import EVALUATION, REPORT, is_complete, locked, read_report
-from jaxprune.evaluation import read_evaluation
+from jaxprune.base.workdir.json_files import EVALUATION, REPORT
+from jaxprune.base.workdir.locks import locked
+from jaxprune.base.workdir.reading import is_complete, read_report
+from jaxprune.evaluation.measurements import read_evaluation
 from jaxprune.sweeps.calibration import STATS
 from jaxprune.sweeps.result import SweepResult
 from jaxprune.sweeps.sweep_json import CONFIG, PLACE, WORKERS, begun_sweep

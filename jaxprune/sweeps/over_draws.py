@@ -8,15 +8,12 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxprune.base.text import NONE, Table, interval, signed
-from jaxprune.evaluation import Evaluation
 from jaxprune.evaluation.changes import MEAN_NON_ENGLISH, group_changes
-from jaxprune.evaluation.scoring import (
-    PERPLEXITY,
-    ROW_VALUES,
-    OverDraws,
-    cluster_values,
-    over_draws,
-)
+from jaxprune.evaluation.evaluation import Evaluation
+from jaxprune.evaluation.scoring.crossed import OverDraws, over_draws
+from jaxprune.evaluation.scoring.metrics import cluster_values
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
+from jaxprune.evaluation.scoring.priors import ROW_VALUES
 from jaxprune.sweeps.grid import axes_text
 from jaxprune.sweeps.variants import DRAW, KIND, SOURCE, Variant
 

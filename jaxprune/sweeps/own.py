@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from jaxprune.base.text import NONE, Table
-from jaxprune.evaluation import Measurement
 from jaxprune.evaluation.changes import MEAN_NON_ENGLISH, Change, mean_changes
 from jaxprune.evaluation.comparison import Comparison
-from jaxprune.evaluation.measurements import MEASURES
+from jaxprune.evaluation.measurements import MEASURES, Measurement
 from jaxprune.evaluation.views import overview_tables, table_stars
 from jaxprune.sweeps.variants import SOURCE, Variant, axis_text, label_names
 

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jaxprune.base.text import byte_size, named_values
-from jaxprune.evaluation.scoring import (
-    PERPLEXITY,
-    Encoded,
-    encode_questions,
-    pack_forests,
-    windows_of,
-)
-from jaxprune.hf import Model, load
-from jaxprune.runs.planning import PruneConfig, chip_of, costs, plan_from_config
+from jaxprune.evaluation.scoring.forest import pack_forests
+from jaxprune.evaluation.scoring.options import Encoded, encode_questions
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, windows_of
+from jaxprune.hf.model import Model, load
+from jaxprune.runs.planning import costs
+from jaxprune.runs.planning.config import PruneConfig
+from jaxprune.runs.planning.costs import chip_of
+from jaxprune.runs.planning.plan import plan_from_config
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.variants import left_out_lines

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxprune.base.text import NONE, NotebookTable, Table
-from jaxprune.evaluation import Measurement, open_evaluation
 from jaxprune.evaluation.changes import MEAN, MEAN_NON_ENGLISH, Change
 from jaxprune.evaluation.comparison import Comparison, compare_evaluations
-from jaxprune.evaluation.measurements import frame
+from jaxprune.evaluation.folders import open_evaluation
+from jaxprune.evaluation.measurements import Measurement, frame
 from jaxprune.evaluation.views import overview_tables
-from jaxprune.report.charts import Chart
+from jaxprune.report.charts.chart import Chart
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.jobs import evaluation_languages, unfinished
 from jaxprune.sweeps.over_draws import Drawn, drawn_changes

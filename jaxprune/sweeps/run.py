@@ -7,15 +7,10 @@ from pathlib import Path
 from jaxprune.base.errors import InputError
 from jaxprune.base.progress import say
 from jaxprune.base.schema import OUTPUT_PATH, PATH, check, fields_of
-from jaxprune.base.workdir import (
-    OUTPUTS,
-    LockedError,
-    check_workdir,
-    locked,
-    read_report,
-)
-from jaxprune.hf import load
-from jaxprune.runs.planning import by_path, config_of
+from jaxprune.base.workdir.locks import LockedError, locked
+from jaxprune.base.workdir.reading import OUTPUTS, check_workdir, read_report
+from jaxprune.hf.model import load
+from jaxprune.runs.planning.checked import by_path, config_of
 from jaxprune.sweeps.calibration import STATS
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.jobs import not_evaluated

@@ -6,32 +6,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxprune import evaluation
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import read_json, sealed
+from jaxprune.base.files import sealed
+from jaxprune.base.files.outside import read_json
 from jaxprune.base.schema import part_of
-from jaxprune.base.workdir import (
-    CONFIG,
-    MODEL_DIGEST,
-    REPORT,
-    difference,
-    inputs,
-    is_complete,
-    locked,
-    pruned_digest,
-    read_report,
-)
-from jaxprune.devices import device_mesh
-from jaxprune.hf import Model
-from jaxprune.runs import (
-    check_outputs,
-    model_digest,
-    prune_to_workdir,
-    pruned_model,
-    recover_from_config,
-)
+from jaxprune.base.workdir.differences import difference, inputs
+from jaxprune.base.workdir.json_files import CONFIG, REPORT
+from jaxprune.base.workdir.locks import locked
+from jaxprune.base.workdir.reading import MODEL_DIGEST, is_complete, pruned_digest, read_report
+from jaxprune.devices.sharding import device_mesh
+from jaxprune.evaluation.config import EvaluateConfig
+from jaxprune.evaluation.evaluate import evaluate_all, facts_of, scorer_of
+from jaxprune.evaluation.folders import clear_folders
+from jaxprune.evaluation.identity import content_digests, identities
+from jaxprune.evaluation.measurements import read_evaluation
+from jaxprune.evaluation.workload import read_workload
+from jaxprune.hf.model import Model
+from jaxprune.runs.block_writer import check_outputs
 from jaxprune.runs.identity import run_identity
-from jaxprune.runs.planning import PruneConfig, RecoverConfig, check_fits, plan_of
+from jaxprune.runs.pipeline import prune_to_workdir
+from jaxprune.runs.planning.config import PruneConfig, RecoverConfig
+from jaxprune.runs.planning.plan import check_fits, plan_of
+from jaxprune.runs.pruned_model import model_digest, pruned_model
+from jaxprune.runs.recover import recover_from_config
 from jaxprune.runs.run import UnfinishedError
 from jaxprune.sweeps.calibration import CalibrationSets
 from jaxprune.sweeps.config import SweepConfig
@@ -66,10 +63,10 @@ class Runner:
         self.variants, self.left_out = variants(config)
         self._by_name = {variant.name: variant for variant in self.variants}
         check_jobs(self.variants, self.dense_jobs, config.sweep.evaluate)
-        self._evaluated = part_of(evaluation.EvaluateConfig, config)
-        self.workload = evaluation.read_workload(self._evaluated, self.dense_jobs.get)
+        self._evaluated = part_of(EvaluateConfig, config)
+        self.workload = read_workload(self._evaluated, self.dense_jobs.get)
         self.sets = CalibrationSets(config, self.variants, model, workdir)
-        known = evaluation.identities(self.workload, model, config.dtype)
+        known = identities(self.workload, model, config.dtype)
         self.digests = {
             "model": model.source.fingerprint.digest,
             "tokenizer": model.tokenizer_digest,
@@ -77,7 +74,7 @@ class Runner:
             **{
                 f"{name} {code}": digest
                 for name, identity in known.items()
-                for code, digest in evaluation.content_digests(identity).items()
+                for code, digest in content_digests(identity).items()
             },
         }
 
@@ -129,11 +126,11 @@ class Runner:
         if not (missing := self._missing(variant)):
             return
         model = self.model if variant.config is None else pruned_model(self.model, folder)
-        scorer = evaluation.scorer_of(model, self._evaluated)
-        facts = evaluation.facts_of(self._evaluated, model, variant.name)
+        scorer = scorer_of(model, self._evaluated)
+        facts = facts_of(self._evaluated, model, variant.name)
         with locked(folder):
-            evaluation.clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
-            evaluation.evaluate_all(
+            clear_folders(folder, dict.fromkeys(missing), model, overwrite=True)
+            evaluate_all(
                 scorer, self.workload.of(missing), self._evaluated, folder, facts,
                 new_tokens=NEW_TOKENS,
             )  # fmt: skip
@@ -219,11 +216,11 @@ class Runner:
         """Whether scores are whole, and evaluation.json has these values, and these languages on their content."""
         if not (folder / sealed.TABLE).is_file() or any(sealed.faults(folder)):
             return False
-        facts = evaluation.read_evaluation(folder)
+        facts = read_evaluation(folder)
         identity: Any = facts.get("identity", {})
         now = {code: self.digests[f"{folder.name} {code}"] for code in codes}
         return (
             {*codes} <= {*facts.get("languages", ())}
             and about.items() <= facts.items()
-            and now.items() <= evaluation.content_digests(identity).items()
+            and now.items() <= content_digests(identity).items()
         )

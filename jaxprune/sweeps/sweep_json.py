@@ -8,10 +8,11 @@ from typing import Any
 from flax.traverse_util import flatten_dict
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import read_json, write_json
+from jaxprune.base.files.outside import read_json
+from jaxprune.base.files.whole import write_json
 from jaxprune.base.schema import fields_of
-from jaxprune.base.workdir import LockedError, locked
-from jaxprune.runs.planning import config_of
+from jaxprune.base.workdir.locks import LockedError, locked
+from jaxprune.runs.planning.checked import config_of
 from jaxprune.runs.run import SWEEP
 from jaxprune.sweeps.config import SweepConfig
 

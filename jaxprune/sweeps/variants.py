@@ -9,12 +9,17 @@ from typing import Any, NamedTuple, TypeVar
 from jaxprune.base.errors import InputError
 from jaxprune.base.schema import fields_of, part_of
 from jaxprune.base.text import NONE
-from jaxprune.base.workdir import OUTPUTS, PROGRESS
-from jaxprune.data import KINDS, MIX, TextFields, check_texts
-from jaxprune.pruning import CODE, STARTS
-from jaxprune.recovery import RecoveryFields
-from jaxprune.runs.planning import PruneConfig, RecoverConfig, consistent
-from jaxprune.stats import SUM
+from jaxprune.base.workdir.locks import PROGRESS
+from jaxprune.base.workdir.reading import OUTPUTS
+from jaxprune.data.config import TextFields, check_texts
+from jaxprune.data.kinds import KINDS
+from jaxprune.data.languages import MIX
+from jaxprune.pruning.criterion import CODE
+from jaxprune.pruning.methods import STARTS
+from jaxprune.recovery.config import RecoveryFields
+from jaxprune.runs.planning.checked import consistent
+from jaxprune.runs.planning.config import PruneConfig, RecoverConfig
+from jaxprune.stats.combinations import SUM
 from jaxprune.sweeps.config import DENSE, SweepConfig
 from jaxprune.sweeps.grid import AXES, RECOVERY, axes_text, value_text
 

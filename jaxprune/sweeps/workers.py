@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from jaxprune.base.errors import InputError, listed, refusal
 from jaxprune.base.progress import say
-from jaxprune.base.workdir import LockedError, locked
+from jaxprune.base.workdir.locks import LockedError, locked
 from jaxprune.sweeps.variants import Variant
 
 _BAR = "sweep {desc} {n_fmt}/{total_fmt} |{bar}| {elapsed} < {remaining}"

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxprune.base.errors import listed
-from jaxprune.base.files import shown_path, write_text
+from jaxprune.base.files.places import shown_path
+from jaxprune.base.files.whole import write_text
 from jaxprune.base.text import Table, table_lines, wrapped
 from jaxprune.evaluation.changes import Change
 from jaxprune.evaluation.measurements import MEASUREMENTS, frame
 from jaxprune.evaluation.pictures import change_charts
-from jaxprune.evaluation.scoring import ALPHA, PERPLEXITY
-from jaxprune.evaluation.translation import TRANSLATION
+from jaxprune.evaluation.scoring.metrics import ALPHA
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
+from jaxprune.evaluation.translation.results import TRANSLATION
 from jaxprune.evaluation.views import (
     ABOUT_CHANGES,
     ABOUT_MEASURES,
@@ -20,8 +22,7 @@ from jaxprune.evaluation.views import (
     verdict,
 )
 from jaxprune.evaluation.write import CHANGES, markdown_tables
-from jaxprune.report import write_page
-from jaxprune.report.document import Charts, Folded, Note, Part, Section, page
+from jaxprune.report.document import Charts, Folded, Note, Part, Section, page, write_page
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.over_draws import Drawn, drawn_tables
 from jaxprune.sweeps.result import SweepResult, read_result

@@ -34,20 +34,24 @@ from jaxtyping import Array, Bool, Float
 import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.base.progress import progress_bar
-from jaxprune.data import SetKey, sentences
-from jaxprune.devices import compiled_by_rows
-from jaxprune.evaluation.scoring import (
+from jaxprune.data.batches import SetKey
+from jaxprune.data.texts import sentences
+from jaxprune.devices.sharding import compiled_by_rows
+from jaxprune.evaluation.scoring.forest import Forest, pack_forests
+from jaxprune.evaluation.scoring.options import (
     Encoded,
-    Forest,
-    Scorer,
     encode_questions,
     option_scores,
-    pack_forests,
     question_scores,
-    slices,
 )
-from jaxprune.evaluation.tasks import Question, Task, load_task, questions
-from jaxprune.stats import MicroBatches, calibration_states, group_by_length, sum_samples
+from jaxprune.evaluation.scoring.scorer import Scorer
+from jaxprune.evaluation.scoring.vocabulary import slices
+from jaxprune.evaluation.tasks.questions import Question, load_task, questions
+from jaxprune.evaluation.tasks.task_file import Task
+from jaxprune.stats.grouping import group_by_length
+from jaxprune.stats.micro_batches import MicroBatches
+from jaxprune.stats.states import calibration_states
+from jaxprune.stats.stats import sum_samples
 
 PROTOCOLS = ("paper", "official")
 # Sentences that a device processes at a time.

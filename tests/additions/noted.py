@@ -16,9 +16,10 @@ import jaxprune as jp
 from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.devices import hosts
 from jaxprune.pruning import loop
-from jaxprune.runs import pruned_model, verify
 from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.sweeps import sweep_from_config
+from jaxprune.runs.pruned_model import pruned_model
+from jaxprune.runs.verify import verify
+from jaxprune.sweeps.run import sweep_from_config
 
 CASES = {
     "statistic": {"pruning.criterion": "by_absolute", "pruning.propagate": "site"},

@@ -16,7 +16,7 @@ from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
 from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.data.texts import chosen_languages
-from jaxprune.models import SITES
+from jaxprune.models.block import SITES
 from jaxprune.runs import analysis_pictures as pictures
 from jaxprune.runs import checkpoint
 from jaxprune.runs.analyze import analyze_from_config

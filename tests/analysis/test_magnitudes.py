@@ -15,7 +15,7 @@ from jaxprune.analysis.magnitudes import (
     over_median,
     share_shapes,
 )
-from jaxprune.data import DemonstrationFields
+from jaxprune.data.config import DemonstrationFields
 from jaxprune.stats.grouping import group_by_length
 from jaxprune.stats.stats import ActivationStats
 from jaxprune.stats.walk import HIDDEN

@@ -5,7 +5,7 @@ import pytest
 
 from jaxprune.analysis.mask_overlap import chance, compare, iou, read_runs
 from jaxprune.base.errors import InputError
-from jaxprune.models import SITES
+from jaxprune.models.block import SITES
 from jaxprune.pruning import masks
 from jaxprune.runs import checkpoint
 

@@ -11,10 +11,10 @@ from conftest import tiny_torch
 from torch_loop import blocks_of
 
 import jaxprune as jp
-from jaxprune.data import SetKey
-from jaxprune.stats import NEURONS
+from jaxprune.data.batches import SetKey
 from jaxprune.stats.grouping import group_by_length
 from jaxprune.stats.states import GROUPS
+from jaxprune.stats.walk import NEURONS
 
 TURNS = ("fr", "sw", "fr")
 

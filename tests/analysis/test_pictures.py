@@ -7,8 +7,9 @@ import pytest
 from svg import drawn, told
 
 from jaxprune.analysis.neurons import LanguageNeurons
-from jaxprune.models import SITES
-from jaxprune.report.charts import page_svg, write_png
+from jaxprune.models.block import SITES
+from jaxprune.report.charts.chart import write_png
+from jaxprune.report.charts.page_svg import page_svg
 from jaxprune.runs import analysis_pictures as pictures
 from jaxprune.stats.stats import ActivationStats
 from jaxprune.stats.walk import HIDDEN

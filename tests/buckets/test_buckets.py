@@ -21,13 +21,17 @@ from ports import free_port
 from run_scripts import run_here
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import Store, is_address, local_path, places, sealed, store, write_json
+from jaxprune.base.files import places, sealed, store
+from jaxprune.base.files.places import local_path
+from jaxprune.base.files.store import Store, is_address
+from jaxprune.base.files.whole import write_json
 from jaxprune.cli.configured import parse
 from jaxprune.runs import run as ledger_run
-from jaxprune.runs import verify
-from jaxprune.runs.buckets import ownership, staged, workdir
+from jaxprune.runs.buckets import ownership, workdir
 from jaxprune.runs.buckets.mirror import Mirror
 from jaxprune.runs.buckets.ownership import Ownership
+from jaxprune.runs.buckets.workdir import staged
+from jaxprune.runs.verify import verify
 
 ADDRESS = "memory://bucket/runs/one"
 

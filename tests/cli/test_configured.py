@@ -9,10 +9,10 @@ from absl import flags
 from run_scripts import run_here
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.process import errors_in_one_line
+from jaxprune.base.process.ending import errors_in_one_line
 from jaxprune.cli import configured
 from jaxprune.cli.configured import parse, run_configured
-from jaxprune.stats import CalibrationFields
+from jaxprune.stats.config import CalibrationFields
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 import jaxprune as jp
-from jaxprune import cli
-from jaxprune.cli.main import COMMANDS
+from jaxprune.cli import main as command_line
 from jaxprune.nano import CHECKPOINTS
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +18,7 @@ def run(monkeypatch, capsys, *arguments):
     """The exit code of the console command, and what it printed."""
     monkeypatch.setattr(sys, "argv", ["/bin/jaxprune", *arguments])
     try:
-        cli.main()
+        command_line.main()
         code = 0
     except SystemExit as end:
         code = end.code or 0
@@ -29,8 +28,8 @@ def run(monkeypatch, capsys, *arguments):
 def test_every_command_is_a_module_and_a_script():
     modules = {file.stem for file in (ROOT / "jaxprune/cli/commands").glob("[a-z]*.py")}
     scripts = {file.stem for file in (ROOT / "scripts").glob("*.py")}
-    assert set(COMMANDS) == modules == scripts - {"train_nano"}
-    for name in COMMANDS:
+    assert set(command_line.COMMANDS) == modules == scripts - {"train_nano"}
+    for name in command_line.COMMANDS:
         text = (ROOT / "scripts" / f"{name}.py").read_text(encoding="utf-8")
         assert f"python scripts/{name}.py " in text
 
@@ -38,7 +37,7 @@ def test_every_command_is_a_module_and_a_script():
 def test_help_and_version(monkeypatch, capsys):
     code, out, err = run(monkeypatch, capsys, "--help")
     assert (code, err) == (0, "")
-    assert all(f"\n  {name} " in out for name in COMMANDS)
+    assert all(f"\n  {name} " in out for name in command_line.COMMANDS)
     assert "sweep_nano" in out
     assert run(monkeypatch, capsys, "help") == (0, out, "")
     assert run(monkeypatch, capsys, "help", "report") == run(monkeypatch, capsys, "report", "-h")
@@ -70,7 +69,7 @@ def test_help_of_a_command_is_for_who_types_it(monkeypatch, capsys):
     assert "\njaxprune compare runs/dense runs/pruned" in out
     monkeypatch.setattr(sys, "argv", ["scripts/compare.py", "--help"])
     with pytest.raises(SystemExit):
-        cli.run("compare", "python scripts/compare.py")
+        command_line.run("compare", "python scripts/compare.py")
     out = capsys.readouterr().out
     assert "usage: compare.py BASE RUN" in out
     assert "\npython scripts/compare.py runs/dense runs/pruned" in out

@@ -41,7 +41,7 @@ discover.discover = lambda *which: records(*which)[::-1]
 DEFAULTS = """
 import inspect, json
 import jaxprune as jp
-from jaxprune.cli.config import FIELDS
+from jaxprune.cli.config.record import FIELDS
 from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.sweeps.variants import variants
 

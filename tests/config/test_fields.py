@@ -8,12 +8,15 @@ import pytest
 from run_scripts import run_alone, run_here
 
 from jaxprune.base.schema import check, fields_of
-from jaxprune.cli.config import COMMANDS, FIELDS, as_markdown, as_text, base_config, validate
-from jaxprune.data import KINDS
-from jaxprune.evaluation.tasks import PROTOCOLS
+from jaxprune.cli.config.help import as_markdown, as_text
+from jaxprune.cli.config.record import COMMANDS, FIELDS
+from jaxprune.cli.config.validate import base_config, validate
+from jaxprune.data.kinds import KINDS
+from jaxprune.evaluation.tasks.protocols import PROTOCOLS
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.pruning import METHODS, PROPAGATIONS
-from jaxprune.runs import evaluate_from_config
+from jaxprune.pruning.methods import METHODS
+from jaxprune.pruning.propagation import PROPAGATIONS
+from jaxprune.runs.evaluate import evaluate_from_config
 
 
 def test_every_field_says_what_it_is_for():

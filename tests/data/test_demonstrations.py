@@ -7,10 +7,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import PreTrainedTokenizerFast
 
 from jaxprune.base.errors import InputError
-from jaxprune.data import SetKey, set_tokens
+from jaxprune.data.batches import SetKey, set_tokens
 from jaxprune.data.languages import LANGUAGES, language
 from jaxprune.data.texts import aligned, code_samples, sentences
-from jaxprune.stats import demonstrations, token_batches
+from jaxprune.stats.calibration_sets import demonstrations, token_batches
 from nano import corpus
 
 LINES = 30

@@ -10,7 +10,7 @@ from jaxprune.base.errors import InputError
 from jaxprune.data.demonstrations import sampled_lines
 from jaxprune.data.draws import lines_of_draw
 from jaxprune.data.texts import code_samples
-from jaxprune.stats import CalibrationFields
+from jaxprune.stats.config import CalibrationFields
 
 
 @given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 5))

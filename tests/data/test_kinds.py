@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxprune as jp
-from jaxprune.data import set_tokens
+from jaxprune.data.batches import set_tokens
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import jaxprune
-from jaxprune.data import chosen_languages
 from jaxprune.data.nano import NANO_LANGUAGES, text_place
+from jaxprune.data.texts import chosen_languages
 
 BUNDLED = Path(jaxprune.__file__).parent / "nano"
 

@@ -5,8 +5,8 @@ import pytest
 
 import jaxprune as jp
 from jaxprune.cli.config.validate import base_config, validate
-from jaxprune.data import digest
-from jaxprune.stats import share_shapes
+from jaxprune.data.batches import digest
+from jaxprune.stats.grouping import share_shapes
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from run_scripts import run_alone
 
 import jaxprune as jp
-from jaxprune.devices import compiling, keep_compiled
+from jaxprune.devices.compilation import compiling, keep_compiled
 
 OURS = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
 
@@ -95,7 +95,7 @@ def test_an_unknown_value_of_the_switch_is_refused(updates, monkeypatch):
 
 PROGRAM = """
 import jax, jax.numpy as jnp
-from jaxprune.devices import compiling, keep_compiled
+from jaxprune.devices.compilation import compiling, keep_compiled
 keep_compiled()
 x = jnp.arange(64.0)
 with compiling() as counts:

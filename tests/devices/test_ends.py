@@ -11,13 +11,13 @@ import pytest
 from device_jobs import environment
 from ports import free_port
 
-from jaxprune.base import process
+from jaxprune.base.process.ending import errors_in_one_line
 
 # Joins, says so, and meets the other process until it ends; process 1 fails when it is told.
 PROGRAM = """
 import pathlib, sys, time
 from jaxprune.devices import failure, hosts
-from jaxprune.base.process import errors_in_one_line
+from jaxprune.base.process.ending import errors_in_one_line
 
 def main(coordinator, process, fault):
     print("joining", flush=True)
@@ -158,6 +158,6 @@ def test_after_sigint_nobody_waits_for_threads_of_libraries(monkeypatch, capfd):
         raise LeftError(code)
 
     monkeypatch.setattr(os, "_exit", leave)
-    with pytest.raises(LeftError, match="130"), process.errors_in_one_line():
+    with pytest.raises(LeftError, match="130"), errors_in_one_line():
         raise KeyboardInterrupt
     assert capfd.readouterr().err == "error: ended by SIGINT\n"

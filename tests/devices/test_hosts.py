@@ -22,10 +22,12 @@ from ports import free_port
 import jaxprune as jp
 from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.devices import hosts
-from jaxprune.evaluation import open_evaluation
-from jaxprune.runs import analyze_from_config, evaluate_from_config, shrink_from_config
-from jaxprune.runs.planning import plan_from_config
+from jaxprune.evaluation.folders import open_evaluation
+from jaxprune.runs.analyze import analyze_from_config
+from jaxprune.runs.evaluate import evaluate_from_config
 from jaxprune.runs.planning.costs import Machines
+from jaxprune.runs.planning.plan import plan_from_config
+from jaxprune.runs.shrink import shrink_from_config
 from jaxprune.runs.verify import verify
 
 ROOT = Path(__file__).parents[2]

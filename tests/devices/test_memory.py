@@ -2,8 +2,9 @@
 
 import pytest
 
-from jaxprune.devices import device_mesh, hosts, room
-from jaxprune.devices.memory import available_memory
+from jaxprune.devices import hosts
+from jaxprune.devices.memory import available_memory, room
+from jaxprune.devices.sharding import device_mesh
 
 GIB = 1 << 30
 

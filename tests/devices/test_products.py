@@ -3,7 +3,8 @@
 import jax
 import pytest
 
-from jaxprune.devices import hosts, product_dtype, products
+from jaxprune.devices import hosts, products
+from jaxprune.devices.products import product_dtype
 
 X86 = "processor\t: 0\nmodel name\t: bf16 avx512_bf16\nflags\t\t: fpu avx2 avx512f {}\nbugs\t\t: amx_bf16\n"
 ARM = "processor\t: 0\nFeatures\t: fp asimd {}\nCPU part\t: 0xd40\n"

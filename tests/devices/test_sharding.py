@@ -3,7 +3,7 @@
 import jax
 import pytest
 
-from jaxprune.devices import one_cpu_device_per_core
+from jaxprune.devices.sharding import one_cpu_device_per_core
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,11 @@ from scipy.special import softmax
 from scipy.stats import bootstrap
 
 from jaxprune.base.errors import InputError
-from jaxprune.evaluation import Evaluation
 from jaxprune.evaluation.changes import MEAN, MEAN_NON_ENGLISH, perplexity_changes
 from jaxprune.evaluation.comparison import compare_evaluations
-from jaxprune.evaluation.scoring import Perplexity, metrics
+from jaxprune.evaluation.evaluation import Evaluation
+from jaxprune.evaluation.scoring import metrics
+from jaxprune.evaluation.scoring.perplexity import Perplexity
 from jaxprune.evaluation.write import comparison_markdown, comparison_text
 
 SOURCE = ("b", "a", "perplexity")

@@ -26,7 +26,7 @@ from jaxprune.base.errors import InputError
 from jaxprune.evaluation.comparison import compare_evaluations
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.views import comparison_tables
-from jaxprune.report.charts import page_svg
+from jaxprune.report.charts.page_svg import page_svg
 
 C = {"en": made_scores(6, 0.5), "fr": A["fr"], "sw": made_scores(7, 1.0)}
 

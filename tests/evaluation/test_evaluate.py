@@ -15,13 +15,16 @@ from transformers import AutoModelForCausalLM
 import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
-from jaxprune.base.workdir import OUTPUTS
+from jaxprune.base.workdir.reading import OUTPUTS
 from jaxprune.cli.config.validate import base_config, validate
-from jaxprune.evaluation import evaluate, open_evaluation, read_evaluation, read_measurements
+from jaxprune.evaluation import evaluate
+from jaxprune.evaluation.folders import open_evaluation
+from jaxprune.evaluation.measurements import read_evaluation, read_measurements
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.write import print_evaluation
-from jaxprune.runs import evaluate_from_config, prune_from_config
-from jaxprune.sweeps import sweep_from_config
+from jaxprune.runs.evaluate import evaluate_from_config
+from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.sweeps.run import sweep_from_config
 from nano import corpus
 
 TASKS = files("jaxprune").joinpath("evaluation", "tasks")

@@ -10,7 +10,7 @@ from evaluated import LABELS, A, B, evaluation, of_perplexity, scored, written
 import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
-from jaxprune.evaluation import open_evaluation
+from jaxprune.evaluation.folders import open_evaluation
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 import jaxprune as jp
 from jaxprune.cli.config.validate import base_config, validate
-from jaxprune.evaluation import open_evaluation
-from jaxprune.runs import evaluate_from_config
+from jaxprune.evaluation.folders import open_evaluation
+from jaxprune.runs.evaluate import evaluate_from_config
 
 NANO = files("jaxprune").joinpath("nano", "checkpoints")
 ASKED = {"tasks": "nano_nli,nano_reviews", "languages": "en,fr,sw", "rows": 12}

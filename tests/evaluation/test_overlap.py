@@ -6,15 +6,16 @@ import pytest
 
 import jaxprune as jp
 from jaxprune.cli.config.validate import base_config, validate
-from jaxprune.data import sentences
-from jaxprune.evaluation import read_evaluation
+from jaxprune.data.texts import sentences
+from jaxprune.evaluation.measurements import read_evaluation
 from jaxprune.evaluation.overlap import calibration_overlap
-from jaxprune.evaluation.scoring import texts
+from jaxprune.evaluation.scoring.perplexity import texts
 from jaxprune.evaluation.write import print_evaluation
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.runs import calibration_batches, evaluate_from_config, pruned_model
-from jaxprune.runs.pages import write_report
-from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.evaluate import evaluate_from_config
+from jaxprune.runs.pages.write import write_report
+from jaxprune.runs.pipeline import calibration_batches, prune_from_config
+from jaxprune.runs.pruned_model import pruned_model
 
 NOTE = "The calibration set contains lines of the text that perplexity is measured on: "
 

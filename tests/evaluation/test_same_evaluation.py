@@ -13,16 +13,15 @@ import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
 from jaxprune.cli.config.validate import base_config, validate
-from jaxprune.evaluation import Part, open_evaluation
-from jaxprune.evaluation.folders import write_part
+from jaxprune.evaluation.evaluation import Part
+from jaxprune.evaluation.folders import open_evaluation, write_part
 from jaxprune.evaluation.identity import IDENTITY, identities
-from jaxprune.evaluation.scoring import PlainText
-from jaxprune.evaluation.translation import Sentences
-from jaxprune.evaluation.translation.sentences import Pair
+from jaxprune.evaluation.scoring.perplexity import PlainText
+from jaxprune.evaluation.translation.sentences import Pair, Sentences
 from jaxprune.evaluation.workload import Workload
 from jaxprune.evaluation.write import comparison_text
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.runs import evaluate_from_config
+from jaxprune.runs.evaluate import evaluate_from_config
 
 LINES = [f"{who} {does}" for who in ("le chat", "le chien", "la femme") for does in ("dort", "lit")]
 ROWS = [

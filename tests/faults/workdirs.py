@@ -7,7 +7,7 @@ import numpy as np
 from faults.fault import Fault, both, full_disk, limited, little_space
 from faults.place import GOOD_ROW
 
-from jaxprune.base.workdir import locked
+from jaxprune.base.workdir.locks import locked
 from jaxprune.hf import shards
 from jaxprune.runs.run import open_run
 

@@ -19,7 +19,7 @@ from jaxprune.hf import export
 from jaxprune.hf.export import HfWriter
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.tensor_index import find_tensors
-from jaxprune.models import forward
+from jaxprune.models.model import forward
 
 # Each family, with a head of its own and with a tied one, with biases and without
 NAMES = (

@@ -12,9 +12,10 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 import jaxprune as jp
-from jaxprune.hf import ShardWriter, exported_specs
 from jaxprune.hf.finite import check_finite
-from jaxprune.pruning import Settings
+from jaxprune.hf.shards import ShardWriter
+from jaxprune.hf.weights import exported_specs
+from jaxprune.pruning.settings import Settings
 
 NAMES = (
     "gpt2-unscaled-inner",

@@ -17,7 +17,8 @@ import jaxprune as jp
 from jaxprune.hf import tensors
 from jaxprune.hf.tensor_index import find_tensors
 from jaxprune.hf.weights import shapes, stack_layers, stored_name, to_stored
-from jaxprune.models import FAMILIES, family_of, load_config
+from jaxprune.models.families import FAMILIES
+from jaxprune.models.model import family_of, load_config
 
 
 def state_of(name):

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from jax.experimental.pallas.ops.tpu import splash_attention
 
-from jaxprune.models.attention import Prefix, Scoring, attend, by_keys, causal_attention, fused
+from jaxprune.models.attention import attend, by_keys, fused
+from jaxprune.models.attention.attend import causal_attention
+from jaxprune.models.attention.scoring import Prefix, Scoring
 from jaxprune.models.layers import alibi_slopes
 from jaxprune.models.positions import Tree
 

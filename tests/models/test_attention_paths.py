@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from jax._src.cudnn import fused_attention_stablehlo as cudnn
 
-from jaxprune.models import attention_path, load_config
-from jaxprune.models.attention import Scoring, attend, by_keys, causal_attention, fused
+from jaxprune.models.attention import attend, by_keys, fused
+from jaxprune.models.attention.attend import causal_attention
 from jaxprune.models.attention.paths import PATHS, path_for
+from jaxprune.models.attention.scoring import Scoring
 from jaxprune.models.layers import alibi_slopes
+from jaxprune.models.model import attention_path, load_config
 from jaxprune.nano import CHECKPOINTS
 
 PLAIN = Scoring(1.0)

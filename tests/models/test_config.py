@@ -12,9 +12,10 @@ from tokenizers import Tokenizer, models
 from transformers_attributes import known_attributes
 
 import jaxprune as jp
-from jaxprune.models import FAMILIES, load_config
 from jaxprune.models.attributes import IRRELEVANT, RELEVANT, Attributes
 from jaxprune.models.config import RopeConfig
+from jaxprune.models.families import FAMILIES
+from jaxprune.models.model import load_config
 
 
 def written(tmp_path, values):

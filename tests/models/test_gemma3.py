@@ -11,7 +11,7 @@ from conftest import seeing_config
 
 import jaxprune as jp
 from jaxprune.hf.tensor_index import find_tensors
-from jaxprune.models import forward
+from jaxprune.models.model import forward
 
 compiled = jax.jit(forward, static_argnames="config")
 TOKENS = np.random.default_rng(2).integers(5, 131, (2, 21))

@@ -11,9 +11,9 @@ from conftest import TINY, tiny_torch
 from jax.experimental.pallas.ops.tpu import splash_attention
 
 from jaxprune.base.errors import InputError
-from jaxprune.hf import load
-from jaxprune.models import forward, load_config
+from jaxprune.hf.model import load
 from jaxprune.models.attention import attend, by_keys
+from jaxprune.models.model import forward, load_config
 
 
 def valid_mask(kind, rows, length):

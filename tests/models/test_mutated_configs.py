@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from config_mutations import ABSENT, Mutant
 
-from jaxprune.models import FAMILIES
+from jaxprune.models.families import FAMILIES
 
 FOUND = [
     (

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import jax
 import pytest
 
-from jaxprune.models import platform
+from jaxprune.models.attention.platform import platform
 
 
 @pytest.mark.parametrize(

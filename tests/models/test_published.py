@@ -6,10 +6,10 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from jaxprune.cli.config import validate
-from jaxprune.hf import size
-from jaxprune.models import published
-from jaxprune.runs.planning import plan_from_config, print_plan
+from jaxprune.cli.config.validate import validate
+from jaxprune.hf.weights import size
+from jaxprune.models.published import published
+from jaxprune.runs.planning.plan import plan_from_config, print_plan
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 READY = [

@@ -11,7 +11,8 @@ import pytest
 import transformers
 
 import jaxprune as jp
-from jaxprune.models import FAMILIES, load_config
+from jaxprune.models.families import FAMILIES
+from jaxprune.models.model import load_config
 
 DATA = os.environ.get("JAXPRUNE_DATA")
 FILES = sorted(Path(DATA, "configs").glob("*.json")) if DATA else []

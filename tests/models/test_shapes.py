@@ -16,7 +16,7 @@ import transformers
 from jaxprune.hf import weights
 from jaxprune.hf.tensors import StoredTensor
 from jaxprune.hf.weights import Weights, shapes
-from jaxprune.models import forward, load_config
+from jaxprune.models.model import forward, load_config
 
 
 def xglm(d_model, layers, heads, ffn):

@@ -6,8 +6,8 @@ import pytest
 import transformers
 from conftest import TINY
 
-from jaxprune.models import load_config
 from jaxprune.models.attributes import IRRELEVANT
+from jaxprune.models.model import load_config
 from nano import to_hf
 from nano.train import ARCHITECTURES
 

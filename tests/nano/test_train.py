@@ -10,10 +10,9 @@ import pytest
 from flax.traverse_util import flatten_dict
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from jaxprune import models
 from jaxprune.base.errors import InputError
-from jaxprune.hf import load
-from jaxprune.models import load_config
+from jaxprune.hf.model import load
+from jaxprune.models.model import forward, init, load_config
 from nano import corpus, packing, train, vocabulary
 from nano.corpus import EOS, Document
 from nano.grammar import LANGUAGES
@@ -31,7 +30,7 @@ def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp(request.param)
     tokenizer = trained(request.param)
     config = train.nano_config(request.param, len(tokenizer))
-    train.save(config, models.init(config, 0), tokenizer, folder)
+    train.save(config, init(config, 0), tokenizer, folder)
     return folder
 
 
@@ -81,7 +80,7 @@ def test_saved_folder_loads_with_the_same_weights(saved: Path) -> None:
     config = load_config(saved)
     assert config == train.nano_config(config.family, config.vocab_size)
     restored = load(saved).params
-    jax.tree.map(np.testing.assert_array_equal, restored, models.init(config, 0))
+    jax.tree.map(np.testing.assert_array_equal, restored, init(config, 0))
 
 
 def test_vocabulary_is_the_same_for_the_same_seed(saved: Path) -> None:
@@ -126,11 +125,11 @@ def test_loss_falls_and_the_same_recipe_gives_the_same_bits() -> None:
 
 def test_loss_is_the_weighted_mean_over_targets() -> None:
     config = train.nano_config("bloom", 50)
-    params = models.init(config, 0)
+    params = init(config, 0)
     rng = np.random.default_rng(0)
     tokens = rng.integers(0, 50, (2, 17)).astype(np.int32)
     weights = rng.random((2, 17), np.float32)
-    logits = jax.jit(models.forward, static_argnums=0)(config, params, jnp.asarray(tokens))
+    logits = jax.jit(forward, static_argnums=0)(config, params, jnp.asarray(tokens))
     logits = np.asarray(logits, np.float64)
     total = 0.0
     for row in range(2):
@@ -145,13 +144,13 @@ def test_loss_is_the_weighted_mean_over_targets() -> None:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_about_a_million_parameters(architecture: str) -> None:
     config = train.nano_config(architecture, 1200)
-    shapes = jax.eval_shape(lambda: models.init(config, 0))
+    shapes = jax.eval_shape(lambda: init(config, 0))
     assert 0.9e6 < sum(leaf.size for leaf in jax.tree.leaves(shapes)) < 1.1e6
 
 
 def test_muon_takes_the_kernels_only() -> None:
     config = train.nano_config("gpt2", 100)
-    params = jax.eval_shape(lambda: models.init(config, 0))
+    params = jax.eval_shape(lambda: init(config, 0))
     chosen = train.kernels(params)
     flat = {"/".join(path): leaf for path, leaf in flatten_dict(chosen).items()}
     assert flat.keys() == {"/".join(path) for path in flatten_dict(params)}

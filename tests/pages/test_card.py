@@ -12,8 +12,8 @@ from report_runs import WEIGHTS, evaluate, write_perplexity
 from run_scripts import run_here
 
 from jaxprune.cli.config.validate import base_config, validate
-from jaxprune.evaluation import read_evaluation
 from jaxprune.evaluation.in_memory import compare
+from jaxprune.evaluation.measurements import read_evaluation
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify

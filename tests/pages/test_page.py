@@ -7,8 +7,8 @@ import pytest
 
 from jaxprune.base.templates import legal_text
 from jaxprune.base.text import Cell, NotebookTable, Table
-from jaxprune.report import Command, Facts, Folded, Note, Section, page
-from jaxprune.report.charts import CSS
+from jaxprune.report.charts.theme import CSS
+from jaxprune.report.document import Command, Facts, Folded, Note, Section, page
 
 
 def luminance(code):

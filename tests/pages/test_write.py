@@ -34,14 +34,16 @@ from run_json import write_report as write_run_report
 from run_scripts import run_alone, run_here
 
 from jaxprune.base.errors import InputError
-from jaxprune.evaluation import open_evaluation
+from jaxprune.evaluation.folders import open_evaluation
 from jaxprune.evaluation.in_memory import compare
-from jaxprune.evaluation.scoring import Scored, metrics
+from jaxprune.evaluation.scoring import metrics
+from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.evaluation.views import comparison_tables
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.runs import prune_from_config, recover_from_config
-from jaxprune.runs.pages import write_report
 from jaxprune.runs.pages.settings import flatten
+from jaxprune.runs.pages.write import write_report
+from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.recover import recover_from_config
 
 MINUS = "\N{MINUS SIGN}"
 

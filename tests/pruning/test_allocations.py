@@ -10,12 +10,13 @@ from device_jobs import batch, xglm_shaped
 from flax.traverse_util import flatten_dict
 
 import jaxprune as jp
-from jaxprune.data import SetKey
-from jaxprune.devices import compiling
+from jaxprune.data.batches import SetKey
+from jaxprune.devices.compilation import compiling
 from jaxprune.devices.sharding import device_mesh
-from jaxprune.models import family_of
-from jaxprune.pruning import kernel_shares, layer_shares, measure_blocks
-from jaxprune.pruning.allocations import ALLOCATIONS, Allocation, Blocks, alpha, fitted
+from jaxprune.models.model import family_of
+from jaxprune.pruning.allocated import kernel_shares, layer_shares, measure_blocks
+from jaxprune.pruning.allocations import ALLOCATIONS, alpha, fitted
+from jaxprune.pruning.allocations.allocation import Allocation, Blocks
 
 NANO = "jaxprune/nano/checkpoints/bloom"
 PARAMETERS = {"arithmetic": {"slope": 0.2}}

@@ -4,7 +4,7 @@ import pytest
 from device_jobs import batch, xglm_shaped
 
 import jaxprune as jp
-from jaxprune.devices import compiling
+from jaxprune.devices.compilation import compiling
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.pruning.criterion import key_of_seed
 

@@ -42,7 +42,8 @@ except SystemExit as end:
     assert not end.code, end.code
 
 import jaxprune as jp
-from jaxprune.cli.config import FIELDS, as_text
+from jaxprune.cli.config.help import as_text
+from jaxprune.cli.config.record import FIELDS
 from jaxprune.cli.config.validate import base_config, validate
 
 config = base_config()

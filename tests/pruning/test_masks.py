@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxprune.base.errors import InputError
-from jaxprune.models import PackedMasks
+from jaxprune.models.packed_masks import PackedMasks
 from jaxprune.pruning import masks
 
 SHAPES = {"up": (3, 4, 5), "out": (3, 7, 2)}

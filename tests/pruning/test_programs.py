@@ -3,7 +3,8 @@
 import pytest
 
 import jaxprune as jp
-from jaxprune.devices import compiling, device_mesh
+from jaxprune.devices.compilation import compiling
+from jaxprune.devices.sharding import device_mesh
 from jaxprune.pruning.allocations.allocation import Allocation
 
 NANO = "jaxprune/nano/checkpoints/bloom"

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from jaxprune.base.errors import InputError
-from jaxprune.data import COMPAT
-from jaxprune.devices import pinned
-from jaxprune.pruning import CRITERIA, masks, scores
+from jaxprune.data.config import COMPAT
+from jaxprune.devices.compiled import pinned
+from jaxprune.pruning import masks, scores
+from jaxprune.pruning.criteria import CRITERIA
 from jaxprune.pruning.criteria.refined import refined_norm
 from jaxprune.pruning.criteria.wanda import weighted
 from jaxprune.pruning.criterion import Inputs, kernel_scores, key_of_seed

@@ -27,8 +27,8 @@ from jaxprune.pruning.drop import Drop, Selection
 from jaxprune.pruning.methods import METHODS, method_of
 from jaxprune.runs.planning.costs import Machines, Work
 from jaxprune.runs.planning.plan import planned
-from jaxprune.stats import DAMPING
 from jaxprune.stats.grouping import group_by_length
+from jaxprune.stats.inverse_factor import DAMPING
 
 METHOD = METHODS["sparsegpt"]
 PATTERNS = {"unstructured": None, "2:4": (2, 4), "4:8": (4, 8)}
@@ -214,7 +214,7 @@ import jax
 import numpy as np
 import jaxprune as jp
 from jaxprune.stats.grouping import group_by_length
-from jaxprune.devices import device_mesh
+from jaxprune.devices.sharding import device_mesh
 
 rng = np.random.default_rng(2)
 samples = [rng.integers(0, 131, n).astype(np.int32) for n in rng.integers(3, 25, 29)]

@@ -14,11 +14,12 @@ from kills import Killed, killed_after
 from recoveries import job, recovered
 
 import jaxprune as jp
-from jaxprune.data import Batch
-from jaxprune.devices import device_mesh
-from jaxprune.models import layer_kind, layer_kinds, modules
+from jaxprune.data.batches import Batch
+from jaxprune.devices.sharding import device_mesh
+from jaxprune.models.model import layer_kind, layer_kinds, modules
 from jaxprune.recovery import distil, fit
-from jaxprune.runs import prune_from_config, recover_from_config
+from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.recover import recover_from_config
 from jaxprune.runs.verify import verify
 
 FAMILIES = ("bloom", "llama", "gemma3", "cohere")

@@ -17,9 +17,11 @@ from recoveries import EPOCHS, RATE, job, recovered
 from run_scripts import run_alone
 
 import jaxprune as jp
-from jaxprune.base.workdir import OUTPUTS
+from jaxprune.base.workdir.reading import OUTPUTS
 from jaxprune.recovery import by_block
-from jaxprune.runs import prune_from_config, pruned_model, recover_from_config
+from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.pruned_model import pruned_model
+from jaxprune.runs.recover import recover_from_config
 from jaxprune.runs.verify import verify
 
 

@@ -13,12 +13,13 @@ from run_scripts import run_here
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
-from jaxprune.data import Batch
+from jaxprune.data.batches import Batch
 from jaxprune.recovery import fit
-from jaxprune.runs import recover_from_config, shrink_from_config
-from jaxprune.runs.pages import write_report
+from jaxprune.runs.pages.write import write_report
+from jaxprune.runs.recover import recover_from_config
+from jaxprune.runs.shrink import shrink_from_config
 from jaxprune.runs.verify import verify
-from jaxprune.shrinking import teacher_of
+from jaxprune.shrinking.vocabulary import teacher_of
 
 
 def nano(**fields):

@@ -7,17 +7,11 @@ import pytest
 from svg import axis, box, check_axis, drawn, parsed, told
 
 from jaxprune.base.text import signed
-from jaxprune.report.charts import (
-    DIVERGING,
-    Estimate,
-    Line,
-    bar_chart,
-    grid,
-    heatmap,
-    interval_chart,
-    line_chart,
-    page_svg,
-)
+from jaxprune.report.charts.heatmap import DIVERGING, heatmap
+from jaxprune.report.charts.lines import Line, line_chart
+from jaxprune.report.charts.page_svg import page_svg
+from jaxprune.report.charts.panels import grid
+from jaxprune.report.charts.rows import Estimate, bar_chart, interval_chart
 
 NAN = float("nan")
 

@@ -8,16 +8,11 @@ import numpy as np
 import pytest
 from svg import parsed, told
 
-from jaxprune.report.charts import (
-    Estimate,
-    Line,
-    bar_chart,
-    heatmap,
-    interval_chart,
-    line_chart,
-    page_svg,
-    write_png,
-)
+from jaxprune.report.charts.chart import write_png
+from jaxprune.report.charts.heatmap import heatmap
+from jaxprune.report.charts.lines import Line, line_chart
+from jaxprune.report.charts.page_svg import page_svg
+from jaxprune.report.charts.rows import Estimate, bar_chart, interval_chart
 from jaxprune.report.charts.theme import COLOURS, CSS
 
 HOSTILE = "<script>alert('x')</script>\"&\x00\ud800</style><!--${datum}"

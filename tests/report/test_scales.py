@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxprune.report.charts import limits
-from jaxprune.report.charts.scales import even_steps, ticks
+from jaxprune.report.charts.scales import even_steps, limits, ticks
 
 
 def test_ticks_are_round_few_and_inside():

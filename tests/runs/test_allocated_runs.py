@@ -8,11 +8,11 @@ import pytest
 from jobs import on_tokens
 
 import jaxprune as jp
-from jaxprune.runs import pruned_model
 from jaxprune.runs.identity import run_identity
-from jaxprune.runs.pages import write_report
+from jaxprune.runs.pages.write import write_report
 from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.planning import plan_from_config, print_plan
+from jaxprune.runs.planning.plan import plan_from_config, print_plan
+from jaxprune.runs.pruned_model import pruned_model
 from jaxprune.runs.verify import verify
 
 NANO = "jaxprune/nano/checkpoints/bloom"

@@ -15,7 +15,8 @@ from safetensors.numpy import load_file
 import jaxprune as jp
 from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.cli.configured import parse
-from jaxprune.hf import load, origin_of
+from jaxprune.hf.model import load
+from jaxprune.hf.origin import origin_of
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.card import Measured, model_card
 from jaxprune.runs.facts import commands

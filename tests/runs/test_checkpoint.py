@@ -14,7 +14,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import NamedSharding, PartitionSpec
 
 import jaxprune as jp
-from jaxprune.data import SetKey
+from jaxprune.data.batches import SetKey
 from jaxprune.devices.sharding import device_mesh, replicated
 from jaxprune.runs import checkpoint
 

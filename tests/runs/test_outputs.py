@@ -12,8 +12,8 @@ from run_json import write_report
 import jaxprune as jp
 from jaxprune.base.files import sealed
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.runs import pruned_model
 from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.pruned_model import pruned_model
 
 
 def sparsegpt(**fields):

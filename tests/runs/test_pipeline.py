@@ -24,7 +24,7 @@ from jaxprune.hf.shards import ShardWriter
 from jaxprune.runs import block_writer, checkpoint
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
-from jaxprune.stats import demonstrations, token_batches
+from jaxprune.stats.calibration_sets import demonstrations, token_batches
 
 LANGUAGES = {"fr": "French", "en": "English"}
 WORDS = ["</s>", "<unk>", ":", *LANGUAGES.values(), *(f"w{i}" for i in range(60))]

@@ -3,7 +3,7 @@
 import numpy as np
 from svg import told
 
-from jaxprune.report.charts import page_svg
+from jaxprune.report.charts.page_svg import page_svg
 from jaxprune.runs.plots import plot, sparsity_chart
 from jaxprune.stats.stats import ActivationStats
 

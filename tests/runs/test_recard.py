@@ -14,8 +14,9 @@ from jobs import job
 from kills import Killed, killed_after
 
 import jaxprune as jp
-from jaxprune.base.files import read_json, sealed
-from jaxprune.base.workdir import read_report
+from jaxprune.base.files import sealed
+from jaxprune.base.files.outside import read_json
+from jaxprune.base.workdir.reading import read_report
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify

@@ -16,7 +16,7 @@ from jobs import on_tokens
 from kills import Killed, killed_after
 
 import jaxprune as jp
-from jaxprune.base.workdir import difference
+from jaxprune.base.workdir.differences import difference
 from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.pruning import loop
 from jaxprune.pruning.propagation import PROPAGATIONS

@@ -16,10 +16,10 @@ import torch
 import transformers
 
 import jaxprune as jp
-from jaxprune.data import paired, prompts, sample_lines
+from jaxprune.data.arrangements import paired, prompts, sample_lines
 from jaxprune.evaluation.scoring.perplexity import perplexity
 from jaxprune.evaluation.scoring.scorer import Scorer
-from jaxprune.models import forward
+from jaxprune.models.model import forward
 from jaxprune.stats.grouping import group_by_length
 
 FOLDER, FLORES = os.environ.get("JAXPRUNE_SMOLLM2"), os.environ.get("JAXPRUNE_FLORES")

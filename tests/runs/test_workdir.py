@@ -13,9 +13,10 @@ from jobs import on_tokens
 from kills import Killed, killed_after
 
 import jaxprune as jp
-from jaxprune.base.files import sealed, write_json
-from jaxprune.base.workdir import check_workdir, read_report
+from jaxprune.base.files import sealed
+from jaxprune.base.files.whole import write_json
 from jaxprune.base.workdir.json_files import content_digest
+from jaxprune.base.workdir.reading import check_workdir, read_report
 from jaxprune.pruning import loop
 from jaxprune.runs import pipeline
 from jaxprune.runs import run as ledger_run

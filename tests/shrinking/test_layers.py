@@ -12,8 +12,8 @@ from small_samples import TOKENS, layers_of, samples
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
-from jaxprune.data import Batch
-from jaxprune.hf import subset
+from jaxprune.data.batches import Batch
+from jaxprune.hf.subset import subset
 from jaxprune.shrinking.layers import block_influence, chosen_layers
 
 FAMILIES = [

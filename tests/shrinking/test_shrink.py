@@ -20,10 +20,11 @@ from small_tokenizers import KINDS, LINES, save
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
-from jaxprune.evaluation import read_evaluation, read_measurements
-from jaxprune.runs import evaluate_from_config, shrink_from_config
+from jaxprune.evaluation.measurements import read_evaluation, read_measurements
+from jaxprune.runs.evaluate import evaluate_from_config
 from jaxprune.runs.identity import shrink_identity
-from jaxprune.runs.pages import write_report
+from jaxprune.runs.pages.write import write_report
+from jaxprune.runs.shrink import shrink_from_config
 from jaxprune.runs.verify import verify
 from jaxprune.shrinking.texts import texts_by_language
 

@@ -9,7 +9,7 @@ import pytest
 from device_jobs import xglm_shaped
 
 import jaxprune as jp
-from jaxprune.devices import product_dtype
+from jaxprune.devices.products import product_dtype
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.stats.blocks import blocks, prefetch
 

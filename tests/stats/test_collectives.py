@@ -17,7 +17,7 @@ import json, re
 import jax, numpy as np
 from flax.traverse_util import flatten_dict
 from device_jobs import parameters
-from jaxprune.models import ModelConfig
+from jaxprune.models.config import ModelConfig
 from jaxprune.models.families.xglm import FAMILY
 from jaxprune.stats.finished import drop_weights
 from jaxprune.pruning.programs import prune_compiled

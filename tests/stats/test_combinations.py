@@ -7,8 +7,8 @@ import pytest
 
 import jaxprune as jp
 from jaxprune.cli.config.validate import base_config, validate
-from jaxprune.data import SetKey
-from jaxprune.stats import COMBINATIONS
+from jaxprune.data.batches import SetKey
+from jaxprune.stats.combinations import COMBINATIONS
 
 SUMS = {"fr": np.array([[6.0, 1.0, 4.0]]), "sw": np.array([[2.0, 3.0, 1.0]])}
 TOKENS = {"fr": 30, "sw": 10}

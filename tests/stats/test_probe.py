@@ -13,7 +13,7 @@ from torch_loop import depth, input_sums
 
 import jaxprune as jp
 from jaxprune.hf.weights import stored_name
-from jaxprune.models import SITES
+from jaxprune.models.block import SITES
 from jaxprune.stats.grouping import group_by_length
 
 

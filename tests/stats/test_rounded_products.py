@@ -10,16 +10,18 @@ from device_jobs import xglm_shaped
 from flax import nnx
 
 import jaxprune as jp
-from jaxprune.base.workdir import difference
+from jaxprune.base.workdir.differences import difference
 from jaxprune.cli.config.validate import base_config, validate
-from jaxprune.devices import device_mesh, products
+from jaxprune.devices import products
+from jaxprune.devices.sharding import device_mesh
 from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.scoring.scorer import Scorer
-from jaxprune.models import SITES, modules
+from jaxprune.models.block import SITES
+from jaxprune.models.model import modules
 from jaxprune.runs.identity import run_identity
-from jaxprune.runs.planning import plan_from_config
-from jaxprune.runs.planning.plan import print_plan
-from jaxprune.stats import blocks, from_arrays
+from jaxprune.runs.planning.plan import plan_from_config, print_plan
+from jaxprune.stats.blocks import blocks
+from jaxprune.stats.grouping import from_arrays
 
 NANO = Path(jp.__file__).parent / "nano" / "checkpoints" / "bloom"
 

@@ -15,7 +15,7 @@ from device_jobs import environment
 from torch_loop import depth, input_sums
 
 import jaxprune as jp
-from jaxprune.data import SetKey
+from jaxprune.data.batches import SetKey
 from jaxprune.hf.weights import stored_name
 from jaxprune.stats.grouping import group_by_length
 from jaxprune.stats.statistics.gram import gram
@@ -67,8 +67,9 @@ import hashlib, json, sys
 import numpy as np
 import jaxprune as jp
 from jaxprune.stats.grouping import group_by_length
-from jaxprune.devices import device_mesh
-from jaxprune.stats import STATISTICS, order_of_sums
+from jaxprune.devices.sharding import device_mesh
+from jaxprune.stats.running import order_of_sums
+from jaxprune.stats.statistics import STATISTICS
 
 folder = sys.argv[1]
 rng = np.random.default_rng(2)
@@ -113,8 +114,8 @@ def test_an_unknown_statistic_is_refused(tiny_folder):
 
 def test_results_that_nobody_takes_are_not_kept(tiny_folder):
     """Of a pass of many micro-batches two are there at a time."""
-    from jaxprune.devices import device_mesh
-    from jaxprune.stats import calibration_states
+    from jaxprune.devices.sharding import device_mesh
+    from jaxprune.stats.states import calibration_states
 
     batches = group_by_length(sequences(12, 3), "translation", max_shapes=1)
     states = calibration_states(

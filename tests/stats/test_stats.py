@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxprune as jp
-from jaxprune.data import SetKey
+from jaxprune.data.batches import SetKey
 from jaxprune.stats.stats import sum_samples
 
 SITES = (("attention/qkv/kernel", "qkv"), ("mlp/out/kernel", "mlp_out"))

@@ -24,12 +24,14 @@ from device_jobs import (
 )
 
 import jaxprune as jp
-from jaxprune.devices import compiling, device_mesh
+from jaxprune.devices.compilation import compiling
+from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.source import InMemory
-from jaxprune.models import SITES, ModelConfig
-from jaxprune.models.config import LayerKind, RopeConfig
-from jaxprune.stats import SQUARES, walk
+from jaxprune.models.block import SITES
+from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
+from jaxprune.stats import walk
 from jaxprune.stats.states import CalibrationStates, calibration_states
+from jaxprune.stats.statistics import SQUARES
 from jaxprune.stats.statistics.squares import sum_of_squares
 from jaxprune.stats.walk import (
     INPUT,

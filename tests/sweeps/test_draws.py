@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 import jaxprune as jp
-from jaxprune.evaluation import open_evaluation
+from jaxprune.evaluation.folders import open_evaluation
 from jaxprune.sweeps.over_draws import drawn_changes
 
 SWEEP = {

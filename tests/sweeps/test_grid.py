@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from jaxprune.base.errors import InputError
-from jaxprune.cli.config import FIELDS, base_config, validate
-from jaxprune.runs.planning import by_path, config_of
+from jaxprune.cli.config.record import FIELDS
+from jaxprune.cli.config.validate import base_config, validate
+from jaxprune.runs.planning.checked import by_path, config_of
 from jaxprune.sweeps.config import SweepConfig
 
 NANO = {"model": "nano/bloom", "calibration.data": "nano"}

@@ -14,17 +14,21 @@ from run_json import write_report
 import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
-from jaxprune.base.workdir import LockedError, is_complete, locked
+from jaxprune.base.workdir.locks import LockedError, locked
+from jaxprune.base.workdir.reading import is_complete
 from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation import evaluate
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.settings import Settings
-from jaxprune.runs import checkpoint, pruned_model, recover_from_config
-from jaxprune.sweeps import calibration, make_shard, print_tables, rebuild, sweep_json
+from jaxprune.runs import checkpoint
+from jaxprune.runs.pruned_model import pruned_model
+from jaxprune.runs.recover import recover_from_config
+from jaxprune.sweeps import calibration, sweep_json
 from jaxprune.sweeps.calibration import CalibrationSets
-from jaxprune.sweeps.run import sweep_from_config
+from jaxprune.sweeps.run import make_shard, sweep_from_config
 from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.variants import variants
+from jaxprune.sweeps.write import print_tables, rebuild
 
 NANO = str(files("jaxprune").joinpath("nano", "checkpoints", "gpt2"))
 ROWS = 24

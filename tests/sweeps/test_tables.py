@@ -15,10 +15,10 @@ from scipy.stats import binomtest
 import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
-from jaxprune.evaluation import read_measurements
+from jaxprune.evaluation.measurements import read_measurements
 from jaxprune.evaluation.translation.bleu import translation_scores
-from jaxprune.sweeps import print_tables, rebuild, sweep_json
-from jaxprune.sweeps.write import conclusions
+from jaxprune.sweeps import sweep_json
+from jaxprune.sweeps.write import conclusions, print_tables, rebuild
 
 ROWS = 24
 SWEEP = {

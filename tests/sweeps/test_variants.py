@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from jaxprune.base.errors import InputError
-from jaxprune.cli.config import validate
-from jaxprune.runs.planning import RecoverConfig, config_of
+from jaxprune.cli.config.validate import validate
+from jaxprune.runs.planning.checked import config_of
+from jaxprune.runs.planning.config import RecoverConfig
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.jobs import dense_jobs, evaluation_languages, jobs, not_evaluated
 from jaxprune.sweeps.variants import left_out_lines, variants

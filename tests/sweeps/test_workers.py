@@ -22,23 +22,17 @@ from run_scripts import run_here
 import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
-from jaxprune.base.workdir import PROGRESS, locked
+from jaxprune.base.workdir.locks import PROGRESS, locked
 from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation.scoring import scorer
-from jaxprune.models import kernel_shapes
-from jaxprune.sweeps import (
-    make_shard,
-    merge,
-    plan_sweep,
-    print_sweep_plan,
-    print_tables,
-    rebuild,
-    sweep_json,
-    workers,
-)
-from jaxprune.sweeps.run import sweep_from_config
+from jaxprune.models.model import kernel_shapes
+from jaxprune.sweeps import sweep_json, workers
+from jaxprune.sweeps.merge import merge
+from jaxprune.sweeps.planning import plan_sweep, print_sweep_plan
+from jaxprune.sweeps.run import make_shard, sweep_from_config
 from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.variants import variants
+from jaxprune.sweeps.write import print_tables, rebuild
 
 NANO = str(files("jaxprune").joinpath("nano", "checkpoints", "bloom"))
 
@@ -127,7 +121,7 @@ def test_workers_of_other_variants_are_refused_meanwhile(tmp_path, monkeypatch):
 HOLD = """
 import sys, time
 from pathlib import Path
-from jaxprune.base.workdir import locked
+from jaxprune.base.workdir.locks import locked
 with locked(Path(sys.argv[1]), "dense.lock"):
     print("locked", flush=True)
     time.sleep(600)

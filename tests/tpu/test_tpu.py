@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jaxprune.cli.config import FIELDS
-from jaxprune.models import load_config
+from jaxprune.cli.config.record import FIELDS
+from jaxprune.models.model import load_config
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.costs import CHIPS, Machines, Work
 from jaxprune.runs.planning.plan import floor, planned

@@ -12,7 +12,9 @@ from typing import Any, Final
 from flax.traverse_util import flatten_dict
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import combined, read_json, sealed
+from jaxprune.base.files import sealed
+from jaxprune.base.files.digests import combined
+from jaxprune.base.files.outside import read_json
 from jaxprune.base.workdir.differences import difference, inputs
 from jaxprune.base.workdir.json_files import CONFIG, EVALUATION, REPORT, Report, content_digest
 from jaxprune.base.workdir.locks import PROGRESS

@@ -8,9 +8,9 @@ On several hosts, run the same command on each, with --distributed and a shared 
 
 from pathlib import Path
 
-from jaxprune.analysis import AnalyzeConfig
+from jaxprune.analysis.config import AnalyzeConfig
 from jaxprune.cli.configured import define_processes, join_processes
-from jaxprune.runs import analyze_from_config
+from jaxprune.runs.analyze import analyze_from_config
 
 define = define_processes
 

@@ -7,7 +7,8 @@ jaxprune compare runs/dense runs/wanda runs/sparsegpt
 from collections.abc import Sequence
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import is_address, local_path
+from jaxprune.base.files.places import local_path
+from jaxprune.base.files.store import is_address
 from jaxprune.cli.arguments import Arguments, check_folder, output, path
 from jaxprune.evaluation.in_memory import compare
 from jaxprune.evaluation.write import comparison_text, write_comparison

@@ -11,9 +11,9 @@ from absl import flags
 
 from jaxprune.cli.configured import define_overwrite, define_processes, join_processes
 from jaxprune.devices import hosts
-from jaxprune.evaluation import EvaluateConfig
+from jaxprune.evaluation.config import EvaluateConfig
 from jaxprune.evaluation.write import print_evaluation
-from jaxprune.runs import evaluate_from_config
+from jaxprune.runs.evaluate import evaluate_from_config
 
 
 def define() -> None:

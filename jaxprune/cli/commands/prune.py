@@ -18,8 +18,9 @@ from jaxprune.cli.configured import (
     is_planned,
     join_processes,
 )
-from jaxprune.runs import prune_from_config
-from jaxprune.runs.planning import PruneConfig, plan_from_config, print_plan
+from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.planning.config import PruneConfig
+from jaxprune.runs.planning.plan import plan_from_config, print_plan
 
 
 def define() -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from absl import flags
 
 from jaxprune.cli.configured import define_overwrite, define_processes, join_processes
-from jaxprune.runs import recover_from_config
-from jaxprune.runs.planning import RecoverConfig
+from jaxprune.runs.planning.config import RecoverConfig
+from jaxprune.runs.recover import recover_from_config
 
 
 def define() -> None:

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 
 from jaxprune.base.errors import InputError
 from jaxprune.cli.arguments import Arguments, output, path
-from jaxprune.runs.pages import FILE, write_report
-from jaxprune.sweeps import is_sweep, print_tables, rebuild
+from jaxprune.runs.pages.write import FILE, write_report
+from jaxprune.sweeps.sweep_json import is_sweep
+from jaxprune.sweeps.write import print_tables, rebuild
 
 
 def main(program: str, arguments: Sequence[str]) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from absl import flags
 
 from jaxprune.cli.configured import define_overwrite
-from jaxprune.runs import shrink_from_config
-from jaxprune.runs.planning import ShrinkConfig
+from jaxprune.runs.planning.config import ShrinkConfig
+from jaxprune.runs.shrink import shrink_from_config
 
 
 def define() -> None:

@@ -17,15 +17,11 @@ from absl import flags
 
 from jaxprune.cli.arguments import Arguments, output, path
 from jaxprune.cli.configured import define_plan, is_planned, run_configured
-from jaxprune.sweeps import (
-    make_shard,
-    merge,
-    plan_sweep,
-    print_sweep_plan,
-    print_tables,
-    sweep_from_config,
-)
 from jaxprune.sweeps.config import SweepConfig
+from jaxprune.sweeps.merge import merge
+from jaxprune.sweeps.planning import plan_sweep, print_sweep_plan
+from jaxprune.sweeps.run import make_shard, sweep_from_config
+from jaxprune.sweeps.write import print_tables
 
 _MERGE = "--merge"
 

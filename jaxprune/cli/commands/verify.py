@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from jaxprune.cli.arguments import Arguments, path
-from jaxprune.runs import verify
+from jaxprune.runs.verify import verify
 
 
 def main(program: str, arguments: Sequence[str]) -> None:

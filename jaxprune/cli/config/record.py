@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from jaxprune.analysis import AnalyzeConfig
+from jaxprune.analysis.config import AnalyzeConfig
 from jaxprune.base.schema import Field, fields_of
-from jaxprune.evaluation import EvaluateConfig
-from jaxprune.runs.planning import PruneConfig, RecoverConfig, ShrinkConfig
-from jaxprune.stats import JobConfig
+from jaxprune.evaluation.config import EvaluateConfig
+from jaxprune.runs.planning.config import PruneConfig, RecoverConfig, ShrinkConfig
+from jaxprune.stats.config import JobConfig
 from jaxprune.sweeps.config import SweepConfig
 
 # Command → its config, which has the fields that it reads.

@@ -8,8 +8,8 @@ from flax.traverse_util import unflatten_dict
 from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.schema import fields_of
 from jaxprune.cli.config.record import COMMANDS, FIELDS
-from jaxprune.runs.planning import by_path, config_of
-from jaxprune.stats import JobConfig
+from jaxprune.runs.planning.checked import by_path, config_of
+from jaxprune.stats.config import JobConfig
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict

@@ -15,9 +15,10 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.devices import by_rows, compiled_by_rows
+from jaxprune.devices.sharding import by_rows, compiled_by_rows
 from jaxprune.evaluation.generation.resident import Head, Resident
-from jaxprune.models import ModelConfig, modules
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import modules
 
 
 class Request(NamedTuple):

@@ -13,13 +13,14 @@ from tqdm import tqdm
 
 from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.schema import check, integer
-from jaxprune.data import check_tokens
-from jaxprune.devices import given_mesh, hosts
+from jaxprune.data.batches import check_tokens
+from jaxprune.devices import hosts
+from jaxprune.devices.sharding import given_mesh
 from jaxprune.evaluation.generation.decoding import BeamSearch, GreedyDecoding, Request
 from jaxprune.evaluation.generation.prompt_batch import PromptBatch, prefill_shared, rounded
 from jaxprune.evaluation.generation.resident import for_decoding, put_on_devices
-from jaxprune.hf import Model
-from jaxprune.models import ModelConfig
+from jaxprune.hf.model import Model
+from jaxprune.models.config import ModelConfig
 
 # Sequences generated at once, over all devices.
 BATCH = 64

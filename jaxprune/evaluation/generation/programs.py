@@ -7,20 +7,15 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from jaxprune.devices import compiled_by_rows
-from jaxprune.models import (
-    Block,
-    BlockParams,
-    KeyValues,
-    Kind,
-    ModelConfig,
-    Positions,
-    Prefix,
-    Stretches,
-    attend_step,
-    causal_attention,
-    modules,
-)
+from jaxprune.devices.sharding import compiled_by_rows
+from jaxprune.models.attention.attend import causal_attention
+from jaxprune.models.attention.decoding import KeyValues, Stretches, attend_step
+from jaxprune.models.attention.scoring import Prefix
+from jaxprune.models.block import Block
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import modules
+from jaxprune.models.positions import Kind, Positions
+from jaxprune.models.trees import BlockParams
 
 
 @functools.partial(compiled_by_rows, static_argnames=("config", "limit"))

@@ -14,13 +14,15 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.devices import by_rows, compiled_by_rows, replicated
+from jaxprune.devices.sharding import by_rows, compiled_by_rows, replicated
 from jaxprune.evaluation.generation.decoding import NextTokens, Request
 from jaxprune.evaluation.generation.programs import decode_step, prefill, reorder, write_token
 from jaxprune.evaluation.generation.resident import Resident
-from jaxprune.evaluation.scoring import common_prefix
-from jaxprune.models import KeyValues, Positions, Stretches, layer_kind
-from jaxprune.stats import embed_tokens
+from jaxprune.evaluation.scoring.forest import common_prefix
+from jaxprune.models.attention.decoding import KeyValues, Stretches
+from jaxprune.models.model import layer_kind
+from jaxprune.models.positions import Positions
+from jaxprune.stats.walk import embed_tokens
 
 # Lengths are rounded up to a multiple of at least this, as each length is compiled.
 MULTIPLE = 16

@@ -6,10 +6,11 @@ import jax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from jaxprune.devices import mesh_of, replicated
-from jaxprune.hf import Model
-from jaxprune.models import BlockParams, EmbedParams, HeadParams, ModelConfig
-from jaxprune.stats import to_device
+from jaxprune.devices.sharding import mesh_of, replicated
+from jaxprune.hf.model import Model
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.trees import BlockParams, EmbedParams, HeadParams
+from jaxprune.stats.blocks import to_device
 
 # Parameters of the head, and the embedding table.
 Head = tuple[HeadParams, Float[Array, "V D"]]

@@ -8,8 +8,9 @@ from jaxtyping import Float
 
 from jaxprune.base.errors import InputError
 from jaxprune.evaluation.scoring.scorer import Scorer
-from jaxprune.evaluation.tasks import PROTOCOLS, Question
-from jaxprune.hf import Model
+from jaxprune.evaluation.tasks.protocols import PROTOCOLS
+from jaxprune.evaluation.tasks.questions import Question
+from jaxprune.hf.model import Model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -9,11 +9,14 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxprune.devices import hosts, product_dtype, replicated, room
+from jaxprune.devices import hosts
+from jaxprune.devices.memory import room
+from jaxprune.devices.products import product_dtype
+from jaxprune.devices.sharding import replicated
 from jaxprune.evaluation.scoring.vocabulary import VocabularySlice, slices
-from jaxprune.hf import Model
-from jaxprune.models import BlockParams, HeadParams
-from jaxprune.stats import blocks, converted, prefetch, to_device
+from jaxprune.hf.model import Model
+from jaxprune.models.trees import BlockParams, HeadParams
+from jaxprune.stats.blocks import blocks, converted, prefetch, to_device
 
 # On CPUs the page cache contains the file; a copy on every device pays off only if it is small.
 RESIDENT_ON_CPU = 64 << 20

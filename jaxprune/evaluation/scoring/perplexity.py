@@ -10,12 +10,15 @@ import numpy as np
 from jaxtyping import Float, Int, Real
 
 from jaxprune.base.errors import InputError, listed, refusal
-from jaxprune.base.files import local_path, read_text
-from jaxprune.data import NANO, NANO_LANGUAGES, documents, lines_of, text_place
+from jaxprune.base.files.outside import read_text
+from jaxprune.base.files.places import local_path
+from jaxprune.data.line_range import lines_of
+from jaxprune.data.nano import NANO, NANO_LANGUAGES, text_place
+from jaxprune.data.texts import documents
 from jaxprune.evaluation.measurements import Measurement
 from jaxprune.evaluation.scoring.scorer import Scorer
-from jaxprune.evaluation.tasks import Source
-from jaxprune.hf import Model
+from jaxprune.evaluation.tasks.data import Source
+from jaxprune.hf.model import Model
 
 WINDOW = 512
 PERPLEXITY: Final = "perplexity"  # the folder of the figures

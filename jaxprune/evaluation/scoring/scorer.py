@@ -17,14 +17,18 @@ from jaxtyping import Bool, Float
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.progress import progress_bar
-from jaxprune.data import check_tokens
-from jaxprune.devices import given_mesh, hosts
+from jaxprune.data.batches import check_tokens
+from jaxprune.devices import hosts
+from jaxprune.devices.sharding import given_mesh
 from jaxprune.evaluation.scoring.forest import Forest, pack_forests
 from jaxprune.evaluation.scoring.parts import Parts
 from jaxprune.evaluation.scoring.vocabulary import finish, predictions, run_slice, start_softmax
-from jaxprune.hf import Model
-from jaxprune.models import Tree, layer_kind
-from jaxprune.stats import WHOLE_BLOCK, Context, MicroBatches, embed, run_segment, to_device
+from jaxprune.hf.model import Model
+from jaxprune.models.model import layer_kind
+from jaxprune.models.positions import Tree
+from jaxprune.stats.blocks import to_device
+from jaxprune.stats.micro_batches import Context, MicroBatches
+from jaxprune.stats.walk import WHOLE_BLOCK, embed, run_segment
 
 # Tokens that a device processes at a time, enough for efficient products.
 CPU_TOKENS, ACCELERATOR_TOKENS = 1024, 8192

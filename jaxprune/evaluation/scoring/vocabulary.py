@@ -12,9 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.devices import compiled_by_rows
+from jaxprune.devices.sharding import compiled_by_rows
 from jaxprune.evaluation.scoring.forest import Forest
-from jaxprune.models import HeadParams, ModelConfig, head_inputs, logits_of
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.heads import logits_of
+from jaxprune.models.model import head_inputs
+from jaxprune.models.trees import HeadParams
 
 # Tokens in a slice.
 SLICE = 8192

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.base.errors import InputError, listed, shown
-from jaxprune.base.files import local_path, parse_json, read_text
-from jaxprune.data import hub_data_sets, hub_id
+from jaxprune.base.files.outside import parse_json, read_text
+from jaxprune.base.files.places import local_path
+from jaxprune.data.texts import hub_data_sets, hub_id
 
 _SUFFIXES = (".jsonl", ".csv")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from jaxprune.base.errors import InputError, refusal, shown
-from jaxprune.base.files import read_text
+from jaxprune.base.files.outside import read_text
 from jaxprune.evaluation.tasks.data import Row, Source
 from jaxprune.evaluation.tasks.keys import LabelTable, PromptTable, SectionTable, TaskTable
 from jaxprune.evaluation.tasks.prompts import OPTION, Prompt, parse, slots

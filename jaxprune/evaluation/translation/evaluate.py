@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from jaxprune.evaluation.generation import Generator
+from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.measurements import Measurement
 from jaxprune.evaluation.translation.bleu import translation_scores
 from jaxprune.evaluation.translation.results import Translated, TranslationProtocol

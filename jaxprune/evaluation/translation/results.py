@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from jaxprune.base.files import parse_json, read_text
+from jaxprune.base.files.outside import parse_json, read_text
 
 TRANSLATION: Final = "translation"  # the folder of the translations
 

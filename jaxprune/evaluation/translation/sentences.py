@@ -13,18 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from jaxprune.base.errors import InputError, refusal
-from jaxprune.data import (
-    SentenceFields,
-    aligned,
-    chosen_languages,
-    language,
-    paired,
-    prompts,
-    sample_lines,
-    text_place,
-)
-from jaxprune.evaluation.generation import Generator
-from jaxprune.evaluation.tasks import Source, load_task
+from jaxprune.data.arrangements import paired, prompts, sample_lines
+from jaxprune.data.config import SentenceFields
+from jaxprune.data.languages import language
+from jaxprune.data.nano import text_place
+from jaxprune.data.texts import aligned, chosen_languages
+from jaxprune.evaluation.generation.generator import Generator
+from jaxprune.evaluation.tasks.data import Source
+from jaxprune.evaluation.tasks.questions import load_task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from jaxprune.base.errors import InputError, listed, refusal
-from jaxprune.base.files import json_of_file, parse_json
+from jaxprune.base.files.outside import json_of_file, parse_json
 from jaxprune.pruning.allocations.allocation import Allocation, Blocks
 
 NAME = "listed"

@@ -2,5 +2,3 @@
 
 `ownership` keeps other runs away, `mirror` uploads what is new in the local copy, and `workdir` puts these together.
 """
-
-from jaxprune.runs.buckets.workdir import staged as staged

@@ -11,8 +11,10 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from jaxprune.base.files import Store, sealed
-from jaxprune.base.workdir import PROGRESS, REPORT
+from jaxprune.base.files import sealed
+from jaxprune.base.files.store import Store
+from jaxprune.base.workdir.json_files import REPORT
+from jaxprune.base.workdir.locks import PROGRESS
 from jaxprune.runs.buckets.ownership import is_owner
 from jaxprune.runs.run import COMMIT
 

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import Store
+from jaxprune.base.files.store import Store
 from jaxprune.base.progress import say
 
 LEASE = 60.0

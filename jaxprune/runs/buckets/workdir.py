@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from jaxprune.base.errors import InputError, one_line
-from jaxprune.base.files import Store, staged_at
+from jaxprune.base.files.places import staged_at
+from jaxprune.base.files.store import Store
 from jaxprune.base.progress import say
 from jaxprune.base.text import byte_size
 from jaxprune.runs.buckets.mirror import Mirror

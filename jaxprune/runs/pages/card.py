@@ -6,12 +6,12 @@ from typing import Any
 from jaxprune.base.files import sealed
 from jaxprune.base.templates import render
 from jaxprune.base.text import as_code, table_pipes
-from jaxprune.base.workdir import MODEL_DIGEST, has_card
-from jaxprune.data import joined
-from jaxprune.evaluation import Evaluation
+from jaxprune.base.workdir.reading import MODEL_DIGEST, has_card
+from jaxprune.data.languages import joined
 from jaxprune.evaluation.changes import Change
 from jaxprune.evaluation.comparison import Comparison
-from jaxprune.evaluation.scoring import PERPLEXITY
+from jaxprune.evaluation.evaluation import Evaluation
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 from jaxprune.evaluation.views import (
     ABOUT_CHANGES,
     ABOUT_MEASURES,

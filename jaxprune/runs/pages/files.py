@@ -7,11 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import read_json, read_npz, sealed
-from jaxprune.base.workdir import Report, read_config, read_report
-from jaxprune.evaluation import Evaluation, evaluated_folders, open_evaluation
+from jaxprune.base.files import sealed
+from jaxprune.base.files.arrays import read_npz
+from jaxprune.base.files.outside import read_json
+from jaxprune.base.workdir.json_files import Report
+from jaxprune.base.workdir.reading import read_config, read_report
+from jaxprune.evaluation.evaluation import Evaluation
+from jaxprune.evaluation.folders import open_evaluation
+from jaxprune.evaluation.measurements import evaluated_folders
 from jaxprune.runs import checkpoint
-from jaxprune.stats import ActivationStats
+from jaxprune.stats.stats import ActivationStats
 
 Arrays = dict[str, np.ndarray]
 

@@ -5,16 +5,21 @@ from functools import partial
 
 import numpy as np
 
-from jaxprune.analysis import by_kind, halves_by_kind, iou, over_median
+from jaxprune.analysis.magnitudes import over_median
+from jaxprune.analysis.mask_overlap import iou
+from jaxprune.analysis.overlap import by_kind, halves_by_kind
 from jaxprune.base.text import count, fraction, percent, tenths, times
-from jaxprune.base.workdir import Report
+from jaxprune.base.workdir.json_files import Report
 from jaxprune.evaluation.comparison import MaskComparison
-from jaxprune.report.charts import Chart, Line, bar_chart, heatmap, line_chart
+from jaxprune.report.charts.chart import Chart
+from jaxprune.report.charts.heatmap import heatmap
+from jaxprune.report.charts.lines import Line, line_chart
+from jaxprune.report.charts.rows import bar_chart
 from jaxprune.report.document import Charts, Folded, Note, Part, Section
 from jaxprune.runs.facts import share_of_all
 from jaxprune.runs.pages.files import Analysis, Arrays
 from jaxprune.runs.plots import magnitude_lines
-from jaxprune.stats import ActivationStats
+from jaxprune.stats.stats import ActivationStats
 
 # A cell of a map takes about 200 bytes, and a page should have at most a few megabytes.
 _MOST_SETS = 40  # of a map of all pairs

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from jaxprune.base.text import Cell, Table
-from jaxprune.evaluation import Evaluation
 from jaxprune.evaluation.changes import Change
 from jaxprune.evaluation.comparison import Comparison
 from jaxprune.evaluation.continuations import NEW_TOKENS
+from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.measurements import MEASURES
 from jaxprune.evaluation.pictures import accuracy_charts, change_charts
-from jaxprune.evaluation.scoring import PERPLEXITY
-from jaxprune.evaluation.translation import TRANSLATION
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
+from jaxprune.evaluation.translation.results import TRANSLATION
 from jaxprune.evaluation.views import (
     ABOUT_CHANGES,
     ABOUT_MEASURES,

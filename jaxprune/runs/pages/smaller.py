@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxprune.data import language
-from jaxprune.report.charts import SHAPES, Line, bar_chart, line_chart
+from jaxprune.data.languages import language
+from jaxprune.report.charts.lines import Line, line_chart
+from jaxprune.report.charts.rows import bar_chart
+from jaxprune.report.charts.theme import SHAPES
 from jaxprune.report.document import Charts, Part, Section
 from jaxprune.runs.smaller_facts import growth, remarks, split_table
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import short_names
+from jaxprune.base.files.whole import short_names
 from jaxprune.evaluation.comparison import Comparison
 from jaxprune.evaluation.in_memory import compare
 from jaxprune.report.document import Command, Facts, Note, Part, Section, page, write_page

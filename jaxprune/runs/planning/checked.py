@@ -10,10 +10,11 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.base.errors import InputError, unusable
 from jaxprune.base.schema import Field, check, fields_of
-from jaxprune.data import check_calibration
-from jaxprune.pruning import Settings, text_of
+from jaxprune.data.config import check_calibration
+from jaxprune.pruning.allocations.listed import text_of
+from jaxprune.pruning.settings import Settings
 from jaxprune.runs.planning.config import PruneConfig
-from jaxprune.stats import JobConfig, only_with_stats
+from jaxprune.stats.config import JobConfig, only_with_stats
 
 _Config = TypeVar("_Config", bound=JobConfig)
 

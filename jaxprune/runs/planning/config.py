@@ -3,12 +3,12 @@
 from typing import Any
 
 from jaxprune.base.schema import config_record, filled, flag
-from jaxprune.data import TextFields
-from jaxprune.devices import MeshFields
-from jaxprune.pruning import PruningFields, Settings
-from jaxprune.recovery import RecoveryFields
-from jaxprune.shrinking import ShrinkFields
-from jaxprune.stats import CalibrationFields, JobConfig, MixedTextFields
+from jaxprune.data.config import TextFields
+from jaxprune.devices.sharding import MeshFields
+from jaxprune.pruning.settings import PruningFields, Settings
+from jaxprune.recovery.config import RecoveryFields
+from jaxprune.shrinking.config import ShrinkFields
+from jaxprune.stats.config import CalibrationFields, JobConfig, MixedTextFields
 
 
 @config_record

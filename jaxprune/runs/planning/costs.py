@@ -8,17 +8,14 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 
 from jaxprune.base.errors import refusal
-from jaxprune.data import Batch
-from jaxprune.hf import shapes, size
-from jaxprune.models import (
-    SITES,
-    ModelConfig,
-    attention_path,
-    family_of,
-    kernel_shapes,
-    site_widths,
-)
-from jaxprune.stats import BLOCK, lanes_of, rows_at_once
+from jaxprune.data.batches import Batch
+from jaxprune.hf.weights import shapes, size
+from jaxprune.models.block import SITES
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import attention_path, family_of, kernel_shapes, site_widths
+from jaxprune.stats.inverse_factor import BLOCK
+from jaxprune.stats.running import lanes_of
+from jaxprune.stats.walk import rows_at_once
 
 # Resident memory of a command that has imported its packages and compiled a model's passes, and of a tokenizer with its
 # imports; measured on Linux. Outside the command line the tokenizer also imports an installed torch.

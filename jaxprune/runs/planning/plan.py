@@ -10,25 +10,27 @@ import jax
 from jax.sharding import Mesh
 
 from jaxprune.base.errors import InputError, refusal
-from jaxprune.base.files import read_json
+from jaxprune.base.files.outside import read_json
 from jaxprune.base.text import by_layer, byte_size, named_values, percent, seconds
-from jaxprune.data import KINDS, Batch
-from jaxprune.devices import DATA, MODEL, device_mesh, product_dtype, room
-from jaxprune.hf import STORED, hub, load
-from jaxprune.models import (
-    ModelConfig,
-    attention_path,
-    kernel_shapes,
-    load_config,
-    platform,
-    published,
-    site_widths,
-)
-from jaxprune.pruning import check_pattern, ignored_kernels, kernel_shares, layer_shares
+from jaxprune.data.batches import Batch
+from jaxprune.data.kinds import KINDS
+from jaxprune.devices.memory import room
+from jaxprune.devices.products import product_dtype
+from jaxprune.devices.sharding import DATA, MODEL, device_mesh
+from jaxprune.hf import hub
+from jaxprune.hf.model import load
+from jaxprune.hf.weights import STORED
+from jaxprune.models.attention.platform import platform
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.model import attention_path, kernel_shapes, load_config, site_widths
+from jaxprune.models.published import published
+from jaxprune.pruning.allocated import ignored_kernels, kernel_shares, layer_shares
+from jaxprune.pruning.drop import check_pattern
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.config import PruneConfig
 from jaxprune.runs.planning.costs import Chip, Machines, Work, chip_of
-from jaxprune.stats import SAMPLES_PER_DEVICE, token_batches
+from jaxprune.stats.calibration_sets import token_batches
+from jaxprune.stats.probe import SAMPLES_PER_DEVICE
 
 
 @dataclasses.dataclass(frozen=True)

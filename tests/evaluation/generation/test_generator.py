@@ -12,7 +12,7 @@ from device_jobs import generated, on_eight_devices
 import jaxprune as jp
 from jaxprune.evaluation.generation import prompt_batch
 from jaxprune.evaluation.generation.generator import Generator
-from jaxprune.models import forward
+from jaxprune.models.model import forward
 
 # Qwen2's blocks are Llama's with biases
 FAMILIES = (

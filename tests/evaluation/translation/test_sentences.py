@@ -9,10 +9,10 @@ import pytest
 import jaxprune as jp
 from jaxprune.base.files import sealed
 from jaxprune.cli.config.validate import base_config, validate
-from jaxprune.evaluation import read_measurements
 from jaxprune.evaluation.evaluate import translate_texts
 from jaxprune.evaluation.folders import write_part
 from jaxprune.evaluation.generation.generator import Generator
+from jaxprune.evaluation.measurements import read_measurements
 from jaxprune.evaluation.translation.bleu import translation_scores
 from jaxprune.evaluation.translation.results import TranslationProtocol
 from jaxprune.evaluation.translation.sentences import (
@@ -24,8 +24,8 @@ from jaxprune.evaluation.translation.sentences import (
     stop_tokens,
     translation_prompts,
 )
-from jaxprune.runs import evaluate_from_config
-from jaxprune.stats import CalibrationFields
+from jaxprune.runs.evaluate import evaluate_from_config
+from jaxprune.stats.config import CalibrationFields
 from nano import corpus
 
 NANO = files("jaxprune").joinpath("nano", "checkpoints")

@@ -18,15 +18,8 @@ import jaxprune as jp
 from jaxprune.devices import memory
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.weights import size
-from jaxprune.models import (
-    ModelConfig,
-    family_of,
-    kernel_shapes,
-    load_config,
-    modules,
-    site_widths,
-)
-from jaxprune.models.config import LayerKind, RopeConfig
+from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
+from jaxprune.models.model import family_of, kernel_shapes, load_config, modules, site_widths
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop
@@ -37,7 +30,8 @@ from jaxprune.pruning.settings import Settings
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.planning import costs, plan
 from jaxprune.runs.planning.costs import CHIPS, Machines, Work
-from jaxprune.stats import inverse_factor, token_batches
+from jaxprune.stats.calibration_sets import token_batches
+from jaxprune.stats.inverse_factor import inverse_factor
 from jaxprune.stats.statistics.gram import gram
 from jaxprune.stats.walk import Context, run_segment
 
