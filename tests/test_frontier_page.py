@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import frontier
+from cells import read
+from sources import FILE as SOURCES
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/frontier.md").read_text(encoding="utf-8")
@@ -79,6 +81,13 @@ def test_sentences_on_the_coder():
     ):
         assert sentence in PAGE
     assert cells["Wanda 50%"]["discrimination"][3] < 0
+
+
+def test_a_source_file_is_a_row_of_its_size_without_loss():
+    for model, cells in BY_MODEL.items():
+        assert cells["source file"]["gigabytes"] == read(SOURCES)[model]["gigabytes"]
+        assert mean_rise("source file", cells) == 0
+    assert f"| source file | {CELLS['source file']['gigabytes']:.2f} | +0.0 |" in PAGE
 
 
 def test_labels_overlap_neither_points_nor_each_other():

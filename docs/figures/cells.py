@@ -1,11 +1,15 @@
 """Scores of runs in a JSON file of studies/, a line for each, and the table that is made of them in a page."""
 
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from jaxprune.evaluation.measurements import read_measurements
 
 END = "<!--/-->"
+# A number in the prose of a page, after a comment with its name.
+NUMBER = re.compile(r"(<!--n ([^>]+)-->).*?(?=<!--/-->)")
 
 
 def read(file: Path) -> dict:
@@ -23,6 +27,11 @@ def with_table(page: str, begin: str, table: str) -> str:
     """The page with a table between `begin` and END."""
     before, _, rest = page.partition(begin)
     return f"{before}{begin}{table}\n{END}{rest.partition(END)[2]}"
+
+
+def with_numbers(page: str, numbers: Mapping[str, str]) -> str:
+    """The page with the numbers of its prose."""
+    return NUMBER.sub(lambda match: match[1] + numbers[match[2]], page)
 
 
 def bits_per_byte(run: Path) -> dict[str, float]:

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from cells import read, with_table, write
+from cells import read, with_numbers, with_table, write
+from sources import with_sources
 
 from jaxprune.base.text import pipes
 from jaxprune.evaluation.folders import open_evaluation
@@ -173,10 +174,23 @@ def whole_table(cells: dict, whole: dict) -> str:
     return "\n".join(pipes(heading, shown)) + "\n"
 
 
+def numbers(cells: dict) -> dict[str, str]:
+    """Numbers of the page's prose by name: differences of log-perplexity with their intervals."""
+    pairs = {
+        "owl − uniform, sum": ("sparsegpt_owl", "sparsegpt"),
+        "owl − uniform, mean": ("sparsegpt_owl_mean", "sparsegpt_mean"),
+    }
+    changes = {name: rise(cells[one], cells[other]) for name, (one, other) in pairs.items()}
+    return {
+        name: f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]".replace("-", "\N{MINUS SIGN}")
+        for name, (mean, low, high) in changes.items()
+    }
+
+
 def written(page: str, cells: dict, whole: dict) -> str:
     """The page with the tables of these cells."""
-    page = with_table(page, BEGIN, table(cells))
-    return with_table(page, BEGIN_WHOLE, whole_table(cells, whole))
+    page = with_numbers(with_table(page, BEGIN, table(cells)), numbers(cells))
+    return with_sources(with_table(page, BEGIN_WHOLE, whole_table(cells, whole)))
 
 
 def main(arguments: list[str]) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from cells import bits_per_byte, read, with_table, write
+from sources import with_sources
 
 from jaxprune.base.text import pipes
 
@@ -77,7 +78,7 @@ def table(cells: dict) -> str:
 
 def written(page: str, cells: dict) -> str:
     """The page with the table of these cells."""
-    return with_table(page, BEGIN, table(cells))
+    return with_sources(with_table(page, BEGIN, table(cells)))
 
 
 def main(runs: list[str]) -> None:

@@ -6,17 +6,18 @@ python docs/figures/study.py
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import study_audit
 import study_costs
 import study_hypotheses as hypotheses
 import study_pictures
 import study_statistics as statistics
-from cells import with_table
+from cells import with_numbers, with_table
+from sources import with_sources
 from study_scores import MODELS, PARTS, STUDY, Scores, read_arrays
 
 from jaxprune.base.text import csv_text, p_value, pipes
@@ -31,8 +32,6 @@ PAGE = FIGURES.parent / "study.md"
 # Pages whose prose has numbers of the study.
 PAGES = (PAGE, FIGURES.parent / "guide" / "choose.md", FIGURES.parents[1] / "README.md")
 CELLS = STUDY / "cells.csv"
-# A number in the prose of a page, after a comment with its name.
-NUMBER = re.compile(r"(<!--n ([^>]+)-->).*?(?=<!--/-->)")
 CODER = "code"
 
 
@@ -103,9 +102,13 @@ def hypothesis_table(parts: Mapping[str, Scores]) -> str:
         [name_of(one.test), *changes(one), p_value(one.holm), one.verdict]
         for one in statistics.results(hypotheses.all_tests(parts))
     ] + [
-        [f"{name_of(one.test)}; by Wanda {by_wanda(one)}", *changes(one), "", one.verdict]
+        [
+            f"{name_of(one.test)}; by Wanda {by_wanda(one)}; "
+            f"Student's over the draws {bounds(one.student, one.test.measure)}",
+            *changes(one), "", one.verdict,
+        ]
         for one in hypotheses.repeated_tests(parts)
-    ]
+    ]  # fmt: skip
     header = (
         "comparison, measure", "draws", "change [95%]", "bootstrap [95%]", "p, Holm", "verdict",
     )  # fmt: skip
@@ -123,10 +126,10 @@ def by_wanda(repeated: statistics.Repeated) -> str:
 
 
 def changes(one: statistics.Tested) -> list[str]:
-    """The number of draws, the mean with its interval, and the bootstrap's interval where rows have values."""
+    """The number of draws, the mean with its interval, and the bootstrap's interval where texts are resampled."""
     values, measure = one.test.values, one.test.measure
-    bootstrap = bounds(crossed_bootstrap(values), measure) if values.ndim == 2 else ""
-    return [f"{len(values)}", shown(one), bootstrap]
+    bootstrap = crossed_bootstrap(values) if values.ndim == 2 else one.test.bootstrap
+    return [f"{len(values)}", shown(one), bounds(bootstrap, measure) if bootstrap else ""]
 
 
 def shown(one: statistics.Tested) -> str:
@@ -151,23 +154,26 @@ def numbers(parts: Mapping[str, Scores]) -> dict[str, str]:
     repeated = hypotheses.repeated_tests(parts)
     for again in repeated:
         name = f"{again.test.hypothesis} {again.test.measure.name}"
-        student, _ = statistics.interval_of(again.test.values.mean(axis=1), statistics.CONFIDENCE)
-        made[f"{name} over draws"] = bounds(student, again.test.measure)
+        made[f"{name} over draws"] = bounds(again.student, again.test.measure)
         made[f"{name} by Wanda"] = by_wanda(again)
-    found = [*statistics.results(hypotheses.all_tests(parts)), *repeated]
+    results = statistics.results(hypotheses.all_tests(parts))
+    found = [*results, *repeated]
     for one in found:
         made |= _texts(one)
-    made |= study_costs.prose(parts)
+    made |= study_costs.prose(parts) | study_audit.prose(parts, results)
     return made | {f"{name} verdict": text for name, text in statistics.verdicts(found).items()}
 
 
 def _texts(one: statistics.Tested) -> dict[str, str]:
-    """A change with its interval; one of log-perplexity also as a change or a fall of perplexity in percent."""
+    """A change with its interval; one of log-perplexity also as a change or a fall of perplexity in percent.
+
+    The interval of a percentage covers draws and texts: the bootstrap's where the other is of draws alone.
+    """
     test = one.test
     name = f"{test.hypothesis} {test.name} {test.measure.name}"
     made = {name: shown(one)}
     if test.measure in (hypotheses.LOG_PERPLEXITY, hypotheses.WORST):
-        values = 100 * np.expm1([test.mean, *one.interval])
+        values = 100 * np.expm1([test.mean, *(test.bootstrap or one.interval)])
         digits = 0 if abs(values[0]) >= 10 else 1
         texts = (f"{x:+.{digits}f}".replace("-", "−") for x in values)
         made[f"{name} percent"] = "{}% [{}, {}]".format(*texts)
@@ -185,10 +191,7 @@ def written(pages: Mapping[Path, str], parts: Mapping[str, Scores]) -> dict[Path
         "highest": study_costs.highest_table(parts),
     }
     made = numbers(parts)
-    texts = {
-        page: NUMBER.sub(lambda found: found[1] + made[found[2]], text)
-        for page, text in pages.items()
-    }
+    texts = {page: with_sources(with_numbers(text, made)) for page, text in pages.items()}
     for name, table in tables.items():
         texts[PAGE] = with_table(texts[PAGE], f"<!-- {name} -->\n\n", table)
     return texts

@@ -119,17 +119,21 @@ def prose(parts: Mapping[str, Scores]) -> dict[str, str]:
     shares = mask_shares(parts)
     for name, share in zip(("draws", "languages"), shares, strict=True):
         made[f"shared by {name}"] = f"{share.mean():.1%}"
+        made[f"not shared by {name}"] = f"{1 - share.mean():.1%}"
     dense = [parts["translation"].discrimination("dense", code).mean() for code in FOREIGN]
     made["discrimination, dense"] = f"{np.mean(dense):.1%}"
     for name, part, calibration in (("Wanda", "translation", "{}"), *REPEATED.values()):
         plain = Row(name, part, "dense", model(calibration.format("monolingual"), 0.5))
         made[f"perplexity by {name}"] = _change(parts, plain, LOG_PERPLEXITY, FOREIGN)
         made[f"discrimination by {name}"] = _change(parts, plain, DISCRIMINATION, FOREIGN)
+    for kind in ("monolingual", "translation"):
+        row = Row(kind, "translation", "dense", model(kind, 0.3))
+        made[f"discrimination, {kind}, 30%"] = _change(parts, row, DISCRIMINATION, FOREIGN)
     made |= _pruned_twice(parts)
     for row in CODE:
         for measure in (CONTRAST, LOG_PERPLEXITY):
             made[f"code model, {row.name}, {measure.name}"] = _change(parts, row, measure, CODERS)
-    for name, models in {"dense": ["dense"], "en": _draws("en"), "zh": _draws("zh")}.items():
+    for name, models in {"dense": ["dense"], "en": draws_of("en"), "zh": draws_of("zh")}.items():
         made[f"sentiment {name} in en"] = f"{np.mean(_accuracies(parts, models, 'en')):.1f}%"
     for name, figures in _highest(parts).items():
         made |= {f"{name} in {code}": figure for code, figure in zip(FOREIGN, figures, strict=True)}
@@ -138,7 +142,7 @@ def prose(parts: Mapping[str, Scores]) -> dict[str, str]:
 
 def _pruned_twice(parts: Mapping[str, Scores]) -> dict[str, str]:
     """Perplexities of the models that two parts have in common."""
-    names = [(one, code) for code in FOREIGN for one in _draws(code)]
+    names = [(one, code) for code in FOREIGN for one in draws_of(code)]
     pairs = [
         [parts[part].log_perplexity(*name) for part in ("languages", "translation")]
         for name in names
@@ -188,11 +192,11 @@ def perplexity_ratio(scores: Scores, sparsity: float, source: str, code: str) ->
       source: the language of that text, or the mixture.
     """
     dense = scores.log_perplexity("dense", code).mean()
-    each = [scores.log_perplexity(one, code).mean() for one in _draws(source, sparsity)]
+    each = [scores.log_perplexity(one, code).mean() for one in draws_of(source, sparsity)]
     return float(np.exp(np.mean(each) - dense))
 
 
-def _draws(source: str, sparsity: float = 0.5) -> list[str]:
+def draws_of(source: str, sparsity: float = 0.5) -> list[str]:
     """The models that are calibrated on text of a language, or on the mixture."""
     return [model("monolingual", sparsity, source).format(draw=draw) for draw in range(1, 5)]
 
@@ -204,7 +208,7 @@ def sentiment_table(parts: Mapping[str, Scores]) -> str:
     for language in (*LANGUAGES, MIXTURE):
         name = "all five" if language == MIXTURE else language
         rows.append(
-            [f"text: {name}, 50%", *(_accuracy(parts, _draws(language), code) for code in codes)]
+            [f"text: {name}, 50%", *(_accuracy(parts, draws_of(language), code) for code in codes)]
         )
     return "\n".join(pipes(("", *codes), rows))
 

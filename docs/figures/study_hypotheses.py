@@ -2,12 +2,13 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from study_scores import Scores
 from study_statistics import Measure, Repeated, Test, Values
 
-from jaxprune.evaluation.scoring.metrics import cluster_values
+from jaxprune.evaluation.scoring.metrics import RESAMPLES, cluster_values
 
 NAMES = {"en": "English", "fr": "French", "ru": "Russian", "zh": "Chinese", "sw": "Swahili"}
 LANGUAGES = tuple(NAMES)
@@ -131,22 +132,69 @@ def _languages(parts: Mapping[str, Scores]) -> Iterator[Test]:
     for code in FOREIGN:
         found = over_draws(parts, "languages", english, own, LOG_PERPLEXITY, [code])
         yield Test("H4a", f"text in {code} − English text, 50%, in {code}", LOG_PERPLEXITY, found)
+    mixture = _rises(parts, MIXTURE)
     for code in LANGUAGES:
-        found = _worst(parts, MIXTURE) - _worst(parts, code)
-        yield Test("H4b", f"mixture − {code}, 50%", WORST, found)
+        single = _rises(parts, code)
+        found = mixture.largest() - single.largest()
+        bootstrap = _bootstrap(mixture, single)
+        yield Test("H4b", f"mixture − {code}, 50%", WORST, found, bootstrap=bootstrap)
 
 
-def _worst(parts: Mapping[str, Scores], language: str) -> Values:
-    """By draw the largest rise of log-perplexity in the five languages after calibration on one, or on the mixture."""
-    scores, name = parts["languages"], model("monolingual", 0.5, language)
+class _Rises(NamedTuple):
+    """Rises of log-perplexity over the dense model after one calibration, by language [draws, runs of lines]."""
 
-    def rise(draw: int, code: str) -> float:
-        now, before = (
-            scores.log_perplexity(one, code) for one in (name.format(draw=draw), "dense")
-        )
-        return float(now.mean() - before.mean())
+    by_language: dict[str, Values]
 
-    return np.array([max(rise(draw, code) for code in LANGUAGES) for draw in _draws("languages")])
+    def means(self, counts: Values | None = None) -> Values:
+        """[..., draws, languages]: means over the runs, each of which counts as often as `counts` [..., runs] says."""
+
+        def mean(rises: Values) -> Values:
+            if counts is None:
+                return rises.mean(axis=1)
+            often = counts[..., : rises.shape[1]]  # a text may lack its last run in some languages
+            return (often @ rises.T) / often.sum(axis=-1, keepdims=True)
+
+        return np.stack([mean(rises) for rises in self.by_language.values()], axis=-1)
+
+    def largest(self, counts: Values | None = None) -> Values:
+        """[..., draws]: the rise in the language that suffers most."""
+        return self.means(counts).max(axis=-1)
+
+    def worst(self) -> list[str]:
+        """By draw, the language that suffers most."""
+        names = [*self.by_language]
+        return [names[place] for place in self.means().argmax(axis=-1)]
+
+
+def _rises(parts: Mapping[str, Scores], language: str) -> _Rises:
+    """The rises in the five languages after calibration on one, or on the mixture."""
+    name, change = model("monolingual", 0.5, language), _difference("log_perplexity")
+    draws = [name.format(draw=draw) for draw in _draws("languages")]
+    return _Rises(
+        {
+            code: np.stack([change(parts["languages"], "dense", one, code) for one in draws])
+            for code in LANGUAGES
+        }
+    )
+
+
+def _bootstrap(mixture: _Rises, single: _Rises) -> tuple[float, float]:
+    """95% of the difference of the largest rises, over draws and runs of lines that are resampled independently."""
+    rng, draws = np.random.default_rng(0), len(mixture.largest())
+    runs = max(rises.shape[1] for rises in mixture.by_language.values())
+    of_draws, of_runs = (
+        rng.multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(float) for n in (draws, runs)
+    )
+    differences = mixture.largest(of_runs) - single.largest(of_runs)
+    means = (differences * of_draws).sum(axis=1) / draws
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def worst_is_absent(parts: Mapping[str, Scores]) -> tuple[int, int]:
+    """In how many models of one language the language that suffers most is another, and the number of these models."""
+    worst = [(code, one) for code in LANGUAGES for one in _rises(parts, code).worst()]
+    return sum(code != one for code, one in worst), len(worst)
 
 
 def _masks(parts: Mapping[str, Scores]) -> Iterator[Test]:
@@ -180,7 +228,17 @@ def mask_shares(parts: Mapping[str, Scores]) -> tuple[Values, Values]:
 def _highest(parts: Mapping[str, Scores]) -> Iterator[Test]:
     for sparsity in (0.001, 0.01):
         chrf, perplexity = kept_of_dense(parts, sparsity)
-        yield Test("H6", f"monolingual, {sparsity:.1%} dropped", RATIO, chrf - perplexity)
+        yield Test(
+            "H6", f"monolingual, {sparsity:.1%} dropped", RATIO, chrf - perplexity,
+            is_at_floor=_is_nothing_translated(parts, sparsity),
+        )  # fmt: skip
+
+
+def _is_nothing_translated(parts: Mapping[str, Scores], sparsity: float) -> bool:
+    """Whether BLEU is below 1 in each model and language: chrF then counts letters that any two texts share."""
+    name = model("monolingual", sparsity)
+    models = ((name.format(language=c, draw=d), c) for c in FOREIGN for d in _draws("highest"))
+    return all(parts["highest"].bleu(*one) < 1 for one in models)
 
 
 def kept_of_dense(parts: Mapping[str, Scores], sparsity: float) -> tuple[Values, Values]:

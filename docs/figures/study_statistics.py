@@ -13,6 +13,7 @@ from jaxprune.evaluation.scoring.metrics import holm
 
 CONFIDENCE = 0.95
 SUPPORTED, REFUTED, OPEN = "supported", "refuted", "open"
+AGREES, UNTESTABLE = "not distinguishable from Wanda", "not testable"
 Values = np.ndarray  # [draws, groups of rows], or [draws]
 
 
@@ -35,12 +36,16 @@ class Test:
       name: what is compared.
       measure: of which the change is tested.
       values: of each draw and group of rows, or of each draw.
+      bootstrap: 95%, of a bootstrap of draws and texts, for values that are no means over groups.
+      is_at_floor: nothing is left of what the measure measures, so that no change can be seen.
     """
 
     hypothesis: str
     name: str
     measure: Measure
     values: Values
+    bootstrap: tuple[float, float] | None = None
+    is_at_floor: bool = False
 
     @property
     def mean(self) -> float:
@@ -60,7 +65,9 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """By the rules of the protocol."""
+        """By the rules of the protocol, but for a measure at its floor."""
+        if self.test.is_at_floor:
+            return UNTESTABLE
         measure = self.test.measure
         if self.test.mean * measure.sign > 0 and self.holm < 1 - CONFIDENCE:
             return SUPPORTED
@@ -81,10 +88,15 @@ class Repeated:
         return interval_of(self.test.values, CONFIDENCE)[0]
 
     @property
+    def student(self) -> tuple[float, float]:
+        """95%, of Student's t over the means of the draws."""
+        return interval_of(self.test.values.mean(axis=1), CONFIDENCE)[0]
+
+    @property
     def verdict(self) -> str:
         """By the rule of H7, which is never refuted."""
         low, high = self.interval
-        return SUPPORTED if low <= self.wanda <= high else OPEN
+        return AGREES if low <= self.wanda <= high else OPEN
 
 
 Tested = Result | Repeated
@@ -119,9 +131,9 @@ def interval_of(values: Values, confidence: float) -> tuple[tuple[float, float],
 
 
 def verdicts(found: Sequence[Tested]) -> dict[str, str]:
-    """By hypothesis: supported if all tests are, refuted if one is."""
+    """By hypothesis: that of its tests if all have the same, otherwise refuted if one is, and open if none is."""
     made = {}
     for name, family in itertools.groupby(found, key=lambda one: one.test.hypothesis):
         each = {one.verdict for one in family}
-        made[name] = SUPPORTED if each == {SUPPORTED} else REFUTED if REFUTED in each else OPEN
+        made[name] = each.pop() if len(each) == 1 else REFUTED if REFUTED in each else OPEN
     return made
