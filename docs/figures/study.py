@@ -17,10 +17,10 @@ import study_hypotheses as hypotheses
 import study_pictures
 import study_statistics as statistics
 from cells import with_table
+from study_crossed import crossed_bootstrap
 from study_scores import MODELS, PARTS, STUDY, Scores, read_arrays
 
 from jaxprune.base.text import csv_text, p_value, pipes
-from jaxprune.evaluation.scoring.crossed import crossed_bootstrap
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 from jaxprune.evaluation.scoring.priors import right_without_prior
 from jaxprune.evaluation.translation.results import TRANSLATION

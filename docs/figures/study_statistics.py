@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import ttest_1samp
+from study_crossed import mixed_model
 
-from jaxprune.evaluation.scoring.crossed import mixed_model
 from jaxprune.evaluation.scoring.metrics import holm
 
 CONFIDENCE = 0.95

@@ -118,12 +118,6 @@ def mean_changes(source: Source, language: str, pairs: Pairs, seed: int) -> list
     return changes
 
 
-def group_changes(pairs: Pairs, values: RowValues) -> Float[np.ndarray, " G"] | None:
-    """The change of a value in each group of rows, mean over languages, see `cluster_values`; None without values."""
-    known = _values(pairs, values)
-    return _differences(known) if known else None
-
-
 # By language: the cluster, and the values of the base and of the run, of each row that has them.
 _Values = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 

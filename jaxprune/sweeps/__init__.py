@@ -4,6 +4,5 @@
 all, and `runner` makes and evaluates them, each in a folder like those of `jaxprune prune` and `jaxprune evaluate`;
 `workers` divides them among processes that share the workdir, and `merge` joins the workdirs of processes that do not.
 `result` reads these folders, without a model, as one comparison with the dense model and a value for each axis; `own`
-makes the paper's tables of it, `over_draws` those of draws, and `write` presents them. `sweep_json` rejects another
-config.
+makes the paper's tables of it, and `write` presents them. `sweep_json` rejects another config.
 """

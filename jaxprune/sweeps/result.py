@@ -16,8 +16,7 @@ from jaxprune.evaluation.views import overview_tables
 from jaxprune.report.charts.chart import Chart
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.jobs import evaluation_languages, unfinished
-from jaxprune.sweeps.over_draws import Drawn, drawn_changes
-from jaxprune.sweeps.own import OwnRows, own_rows, own_tables
+from jaxprune.sweeps.own import own_tables
 from jaxprune.sweeps.sweep_json import begun_sweep
 from jaxprune.sweeps.variants import Variant, axis_text, label_names, variants
 
@@ -30,21 +29,18 @@ class SweepResult(NotebookTable):
     """The comparison of all finished variants with the dense model. Notebooks show it as tables.
 
     Attributes:
-      model, seed: of the config.
+      model: of the config.
       axes: paths of the axes of the grid.
       variants: that are finished, the dense model first.
       comparison: of these variants with the dense model.
-      drawn: changes over the draws of the calibration text; none without several draws.
       missing: names of the variants that are not finished.
       left_out: reasons, by product of the axes that is no variant.
     """
 
     model: str
-    seed: int
     axes: Sequence[str]
     variants: Sequence[Variant]
     comparison: Comparison
-    drawn: Sequence[Drawn]
     missing: Sequence[str]
     left_out: Mapping[str, str]
 
@@ -76,14 +72,9 @@ class SweepResult(NotebookTable):
         return frame(rows, [fields[0], *self.axes, *fields[1:]])
 
     @functools.cached_property
-    def own(self) -> OwnRows:
-        """The rows of the paper's tables."""
-        return own_rows(self.variants, self.axes, self.comparison, self.seed)
-
-    @functools.cached_property
     def own_tables(self) -> list[Table]:
         """The paper's tables 2 to 4; none if the language of the text is no axis."""
-        return own_tables(self.own)
+        return own_tables(self.variants, self.axes, self.comparison)
 
     @functools.cached_property
     def all_tables(self) -> list[Table]:
@@ -135,18 +126,19 @@ def read_result(config: SweepConfig, workdir: Path) -> SweepResult:
     comparison = _whole_means(compare_evaluations(runs, config.seed)) if runs[1:] else alone
     return SweepResult(
         model=config.model,
-        seed=config.seed,
         axes=[*config.sweep.grid],
         variants=finished,
         comparison=comparison,
-        drawn=[*drawn_changes(finished, comparison.evaluations, config.seed)],
         missing=[variant.name for variant in missing],
         left_out=left_out,
     )
 
 
 def _whole_means(comparison: Comparison) -> Comparison:
-    """The comparison without means over fewer languages than the dense model has, which differ between variants."""
+    """The comparison without means over fewer languages than the dense model has, which differ between variants.
+
+    Nor has it notes on these languages, which `sweep.evaluate` leaves out.
+    """
     languages = {
         (run.name, task): {*part.rows}
         for run in comparison.evaluations
@@ -158,4 +150,4 @@ def _whole_means(comparison: Comparison) -> Comparison:
         if row.language not in (MEAN, MEAN_NON_ENGLISH)
         or languages[row.run, row.task] == languages[row.base, row.task]
     ]
-    return dataclasses.replace(comparison, changes=changes)
+    return dataclasses.replace(comparison, changes=changes, left_out=())

@@ -29,7 +29,7 @@ def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepRe
 
     Args:
       model: as in `jaxprune.load`.
-      workdir: folder for the variants, measurements.csv, changes.csv, tables.md and report.html.
+      workdir: folder for the variants, measurements.csv, changes.csv and report.html.
       settings: fields of the config by keyword, those of a group in a dict; a list replaces names with commas.
 
     Returns:
@@ -64,8 +64,8 @@ def sweep_from_config(config: SweepConfig, workdir: Path) -> SweepResult | None:
 
     Args:
       config: validated.
-      workdir: gets a folder for each variant, `stats/` (with `pruning.propagate=dense`), measurements.csv, changes.csv,
-        tables.md and report.html. Complete variants are kept, damaged parts are repeated.
+      workdir: gets a folder for each variant, `stats/` (with `pruning.propagate=dense`), measurements.csv, changes.csv
+        and report.html. Complete variants are kept, damaged parts are repeated.
 
     Returns:
       The comparison of all variants; None if another worker writes its tables.

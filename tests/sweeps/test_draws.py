@@ -2,14 +2,10 @@
 
 import csv
 import json
-import math
-from dataclasses import replace
 
 import pytest
 
 import jaxprune as jp
-from jaxprune.evaluation.folders import open_evaluation
-from jaxprune.sweeps.over_draws import drawn_changes
 
 SWEEP = {
     "calibration": {"data": "nano", "samples": 2, "shots": 2},
@@ -25,8 +21,6 @@ SWEEP = {
         "name": "{pruning.criterion}-{calibration.kind}-{calibration.source}-{calibration.draw}",
     },
 }  # fmt: skip
-SHUFFLED = "pruning.criterion=wanda calibration.kind=shuffled pruning.sparsity=0.5"
-PLAIN = "pruning.criterion=wanda calibration.kind=monolingual pruning.sparsity=0.5"
 
 
 @pytest.fixture(scope="module")
@@ -63,92 +57,3 @@ def test_a_variant_has_the_masks_of_a_run_on_its_draw(swept):
         assert jp.masks.overlap(alone.masks, swept_masks).overall == 1
         config = json.loads((variant / "config.json").read_text(encoding="utf-8"))
         assert config["calibration"]["draw"] == f"{draw}/2"
-
-
-def test_comparisons_over_the_draws_are_means_of_those_of_each_draw(swept):
-    folder, found = swept
-    drawn = {(d.variants, d.against, d.task, d.measure, d.language): d for d in found.drawn}
-    assert {(variants, against) for variants, against, *_ in drawn} == {
-        (PLAIN, "dense"), (SHUFFLED, "dense"), (SHUFFLED, "monolingual"),
-    }  # fmt: skip
-    changes = {
-        (one.run, one.language, one.measure): one.difference for one in found.comparison.changes
-    }
-    means = []
-    for code in ("fr", "sw"):
-        one = drawn[SHUFFLED, "dense", "nano_nli", "accuracy", code]
-        by_draw = [changes[f"wanda-shuffled-{code}-{draw}", code, "accuracy"] for draw in (1, 2)]
-        assert one.difference == pytest.approx(sum(by_draw) / 2)
-        assert (one.draws, one.low <= one.difference <= one.high) == (2, True)
-        means.append(one.difference)
-    mean = drawn[SHUFFLED, "dense", "nano_nli", "accuracy", "mean non-en"]
-    assert mean.difference == pytest.approx(sum(means) / 2)
-    ratios = dict.fromkeys(("fr", "sw"), changes)
-    for code in ratios:
-        rise = drawn[SHUFFLED, "monolingual", "perplexity", "log-perplexity", code].difference
-        expected = [
-            math.log1p(changes[f"wanda-{kind}-{code}-{draw}", code, "perplexity"]) * sign
-            for kind, sign in (("shuffled", 1), ("monolingual", -1))
-            for draw in (1, 2)
-        ]
-        assert rise == pytest.approx(sum(expected) / 2)
-    with (folder / "over_draws.csv").open(encoding="utf-8") as file:
-        assert len([*csv.DictReader(file)]) == len(drawn)
-    for name in ("report.html", "tables.md"):
-        text = (folder / name).read_text(encoding="utf-8")
-        assert "erplexity: log-perplexity, change against monolingual" in text
-
-
-def runs_of(swept, *names):
-    folder, found = swept
-    wanted = [one for one in found.variants if one.name in ("dense", *names)]
-    return wanted, [replace(open_evaluation(folder / one.name), name=one.name) for one in wanted]
-
-
-def test_texts_without_parts_have_no_row_over_the_draws(swept):
-    """As those of a tokenizer without offsets of characters."""
-    variants, runs = runs_of(swept, "wanda-monolingual-fr-1", "wanda-monolingual-fr-2")
-    bare = []
-    for run in runs:
-        part = run.parts["perplexity"]
-        rows = {
-            code: one._replace(part_tokens=one.part_tokens[:0])
-            for code, one in run.perplexities.items()
-        }
-        bare.append(replace(run, parts={**run.parts, "perplexity": replace(part, rows=rows)}))
-    measures = [{d.measure for d in drawn_changes(variants, some, 0)} for some in (runs, bare)]
-    assert measures[0] - measures[1] == {"log-perplexity"}
-    assert "accuracy" in measures[1]
-
-
-def test_means_of_an_unfinished_sweep_are_over_the_draws_of_all_languages(swept):
-    def found(**draws_by_language):
-        names = (
-            f"wanda-monolingual-{code}-{n}" for code, ns in draws_by_language.items() for n in ns
-        )
-        drawn = drawn_changes(*runs_of(swept, *names), 0)
-        return {d.language: d for d in drawn if (d.task, d.measure) == ("nano_nli", "accuracy")}
-
-    whole, part = found(fr=(1, 2), sw=(1, 2)), found(fr=(1, 2), sw=(2,))
-    assert part["fr"] == whole["fr"]
-    assert (part["mean non-en"].draws, whole["mean non-en"].draws) == (1, 2)
-    second = found(fr=(2,), sw=(2,))
-    assert part["mean non-en"].difference == second["mean non-en"].difference
-    assert "mean non-en" not in found(fr=(1,), sw=(2,))
-
-
-def test_plain_text_may_have_another_criterion(tmp_path):
-    (tmp_path / "code").mkdir()
-    for name in "ab":
-        (tmp_path / "code" / f"{name}.py").write_text(f"{name} = 1\n" * 9)
-    grid = {
-        "pruning.criterion": ["wanda", "refined"],
-        "calibration.kind": ["monolingual", "monolingual_vs_code"],
-        "calibration.draw": ["1/2", "2/2"],
-    }
-    job = SWEEP | {"sweep": {"grid": grid}}
-    job["calibration"] = SWEEP["calibration"] | {"code": str(tmp_path / "code"), "samples": 1}
-    found = jp.sweep("nano/bloom", tmp_path / "sweep", **job)
-    pairs = {(d.variants, d.against) for d in found.drawn}
-    refined = "pruning.criterion=refined calibration.kind=monolingual_vs_code"
-    assert {(refined, "dense"), (refined, "monolingual")} <= pairs

@@ -205,7 +205,9 @@ def test_a_share_that_has_not_started_is_named_and_the_rest_is_merged(
     names = f"'{absent}', '{tmp_path / 'empty'}'"
     assert f"sweep: {names}: not started; merges the rest" in done.stderr.splitlines()
     missing = [name for name in NAMES if name not in NAMES[0::2]]
-    assert f"Unfinished: {len(missing)} variants are missing" in (merged / "tables.md").read_text()
+    assert (
+        f"Unfinished: {len(missing)} variants are missing" in (merged / "report.html").read_text()
+    )
     assert merge([shares / "1"], merged).missing == []
     assert contents(merged) == contents(alone[0])
     with pytest.raises(InputError, match=r"absent/sweep\.json: missing; expected the --workdir"):
@@ -313,8 +315,7 @@ def test_the_tables_of_an_unfinished_sweep_name_what_is_missing(alone, tmp_path,
     line = (
         f"Unfinished: 2 variants are missing, and so are their figures: {NAMES[2]!r}, {NAMES[3]!r}"
     )
-    for name in ("tables.md", "report.html"):
-        assert line in html.unescape((workdir / name).read_text())
+    assert line in html.unescape((workdir / "report.html").read_text())
     print_tables(found, workdir)
     assert line in capfd.readouterr().out
     assert found.comparison.names == [NAMES[0], NAMES[1], NAMES[4]]

@@ -4,7 +4,6 @@ Each draw is measured on the same rows, so draws and rows are crossed, not neste
 """
 
 import functools
-from dataclasses import dataclass
 
 import numpy as np
 import scipy  # a submodule is imported when it is used first: scipy.stats takes a second
@@ -14,34 +13,6 @@ from jaxprune.evaluation.scoring.metrics import CONFIDENCE, RESAMPLES
 from jaxprune.evaluation.scoring.scores import Interval
 
 _PART = 1000  # resamples that are computed at a time
-
-
-@dataclass(frozen=True)
-class OverDraws:
-    """The mean of a value over draws and groups of rows.
-
-    Attributes:
-      mean: over all.
-      interval: 95%, of the mixed model `mixed_model`; None for one draw or one group.
-      p: that the mean is 0, of the same model; two-sided, not corrected for multiple tests.
-      bootstrap: 95%, of `crossed_bootstrap`; beside the other for comparison, as it is too narrow for few draws.
-      by_draw: the mean of each draw.
-    """
-
-    mean: float
-    interval: Interval | None
-    p: float | None
-    bootstrap: Interval
-    by_draw: tuple[float, ...]
-
-
-def over_draws(values: Float[np.ndarray, "D G"], *, seed: int = 0) -> OverDraws:
-    """The mean of the values of D draws on G groups of rows, with its intervals."""
-    interval, p = mixed_model(values) or (None, None)
-    bootstrap = crossed_bootstrap(values, seed=seed)
-    return OverDraws(
-        float(values.mean()), interval, p, bootstrap, tuple(values.mean(axis=1).tolist())
-    )
 
 
 def mixed_model(
