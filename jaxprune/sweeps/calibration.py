@@ -1,31 +1,22 @@
-"""Calibration samples of all variants: tokenised once, in shared shapes, and probed once if possible."""
+"""Calibration samples of all variants: tokenised once, in shared shapes."""
 
 import dataclasses
-import functools
 from collections.abc import Sequence
-from pathlib import Path
 
-from jaxprune.base.files import sealed
 from jaxprune.base.schema import fields_of
-from jaxprune.base.workdir.locks import locked
 from jaxprune.data.batches import Batch, digest
 from jaxprune.data.config import TextFields
 from jaxprune.data.kinds import KINDS
 from jaxprune.data.languages import MIX
-from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.model import Model
 from jaxprune.pruning.criterion import CODE
-from jaxprune.runs import checkpoint
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning.config import PruneConfig
 from jaxprune.stats.grouping import share_shapes
-from jaxprune.stats.probe import probe
-from jaxprune.stats.stats import ActivationStats
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.grid import value_text
 from jaxprune.sweeps.variants import Variant
 
-STATS = "stats"  # folder of the sets' statistics in a sweep's workdir
 # The fields of code, and those of sentences beside kind and source, which a set's name has in any case.
 _OF_CODE = ("code", "samples", "max_length", "draw")
 _OF_TEXT = tuple(sorted({*fields_of(TextFields), "tokens"} - {"kind", "source", "code"}))
@@ -42,19 +33,14 @@ class CalibrationSets:
       config: of the sweep.
       variants: all of them.
       model: has the tokenizer.
-      workdir: of the sweep; statistics of the dense model are stored in `stats/<set>`.
     """
 
-    def __init__(
-        self, config: SweepConfig, variants: Sequence[Variant], model: Model, workdir: Path
-    ) -> None:
-        self._config, self._model, self._folder = config, model, workdir / STATS
-        self._pruned = [
-            variant.config for variant in variants if isinstance(variant.config, PruneConfig)
-        ]
+    def __init__(self, config: SweepConfig, variants: Sequence[Variant], model: Model) -> None:
+        self._config, self._model = config, model
         by_set: dict[str, list[Batch]] = {}
-        for pruned in self._pruned:
-            if {*self._names(pruned)} - by_set.keys():
+        for variant in variants:
+            pruned = variant.config
+            if isinstance(pruned, PruneConfig) and {*self._names(pruned)} - by_set.keys():
                 by_set |= self._sampled(pruned)
         all_batches = [batch for batches in by_set.values() for batch in batches]
         self._batches: dict[str, list[Batch]] = {name: [] for name in by_set}
@@ -63,24 +49,15 @@ class CalibrationSets:
 
     def batches(self, config: PruneConfig) -> list[Batch]:
         """The samples of a variant's config, with the roles of pruning."""
-        return [batch for name in self._names(config) for batch in self._of(name)]
+        return [
+            dataclasses.replace(batch, role=name.partition("/")[0])
+            for name in self._names(config)
+            for batch in self._batches[name]
+        ]
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of the tokens of each set."""
         return {f"calibration {name}": digest(batches) for name, batches in self._batches.items()}
-
-    def stats(self, config: PruneConfig) -> ActivationStats | None:
-        """Statistics of the dense model on the samples of a variant's config, probed once for each set.
-
-        None if `pruning.propagate` is not dense, as statistics then depend on the pruned blocks below, so on the
-        sparsity; or if they are too large to be saved.
-        """
-        names = self._names(config)
-        if config.pruning.propagate != "dense" or not names:
-            return None
-        if not all(statistic.persisted for statistic in config.settings.statistics):
-            return None
-        return functools.reduce(ActivationStats.merge, map(self._probed, names))
 
     def _sampled(self, config: PruneConfig) -> dict[str, list[Batch]]:
         """The sets of a config; the role of a batch is the name of its set."""
@@ -107,31 +84,3 @@ class CalibrationSets:
         if config.seed != self._config.seed:
             parts.append(f"seed={config.seed}")
         return "/".join(parts)
-
-    def _of(self, name: str) -> list[Batch]:
-        role = name.partition("/")[0]
-        return [dataclasses.replace(batch, role=role) for batch in self._batches[name]]
-
-    @functools.cached_property
-    def _statistics(self) -> list[str]:
-        """The statistics that are saved, of all variants, as some share their sets."""
-        dense = [config for config in self._pruned if config.pruning.propagate == "dense"]
-        statistics = (statistic for config in dense for statistic in config.settings.statistics)
-        return sorted({statistic.name for statistic in statistics if statistic.persisted})
-
-    def _probed(self, name: str) -> ActivationStats:
-        folder = self._folder / name.replace("/", "-")
-        with locked(self._folder.parent, f"stats-{folder.name}.lock", wait=True):
-            if folder.is_dir():
-                stats = checkpoint.restore_stats(folder)
-                sites = next(iter(stats.sums.values()))
-                if all({*self._statistics} <= statistics.keys() for statistics in sites.values()):
-                    return stats
-                sealed.remove(folder)  # made before a criterion was added that reads more
-            mesh = device_mesh(self._config.mesh.data, self._config.mesh.model)
-            stats = probe(
-                self._model, self._of(name),
-                dtype=self._config.dtype, mesh=mesh, statistics=self._statistics,
-            )  # fmt: skip
-            checkpoint.save_stats(folder, stats, self._model)
-            return stats

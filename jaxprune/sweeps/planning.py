@@ -1,11 +1,10 @@
-"""A sweep → its estimated operations, time, memory and bytes, before any variant is made."""
+"""A sweep → its estimated operations and time, before any variant is made."""
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from jaxprune.base.text import byte_size, named_values
+from jaxprune.base.text import named_values
 from jaxprune.evaluation.scoring.forest import pack_forests
 from jaxprune.evaluation.scoring.options import Encoded, encode_questions
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, windows_of
@@ -13,76 +12,53 @@ from jaxprune.hf.model import Model, load
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.config import PruneConfig
 from jaxprune.runs.planning.costs import chip_of
-from jaxprune.runs.planning.plan import plan_from_config
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.variants import left_out_lines
 from jaxprune.sweeps.workers import shard_of
 
 
-@dataclass(frozen=True)
-class SweepPlan:
-    """The estimated costs of a sweep; those of translations and recoveries are not included.
+class SweepPlan(NamedTuple):
+    """The estimated operations of a sweep; those of translations and recoveries are not included.
 
     Attributes:
       variants: number of models, with the dense one.
       left_out: reasons, by invalid product of the axes.
       pruning, evaluation: operations of products, of all variants.
-      device, host: most bytes of a pruning run on each device, and of a process.
-      written: bytes of all masks and outputs.
-      rate: published operations per second of the chip; None without one.
     """
 
     variants: int
     left_out: Mapping[str, str]
     pruning: float
     evaluation: float
-    device: int
-    host: int
-    written: int
-    rate: float | None
 
 
-def plan_sweep(
-    config: SweepConfig, workdir: Path, chip: str | None = None, shard: str | None = None
-) -> SweepPlan:
-    """The plan of a sweep on one device of a kind, or on the devices of this machine.
+def plan_sweep(config: SweepConfig, workdir: Path, shard: str | None = None) -> SweepPlan:
+    """The plan of a sweep.
 
     Args:
       config: validated; the model is a folder or can be downloaded, as its tokenizer counts the tokens.
       workdir: of the sweep; nothing is written.
-      chip: a name in `CHIPS`.
       shard: plan this share only, see `shard_of`.
 
     Raises:
-      InputError: as `sweep_from_config`; an unknown chip.
+      InputError: as `sweep_from_config`.
     """
-    kind = chip_of(chip) if chip else None
     runner = Runner(config, load(config.model, config.revision), workdir)
     variants = runner.variants if shard is None else shard_of(runner.variants, shard)
     pruned = [one.config for one in variants if isinstance(one.config, PruneConfig)]
-    runs = [plan_from_config(one, chip=chip) for one in pruned]
-    works = [
-        dataclasses.replace(run.work, groups=costs.groups_of(runner.sets.batches(one)))
-        for one, run in zip(pruned, runs, strict=True)
-    ]
     tokens = _tokens(runner)
     scored = sum(
-        tokens[folder, code]
+        tokens.get((folder, code), 0)
         for variant in variants
         for folder, codes in runner.jobs(variant).items()
         for code in codes
-        if (folder, code) in tokens
     )
     return SweepPlan(
         variants=len(variants),
         left_out=runner.left_out,
-        pruning=sum(map(costs.flops, works)),
+        pruning=sum(costs.flops(runner.plan(one).work) for one in pruned),
         evaluation=2.0 * scored * _products(runner.model),
-        device=max((sum(run.device.values()) for run in runs), default=0),
-        host=max((sum(run.host.values()) for run in runs), default=0),
-        written=sum(map(costs.bytes_written, works)),
-        rate=kind.flops[config.dtype] if kind else None,
     )
 
 
@@ -110,16 +86,19 @@ def _products(model: Model) -> int:
 
 
 def print_sweep_plan(config: SweepConfig, plan: SweepPlan, chip: str | None) -> None:
-    """Prints the table of `--plan`, and the products that are left out."""
+    """Prints the table of `--plan`, and the products that are left out.
+
+    Raises:
+      InputError: `chip` is no name in `CHIPS`.
+    """
     rows = {
         "variants": f"{plan.variants} of {config.model}",
         "operations": f"{plan.pruning:.3g} of pruning, {plan.evaluation:.3g} of evaluation, without translations "
         "and recoveries",
-        "memory": f"{byte_size(plan.device)} on each device, {byte_size(plan.host)} on each host, while pruning",
-        "written": byte_size(plan.written),
     }
-    if plan.rate:
-        hours = (plan.pruning + plan.evaluation) / plan.rate / 3600
+    if chip is not None:
+        rate = chip_of(chip).flops[config.dtype]
+        hours = (plan.pruning + plan.evaluation) / rate / 3600
         rows["time"] = (
             f"at least {hours:.2g} h at the published rate of one {chip}, divided by their number"
         )

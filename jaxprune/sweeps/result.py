@@ -17,7 +17,6 @@ from jaxprune.report.charts.chart import Chart
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.jobs import evaluation_languages, unfinished
 from jaxprune.sweeps.own import own_tables
-from jaxprune.sweeps.sweep_json import begun_sweep
 from jaxprune.sweeps.variants import Variant, axis_text, label_names, variants
 
 if TYPE_CHECKING:
@@ -113,15 +112,10 @@ def read_result(config: SweepConfig, workdir: Path) -> SweepResult:
       InputError: no scores of the dense model; as `open_evaluation` and `compare_evaluations`.
     """
     planned, left_out = variants(config)
-    missing = unfinished(planned, config, workdir, begun_sweep(workdir)["digests"])
+    missing = unfinished(planned, config, workdir)
     codes = evaluation_languages(config)
     finished = [variant for variant in planned if variant not in missing]
-    runs = [
-        dataclasses.replace(
-            open_evaluation(workdir / variant.name).within(codes), name=variant.name
-        )
-        for variant in finished
-    ]
+    runs = [open_evaluation(workdir / one.name).within(codes).renamed(one.name) for one in finished]
     alone = Comparison(evaluations=runs, changes=[])
     comparison = _whole_means(compare_evaluations(runs, config.seed)) if runs[1:] else alone
     return SweepResult(

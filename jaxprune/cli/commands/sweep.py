@@ -20,7 +20,7 @@ from jaxprune.cli.configured import define_plan, is_planned, run_configured
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.merge import merge
 from jaxprune.sweeps.planning import plan_sweep, print_sweep_plan
-from jaxprune.sweeps.run import make_shard, sweep_from_config
+from jaxprune.sweeps.run import sweep_from_config
 from jaxprune.sweeps.write import print_tables
 
 _MERGE = "--merge"
@@ -30,7 +30,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     """`jaxprune sweep`: runs the unfinished variants of the sweep in the workdir and writes its tables."""
     if any(argument.partition("=")[0] == _MERGE for argument in arguments):
         parser = Arguments(program, "--merge PART PART ... --workdir WORKDIR", __doc__)
-        parser.add_argument(_MERGE, nargs="+", type=_share, required=True)
+        parser.add_argument(_MERGE, nargs="+", type=path, required=True)
         parser.add_argument("--workdir", type=output, required=True)
         given = parser.parse_args(arguments)
         print_tables(merge(given.merge, given.workdir), given.workdir)
@@ -38,19 +38,10 @@ def main(program: str, arguments: Sequence[str]) -> None:
         run_configured(sweep, program, arguments, about=__doc__, define=define, command="sweep")
 
 
-def _share(text: str) -> Path:
-    """The workdir of a share; in a bucket it is not there before the share has started."""
-    try:
-        return path(text)
-    except FileNotFoundError:
-        return Path(text)
-
-
 def define() -> None:
     """Defines the command's own flags."""
     define_plan(
-        "print the number of variants, of all or of a share, and the estimated operations, memory and bytes; "
-        "writes nothing"
+        "print the number of variants, of all or of a share, and the estimated operations; writes nothing"
     )
     flags.DEFINE_string(
         "shard",
@@ -64,13 +55,12 @@ def sweep(config: SweepConfig, workdir: Path) -> None:
     """Makes the sweep, or a share of it, and prints its tables; or prints its plan."""
     given = flags.FLAGS
     if is_planned():
-        plan = plan_sweep(config, workdir, given.chip, given.shard)
+        plan = plan_sweep(config, workdir, given.shard)
         print_sweep_plan(config, plan, given.chip)
         return
-    if given.shard is not None:
-        make_shard(config, workdir, given.shard)
+    if tables := sweep_from_config(config, workdir, shard=given.shard):
+        print_tables(tables, workdir)
+    elif given.shard is not None:
         print(
             f"share {given.shard} is finished; jaxprune sweep --merge joins the workdirs of all shares"
         )
-    elif tables := sweep_from_config(config, workdir):
-        print_tables(tables, workdir)
