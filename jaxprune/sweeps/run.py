@@ -13,7 +13,7 @@ from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.result import SweepResult
 from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.sweep_json import WORKERS, check_same_sweep, joined
-from jaxprune.sweeps.variants import left_out_lines
+from jaxprune.sweeps.variants import left_out_lines, variants
 from jaxprune.sweeps.workers import make_all, shard_of
 from jaxprune.sweeps.write import rebuild, write_result
 
@@ -92,3 +92,11 @@ def sweep_from_config(
     except LockedError:
         say("sweep: all variants are made; another worker writes the tables")
         return None
+
+
+def print_plan(config: SweepConfig, shard: str | None = None) -> None:
+    """Prints the names of the variants, of all or of a share, and the products that are left out."""
+    made, left_out = variants(config)
+    planned = made if shard is None else shard_of(made, shard)
+    names = (f"  {variant.name}" for variant in planned)
+    print("\n".join([*left_out_lines(left_out), f"variants: {len(planned)}", *names]))

@@ -27,7 +27,7 @@ from jaxprune.hf.model import Model
 from jaxprune.runs.block_writer import check_outputs
 from jaxprune.runs.pipeline import prune_to_workdir
 from jaxprune.runs.planning.config import PruneConfig, RecoverConfig
-from jaxprune.runs.planning.plan import Plan, check_fits, plan_of
+from jaxprune.runs.planning.plan import check_fits, plan_of
 from jaxprune.runs.pruned_model import model_digest, pruned_model
 from jaxprune.runs.recover import recover_from_config
 from jaxprune.runs.run import UnfinishedError
@@ -88,6 +88,7 @@ class Runner:
         Raises:
           InputError: as `prune_from_config`.
         """
+        mesh = device_mesh(self._config.mesh.data, self._config.mesh.model)
         for variant in self.variants:
             config = variant.config
             if config is None or (self._workdir / variant.name / REPORT).is_file():
@@ -97,13 +98,8 @@ class Runner:
                 continue
             changes_weights = config.settings.method.updates_weights
             check_outputs(config, self.model, changes_weights=changes_weights)
-            check_fits(self.plan(config))
-
-    def plan(self, config: PruneConfig) -> Plan:
-        """The costs of a variant, on the devices of this machine."""
-        mesh = device_mesh(config.mesh.data, config.mesh.model)
-        batches = self.sets.batches(config)
-        return plan_of(self.model.config, self.model.dtype, batches, config, mesh)
+            sizes, batches = self.model.config, self.sets.batches(config)
+            check_fits(plan_of(sizes, self.model.dtype, batches, config, mesh))
 
     def is_whole(self, variant: Variant) -> bool:
         """Whether a variant is pruned and evaluated, and all its files are as they were written.

@@ -13,22 +13,18 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 
-import numpy as np
 import pytest
 from faults.place import halve
 from run_json import write_report
 from run_scripts import run_here
 
-import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
 from jaxprune.base.workdir.locks import PROGRESS, locked
 from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation.scoring import scorer
-from jaxprune.models.model import kernel_shapes
 from jaxprune.sweeps import sweep_json, workers
 from jaxprune.sweeps.merge import merge
-from jaxprune.sweeps.planning import plan_sweep, print_sweep_plan
 from jaxprune.sweeps.run import sweep_from_config
 from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.variants import variants
@@ -323,31 +319,14 @@ def test_other_shares_are_refused(shard):
         workers.shard_of(variants(job()).made, shard)
 
 
-def test_the_plan_of_a_sweep_counts_what_its_evaluations_process(alone, tmp_path, capsys):
-    config = job()
-    found = plan_sweep(config, tmp_path / "none")
-    with pytest.raises(InputError, match="--chip: got 'l5'; allowed: a100, l4"):
-        print_sweep_plan(config, found, "l5")
+def test_a_plan_lists_the_variants_of_a_share_and_what_is_left_out(tmp_path, monkeypatch, capfd):
+    arguments = (
+        "--config=sweep_nano", f"--workdir={tmp_path / 'none'}", "--plan",
+        "--config.sweep.grid=calibration.source=en|fr pruning.sparsity=0.3|0.5",
+    )  # fmt: skip
+    told = run_here(monkeypatch, capfd, "sweep", *arguments).stdout.splitlines()
+    assert told[0].startswith("left out calibration.source=en pruning.sparsity=0.3 and 1 more: ")
+    assert told[1:] == ["variants: 3", "  dense", "  fr-0.3", "  fr-0.5"]
+    told = run_here(monkeypatch, capfd, "sweep", *arguments, "--shard=1/2").stdout.splitlines()
+    assert told[1:] == ["variants: 1", "  fr-0.3"]
     assert not [*tmp_path.iterdir()]
-    sizes = jp.load(NANO).config
-    kernels = sum(np.prod(shape) for shape in kernel_shapes(sizes).values())
-    products = sizes.n_layers * kernels + sizes.vocab_size * sizes.d_model
-    assert found.evaluation == 2 * sum(alone[2]) * products
-    assert found.variants == len(NAMES)
-    print_sweep_plan(config, found, "l4")
-    printed = capsys.readouterr().out
-    assert f"5 of {NANO}" in printed
-    hours = (found.pruning + found.evaluation) / 30.3e12 / 3600
-    assert f"at least {hours:.2g} h" in printed
-    assert "h at the published rate of one l4" in printed
-    shares = [plan_sweep(config, tmp_path / "none", f"{number}/2") for number in (0, 1)]
-    assert [share.variants for share in shares] == [3, 2]
-    for name in ("pruning", "evaluation"):
-        assert sum(getattr(share, name) for share in shares) == getattr(found, name)
-
-
-def test_a_plan_names_what_is_left_out(tmp_path, capsys):
-    config = job(**{"sweep.grid": "calibration.source=en|fr"})
-    print_sweep_plan(config, plan_sweep(config, tmp_path / "none"), "l4")
-    line = "left out calibration.source=en: calibration.target: got 'en', the source; allowed: "
-    assert capsys.readouterr().out.startswith(line)
