@@ -12,6 +12,7 @@ import study
 import study_audit
 import study_costs
 import study_hypotheses as hypotheses
+import study_statistics
 from study_hypotheses import CONTRAST, DISCRIMINATION, LOG_PERPLEXITY
 from study_scores import Scores
 from study_statistics import (
@@ -164,6 +165,20 @@ def test_the_largest_rise_of_a_mixture_is_compared_by_draw():
 
     expected = [largest("en+fr+ru+zh+sw", draw) - largest("en", draw) for draw in (1, 2, 3, 4)]
     np.testing.assert_allclose(found[0].test.values, expected)
+
+
+def test_the_bootstrap_resamples_groups_in_all_draws_at_once():
+    rng = np.random.default_rng(3)
+    values = (
+        0.3 * rng.normal(size=(6, 1)) + rng.normal(size=(1, 40)) + 0.1 * rng.normal(size=(6, 40))
+    )
+    rng, means = np.random.default_rng(5), []
+    for _ in range(2000):
+        draws, groups = rng.integers(0, 6, 6), rng.integers(0, 40, 40)
+        means.append(values[draws][:, groups].mean())
+    assert study_statistics.crossed_bootstrap(values) == pytest.approx(
+        np.quantile(means, [0.025, 0.975]), abs=0.03
+    )
 
 
 def test_the_bootstrap_of_the_largest_rise_resamples_draws_and_runs():

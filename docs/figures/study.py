@@ -21,7 +21,6 @@ from sources import with_sources
 from study_scores import MODELS, PARTS, STUDY, Scores, read_arrays
 
 from jaxprune.base.text import csv_text, p_value, pipes
-from jaxprune.evaluation.scoring.crossed import crossed_bootstrap
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 from jaxprune.evaluation.scoring.priors import right_without_prior
 from jaxprune.evaluation.translation.results import TRANSLATION
@@ -128,7 +127,7 @@ def by_wanda(repeated: statistics.Repeated) -> str:
 def changes(one: statistics.Tested) -> list[str]:
     """The number of draws, the mean with its interval, and the bootstrap's interval where texts are resampled."""
     values, measure = one.test.values, one.test.measure
-    bootstrap = crossed_bootstrap(values) if values.ndim == 2 else one.test.bootstrap
+    bootstrap = statistics.crossed_bootstrap(values) if values.ndim == 2 else one.test.bootstrap
     return [f"{len(values)}", shown(one), bounds(bootstrap, measure) if bootstrap else ""]
 
 

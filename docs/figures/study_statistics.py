@@ -1,17 +1,20 @@
 """The statistics of docs/study.md: tests over draws and rows, their families, and verdicts by its rules."""
 
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, UInt16
 from scipy.stats import ttest_1samp
 
 from jaxprune.evaluation.scoring.crossed import mixed_model
-from jaxprune.evaluation.scoring.metrics import holm
+from jaxprune.evaluation.scoring.metrics import RESAMPLES, holm
 
 CONFIDENCE = 0.95
+_PART = 1000  # resamples that are computed at a time
 SUPPORTED, REFUTED, OPEN = "supported", "refuted", "open"
 AGREES, UNTESTABLE = "not distinguishable from Wanda", "not testable"
 Values = np.ndarray  # [draws, groups of rows], or [draws]
@@ -137,3 +140,30 @@ def verdicts(found: Sequence[Tested]) -> dict[str, str]:
         each = {one.verdict for one in family}
         made[name] = each.pop() if len(each) == 1 else REFUTED if REFUTED in each else OPEN
     return made
+
+
+def crossed_bootstrap(values: Float[np.ndarray, "D G"], *, seed: int = 0) -> tuple[float, float]:
+    """Percentiles of the mean over draws and groups that are resampled independently (Owen 2007, pigeonhole bootstrap).
+
+    A resample of the groups is the same in all draws, since an effect of a group is common to them.
+    """
+    of_draws, of_groups = _resamples(*values.shape, seed)
+    means = [
+        (of_groups[i : i + _PART] @ values.T * of_draws[i : i + _PART]).sum(axis=1) / values.size
+        for i in range(0, RESAMPLES, _PART)
+    ]
+    low, high = np.quantile(np.concatenate(means), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+@functools.lru_cache(2)  # the measures of a task have the same groups
+def _resamples(
+    draws: int, groups: int, seed: int
+) -> tuple[UInt16[np.ndarray, "R D"], UInt16[np.ndarray, "R G"]]:
+    """How often each draw and each group is in each resample; one resample at a time, as G may be large."""
+    rng = np.random.default_rng(seed)
+    of_draws, of_groups = (
+        np.stack([rng.multinomial(n, shares).astype(np.uint16) for _ in range(RESAMPLES)])
+        for n, shares in ((draws, np.full(draws, 1 / draws)), (groups, np.full(groups, 1 / groups)))
+    )
+    return of_draws, of_groups

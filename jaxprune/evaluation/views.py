@@ -1,7 +1,6 @@
 """Measurements and changes → tables of text, the same for terminals, Markdown, pages, cards and notebooks."""
 
 import functools
-import types
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -22,7 +21,7 @@ from jaxprune.base.text import (
 )
 from jaxprune.evaluation.changes import FEWEST_PARTS, MEAN, MEAN_NON_ENGLISH, Change
 from jaxprune.evaluation.measurements import MEASURES, Measurement
-from jaxprune.evaluation.scoring.metrics import ALPHA, CONFIDENCE, RESAMPLES, holm
+from jaxprune.evaluation.scoring.metrics import ALPHA, CONFIDENCE, RESAMPLES
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 from jaxprune.evaluation.translation.results import TRANSLATION
 
@@ -345,7 +344,6 @@ def overview_tables(
     measurements: Sequence[Measurement],
     changes: Sequence[Change],
     label_names: Sequence[str] = ("run",),
-    stars: Mapping[tuple[str, str, str], str] = types.MappingProxyType({}),
 ) -> list[Table]:
     """A table for each measure, with a row for each run and a column for each language.
 
@@ -354,7 +352,6 @@ def overview_tables(
       measurements: of all runs.
       changes: of all runs but the base.
       label_names: titles of the labels.
-      stars: of significant changes, see `table_stars`; by default `*`.
     """
     keyed = {(row.run, row.task, row.language, row.measure): row for row in changes}
     of_base = {(row.task, row.language, row.measure): row.base_value for row in changes}
@@ -374,9 +371,7 @@ def overview_tables(
                     *(
                         show_value(measure, of_base[mean])
                         if (name, code) == (base, MEAN_NON_ENGLISH)
-                        else overview_cell(
-                            figures.get(key), keyed.get(key), stars.get(key[:3], "*")
-                        )
+                        else overview_cell(figures.get(key), keyed.get(key))
                         for code in codes
                         for key in [(name, task, code, measure)]
                     ),
@@ -390,14 +385,14 @@ def overview_tables(
     return tables
 
 
-def overview_cell(figure: Measurement | None, change: Change | None, stars: str = "*") -> str:
+def overview_cell(figure: Measurement | None, change: Change | None) -> str:
     """As "74.1 (+0.9 [−0.4, +2.2])*": the value, and its change against the base; a star if it is significant."""
     if change is None:
         return NONE if figure is None else show_value(figure.measure, figure.value)
     measure, kind = change.measure, verdict(change)
     sign = "×" if MEASURES[measure].scale == "ratio" else ""
     bounds = "" if change.low is None else f" {show_bounds(change)}"
-    star = stars if change.p_holm is not None and change.p_holm <= ALPHA else ""
+    star = "*" if change.p_holm is not None and change.p_holm <= ALPHA else ""
     end = " too little text" if kind == "few" else star
     shown = show_value(measure, change.value)
     return Cell(f"{shown} ({sign}{show_difference(measure, change.difference)}{bounds}){end}", kind)
@@ -440,16 +435,3 @@ def conclusion(changes: Sequence[Change], measurements: Sequence[Measurement]) -
 def _named(change: Change) -> str:
     """As "xnli fr (+0.9)"."""
     return f"{change.task} {change.language} ({show_difference(change.measure, change.difference)})"
-
-
-def table_stars(changes: Sequence[Change]) -> dict[tuple[str, str, str], str]:
-    """Stars of the changes of accuracy or BLEU in a table, by run, task and language.
-
-    `*`: significant over the languages of the run; `**`: also after Holm's correction over all cells of the table.
-    """
-    corrected = holm([row.p or 0.0 for row in changes])
-    return {
-        (row.run, row.task, row.language): "**" if p <= ALPHA else "*"
-        for row, p in zip(changes, corrected, strict=True)
-        if row.p_holm is not None and row.p_holm <= ALPHA
-    }

@@ -191,7 +191,6 @@ def prune_blocks(
     stats: ActivationStats | None = None,
     measured: Sequence[float] | None = None,
     finished: Callable[[int], FinishedLayer | None] = lambda layer: None,
-    by_site: bool = False,
 ) -> Generator[PrunedBlock, None, None]:
     """Prunes and yields the blocks in order; only one block's weights and the hidden states are in memory.
 
@@ -203,8 +202,6 @@ def prune_blocks(
       measured: the result of `measure_blocks` for these arguments; by default it is called.
       finished: the result of an earlier run for a layer, or None. A finished layer is not pruned again, and only the
         passes that later layers need are repeated.
-      by_site: measure one site of a block at a time, where Gram matrices of all four do not fit into memory; costs
-        passes up to each site.
 
     Raises:
       InputError: `stats` with another `propagate`, or of another number of layers.
@@ -260,7 +257,7 @@ def prune_blocks(
             if states is not None:
                 done = pass_through(
                     layer, params, known, prune_sites,
-                    states, settings, config, clock, by_site,
+                    states, settings, config, clock,
                 )  # fmt: skip
             elif known is not None:
                 done = known

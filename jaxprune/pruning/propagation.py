@@ -9,14 +9,10 @@ from jaxprune.stats.walk import INPUT, OUTPUT, WHOLE_BLOCK, Segment
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """A segment of a block and the sites whose kernels are pruned after it.
-
-    With `holds` the pruned kernels replace the others only after the next step that does not hold them.
-    """
+    """A segment of a block and the sites whose kernels are pruned after it."""
 
     segment: Segment
     prunes: tuple[str, ...] = ()
-    holds: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,32 +28,6 @@ class Propagation:
     name: str
     meaning: str
     steps: tuple[Step, ...]
-
-    @property
-    def by_site(self) -> tuple[Step, ...]:
-        """Equivalent steps that each measure one site, for statistics that do not fit into memory together.
-
-        A segment that measures several sites is repeated up to each of them.
-        """
-        return tuple(one for step in self.steps for one in _by_site(step))
-
-
-def _by_site(step: Step) -> tuple[Step, ...]:
-    whole = step.segment
-    if len(whole.measures) < 2:
-        return (step,)
-    parts = [
-        Step(
-            dataclasses.replace(whole, stop=whole.start + number, measures=(site,), advance=False),
-            (site,),
-            holds=True,
-        )
-        for number, site in enumerate(whole.measures[:-1], start=1)
-    ]
-    return (
-        *parts,
-        Step(dataclasses.replace(whole, measures=whole.measures[-1:]), step.prunes[-1:]),
-    )
 
 
 def _measured(start: int, stop: int, *, advance: bool) -> Segment:

@@ -30,7 +30,6 @@ def pass_through(
     settings: Settings,
     config: ModelConfig,
     clock: Clock,
-    by_site: bool = False,
 ) -> FinishedLayer:
     """One block through all steps of the chosen propagation; leaves its output in `states`.
 
@@ -38,16 +37,13 @@ def pass_through(
       params: the block on the devices.
       known: the result of an earlier run, or None.
       prune_sites: `prune_kernels` of this block, a function of `params`, `sums` and `sites`.
-      by_site: measure one site at a time, see `Propagation.by_site`.
     """
     is_last = layer + 1 == config.n_layers
     sums: dict[SetKey, dict[str, Any]] = {}
     keep: dict[str, np.ndarray] = {}
     changed: dict[str, np.ndarray] = {}
     damping: dict[str, float] = {}
-    propagation = PROPAGATIONS[settings.propagate]
-    held: tuple[dict[str, np.ndarray], dict[str, np.ndarray]] = {}, {}
-    for step in propagation.by_site if by_site else propagation.steps:
+    for step in PROPAGATIONS[settings.propagate].steps:
         if is_last and not step.segment.measures:
             break  # nothing reads the output of the last block
         if known is None or step.segment.advance:
@@ -55,8 +51,6 @@ def pass_through(
                 params, states, step.segment, settings.method.statistics, config, layer
             )
             clock.lap("statistics" if step.segment.measures else "forward")
-            if by_site:
-                sums = _persisted(sums)  # the others are no longer needed
             for key, sites in measured.items():
                 for site, by_name in sites.items():
                     sums.setdefault(key, {}).setdefault(site, {}).update(by_name)
@@ -69,9 +63,7 @@ def pass_through(
                 masks, new = ({p: part[p] for p in paths if p in part} for part in known[:2])
             keep |= masks
             changed |= new
-            held = {**held[0], **masks}, {**held[1], **new}
-            if not step.holds:
-                params, held = put_back(params, *held, settings.dtype), ({}, {})
+            params = put_back(params, masks, new, settings.dtype)
             clock.lap("select")
     return known or FinishedLayer(keep, changed, _persisted(sums), damping)
 

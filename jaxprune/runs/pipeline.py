@@ -127,8 +127,7 @@ def _prune(
     settings, writer = config.settings, BlockWriter(model, config, run)
     plan = plan_of(model.config, model.dtype, batches, config, mesh, run.record)
     check_fits(plan)
-    by_site = plan.work.by_site
-    run.keep(samples_per_device=plan.samples_per_device, by_site=by_site)
+    run.keep(samples_per_device=plan.samples_per_device)
     where: dict[str, Any] = {
         "mesh": mesh, "samples_per_device": plan.samples_per_device,
         "progress": hosts.is_first(), "stats": stats,
@@ -141,7 +140,7 @@ def _prune(
     clock.lap("allocate")
     writer.write_all(
         prune_blocks(
-            model, batches, settings, measured=measured, finished=writer.finished, by_site=by_site, **where
+            model, batches, settings, measured=measured, finished=writer.finished, **where
         )
     )  # fmt: skip
     tokens = set_tokens(batches) if stats is None else dict(stats.tokens)

@@ -67,12 +67,6 @@ def remarks(shrunk: Mapping[str, Any]) -> Iterator[str]:
     """Sentences on the kept tokens and neurons, and on the dropped layers."""
     if "selection" in shrunk:
         yield "A text whose tokens are all kept is split as before."
-    if differences := shrunk.get("differences"):
-        yield (
-            f"Over {differences['texts']} texts that split as before, the largest difference is "
-            f"{differences['hidden']:.2g} in hidden states and {differences['logits']:.2g} in logits of kept "
-            "tokens (float32)."
-        )
     if depth := shrunk.get("depth"):
         dropped = ", ".join(map(str, depth["dropped"]))
         measured = ", ".join(map(_name, depth["influence"]))

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxprune.base.progress import progress_bar
 from jaxprune.hf.export import HfWriter
 from jaxprune.hf.model import Model, load
 from jaxprune.hf.subset import subset
 from jaxprune.shrinking.choose import Kept, Samples, Texts
 from jaxprune.shrinking.configs import check_read_back, configs_of
-from jaxprune.shrinking.proof import compare_numbers, compare_splits
+from jaxprune.shrinking.vocabulary import split
 from jaxprune.shrinking.width import Narrow, narrow_blocks
 
 
@@ -77,13 +79,9 @@ def report_on(
         "parameters": {"before": model.size, "after": smaller.size},
     }
     if kept.tokens is not None:
-        splits, examples = compare_splits(model, smaller, kept.tokens, texts)
-        others, _ = compare_splits(model, smaller, kept.tokens, heldout)
-        report["selection"] = splits
-        if others:
-            report["heldout"] = others
-        if examples and kept.depth is None and not narrow:
-            report["differences"] = compare_numbers(model, smaller, kept.tokens, examples)
+        report["selection"] = _compare_splits(model, smaller, kept.tokens, texts)
+        if heldout:
+            report["heldout"] = _compare_splits(model, smaller, kept.tokens, heldout)
     if kept.depth is not None:
         influence = {code: values.tolist() for code, values in kept.depth.influence.items()}
         report["depth"] = {"dropped": [*kept.depth.dropped], "influence": influence}
@@ -92,3 +90,22 @@ def report_on(
         shares = {code: [one.shares[code] for one in narrow] for code in narrow[0].shares}
         report["width"] = {"shares": shares, "damping": [one.damping for one in narrow]}
     return report
+
+
+def _compare_splits(
+    model: Model, smaller: Model, tokens: np.ndarray, texts: Texts
+) -> dict[str, dict[str, int]]:
+    """By language the number of texts, of those that split as before, and of tokens before and after.
+
+    Args:
+      tokens: [V] the old id of each token of `smaller`.
+    """
+    splits, old = dict[str, dict[str, int]](), tokens.tolist()
+    for code, of_code in texts.items():
+        counts = {"texts": len(of_code), "same": 0, "before": 0, "after": 0}
+        for ids, new in zip(split(model, of_code), split(smaller, of_code), strict=True):
+            counts["before"] += len(ids)
+            counts["after"] += len(new)
+            counts["same"] += ids == [old[i] for i in new]
+        splits[code] = counts
+    return splits

@@ -3,7 +3,6 @@
 `variants` makes the config of each product, `jobs` the languages in which it is evaluated, `calibration` the samples of
 all, and `runner` makes and evaluates them, each in a folder like those of `jaxprune prune` and `jaxprune evaluate`;
 `workers` divides them among processes that share the workdir, and `merge` joins the workdirs of processes that do not.
-`result` reads these folders, without a model, as one comparison with the dense model and a value for each axis; `own`
-makes the paper's tables of it, `over_draws` those of draws, and `write` presents them. `sweep_json` rejects another
-config.
+`result` reads these folders, without a model, as one comparison with the dense model and a value for each axis, and
+`write` presents it. `sweep_json` rejects another config.
 """

@@ -3,11 +3,8 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
-from pathlib import Path
 
-from jaxprune.base.files import sealed
 from jaxprune.base.schema import fields_of
-from jaxprune.base.workdir.locks import locked
 from jaxprune.data.batches import Batch, digest
 from jaxprune.data.config import TextFields
 from jaxprune.data.kinds import KINDS
@@ -15,7 +12,6 @@ from jaxprune.data.languages import MIX
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.model import Model
 from jaxprune.pruning.criterion import CODE
-from jaxprune.runs import checkpoint
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning.config import PruneConfig
 from jaxprune.stats.grouping import share_shapes
@@ -25,7 +21,6 @@ from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.grid import value_text
 from jaxprune.sweeps.variants import Variant
 
-STATS = "stats"  # folder of the sets' statistics in a sweep's workdir
 # The fields of code, and those of sentences beside kind and source, which a set's name has in any case.
 _OF_CODE = ("code", "samples", "max_length", "draw")
 _OF_TEXT = tuple(sorted({*fields_of(TextFields), "tokens"} - {"kind", "source", "code"}))
@@ -42,13 +37,10 @@ class CalibrationSets:
       config: of the sweep.
       variants: all of them.
       model: has the tokenizer.
-      workdir: of the sweep; statistics of the dense model are stored in `stats/<set>`.
     """
 
-    def __init__(
-        self, config: SweepConfig, variants: Sequence[Variant], model: Model, workdir: Path
-    ) -> None:
-        self._config, self._model, self._folder = config, model, workdir / STATS
+    def __init__(self, config: SweepConfig, variants: Sequence[Variant], model: Model) -> None:
+        self._config, self._model = config, model
         self._pruned = [
             variant.config for variant in variants if isinstance(variant.config, PruneConfig)
         ]
@@ -58,6 +50,7 @@ class CalibrationSets:
                 by_set |= self._sampled(pruned)
         all_batches = [batch for batches in by_set.values() for batch in batches]
         self._batches: dict[str, list[Batch]] = {name: [] for name in by_set}
+        self._known: dict[str, ActivationStats] = {}
         for batch in share_shapes(all_batches) if all_batches else []:
             self._batches[batch.role].append(batch)
 
@@ -65,22 +58,22 @@ class CalibrationSets:
         """The samples of a variant's config, with the roles of pruning."""
         return [batch for name in self._names(config) for batch in self._of(name)]
 
+    def stats(self, config: PruneConfig) -> ActivationStats | None:
+        """Statistics of the dense model on the samples of a variant's config, probed once for all that need the same.
+
+        None if `pruning.propagate` is not dense, as statistics then depend on the pruned blocks below, so on the
+        sparsity; or if they are too large to be kept.
+        """
+        names, statistics = self._names(config), config.settings.statistics
+        if config.pruning.propagate != "dense" or not names:
+            return None
+        if not all(statistic.persisted for statistic in statistics):
+            return None
+        return functools.reduce(ActivationStats.merge, map(self._probed, names))
+
     def digests(self) -> dict[str, str]:
         """SHA-256 of the tokens of each set."""
         return {f"calibration {name}": digest(batches) for name, batches in self._batches.items()}
-
-    def stats(self, config: PruneConfig) -> ActivationStats | None:
-        """Statistics of the dense model on the samples of a variant's config, probed once for each set.
-
-        None if `pruning.propagate` is not dense, as statistics then depend on the pruned blocks below, so on the
-        sparsity; or if they are too large to be saved.
-        """
-        names = self._names(config)
-        if config.pruning.propagate != "dense" or not names:
-            return None
-        if not all(statistic.persisted for statistic in config.settings.statistics):
-            return None
-        return functools.reduce(ActivationStats.merge, map(self._probed, names))
 
     def _sampled(self, config: PruneConfig) -> dict[str, list[Batch]]:
         """The sets of a config; the role of a batch is the name of its set."""
@@ -112,26 +105,13 @@ class CalibrationSets:
         role = name.partition("/")[0]
         return [dataclasses.replace(batch, role=role) for batch in self._batches[name]]
 
-    @functools.cached_property
-    def _statistics(self) -> list[str]:
-        """The statistics that are saved, of all variants, as some share their sets."""
-        dense = [config for config in self._pruned if config.pruning.propagate == "dense"]
-        statistics = (statistic for config in dense for statistic in config.settings.statistics)
-        return sorted({statistic.name for statistic in statistics if statistic.persisted})
-
     def _probed(self, name: str) -> ActivationStats:
-        folder = self._folder / name.replace("/", "-")
-        with locked(self._folder.parent, f"stats-{folder.name}.lock", wait=True):
-            if folder.is_dir():
-                stats = checkpoint.restore_stats(folder)
-                sites = next(iter(stats.sums.values()))
-                if all({*self._statistics} <= statistics.keys() for statistics in sites.values()):
-                    return stats
-                sealed.remove(folder)  # made before a criterion was added that reads more
-            mesh = device_mesh(self._config.mesh.data, self._config.mesh.model)
-            stats = probe(
-                self._model, self._of(name),
-                dtype=self._config.dtype, mesh=mesh, statistics=self._statistics,
+        """The statistics of a set that all variants together need, as some share their sets."""
+        if name not in self._known:
+            needed = {one for config in self._pruned for one in config.settings.statistics}
+            self._known[name] = probe(
+                self._model, self._of(name), dtype=self._config.dtype,
+                mesh=device_mesh(self._config.mesh.data, self._config.mesh.model),
+                statistics=sorted(one.name for one in needed if one.persisted),
             )  # fmt: skip
-            checkpoint.save_stats(folder, stats, self._model)
-            return stats
+        return self._known[name]

@@ -1,10 +1,9 @@
 """The languages in which the variants of a sweep are evaluated, by folder of scores, and those that are missing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jaxprune.base.errors import InputError, refusal
-from jaxprune.base.workdir.json_files import EVALUATION
+from jaxprune.base.errors import InputError
 from jaxprune.evaluation.measurements import evaluated_folders, read_evaluation
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, text_languages
 from jaxprune.evaluation.tasks.questions import languages_of, load_task
@@ -58,21 +57,6 @@ def _evaluated_of(available: Sequence[str], config: SweepConfig, where: str) -> 
     return codes
 
 
-def not_evaluated(config: SweepConfig, dense: Jobs) -> list[str]:
-    """A line for each task or text that lacks languages of the evaluation."""
-    wanted = evaluation_languages(config)
-    lacking = {
-        name: [code for code in wanted if code not in codes]
-        for name, codes in dense.items()
-        if name != TRANSLATION
-    }
-    return [
-        f"{name}: not in {', '.join(codes)}, as its data lacks them"
-        for name, codes in lacking.items()
-        if codes
-    ]
-
-
 def jobs(variant: Variant, dense: Jobs, evaluate: str) -> dict[str, list[str]]:
     """The languages in which a variant is evaluated, by folder.
 
@@ -89,56 +73,39 @@ def jobs(variant: Variant, dense: Jobs, evaluate: str) -> dict[str, list[str]]:
     return {folder: codes for folder, codes in made.items() if codes}
 
 
-def check_jobs(variants: Sequence[Variant], dense: Jobs, evaluate: str) -> None:
-    """Rejects a variant without any evaluation."""
-    for variant in variants:
-        if not jobs(variant, dense, evaluate):
-            raise refusal(
-                "sweep.evaluate",
-                evaluate,
-                f"all, as {variant.name} would be evaluated in no language",
-            )
-
-
-def unfinished(
-    planned: Sequence[Variant], config: SweepConfig, workdir: Path, digests: Iterable[str]
-) -> list[Variant]:
-    """The variants that lack scores in one of their languages of the config; rejects a dense model that lacks any.
+def unfinished(planned: Sequence[Variant], config: SweepConfig, workdir: Path) -> list[Variant]:
+    """The variants that lack scores which the dense model has, in one of their languages of the config.
 
     Args:
       planned: all variants, the dense model first.
       config: of the sweep.
       workdir: of the sweep; neither the model nor texts need be here.
-      digests: names of the inputs in sweep.json, with the folder and the language of each evaluation.
+
+    Raises:
+      InputError: no scores of the dense model.
     """
-    dense, languages = dict[str, list[str]](), evaluation_languages(config)
-    for name in digests:
-        folder, _, code = name.rpartition(" ")
-        if code in languages:
-            dense.setdefault(folder, []).append(code)
-    missing = []
-    for variant in planned:
-        scored = _scored(workdir / variant.name, variant.name)
-        for folder, codes in jobs(variant, dense, config.sweep.evaluate).items():
-            lacking = [code for code in codes if (folder, code) not in scored]
-            if lacking and variant is planned[0]:
-                raise InputError(
-                    f"{workdir / variant.name}: no scores of {folder} in {' '.join(lacking)}; expected those of "
-                    "every evaluation, with which all variants are compared"
-                )
-            if lacking and variant not in missing:
-                missing.append(variant)
-    return missing
+    dense, *others = planned
+    wanted = evaluation_languages(config)
+    scored = {
+        folder: [code for code in codes if code in wanted]
+        for folder, codes in _scored(workdir / dense.name).items()
+    }
+    if not any(scored.values()):
+        raise InputError(
+            f"{workdir / dense.name}: no scores; expected those of the dense model, the base of all changes"
+        )
+    return [
+        variant
+        for variant in others
+        for has in [_scored(workdir / variant.name)]
+        if any(
+            {*codes} - {*has.get(folder, ())}
+            for folder, codes in jobs(variant, scored, config.sweep.evaluate).items()
+        )
+    ]
 
 
-def _scored(folder: Path, name: str) -> set[tuple[str, str]]:
-    """The folders and languages of a variant's scores; rejects scores of another variant in its folder."""
-    scored = set()
-    for part in evaluated_folders(folder):
-        facts = read_evaluation(part)
-        if (run := facts.get("run", name)) != name:
-            raise InputError(
-                f"{part / EVALUATION}: scores of the variant {run}; expected those of {name}"
-            )
-        scored |= {(part.name, code) for code in facts.get("languages", ())}
-    return scored
+def _scored(folder: Path) -> dict[str, Sequence[str]]:
+    """The languages of a variant's scores, by folder."""
+    parts = evaluated_folders(folder)
+    return {part.name: read_evaluation(part).get("languages", ()) for part in parts}

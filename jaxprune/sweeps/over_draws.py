@@ -10,7 +10,7 @@ from jaxtyping import Float
 from jaxprune.base.text import NONE, Table, interval, signed
 from jaxprune.evaluation.changes import MEAN_NON_ENGLISH, group_changes
 from jaxprune.evaluation.evaluation import Evaluation
-from jaxprune.evaluation.scoring.crossed import OverDraws, over_draws
+from jaxprune.evaluation.scoring.crossed import mixed_model
 from jaxprune.evaluation.scoring.metrics import cluster_values
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 from jaxprune.evaluation.scoring.priors import ROW_VALUES
@@ -35,7 +35,6 @@ class Drawn(NamedTuple):
       difference: mean over draws and rows.
       low, high: 95% interval of a mixed model with random effects of draws and of groups of rows; None for one draw.
       p: of the same model, not corrected.
-      bootstrap_low, bootstrap_high: of a bootstrap of both, too narrow for few draws.
       draws: number of them.
     """
 
@@ -48,8 +47,6 @@ class Drawn(NamedTuple):
     low: float | None
     high: float | None
     p: float | None
-    bootstrap_low: float
-    bootstrap_high: float
     draws: int
 
 
@@ -58,14 +55,13 @@ _Changes = Callable[[Mapping[str, Pair]], Float[np.ndarray, " G"] | None]
 
 
 def drawn_changes(
-    variants: Sequence[Variant], evaluations: Sequence[Evaluation], seed: int
+    variants: Sequence[Variant], evaluations: Sequence[Evaluation]
 ) -> Iterator[Drawn]:
     """The changes of each calibration with draws, by reference, measure and language.
 
     Args:
       variants: the dense model first.
       evaluations: of the variants.
-      seed: of the bootstrap.
     """
     runs = {run.name: run for run in evaluations}
     measures = [*_measures(evaluations[0])]
@@ -78,10 +74,10 @@ def drawn_changes(
             }
             for task, measure, languages, changes in measures:
                 known = {code: pairs[code] for code in languages if code in pairs}
-                for language, over in _by_language(known, languages, changes, seed).items():
-                    bounds = (*(over.interval or (None, None)), over.p, *over.bootstrap)
-                    figures = (language, over.mean, *bounds, len(over.by_draw))
-                    yield Drawn(name, against, task, measure, *figures)
+                for language, values in _by_language(known, languages, changes).items():
+                    (low, high), p = mixed_model(values) or ((None, None), None)
+                    figures = (float(values.mean()), low, high, p, len(values))
+                    yield Drawn(name, against, task, measure, language, *figures)
 
 
 def _groups(variants: Sequence[Variant]) -> dict[str, dict[str, list[Variant]]]:
@@ -172,25 +168,26 @@ def _log_perplexity(pairs: Mapping[str, Pair]) -> Float[np.ndarray, " G"] | None
 
 
 def _by_language(
-    pairs: Mapping[str, ByDraw], languages: Sequence[str], changes: _Changes, seed: int
-) -> dict[str, OverDraws]:
-    """The change in each language that has one, then the mean of all but English.
+    pairs: Mapping[str, ByDraw], languages: Sequence[str], changes: _Changes
+) -> dict[str, Float[np.ndarray, "D G"]]:
+    """The changes of draws and groups in each language that has some, then their mean over all but English.
 
     A mean is over the draws that all languages have: an unfinished sweep may lack some.
     """
     others = [code for code in languages if code != "en"]
-    means = {code: _mean({code: by_draw}, changes, seed) for code, by_draw in pairs.items()}
-    if others and all(means.get(code) for code in others):
-        means[MEAN_NON_ENGLISH] = _mean({code: pairs[code] for code in others}, changes, seed)
-    return {code: mean for code, mean in means.items() if mean}
+    found = {code: _over_draws({code: by_draw}, changes) for code, by_draw in pairs.items()}
+    if others and all(found.get(code) is not None for code in others):
+        of_others = {code: pairs[code] for code in others}
+        found[MEAN_NON_ENGLISH] = _over_draws(of_others, changes)
+    return {code: values for code, values in found.items() if values is not None}
 
 
-def _mean(pairs: Mapping[str, ByDraw], changes: _Changes, seed: int) -> OverDraws | None:
+def _over_draws(pairs: Mapping[str, ByDraw], changes: _Changes) -> Float[np.ndarray, "D G"] | None:
     first, *others = pairs.values()
     draws = [draw for draw in first if all(draw in by_draw for by_draw in others)]
     by_draw = [changes({code: pairs[code][draw] for code in pairs}) for draw in draws]
     known = [values for values in by_draw if values is not None]
-    return over_draws(np.stack(known), seed=seed) if 0 < len(known) == len(draws) else None
+    return np.stack(known) if 0 < len(known) == len(draws) else None
 
 
 def drawn_tables(drawn: Sequence[Drawn]) -> list[Table]:
@@ -213,12 +210,12 @@ def drawn_tables(drawn: Sequence[Drawn]) -> list[Table]:
 
 
 def _cell(row: Drawn) -> str:
-    """As "+0.45 [−0.10, +1.01], bootstrap [+0.02, +0.90]"."""
+    """As "+0.45 [−0.10, +1.01]"."""
     scale = 1 if row.measure == LOG_PERPLEXITY else 100
 
     def show(value: float) -> str:
         return signed(scale * value, 2)
 
-    mixed = "" if row.low is None or row.high is None else f" {interval((row.low, row.high), show)}"
-    bootstrap = interval((row.bootstrap_low, row.bootstrap_high), show)
-    return f"{show(row.difference)}{mixed}, bootstrap {bootstrap}"
+    if row.low is None or row.high is None:
+        return show(row.difference)
+    return f"{show(row.difference)} {interval((row.low, row.high), show)}"

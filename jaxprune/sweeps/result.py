@@ -17,9 +17,7 @@ from jaxprune.report.charts.chart import Chart
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.jobs import evaluation_languages, unfinished
 from jaxprune.sweeps.over_draws import Drawn, drawn_changes
-from jaxprune.sweeps.own import OwnRows, own_rows, own_tables
-from jaxprune.sweeps.sweep_json import begun_sweep
-from jaxprune.sweeps.variants import Variant, axis_text, label_names, variants
+from jaxprune.sweeps.variants import SOURCE, Variant, axis_text, label_names, variants
 
 if TYPE_CHECKING:
     import pandas
@@ -30,7 +28,7 @@ class SweepResult(NotebookTable):
     """The comparison of all finished variants with the dense model. Notebooks show it as tables.
 
     Attributes:
-      model, seed: of the config.
+      model: of the config.
       axes: paths of the axes of the grid.
       variants: that are finished, the dense model first.
       comparison: of these variants with the dense model.
@@ -40,7 +38,6 @@ class SweepResult(NotebookTable):
     """
 
     model: str
-    seed: int
     axes: Sequence[str]
     variants: Sequence[Variant]
     comparison: Comparison
@@ -76,14 +73,9 @@ class SweepResult(NotebookTable):
         return frame(rows, [fields[0], *self.axes, *fields[1:]])
 
     @functools.cached_property
-    def own(self) -> OwnRows:
-        """The rows of the paper's tables."""
-        return own_rows(self.variants, self.axes, self.comparison, self.seed)
-
-    @functools.cached_property
     def own_tables(self) -> list[Table]:
         """The paper's tables 2 to 4; none if the language of the text is no axis."""
-        return own_tables(self.own)
+        return _own_tables(self.variants, self.axes, self.comparison)
 
     @functools.cached_property
     def all_tables(self) -> list[Table]:
@@ -111,6 +103,53 @@ class SweepResult(NotebookTable):
         return self.title, self.main_tables
 
 
+def _own_tables(
+    variants: Sequence[Variant], axes: Sequence[str], comparison: Comparison
+) -> list[Table]:
+    """For each measure a table that in each language shows the variant which was calibrated on text of that language.
+
+    Variants that differ only in the language of their text share a row. Those without text, or on several languages,
+    have rows of their own.
+
+    Args:
+      variants: the dense model first.
+      axes: of the grid.
+      comparison: of the variants with the dense model.
+    """
+    if SOURCE not in axes or not variants[1:]:
+        return []
+    several = any(len(variant.languages) > 1 for variant in variants)
+    axes = [path for path in axes if path != SOURCE or several] or [SOURCE]
+    codes = dict.fromkeys(row.language for row in comparison.measurements)
+    labels, rows = dict[str, list[str]](), dict[tuple[str, str], str]()
+    for variant in variants:
+        texts = [
+            NONE if path == SOURCE and len(variant.languages) == 1 else axis_text(variant, path)
+            for path in axes
+        ]
+        if variant is variants[0]:
+            texts[0] = variant.name
+        name = " ".join(texts)
+        labels[name] = texts
+        rows |= {(variant.name, code): name for code in variant.languages or codes}
+    measurements = [
+        row._replace(run=rows[row.run, row.language])
+        for row in comparison.measurements
+        if (row.run, row.language) in rows
+    ]
+    changes = [
+        row._replace(run=rows[row.run, row.language])
+        for row in comparison.changes
+        if (row.run, row.language) in rows
+    ]
+    tables = overview_tables(labels, measurements, changes, label_names(axes))
+    return [
+        table._replace(title=f"{table.title}, in the language of the calibration")
+        for table in tables
+        if table.rows[1:]
+    ]
+
+
 def read_result(config: SweepConfig, workdir: Path) -> SweepResult:
     """Reads all variants that are finished, and compares them with the dense variant.
 
@@ -122,31 +161,28 @@ def read_result(config: SweepConfig, workdir: Path) -> SweepResult:
       InputError: no scores of the dense model; as `open_evaluation` and `compare_evaluations`.
     """
     planned, left_out = variants(config)
-    missing = unfinished(planned, config, workdir, begun_sweep(workdir)["digests"])
+    missing = unfinished(planned, config, workdir)
     codes = evaluation_languages(config)
     finished = [variant for variant in planned if variant not in missing]
-    runs = [
-        dataclasses.replace(
-            open_evaluation(workdir / variant.name).within(codes), name=variant.name
-        )
-        for variant in finished
-    ]
+    runs = [open_evaluation(workdir / one.name).within(codes).renamed(one.name) for one in finished]
     alone = Comparison(evaluations=runs, changes=[])
     comparison = _whole_means(compare_evaluations(runs, config.seed)) if runs[1:] else alone
     return SweepResult(
         model=config.model,
-        seed=config.seed,
         axes=[*config.sweep.grid],
         variants=finished,
         comparison=comparison,
-        drawn=[*drawn_changes(finished, comparison.evaluations, config.seed)],
+        drawn=[*drawn_changes(finished, comparison.evaluations)],
         missing=[variant.name for variant in missing],
         left_out=left_out,
     )
 
 
 def _whole_means(comparison: Comparison) -> Comparison:
-    """The comparison without means over fewer languages than the dense model has, which differ between variants."""
+    """The comparison without means over fewer languages than the dense model has, which differ between variants.
+
+    Nor has it notes on these languages, which `sweep.evaluate` leaves out.
+    """
     languages = {
         (run.name, task): {*part.rows}
         for run in comparison.evaluations
@@ -158,4 +194,4 @@ def _whole_means(comparison: Comparison) -> Comparison:
         if row.language not in (MEAN, MEAN_NON_ENGLISH)
         or languages[row.run, row.task] == languages[row.base, row.task]
     ]
-    return dataclasses.replace(comparison, changes=changes)
+    return dataclasses.replace(comparison, changes=changes, left_out=())

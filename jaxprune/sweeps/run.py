@@ -1,19 +1,15 @@
 """The sweep: makes all variants, or a share of them; complete ones are kept."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.progress import say
 from jaxprune.base.schema import OUTPUT_PATH, PATH, check, fields_of
 from jaxprune.base.workdir.locks import LockedError, locked
-from jaxprune.base.workdir.reading import OUTPUTS, check_workdir, read_report
+from jaxprune.base.workdir.reading import check_workdir, read_report
 from jaxprune.hf.model import load
 from jaxprune.runs.planning.checked import by_path, config_of
-from jaxprune.sweeps.calibration import STATS
 from jaxprune.sweeps.config import SweepConfig
-from jaxprune.sweeps.jobs import not_evaluated
 from jaxprune.sweeps.result import SweepResult
 from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.sweep_json import WORKERS, check_same_sweep, joined
@@ -29,7 +25,7 @@ def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepRe
 
     Args:
       model: as in `jaxprune.load`.
-      workdir: folder for the variants, measurements.csv, changes.csv, tables.md and report.html.
+      workdir: folder for the variants, measurements.csv, changes.csv and report.html.
       settings: fields of the config by keyword, those of a group in a dict; a list replaces names with commas.
 
     Returns:
@@ -59,22 +55,37 @@ def sweep(model: str | Path, workdir: str | Path, **settings: object) -> SweepRe
     return sweep_from_config(config, folder) or rebuild(folder)
 
 
-def sweep_from_config(config: SweepConfig, workdir: Path) -> SweepResult | None:
+def sweep_from_config(
+    config: SweepConfig, workdir: Path, *, shard: str | None = None
+) -> SweepResult | None:
     """Makes the missing variants of a sweep, with other workers of the same workdir, of which the last writes tables.
 
     Args:
       config: validated.
-      workdir: gets a folder for each variant, `stats/` (with `pruning.propagate=dense`), measurements.csv, changes.csv,
-        tables.md and report.html. Complete variants are kept, damaged parts are repeated.
+      workdir: gets a folder for each variant, measurements.csv, changes.csv and report.html.
+        Complete variants are kept, damaged parts are repeated.
+      shard: makes a share of the variants, and no tables; see `shard_of`.
 
     Returns:
-      The comparison of all variants; None if another worker writes its tables.
+      The comparison of all variants; None of a share, or if another worker writes its tables.
 
     Raises:
-      InputError: config, model or data do not fit; the workdir has another sweep.
+      InputError: config, model or data do not fit; the workdir has another sweep; no such share.
     """
-    with _worker(config, workdir) as runner:
-        make_all(runner.variants, workdir, runner.is_whole, runner.make)
+    if read_report(workdir):
+        raise InputError(f"--workdir: {workdir} contains a run; allowed: another folder")
+    model = load(config.model, config.revision)
+    check_workdir(workdir, model.folder)
+    check_same_sweep(config, workdir)
+    runner = Runner(config, model, workdir)
+    planned = runner.variants if shard is None else shard_of(runner.variants, shard)
+    for line in left_out_lines(runner.left_out):
+        say(f"sweep: {line}")
+    runner.check()
+    with joined(config, workdir, runner.digests):  # after all inputs were checked
+        make_all(planned, workdir, runner.is_whole, runner.make)
+    if shard is not None:
+        return None
     try:
         with locked(workdir, WORKERS):  # no worker is left
             return write_result(config, workdir)
@@ -83,28 +94,9 @@ def sweep_from_config(config: SweepConfig, workdir: Path) -> SweepResult | None:
         return None
 
 
-def make_shard(config: SweepConfig, workdir: Path, shard: str) -> None:
-    """Makes the missing variants of a share of a sweep, and no tables; see `shard_of`.
-
-    Raises:
-      InputError: as `sweep_from_config`; the share.
-    """
-    share = shard_of(variants(config).made, shard)
-    with _worker(config, workdir) as runner:
-        make_all(share, workdir, runner.is_whole, runner.make)
-
-
-@contextlib.contextmanager
-def _worker(config: SweepConfig, workdir: Path) -> Iterator[Runner]:
-    """The runner of a process that has joined the workers of a sweep."""
-    if read_report(workdir):
-        raise InputError(f"--workdir: {workdir} contains a run; allowed: another folder")
-    model = load(config.model, config.revision)
-    check_workdir(workdir, model.folder, {*OUTPUTS} - {STATS})
-    check_same_sweep(config, workdir)
-    runner = Runner(config, model, workdir)
-    for line in (*not_evaluated(config, runner.dense_jobs), *left_out_lines(runner.left_out)):
-        say(f"sweep: {line}")
-    runner.check()
-    with joined(config, workdir, runner.digests):  # after all inputs were checked
-        yield runner
+def print_plan(config: SweepConfig, shard: str | None = None) -> None:
+    """Prints the names of the variants, of all or of a share, and the products that are left out."""
+    made, left_out = variants(config)
+    planned = made if shard is None else shard_of(made, shard)
+    names = (f"  {variant.name}" for variant in planned)
+    print("\n".join([*left_out_lines(left_out), f"variants: {len(planned)}", *names]))

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from flax.traverse_util import flatten_dict
+
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.schema import part_of
-from jaxprune.base.workdir.differences import difference, inputs
-from jaxprune.base.workdir.json_files import CONFIG, REPORT
+from jaxprune.base.workdir.differences import difference
+from jaxprune.base.workdir.json_files import CONFIG, REPORT, Report
 from jaxprune.base.workdir.locks import locked
 from jaxprune.base.workdir.reading import MODEL_DIGEST, is_complete, pruned_digest, read_report
 from jaxprune.devices.sharding import device_mesh
@@ -23,7 +25,6 @@ from jaxprune.evaluation.measurements import read_evaluation
 from jaxprune.evaluation.workload import read_workload
 from jaxprune.hf.model import Model
 from jaxprune.runs.block_writer import check_outputs
-from jaxprune.runs.identity import run_identity
 from jaxprune.runs.pipeline import prune_to_workdir
 from jaxprune.runs.planning.config import PruneConfig, RecoverConfig
 from jaxprune.runs.planning.plan import check_fits, plan_of
@@ -32,7 +33,7 @@ from jaxprune.runs.recover import recover_from_config
 from jaxprune.runs.run import UnfinishedError
 from jaxprune.sweeps.calibration import CalibrationSets
 from jaxprune.sweeps.config import SweepConfig
-from jaxprune.sweeps.jobs import Jobs, check_jobs, dense_jobs, jobs
+from jaxprune.sweeps.jobs import Jobs, dense_jobs, jobs
 from jaxprune.sweeps.variants import Variant, variants
 
 # The most of a translation, as many as in the authors' script.
@@ -62,10 +63,9 @@ class Runner:
         self.dense_jobs = dense_jobs(config)
         self.variants, self.left_out = variants(config)
         self._by_name = {variant.name: variant for variant in self.variants}
-        check_jobs(self.variants, self.dense_jobs, config.sweep.evaluate)
         self._evaluated = part_of(EvaluateConfig, config)
         self.workload = read_workload(self._evaluated, self.dense_jobs.get)
-        self.sets = CalibrationSets(config, self.variants, model, workdir)
+        self.sets = CalibrationSets(config, self.variants, model)
         known = identities(self.workload, model, config.dtype)
         self.digests = {
             "model": model.source.fingerprint.digest,
@@ -137,11 +137,12 @@ class Runner:
 
     def _make_run(self, variant: Variant) -> None:
         """Prunes or recovers; a damaged or older run starts over."""
-        folder = self._workdir / variant.name
-        if isinstance(variant.config, PruneConfig):
+        folder, config = self._workdir / variant.name, variant.config
+        if isinstance(config, PruneConfig):
+            batches = self.sets.batches(config)
             run = functools.partial(
-                prune_to_workdir, self.model, self.sets.batches(variant.config), variant.config,
-                folder, stats=self.sets.stats(variant.config),
+                prune_to_workdir, self.model, batches, config, folder,
+                stats=self.sets.stats(config),
             )  # fmt: skip
         else:
             run = functools.partial(recover_from_config, self._recovery(variant), folder)
@@ -166,7 +167,7 @@ class Runner:
                 return False
         except InputError:
             return False
-        before, now = self._inputs(folder, config)
+        before, now = (_settings(fields) for fields in (read_json(folder / CONFIG), config.json()))
         if differs := difference(before, now):
             raise InputError(
                 f"--workdir: {folder} contains a complete run with {differs}; allowed: the run of this "
@@ -174,28 +175,10 @@ class Runner:
             )
         return isinstance(config, PruneConfig) or self._reads_its_run(folder, config)
 
-    def _inputs(self, folder: Path, config: PruneConfig | RecoverConfig) -> list[dict[str, Any]]:
-        """What a complete run was made of, and what it would be made of now."""
-        if isinstance(config, PruneConfig):
-            identity = (read_report(folder) or {}).get("identity", {})
-            now = run_identity(self.model, config.json(), self.sets.batches(config))
-            return [inputs(identity), inputs(now)]
-        return [
-            {
-                f"{group}.{name}": value
-                for group in ("calibration", "recovery")
-                for name, value in fields[group].items()
-                if name != "run"
-            }
-            for fields in (read_json(folder / CONFIG), config.json())
-        ]
-
     def _reads_its_run(self, folder: Path, config: RecoverConfig) -> bool:
         """Whether a recovery is of the present run of its pruned variant."""
-        if not self._is_made(self._by_name[config.recovery.run]):
-            return False
         recovered, pruned = (
-            read_report(path) or {} for path in (folder, self._workdir / config.recovery.run)
+            read_report(path) or Report() for path in (folder, self._workdir / config.recovery.run)
         )
         return recovered["identity"].get("config.recovery.run") == pruned_digest(pruned)
 
@@ -224,3 +207,10 @@ class Runner:
             and about.items() <= facts.items()
             and now.items() <= content_digests(identity).items()
         )
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a run in which variants differ, by path; of a recovery not the place of the run that it reads."""
+    groups = ("seed", "calibration", "recovery" if "recovery" in config else "pruning")
+    fields = flatten_dict({name: config[name] for name in groups}, sep=".")
+    return {path: value for path, value in fields.items() if path != "recovery.run"}

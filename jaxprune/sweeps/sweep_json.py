@@ -19,33 +19,25 @@ from jaxprune.sweeps.config import SweepConfig
 CONFIG = SWEEP  # its name
 # Names of locks: of the start of a worker, and of all workers.
 _START, WORKERS = "start.lock", "workers.lock"
-# Fields that may change between starts, as they only add or leave out variants or change devices. Complete ones stay.
+# Fields that may change between starts: those that only add or leave out variants or evaluations, and those
+# of sources, of which digests tell whether their content has changed.
 _FREE = (
-    "sweep.grid", "sweep.evaluate", "evaluation.languages", "evaluation.weights", "mesh.data"
+    "sweep.grid", "sweep.evaluate", "calibration.code", "evaluation.languages", "evaluation.perplexity",
+    "evaluation.perplexity_lines", "evaluation.translation", "evaluation.translation_rows",
 )  # fmt: skip
-# Those in which workers of one workdir may differ.
-PLACE = ("evaluation.weights", "mesh.data")
-
-
-def read_sweep(file: Path) -> dict[str, dict[str, Any]]:
-    """The contents of sweep.json: the values of the config by path, and digests by name; empty if absent."""
-    sweep = read_json(file)
-    if sweep and "sweep.grid" not in sweep.get("config", {}):
-        raise InputError(
-            f"{file}: a sweep of an earlier version, without sweep.grid; expected another --workdir"
-        )
-    return sweep
+# Those in which workers of one workdir may differ, so the file lacks them.
+_PLACE = ("evaluation.weights", "mesh.data")
 
 
 def _texts(config: SweepConfig) -> dict[str, Any]:
     """The values by path as in sweep.json."""
     texts = flatten_dict(config.json(), sep=".")
-    return {path: texts[path] for path in fields_of(SweepConfig)}
+    return {path: texts[path] for path in fields_of(SweepConfig) if path not in _PLACE}
 
 
 def begun_sweep(workdir: Path) -> dict[str, dict[str, Any]]:
-    """The contents of sweep.json; rejects a workdir without it."""
-    sweep = read_sweep(workdir / CONFIG)
+    """The contents of sweep.json: values of the config by path, and digests by name; rejects a workdir without it."""
+    sweep: dict[str, dict[str, Any]] = read_json(workdir / CONFIG)
     if not sweep:
         raise InputError(f"{workdir / CONFIG}: missing; expected the --workdir of a sweep")
     return sweep
@@ -62,13 +54,13 @@ def check_same_sweep(config: SweepConfig, workdir: Path) -> None:
     Raises:
       InputError: names the first different field.
     """
-    sweep = read_sweep(workdir / CONFIG)
+    sweep = read_json(workdir / CONFIG)
     if not sweep:
         return
     # newer fields, which a sweep of an earlier version lacks, had their defaults
     before = _texts(config_of(sweep["config"], SweepConfig))
     for path, value in _texts(config).items():
-        if value != before[path] and path not in _FREE and not _joins(path, before):
+        if value != before[path] and path not in _FREE:
             raise InputError(
                 f"{path}: got {value!r}; {workdir} contains a sweep with {before[path]!r}; "
                 "allowed: the same, with another sweep.grid, or another --workdir"
@@ -97,7 +89,7 @@ def joined(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) -> It
 
 def write_sweep(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) -> None:
     """Writes sweep.json, unless it is the same; rejects inputs that have changed."""
-    sweep = read_sweep(workdir / CONFIG)
+    sweep = read_json(workdir / CONFIG)
     before = sweep["digests"] if sweep else {}
     for name, digest in digests.items():
         if before.get(name, digest) != digest:
@@ -106,8 +98,7 @@ def write_sweep(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) 
                 f"now {digest[:12]}…); allowed: another --workdir"
             )
     new = {"config": _texts(config), "digests": {**before, **digests}}
-    place = {path: new["config"][path] for path in PLACE}
-    if sweep and {**sweep, "config": sweep["config"] | place} == new:
+    if sweep == new:
         return
     try:
         with locked(workdir, WORKERS):
@@ -122,12 +113,3 @@ def write_sweep(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) 
 def is_sweep(workdir: Path) -> bool:
     """Whether a folder is the workdir of a sweep."""
     return (workdir / CONFIG).is_file()
-
-
-def _joins(path: str, before: Mapping[str, Any]) -> bool:
-    """Whether no result so far depends on a field, as the evaluation that reads it was not requested."""
-    if path in ("evaluation.translation", "evaluation.translation_rows", "evaluation.beams"):
-        return before.get("evaluation.translation") is None
-    if path in ("evaluation.perplexity", "evaluation.perplexity_lines"):
-        return before.get("evaluation.perplexity") is None
-    return path == "calibration.code" and before.get(path) is None

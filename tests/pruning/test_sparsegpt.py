@@ -26,7 +26,7 @@ from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop, Selection
 from jaxprune.pruning.methods import METHODS, method_of
 from jaxprune.runs.planning.costs import Machines, Work
-from jaxprune.runs.planning.plan import planned
+from jaxprune.runs.planning.plan import check_fits, planned
 from jaxprune.stats.grouping import group_by_length
 from jaxprune.stats.inverse_factor import DAMPING
 
@@ -252,30 +252,15 @@ def test_settings_without_effect_are_refused(settings, message):
         jp.Settings(criterion=method_of("sparsegpt"), **settings)
 
 
-@pytest.mark.parametrize("propagate", ["block", "dense"])
-def test_sites_measured_one_at_a_time_give_the_same(propagate, tiny_folder):
-    """Within rounding, as these are other programs."""
-    model = jp.load(tiny_folder("qwen3"))
-    settings = jp.Settings(criterion="sparsegpt", sparsity=0.5, propagate=propagate)
-    together, apart = (
-        list(jp.prune_blocks(model, padded(sequences()), settings, progress=False, by_site=by_site))
-        for by_site in (False, True)
-    )
-    for one, other in zip(together, apart, strict=True):
-        assert one.keep.keys() == other.keep.keys() == one.finished.changed.keys()
-        for path, kernel in one.finished.changed.items():
-            agree = one.keep[path] == other.keep[path]
-            assert agree.mean() > 0.999
-            difference = np.linalg.norm((kernel - other.finished.changed[path])[agree])
-            assert difference < 1e-3 * np.linalg.norm(kernel)
-
-
-def test_a_plan_measures_sites_apart_only_where_memory_is_short(tiny_folder):
+def test_a_plan_that_does_not_fit_names_the_propagation_that_measures_one_site_at_a_time(
+    tiny_folder,
+):
     config = jp.load(tiny_folder("qwen3")).config
     work = Work(config=config, groups=((8, 64),), gram=True)
-    needed = sum(planned(work, Machines(), (None, None)).device.values())
-    apart = dataclasses.replace(work, by_site=True)
-    least = sum(planned(apart, Machines(), (None, None)).device.values())
+    apart = dataclasses.replace(work, propagate="site")
+    needed, least = (
+        sum(planned(one, Machines(), (None, None)).device.values()) for one in (work, apart)
+    )
     assert least < needed
-    assert not planned(work, Machines(), (needed, None)).work.by_site
-    assert planned(work, Machines(), (least, None)).work.by_site
+    with pytest.raises(jp.InputError, match=r"expected pruning\.propagate=site"):
+        check_fits(planned(work, Machines(), (1, None)))

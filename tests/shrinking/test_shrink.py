@@ -117,7 +117,6 @@ def test_logits_and_continuations_are_those_of_the_dense_model(name, folder, tmp
         )
         same = next((n for n, i in enumerate(dense) if i not in kept), len(dense))
         assert [kept[i] for i in own[:same]] == dense[:same]
-    assert shrunk.report["differences"]["logits"] <= 1e-5
 
 
 def test_ids_are_new_wherever_they_are(folder, tmp_path):

@@ -10,7 +10,7 @@ from jaxprune.cli.config.validate import validate
 from jaxprune.runs.planning.checked import config_of
 from jaxprune.runs.planning.config import RecoverConfig
 from jaxprune.sweeps.config import SweepConfig
-from jaxprune.sweeps.jobs import dense_jobs, evaluation_languages, jobs, not_evaluated
+from jaxprune.sweeps.jobs import dense_jobs, evaluation_languages, jobs
 from jaxprune.sweeps.variants import left_out_lines, variants
 
 ROOT = Path(__file__).parents[2]
@@ -174,13 +174,6 @@ def test_own_languages_are_english_and_those_of_the_calibration():
 def test_languages_of_the_evaluation_are_the_target_and_those_of_the_grid():
     assert evaluation_languages(job("calibration.source=fr|fr,sw")) == ["en", "fr", "sw"]
     assert evaluation_languages(job("seed=0", **{"calibration.source": "sw"})) == ["en", "sw"]
-
-
-def test_languages_that_data_lacks_are_named():
-    config = job("seed=0", **{"evaluation.languages": "fr,zh", "evaluation.perplexity": "nano"})
-    assert not_evaluated(config, dense_jobs(config)) == [
-        f"{name}: not in zh, as its data lacks them" for name in ("nano_nli", "perplexity")
-    ]
 
 
 # Ready configs.

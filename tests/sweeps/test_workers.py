@@ -13,23 +13,19 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 
-import numpy as np
 import pytest
 from faults.place import halve
 from run_json import write_report
 from run_scripts import run_here
 
-import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
 from jaxprune.base.workdir.locks import PROGRESS, locked
 from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation.scoring import scorer
-from jaxprune.models.model import kernel_shapes
 from jaxprune.sweeps import sweep_json, workers
 from jaxprune.sweeps.merge import merge
-from jaxprune.sweeps.planning import plan_sweep, print_sweep_plan
-from jaxprune.sweeps.run import make_shard, sweep_from_config
+from jaxprune.sweeps.run import sweep_from_config
 from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.variants import variants
 from jaxprune.sweeps.write import print_tables, rebuild
@@ -169,7 +165,7 @@ def test_a_lock_that_is_removed_by_its_owner_has_one_owner(tmp_path):
 def shares(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shares")
     for number in range(2):
-        make_shard(job(), folder / str(number), f"{number}/2")
+        sweep_from_config(job(), folder / str(number), shard=f"{number}/2")
     return folder
 
 
@@ -182,15 +178,8 @@ def test_merged_shares_give_the_tables_of_one(alone, shares, tmp_path, monkeypat
     done = run_here(monkeypatch, capfd, "sweep", "--merge", *parts, "--workdir", merged)
     assert done.returncode == 0, done.stderr
     assert contents(merged) == contents(alone[0])
-    other = tmp_path / "1"  # of a machine with weights on disk
-    shutil.copytree(parts[1], other)
-    file = other / sweep_json.CONFIG
-    text = file.read_text().replace(
-        '"evaluation.weights": "auto"', '"evaluation.weights": "streamed"'
-    )
-    file.write_text(text)
-    merge([parts[0], other], merged)
-    sweep_from_config(job(), merged)  # finds nothing to make
+    streamed = job(**{"evaluation.weights": "streamed"})  # as on a machine with less memory
+    sweep_from_config(streamed, merged)  # finds nothing to make
     assert contents(merged) == contents(alone[0])
 
 
@@ -204,30 +193,16 @@ def test_a_share_that_has_not_started_is_named_and_the_rest_is_merged(
     assert done.returncode == 0, done.stderr
     names = f"'{absent}', '{tmp_path / 'empty'}'"
     assert f"sweep: {names}: not started; merges the rest" in done.stderr.splitlines()
-    missing = [name for name in NAMES if name not in NAMES[0::2]]
-    assert f"Unfinished: {len(missing)} variants are missing" in (merged / "tables.md").read_text()
+
+
+def test_some_of_the_shares_are_merged_and_the_rest_later(alone, shares, tmp_path):
+    merged = tmp_path / "all"
+    assert merge([shares / "0"], merged).missing == NAMES[1::2]
+    assert f"Unfinished: {len(NAMES[1::2])} variants" in (merged / "report.html").read_text()
     assert merge([shares / "1"], merged).missing == []
     assert contents(merged) == contents(alone[0])
     with pytest.raises(InputError, match=r"absent/sweep\.json: missing; expected the --workdir"):
-        merge([absent], tmp_path / "none")
-
-
-def test_merged_scores_are_replaced_by_those_of_more_languages(alone, shares, tmp_path):
-    parts, merged = [shares / "0", tmp_path / "1"], tmp_path / "all"
-    shutil.copytree(shares / "1", parts[1])
-    folder = next(parts[1].glob("*-*/perplexity"))
-    told = json.loads((folder / "evaluation.json").read_text())
-    told["languages"].remove("fr")
-    (folder / "evaluation.json").write_text(json.dumps(told))
-    sealed.seal(folder)
-    assert merge(parts, merged).missing == [folder.parent.name]
-    target = merged / folder.relative_to(parts[1])
-    (target / "notes").write_text("mine")
-    with pytest.raises(InputError, match="perplexity/notes exists and was not written by jaxprune"):
-        merge([parts[0], shares / "1"], merged)
-    (target / "notes").unlink()
-    assert merge([parts[0], shares / "1"], merged).missing == []
-    assert contents(merged) == contents(alone[0])
+        merge([tmp_path / "absent"], tmp_path / "none")
 
 
 def test_a_killed_merge_leaves_nothing_that_passes_for_scores(alone, shares, tmp_path, monkeypatch):
@@ -313,13 +288,12 @@ def test_the_tables_of_an_unfinished_sweep_name_what_is_missing(alone, tmp_path,
     line = (
         f"Unfinished: 2 variants are missing, and so are their figures: {NAMES[2]!r}, {NAMES[3]!r}"
     )
-    for name in ("tables.md", "report.html"):
-        assert line in html.unescape((workdir / name).read_text())
+    assert line in html.unescape((workdir / "report.html").read_text())
     print_tables(found, workdir)
     assert line in capfd.readouterr().out
     assert found.comparison.names == [NAMES[0], NAMES[1], NAMES[4]]
-    shutil.rmtree(workdir / "dense/perplexity")
-    with pytest.raises(InputError, match="dense: no scores of perplexity in en fr; expected those"):
+    shutil.rmtree(workdir / "dense")
+    with pytest.raises(InputError, match="dense: no scores; expected those of the dense model"):
         rebuild(workdir)
     assert alone[1].missing == []
 
@@ -357,32 +331,14 @@ def test_other_shares_are_refused(shard):
         workers.shard_of(variants(job()).made, shard)
 
 
-def test_the_plan_of_a_sweep_counts_what_its_evaluations_process(alone, tmp_path, capsys):
-    config = job()
-    with pytest.raises(InputError, match="--chip: got 'l5'; allowed: a100, l4"):
-        plan_sweep(config, tmp_path / "none", "l5")
-    found = plan_sweep(config, tmp_path / "none", "l4")
+def test_a_plan_lists_the_variants_of_a_share_and_what_is_left_out(tmp_path, monkeypatch, capfd):
+    arguments = (
+        "--config=sweep_nano", f"--workdir={tmp_path / 'none'}", "--plan",
+        "--config.sweep.grid=calibration.source=en|fr pruning.sparsity=0.3|0.5",
+    )  # fmt: skip
+    told = run_here(monkeypatch, capfd, "sweep", *arguments).stdout.splitlines()
+    assert told[0].startswith("left out calibration.source=en pruning.sparsity=0.3 and 1 more: ")
+    assert told[1:] == ["variants: 3", "  dense", "  fr-0.3", "  fr-0.5"]
+    told = run_here(monkeypatch, capfd, "sweep", *arguments, "--shard=1/2").stdout.splitlines()
+    assert told[1:] == ["variants: 1", "  fr-0.3"]
     assert not [*tmp_path.iterdir()]
-    sizes = jp.load(NANO).config
-    kernels = sum(np.prod(shape) for shape in kernel_shapes(sizes).values())
-    products = sizes.n_layers * kernels + sizes.vocab_size * sizes.d_model
-    assert found.evaluation == 2 * sum(alone[2]) * products
-    assert found.variants == len(NAMES)
-    assert found.rate == 30.3e12
-    masks = 2 * 4 * sizes.n_layers * kernels // 8
-    assert found.written == masks
-    print_sweep_plan(config, found, "l4")
-    printed = capsys.readouterr().out
-    assert f"5 of {NANO}" in printed
-    assert "h at the published rate of one l4" in printed
-    shares = [plan_sweep(config, tmp_path / "none", "l4", f"{number}/2") for number in (0, 1)]
-    assert [share.variants for share in shares] == [3, 2]
-    for name in ("pruning", "evaluation", "written"):
-        assert sum(getattr(share, name) for share in shares) == getattr(found, name)
-
-
-def test_a_plan_names_what_is_left_out(tmp_path, capsys):
-    config = job(**{"sweep.grid": "calibration.source=en|fr"})
-    print_sweep_plan(config, plan_sweep(config, tmp_path / "none", "l4"), "l4")
-    line = "left out calibration.source=en: calibration.target: got 'en', the source; allowed: "
-    assert capsys.readouterr().out.startswith(line)

@@ -16,11 +16,10 @@ from pathlib import Path
 from absl import flags
 
 from jaxprune.cli.arguments import Arguments, output, path
-from jaxprune.cli.configured import define_plan, is_planned, run_configured
+from jaxprune.cli.configured import run_configured
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.merge import merge
-from jaxprune.sweeps.planning import plan_sweep, print_sweep_plan
-from jaxprune.sweeps.run import make_shard, sweep_from_config
+from jaxprune.sweeps.run import print_plan, sweep_from_config
 from jaxprune.sweeps.write import print_tables
 
 _MERGE = "--merge"
@@ -48,9 +47,8 @@ def _share(text: str) -> Path:
 
 def define() -> None:
     """Defines the command's own flags."""
-    define_plan(
-        "print the number of variants, of all or of a share, and the estimated operations, memory and bytes; "
-        "writes nothing"
+    flags.DEFINE_boolean(
+        "plan", False, "print the names of the variants, of all or of a share; writes nothing"
     )
     flags.DEFINE_string(
         "shard",
@@ -63,14 +61,12 @@ def define() -> None:
 def sweep(config: SweepConfig, workdir: Path) -> None:
     """Makes the sweep, or a share of it, and prints its tables; or prints its plan."""
     given = flags.FLAGS
-    if is_planned():
-        plan = plan_sweep(config, workdir, given.chip, given.shard)
-        print_sweep_plan(config, plan, given.chip)
+    if given.plan:
+        print_plan(config, given.shard)
         return
-    if given.shard is not None:
-        make_shard(config, workdir, given.shard)
+    if tables := sweep_from_config(config, workdir, shard=given.shard):
+        print_tables(tables, workdir)
+    elif given.shard is not None:
         print(
             f"share {given.shard} is finished; jaxprune sweep --merge joins the workdirs of all shares"
         )
-    elif tables := sweep_from_config(config, workdir):
-        print_tables(tables, workdir)

@@ -3,45 +3,12 @@
 Each draw is measured on the same rows, so draws and rows are crossed, not nested.
 """
 
-import functools
-from dataclasses import dataclass
-
 import numpy as np
 import scipy  # a submodule is imported when it is used first: scipy.stats takes a second
-from jaxtyping import Float, UInt16
+from jaxtyping import Float
 
-from jaxprune.evaluation.scoring.metrics import CONFIDENCE, RESAMPLES
+from jaxprune.evaluation.scoring.metrics import CONFIDENCE
 from jaxprune.evaluation.scoring.scores import Interval
-
-_PART = 1000  # resamples that are computed at a time
-
-
-@dataclass(frozen=True)
-class OverDraws:
-    """The mean of a value over draws and groups of rows.
-
-    Attributes:
-      mean: over all.
-      interval: 95%, of the mixed model `mixed_model`; None for one draw or one group.
-      p: that the mean is 0, of the same model; two-sided, not corrected for multiple tests.
-      bootstrap: 95%, of `crossed_bootstrap`; beside the other for comparison, as it is too narrow for few draws.
-      by_draw: the mean of each draw.
-    """
-
-    mean: float
-    interval: Interval | None
-    p: float | None
-    bootstrap: Interval
-    by_draw: tuple[float, ...]
-
-
-def over_draws(values: Float[np.ndarray, "D G"], *, seed: int = 0) -> OverDraws:
-    """The mean of the values of D draws on G groups of rows, with its intervals."""
-    interval, p = mixed_model(values) or (None, None)
-    bootstrap = crossed_bootstrap(values, seed=seed)
-    return OverDraws(
-        float(values.mean()), interval, p, bootstrap, tuple(values.mean(axis=1).tolist())
-    )
 
 
 def mixed_model(
@@ -82,30 +49,3 @@ def mixed_model(
     reach = scipy.special.stdtrit(effective, (1 + confidence) / 2) * error
     p = 2 * scipy.special.stdtr(effective, -abs(mean) / error)
     return (float(mean - reach), float(mean + reach)), float(p)
-
-
-def crossed_bootstrap(values: Float[np.ndarray, "D G"], *, seed: int = 0) -> Interval:
-    """Percentiles of the mean over draws and groups that are resampled independently (Owen 2007, pigeonhole bootstrap).
-
-    A resample of the groups is the same in all draws, since an effect of a group is common to them.
-    """
-    of_draws, of_groups = _resamples(*values.shape, seed)
-    means = [
-        (of_groups[i : i + _PART] @ values.T * of_draws[i : i + _PART]).sum(axis=1) / values.size
-        for i in range(0, RESAMPLES, _PART)
-    ]
-    low, high = np.quantile(np.concatenate(means), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
-
-
-@functools.lru_cache(2)  # the measures of a task have the same groups
-def _resamples(
-    draws: int, groups: int, seed: int
-) -> tuple[UInt16[np.ndarray, "R D"], UInt16[np.ndarray, "R G"]]:
-    """How often each draw and each group is in each resample; one resample at a time, as G may be large."""
-    rng = np.random.default_rng(seed)
-    of_draws, of_groups = (
-        np.stack([rng.multinomial(n, shares).astype(np.uint16) for _ in range(RESAMPLES)])
-        for n, shares in ((draws, np.full(draws, 1 / draws)), (groups, np.full(groups, 1 / groups)))
-    )
-    return of_draws, of_groups

@@ -69,7 +69,7 @@ def _overlaps(evaluations: Sequence[Evaluation]) -> Iterator[str]:
     for evaluation in evaluations:
         part = evaluation.parts.get(PERPLEXITY)
         if part and (note := overlap_note(part.facts)):
-            yield note
+            yield f"{evaluation.name}: {note}"
 
 
 def results_section(

@@ -44,7 +44,6 @@ class Work:
       samples: number of those that are made from text, with a tokenizer; 0 for token ids.
       updates: whether the method changes weights, which are then written beside the masks.
       gram: whether Gram matrices are measured and factored, as for SparseGPT.
-      by_site: whether they are measured at one site at a time, as memory is short.
     """
 
     config: ModelConfig
@@ -58,7 +57,6 @@ class Work:
     samples: int = 0
     updates: bool = False
     gram: bool = False
-    by_site: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,7 +198,7 @@ def _second_order(work: Work) -> int:
 def _gram_bytes(work: Work) -> int:
     """Bytes of the Gram matrices that are measured at once, for one set."""
     sizes = [4 * width**2 for width in site_widths(work.config).values()]
-    return max(sizes) if work.propagate == "site" or work.by_site else sum(sizes)
+    return max(sizes) if work.propagate == "site" else sum(sizes)
 
 
 def _attention(config: ModelConfig, count: int, length: int, window: int | None) -> int:

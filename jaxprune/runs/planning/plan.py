@@ -73,16 +73,9 @@ def planned(
     room: tuple[float | None, float | None],
     chip: Chip | None = None,
 ) -> Plan:
-    """The plan with the largest micro-batch that fits, or with one sample per device if none fits.
-
-    Gram matrices are measured at one site at a time only if no plan fits otherwise.
-    """
-    apart = dataclasses.replace(work, by_site=True)
-    works = [work, apart] if work.gram and work.propagate != "site" else [work]
+    """The plan with the largest micro-batch that fits, or with one sample per device if none fits."""
     plans = [
-        Plan(one, machines, samples, room, chip)
-        for one in works
-        for samples in range(SAMPLES_PER_DEVICE, 0, -1)
+        Plan(work, machines, samples, room, chip) for samples in range(SAMPLES_PER_DEVICE, 0, -1)
     ]
     return next((plan for plan in plans if all(plan.fits)), plans[-1])
 
@@ -100,7 +93,8 @@ def check_fits(plan: Plan) -> None:
     work, machines = plan.work, plan.machines
     settings = {
         "output.params=false": work.params,
-        "pruning.propagate=block": work.propagate == "site",
+        "pruning.propagate=block": work.propagate == "site" and not work.gram,
+        "pruning.propagate=site": work.propagate != "site" and work.gram,
         "a larger mesh.model": not machines.cpu and machines.devices > machines.model,
         "dtype=bfloat16": work.dtype == "float32"
         and not (machines.cpu and product_dtype("bfloat16") == "float32"),
@@ -133,11 +127,7 @@ def plan_of(
     plan = _planned_here(work, mesh, jax.process_count())
     if "samples_per_device" not in record:
         return plan
-    return dataclasses.replace(
-        plan,
-        work=dataclasses.replace(plan.work, by_site=record["by_site"]),
-        samples_per_device=record["samples_per_device"],
-    )
+    return dataclasses.replace(plan, samples_per_device=record["samples_per_device"])
 
 
 def _planned_here(work: Work, mesh: Mesh, processes: int) -> Plan:
