@@ -26,13 +26,11 @@ class MaskOverlap:
       both: int64 [R, R, L, site], sites in the order of `SITES`; the diagonal counts the weights that a run keeps.
       expected: float64 [R, R, L, site], of which `both` is expected for independent masks with the densities of each
         kernel and layer.
-      size: int64 [L, site], all weights.
     """
 
     runs: tuple[str, ...]
     both: Int[np.ndarray, "R R L 4"]
     expected: Float[np.ndarray, "R R L 4"]
-    size: Int[np.ndarray, "L 4"]
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
@@ -97,7 +95,7 @@ def compare(runs: Mapping[str, PackedMasks], sites: Mapping[str, str]) -> MaskOv
             )
     layers = next(iter(shapes.values()))[0]
     both = np.zeros((len(runs), len(runs), layers, len(SITES)), np.int64)
-    expected, size = np.zeros(both.shape), np.zeros((layers, len(SITES)), np.int64)
+    expected = np.zeros(both.shape)
     for a, ours in enumerate(runs.values()):
         for b, theirs in enumerate(runs.values()):
             independent = ours.independent(theirs)
@@ -105,6 +103,4 @@ def compare(runs: Mapping[str, PackedMasks], sites: Mapping[str, str]) -> MaskOv
                 site = SITES.index(sites[path])
                 both[a, b, :, site] += count
                 expected[a, b, :, site] += independent[path]
-    for path, shape in shapes.items():
-        size[:, SITES.index(sites[path])] += np.prod(shape[1:], dtype=np.int64)
-    return MaskOverlap(tuple(runs), both, expected, size)
+    return MaskOverlap(tuple(runs), both, expected)

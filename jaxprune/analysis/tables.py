@@ -37,39 +37,30 @@ def write_magnitudes(folder: Path, stats: ActivationStats) -> None:
 
 
 def write_overlaps(folder: Path, sets: Sequence[str], overlaps: Mapping[str, Overlap]) -> None:
-    """Writes overlap.npz and overlap.csv.
-
-    The npz contains `sets` [S] and, by site, `<site>/top` and `<site>/bottom` [L, S, S], and `<site>/halves_top` and
-    `<site>/halves_bottom` [L, S] if sets have halves; see `Overlap`. In the CSV the rows of halves are last.
-    """
-    arrays, rows = {"sets": np.array(sets)}, []
+    """Writes overlap.csv, see `Overlap`; rows of halves are last."""
+    rows = []
     for prefix, compared in (("", "sets"), ("halves_", "halves")):
         for site, overlap in overlaps.items():
             top, bottom = (getattr(overlap, f"{prefix}{end}") for end in ("top", "bottom"))
             if top is None:  # sets without halves
                 continue
-            arrays |= {f"{site}/{prefix}top": top, f"{site}/{prefix}bottom": bottom}
             for place in np.ndindex(*top.shape):
                 layer, a, b = place if compared == "sets" else (*place, place[-1])
                 pair = (*sets[a].split("/"), *sets[b].split("/"))
                 shares = (top[place], bottom[place])
                 rows.append((*pair, layer, site, overlap.features, *shares, compared))
-    np.savez(folder / "overlap.npz", **arrays)  # type: ignore[arg-type]  # numpy's stub
     of = ("kind_a", "language_a", "kind_b", "language_b", "layer", "site", "features")
     _write_csv(folder / "overlap.csv", (*of, "top_in_top", "top_in_bottom", "compared"), rows)
 
 
 def write_masks(folder: Path, masks: MaskOverlap) -> None:
-    """Writes masks.npz and masks.csv: IoU of every pair of runs by layer and site, and over all of them ("all").
+    """Writes masks.csv: IoU of every pair of runs by layer and site, and over all of them ("all").
 
-    The npz contains `runs`, `sites`, `both` and `size`; see `MaskOverlap`. In the CSV `chance` is the IoU of
-    independent masks with the densities of each kernel and layer.
+    `chance` is the IoU of independent masks with the densities of each kernel and layer.
     """
-    arrays: dict[str, Any] = {"runs": masks.runs, "sites": SITES, "both": masks.both}
-    np.savez(folder / "masks.npz", size=masks.size, **arrays)
     both, expected = _with_totals(masks.both), _with_totals(masks.expected)
     shares, unrelated = iou(both), chance(both, expected)
-    layers, sites = [*range(len(masks.size)), "all"], [*SITES, "all"]
+    layers, sites = [*range(masks.both.shape[2]), "all"], [*SITES, "all"]
     rows = [
         (masks.runs[a], masks.runs[b], layers[i], sites[j], shares[a, b, i, j], unrelated[a, b, i, j])
         for a, b in masks.pairs

@@ -101,7 +101,7 @@ def _write(
         write_neurons(folder, neurons)
     clock.lap("tables")
     (folder / "figures").mkdir()
-    for name, chart in analysis_pictures.charts(stats, neurons):
+    for name, chart in analysis_pictures.charts(stats, overlap, masks, neurons):
         write_png(chart, folder / "figures" / f"{name}.png")
     clock.lap("figures")
     return analysis_summary(stats, overlap, masks, neurons) | {

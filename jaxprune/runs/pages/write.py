@@ -20,9 +20,9 @@ from jaxprune.runs.pages import results
 from jaxprune.runs.pages.card import refresh_card
 from jaxprune.runs.pages.files import RunFiles, read_files
 from jaxprune.runs.pages.pruning import (
+    analysis_section,
     magnitude_section,
     mask_section,
-    overlap_section,
     sparsity_section,
 )
 from jaxprune.runs.pages.settings import settings_section, shown_value
@@ -137,6 +137,6 @@ def _model_sections(run: RunFiles) -> list[Section | None]:
     return [
         sparsity_section(run.report) if "sparsity" in run.report else None,
         smaller_section(run.report["shrunk"]) if "shrunk" in run.report else None,
-        magnitude_section(run.stats, run.analysis),
-        overlap_section(run.analysis),
+        magnitude_section(run.stats) if run.stats is not None else None,
+        analysis_section(run.figures),
     ]
