@@ -88,17 +88,10 @@ def count(value: float) -> str:
     return _with_minus(f"{value:,}" if isinstance(value, int) else f"{value:z,.0f}")
 
 
-def bars(values: Sequence[float]) -> str:
-    """A bar for each value, of eight heights from the least value to the largest: ▁▄▂█."""
-    least, most = min(values), max(values)
-    heights = (round(7 * (value - least) / ((most - least) or 1)) for value in values)
-    return "".join("▁▂▃▄▅▆▇█"[height] for height in heights)
-
-
-def by_layer(shares: Sequence[float]) -> str:
-    """Shares of layers in percent: 40.1% to 60.0% by layer ▁▄█; empty if they are all shown alike."""
+def share_range(shares: Sequence[float]) -> str:
+    """The least and the largest share in percent, 40.1% to 60.0%; empty if they are shown alike."""
     least, most = percent(min(shares)), percent(max(shares))
-    return "" if least == most else f"{least}% to {most}% by layer {bars(shares)}"
+    return "" if least == most else f"{least}% to {most}%"
 
 
 def byte_size(size: float) -> str:

@@ -413,7 +413,10 @@ def test_samples_without_a_language(tmp_path):
     found = shrink_from_config(config, tmp_path / "run")["shrunk"]
     [kind] = found["depth"]["influence"]
     assert found["width"]["shares"].keys() == {kind}
-    assert f"of least influence on texts in {kind}" in (tmp_path / "run/hf/README.md").read_text()
+    assert (
+        f"- influence of layers measured on: {kind}\n"
+        in (tmp_path / "run/hf/README.md").read_text()
+    )
     write_report(tmp_path / "run", (), tmp_path / "page.html")
 
 

@@ -8,7 +8,7 @@ from jaxprune.report.charts.lines import Line, line_chart
 from jaxprune.report.charts.rows import bar_chart
 from jaxprune.report.charts.theme import SHAPES
 from jaxprune.report.document import Charts, Part, Section
-from jaxprune.runs.smaller_facts import growth, remarks, split_table
+from jaxprune.runs.smaller_facts import growth, split_table
 
 
 def smaller_section(shrunk: Mapping[str, Any]) -> Section:
@@ -26,9 +26,7 @@ def smaller_section(shrunk: Mapping[str, Any]) -> Section:
         lines = _lines(shrunk["width"]["shares"])
         y_title = "share of the influence"
         charts.append(line_chart(lines, title="Kept neurons", y_title=y_title))
-    parts: list[Part] = [*remarks(shrunk)]
-    if splits := split_table(shrunk):
-        parts.append(splits)
+    parts: list[Part] = [splits] if (splits := split_table(shrunk)) else []
     return Section("smaller", "A smaller model", [*parts, Charts(charts)] if charts else parts)
 
 

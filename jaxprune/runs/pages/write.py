@@ -8,12 +8,11 @@ from jaxprune.base.errors import InputError
 from jaxprune.base.files.whole import short_names
 from jaxprune.evaluation.comparison import Comparison
 from jaxprune.evaluation.in_memory import compare
-from jaxprune.report.document import Command, Facts, Note, Part, Section, page, write_page
+from jaxprune.report.document import Command, Facts, Part, Section, page, write_page
 from jaxprune.runs.facts import (
     PRUNE_FIELDS,
     command_line,
     commands,
-    few_tokens,
     run_facts,
 )
 from jaxprune.runs.pages import results
@@ -68,7 +67,7 @@ def run_page(run: RunFiles) -> str:
     [name] = short_names([run.folder])
     return page(
         name,
-        [*results.evaluation_lead(run.evaluation), *_warnings(run), *model_parts(run, ())],
+        [*results.evaluation_lead(run.evaluation), *model_parts(run, ())],
         [
             results.results_section([run.evaluation]),
             results.continuation_section({"continuation": run.evaluation}),
@@ -85,7 +84,7 @@ def comparison_page(runs: Mapping[str, RunFiles], comparison: Comparison) -> str
     evaluations = dict(zip(comparison.names, comparison.evaluations, strict=True))
     return page(
         f"{', '.join(others)} against {base}",
-        [*results.comparison_lead(comparison), *_warnings(run), *model_parts(run, before)],
+        [*results.comparison_lead(comparison), *model_parts(run, before)],
         [
             results.results_section(comparison.evaluations, comparison.changes),
             results.continuation_section(evaluations),
@@ -94,11 +93,6 @@ def comparison_page(runs: Mapping[str, RunFiles], comparison: Comparison) -> str
             settings_section(runs),
         ],
     )
-
-
-def _warnings(run: RunFiles) -> list[Part]:
-    sentence = few_tokens(run.report)
-    return [Note(sentence)] if sentence else []
 
 
 def model_parts(run: RunFiles, before: Sequence[RunFiles]) -> list[Part]:
