@@ -16,7 +16,6 @@ from jaxprune.report.charts.chart import Chart
 from jaxprune.report.charts.heatmap import heatmap
 from jaxprune.report.charts.lines import Line, line_chart
 from jaxprune.report.charts.panels import grid
-from jaxprune.report.charts.scales import limits
 from jaxprune.stats.stats import ActivationStats
 from jaxprune.stats.walk import HIDDEN
 
@@ -104,8 +103,8 @@ def _neurons(found: LanguageNeurons) -> Chart:
     """Numbers by layer, a panel for each language, with whiskers of one standard error if they are known."""
     counts, errors = found.counts, found.counts_error
     highest = counts if errors is None else counts + errors
-    _, high = limits(highest[:-1, :-1].ravel().tolist())
-    draw = partial(line_chart, y_title="neurons", limits=(0, high), width=_CURVE)
+    limits = (0.0, float(highest[:-1, :-1].max(initial=1)))
+    draw = partial(line_chart, y_title="neurons", limits=limits, width=_CURVE)
     title = "Language neurons by layer: neurons that a language excites and most others do not\n"
     title += "above each panel: all layers"
     if errors is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.templates import render
-from jaxprune.base.text import Table, as_code, percent, table_pipes
+from jaxprune.base.text import Table, as_code, percent, pipes
 from jaxprune.data.kinds import KINDS
 from jaxprune.data.languages import joined
 from jaxprune.pruning.drop import UNSTRUCTURED
@@ -78,7 +78,7 @@ def model_card(
         sparsity=report.get("sparsity"),
         is_recovered="losses" in report,
         facts=run_facts(config, report),
-        table="\n".join(table_pipes(table)) if table else None,
+        table="\n".join(pipes(table.header, table.rows)) if table else None,
         results=results.text,
         has_tokenizer=origin.get("has_tokenizer", False),
         commands=[as_code(line) for _, line in commands(config, report)],
