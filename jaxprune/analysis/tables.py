@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 
 from jaxprune.analysis.magnitudes import over_median
-from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
 from jaxprune.analysis.neurons import LanguageNeurons
 from jaxprune.analysis.overlap import Overlap, largest
-from jaxprune.models.block import SITES
 from jaxprune.stats.stats import ActivationStats
 
 TOP = 20  # rows per layer and site in largest.csv, and in the pictures
@@ -33,7 +31,7 @@ def write_magnitudes(folder: Path, stats: ActivationStats) -> None:
                 rows.append((*role.split("/"), layer, site, rank + 1, j, *values))
     np.savez(folder / "magnitudes.npz", **arrays)  # type: ignore[arg-type]  # numpy's stub
     of = ("kind", "language", "layer", "site", "rank", "feature")
-    _write_csv(folder / "largest.csv", (*of, "norm", "rms", "norm_over_median"), rows)
+    write_csv(folder / "largest.csv", (*of, "norm", "rms", "norm_over_median"), rows)
 
 
 def write_overlaps(folder: Path, sets: Sequence[str], overlaps: Mapping[str, Overlap]) -> None:
@@ -50,23 +48,7 @@ def write_overlaps(folder: Path, sets: Sequence[str], overlaps: Mapping[str, Ove
                 shares = (top[place], bottom[place])
                 rows.append((*pair, layer, site, overlap.features, *shares, compared))
     of = ("kind_a", "language_a", "kind_b", "language_b", "layer", "site", "features")
-    _write_csv(folder / "overlap.csv", (*of, "top_in_top", "top_in_bottom", "compared"), rows)
-
-
-def write_masks(folder: Path, masks: MaskOverlap) -> None:
-    """Writes masks.csv: IoU of every pair of runs by layer and site, and over all of them ("all").
-
-    `chance` is the IoU of independent masks with the densities of each kernel and layer.
-    """
-    both, expected = _with_totals(masks.both), _with_totals(masks.expected)
-    shares, unrelated = iou(both), chance(both, expected)
-    layers, sites = [*range(masks.both.shape[2]), "all"], [*SITES, "all"]
-    rows = [
-        (masks.runs[a], masks.runs[b], layers[i], sites[j], shares[a, b, i, j], unrelated[a, b, i, j])
-        for a, b in masks.pairs
-        for i, j in np.ndindex(*both.shape[2:])
-    ]  # fmt: skip
-    _write_csv(folder / "masks.csv", ("run_a", "run_b", "layer", "site", "iou", "chance"), rows)
+    write_csv(folder / "overlap.csv", (*of, "top_in_top", "top_in_bottom", "compared"), rows)
 
 
 def write_neurons(folder: Path, found: LanguageNeurons) -> None:
@@ -88,23 +70,17 @@ def write_neurons(folder: Path, found: LanguageNeurons) -> None:
         values = [x for pair in zip(found.shares[place], errors, strict=True) for x in pair]
         of = " ".join(np.array(codes)[own])
         rows.append((*place, found.entropy[place], of, halves, *values))
-    _write_csv(folder / "language_neurons.csv", header, rows)
+    write_csv(folder / "language_neurons.csv", header, rows)
     layers, errors = [*range(len(found.shares)), "all"], found.counts_error
     rows = [
         (layers[i], [*codes, "any"][j], number, None if errors is None else errors[i, j])
         for (i, j), number in np.ndenumerate(found.counts)
     ]
     header = ["layer", "language", "neurons", "standard_error"]
-    _write_csv(folder / "language_neurons_by_layer.csv", header, rows)
+    write_csv(folder / "language_neurons_by_layer.csv", header, rows)
 
 
-def _with_totals(counts: np.ndarray) -> np.ndarray:
-    """[..., L, sites] with the sums over layers and over sites appended."""
-    counts = np.concatenate([counts, counts.sum(-2, keepdims=True)], axis=-2)
-    return np.concatenate([counts, counts.sum(-1, keepdims=True)], axis=-1)
-
-
-def _write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Writes a table with six digits of each number; None is an empty cell."""
     import pandas  # late, as it takes half a second
 

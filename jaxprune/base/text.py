@@ -84,8 +84,7 @@ def seconds(value: float) -> str:
 
 def count(value: float) -> str:
     """No decimals, with thousands separators: 62, 1,250."""
-    # an integer from a file may be too large for a float
-    return _with_minus(f"{value:,}" if isinstance(value, int) else f"{value:z,.0f}")
+    return _with_minus(f"{value:z,.0f}")
 
 
 def share_range(shares: Sequence[float]) -> str:

@@ -7,11 +7,11 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxprune.analysis.magnitudes import over_median
-from jaxprune.analysis.mask_overlap import MaskOverlap, iou
 from jaxprune.analysis.neurons import LanguageNeurons
 from jaxprune.analysis.overlap import Overlap, by_kind, halves_by_kind, largest
 from jaxprune.analysis.tables import TOP
 from jaxprune.base.text import count, tenths, times
+from jaxprune.evaluation.comparison import MaskComparison
 from jaxprune.report.charts.chart import Chart
 from jaxprune.report.charts.heatmap import heatmap
 from jaxprune.report.charts.lines import Line, line_chart
@@ -26,7 +26,7 @@ Named = Iterator[tuple[str, Chart]]
 def charts(
     stats: ActivationStats,
     overlaps: Mapping[str, Overlap],
-    masks: MaskOverlap | None = None,
+    masks: Mapping[tuple[str, str], MaskComparison] | None = None,
     neurons: LanguageNeurons | None = None,
 ) -> Named:
     """The pictures with their file names.
@@ -34,15 +34,18 @@ def charts(
     Args:
       stats: of all sets.
       overlaps: of the sets of `stats` by site.
-      masks: of several runs.
+      masks: of pairs of runs.
       neurons: of the sets of one language.
     """
     yield from _largest(stats)
     yield from _overlaps(overlaps, stats.roles)
-    if masks is not None:
-        shares = 100 * iou(masks.both.sum(axis=(-2, -1)))
-        np.fill_diagonal(shares, np.nan)  # a run and itself
-        yield "masks", heatmap(shares, masks.runs, masks.runs, title="IoU of masks, %", show=tenths)
+    if masks:
+        runs = list(dict.fromkeys(name for pair in masks for name in pair))
+        shares = np.full((len(runs), len(runs)), np.nan)
+        for (first, second), found in masks.items():
+            a, b = runs.index(first), runs.index(second)
+            shares[a, b] = shares[b, a] = 100 * found.overall
+        yield "masks", heatmap(shares, runs, runs, title="IoU of masks, %", show=tenths)
     if neurons is not None:
         yield "language_neurons", _neurons(neurons)
 

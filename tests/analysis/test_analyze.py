@@ -219,15 +219,19 @@ def test_sets_of_one_sample_have_no_halves(tmp_path, capsys, monkeypatch):
     assert "language_neurons" not in summary  # one language
 
 
-def test_masks_by_layer_and_site_and_in_all(run):
+def test_masks_by_layer_and_kernel_and_in_all(run):
     summary, folder = run
     rows = table(folder / "masks.csv")
-    assert len(rows) == (4 + 1) * (4 + 1)
     trees = [checkpoint.restore(folder.parents[1] / n / "checkpoint").masks for n in ("fr", "sw")]
     want = jp.masks.overlap(*trees)
-    whole = {row["layer"]: float(row["iou"]) for row in rows if row["site"] == "all"}
-    assert whole["all"] == pytest.approx(want.overall, abs=1e-6)
-    assert [whole[str(i)] for i in range(4)] == pytest.approx(want.layers, abs=1e-6)
+    assert len(rows) == 1 + 4 + len(want.leaves)
+    assert {(row["run_a"], row["run_b"]) for row in rows} == {("fr", "sw")}
+    shares = {row["part"]: float(row["iou"]) for row in rows}
+    assert shares["all"] == pytest.approx(want.overall, abs=1e-6)
+    assert [shares[str(i)] for i in range(4)] == pytest.approx(want.layers, abs=1e-6)
+    for path, share in want.leaves.items():
+        name = path.removeprefix("blocks/").removesuffix("/kernel")
+        assert shares[name] == pytest.approx(share, abs=1e-6)
     assert summary["masks"][0]["iou"] == pytest.approx(want.overall)
     assert summary["masks"][0]["chance"] == pytest.approx(want.overall, abs=0.01)  # random masks
 
@@ -276,7 +280,11 @@ def test_languages_where_none_are_named(tmp_path):
         ({"analysis.top": 1.5}, "analysis.top: got 1.5"),
         ({"analysis.neurons": 0.0}, "analysis.neurons: got 0.0"),
         ({"analysis.masks": "nowhere"}, "analysis.masks: one run"),
-        ({"analysis.masks": "nowhere,gone"}, "analysis.masks: no folder 'nowhere'"),
+        ({"analysis.masks": "nowhere,./nowhere"}, "analysis.masks: a run is given twice"),
+        (
+            {"analysis.masks": "nowhere,gone"},
+            "analysis.masks: nowhere, gone: no masks in checkpoint/",
+        ),
     ],
 )
 def test_bad_fields_are_named(fields, message, tmp_path):

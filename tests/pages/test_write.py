@@ -331,21 +331,6 @@ def test_chance_is_drawn_where_accuracy_is(pages):
         assert any(title.startswith(f"fr, {series}: ") for title in told)
 
 
-def test_where_there_is_nothing_to_see_a_sentence_says_so(tmp_path):
-    prune(tmp_path)
-    report = json.loads((tmp_path / "report.json").read_text())
-    kernels = dict.fromkeys(SPARSITY["kernels"], 0.3)
-    report["sparsity"] = {"overall": 0.3, "layers": [0.3] * 3, "kernels": kernels}
-    write_run_report(tmp_path / "report.json", report)
-    root = made(tmp_path)
-    drawn = {figure.find("figcaption/b").text for figure in root.iter("figure")}
-    said = ["".join(p.itertext()) for p in root.iter("p")]
-    assert not any("Dropped" in name for name in drawn)
-    assert any(
-        s.endswith("dropped, the same in every layer, the same in every kernel.") for s in said
-    )
-
-
 def titles(root, caption):
     """What the marks of a figure tell on hovering."""
     [figure] = [f for f in root.iter("figure") if f.find("figcaption/b").text == caption]
@@ -397,16 +382,6 @@ def test_settings_that_differ_stand_first_and_all_are_folded(tmp_path):
     same = {"mesh.data": ["-1"] * 2, "dtype": ["float32"] * 2, "model": ["m"] * 2}
     assert shown["Config"] == (["field", "a", "b"], rows | same)
     assert "Config" in [s.text for s in root.iter("summary")]
-
-
-def test_the_next_command_names_a_folder_of_any_name(tmp_path):
-    run = tmp_path / "lr=0.1 fr+sw"
-    prune_from_config(job("nano/bloom", pruning__criterion="magnitude"), run)
-    write_report(run, (), tmp_path / "page.html")
-    page = parsed((tmp_path / "page.html").read_text(encoding="utf-8"))
-    commands = ["".join(one.itertext()).split() for one in page.iter("code")]
-    [words] = [shlex.split(" ".join(one)) for one in commands if "evaluate" in one]
-    assert words[-1] == "--config.model=lr=0.1 fr+sw/hf"
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxprune.base.text import fraction, percent, tenths
+from jaxprune.base.text import fraction, percent
 from jaxprune.base.workdir.json_files import Report
 from jaxprune.evaluation.comparison import MaskComparison
 from jaxprune.report.charts.lines import Line, line_chart
 from jaxprune.report.charts.rows import bar_chart
 from jaxprune.report.document import Charts, Folded, Picture, Section
-from jaxprune.runs.facts import share_of_all
 from jaxprune.runs.plots import magnitude_lines
 from jaxprune.stats.stats import ActivationStats
 
@@ -17,40 +16,20 @@ _ALL = (0.0, 100.0)  # limits of percent
 
 
 def sparsity_section(report: Report) -> Section:
-    """Share of dropped weights overall, by layer and by kernel; `report` is report.json."""
-    sparsity, share = report["sparsity"], share_of_all(report)
-    layers = [100 * share for share in sparsity["layers"]]
-    kernels = {
-        name.removesuffix("/kernel"): 100 * share for name, share in sparsity["kernels"].items()
-    }
-    line, title = Line("dropped", layers), "Dropped by layer, %"
-    by_layer = line_chart([line], title=title, y_title="dropped, %", limits=_ALL)
-    by_kernel = bar_chart(kernels.items(), title="Dropped by kernel, %", most=100)
-    parts = {"layer": (layers, by_layer), "kernel": (kernels.values(), by_kernel)}
-    texts = [
-        f"{percent(sparsity['overall'])}% of the weights in the blocks' linear kernels were dropped"
+    """Share of dropped weights by layer and by kernel, as measured; `report` is report.json."""
+    sparsity = report["sparsity"]
+    layers = Line("dropped", [100 * share for share in sparsity["layers"]])
+    kernels = [
+        (name.removesuffix("/kernel"), 100 * share) for name, share in sparsity["kernels"].items()
     ]
-    charts = []
-    for part, (shares, chart) in parts.items():
-        least, most = f"{tenths(min(shares))}%", f"{tenths(max(shares))}%"
-        if least == most:
-            texts.append(f"the same in every {part}")
-        else:
-            texts.append(f"by {part} {least} to {most}")
-            charts.append(chart)
-    text = f"{', '.join(texts)}."
-    allocated = report.get("allocation", {})
-    if ignored := allocated.get("ignored"):
-        text += f" {len(ignored)} of the kernels were left as they are."
-    if measured := allocated.get("measured"):
+    charts = [
+        line_chart([layers], title="Dropped by layer, %", y_title="dropped, %", limits=_ALL),
+        bar_chart(kernels, title="Dropped by kernel, %", most=100),
+    ]
+    if measured := report.get("allocation", {}).get("measured"):
         line, title = Line("measured", measured), "Measured for the allocation"
         charts.append(line_chart([line], title=title, y_title="measured"))
-    if share is not None:
-        same = "embeddings" if "pruned" in report else "embeddings, norms, biases"
-        text += (
-            f" These are {percent(share)}% of all parameters; {same} and the head are unchanged."
-        )
-    return Section("sparsity", "Sparsity", [text, Charts(charts)] if charts else [text])
+    return Section("sparsity", "Sparsity", [Charts(charts)])
 
 
 def mask_section(base: str, run: str, masks: MaskComparison) -> Section:

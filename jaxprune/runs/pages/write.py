@@ -1,6 +1,5 @@
 """A run, and others to compare it with → report.html."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,8 +9,6 @@ from jaxprune.evaluation.comparison import Comparison
 from jaxprune.evaluation.in_memory import compare
 from jaxprune.report.document import Command, Facts, Part, Section, page, write_page
 from jaxprune.runs.facts import (
-    PRUNE_FIELDS,
-    command_line,
     commands,
     run_facts,
 )
@@ -29,8 +26,6 @@ from jaxprune.runs.pages.smaller import smaller_section
 
 FILE = "report.html"
 _DID = {"prune": "Pruned by", "shrink": "Made by", "recover": "Recovered by"}
-# Of a run, an evaluation takes its dtype alone.
-_EVALUATE = {"dtype": PRUNE_FIELDS["dtype"]}
 
 
 def write_report(
@@ -67,7 +62,7 @@ def run_page(run: RunFiles) -> str:
     [name] = short_names([run.folder])
     return page(
         name,
-        [*results.evaluation_lead(run.evaluation), *model_parts(run, ())],
+        [*results.evaluation_lead(run.evaluation), *model_parts(run)],
         [
             results.results_section([run.evaluation]),
             results.continuation_section({"continuation": run.evaluation}),
@@ -79,12 +74,12 @@ def run_page(run: RunFiles) -> str:
 
 def comparison_page(runs: Mapping[str, RunFiles], comparison: Comparison) -> str:
     """The page of runs compared with the first of them; sections on the model are of the last."""
-    *before, run = runs.values()
+    *_, run = runs.values()
     base, *others = comparison.names
     evaluations = dict(zip(comparison.names, comparison.evaluations, strict=True))
     return page(
         f"{', '.join(others)} against {base}",
-        [*results.comparison_lead(comparison), *model_parts(run, before)],
+        [*results.comparison_lead(comparison), *model_parts(run)],
         [
             results.results_section(comparison.evaluations, comparison.changes),
             results.continuation_section(evaluations),
@@ -95,13 +90,12 @@ def comparison_page(runs: Mapping[str, RunFiles], comparison: Comparison) -> str
     )
 
 
-def model_parts(run: RunFiles, before: Sequence[RunFiles]) -> list[Part]:
-    """Facts on the model, the commands that made it, and the next one, in the folder above the run.
+def model_parts(run: RunFiles) -> list[Part]:
+    """Facts on the model, and the commands that made it.
 
     Raises:
       InputError: a field of config.json is wrong.
     """
-    here, *others = short_names([one.folder for one in (run, *before)])
     models = [
         run.config.get("model"),
         *(p.facts.get("model") for p in run.evaluation.parts.values()),
@@ -114,16 +108,9 @@ def model_parts(run: RunFiles, before: Sequence[RunFiles]) -> list[Part]:
     parts: list[Part] = [Facts({name: value for name, value in facts.items() if value})]
     if run.report and run.config:
         parts += [
-            Command(_DID[name], line) for name, line in commands(run.config, run.report, here)
+            Command(_DID[name], line)
+            for name, line in commands(run.config, run.report, *short_names([run.folder]))
         ]
-    if before:
-        parts.append(Command("Next", shlex.join(["jaxprune", "compare", *others, here])))
-    elif run.evaluation.parts:
-        sides = [here, "--against", "DENSE"] if run.report else ["PRUNED", "--against", here]
-        parts.append(Command("Next", shlex.join(["jaxprune", "report", *sides])))
-    elif (run.folder / "hf").is_dir():
-        line = command_line("evaluate", run.config, _EVALUATE, here)
-        parts.append(Command("Next", f"{line} {shlex.join([f'--config.model={here}/hf'])}"))
     return parts
 
 
