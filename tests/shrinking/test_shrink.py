@@ -362,7 +362,7 @@ def test_all_cuts_in_one_run(texts, tmp_path, monkeypatch, capfd):
     assert "Influence" in page
     assert "Kept neurons" in page
     assert "--config.calibration.source=fr,sw" in re.sub("<[^>]*>", "", page)
-    assert "Dropped layers, counted from 0" in page
+    assert "dropped layers, from 0" in page
     assert "Made by" in page
 
 
