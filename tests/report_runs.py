@@ -5,8 +5,6 @@ import json
 import numpy as np
 from run_json import write_report
 
-from jaxprune.analysis.overlap import overlaps, with_halves
-from jaxprune.analysis.tables import write_magnitudes, write_overlaps
 from jaxprune.evaluation.evaluation import Part
 from jaxprune.evaluation.folders import write_part
 from jaxprune.evaluation.scoring.metrics import task_measurements
@@ -14,6 +12,8 @@ from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, Perplexity, perpl
 from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.evaluation.translation.evaluate import translation_measurements
 from jaxprune.evaluation.translation.results import TRANSLATION, Translated
+from jaxprune.report.charts.chart import write_png
+from jaxprune.report.charts.rows import bar_chart
 from jaxprune.runs import checkpoint
 from jaxprune.stats.stats import ActivationStats
 
@@ -112,23 +112,12 @@ def prune(folder):
 
 
 def analyse(folder):
-    """Writes the tables of an analysis of two languages."""
-    roles = ["monolingual/en", "monolingual/fr", "translation/fr"]
-    stats = stats_of(roles, (*SITES, ("", "hidden")))
-    found = {
-        site: overlaps(np.stack([stats.norms(role)[site] for role in roles]), 0.1)
-        for _, site in stats.sites
-    }
-    halves = np.random.default_rng(1).random((3, 2, *stats.norms(roles[0])["hidden"].shape))
-    found["hidden"] = with_halves(found["hidden"], halves, 0.1)
-    out = folder / "analysis"
-    out.mkdir(parents=True)
-    write_magnitudes(out, stats)
-    write_overlaps(out, roles, found)
-    both = np.array([[[[30, 40]], [[15, 20]]], [[[15, 20]], [[30, 40]]]])
-    np.savez(out / "masks.npz", runs=["a", "b"], sites=["qkv", "mlp_in"], both=both)
-    write_json(out / "analysis.json", {"top": {"requested": 0.1, "used": 0.1}})
-    return stats, found
+    """Writes what a page shows of an analysis; returns its picture."""
+    figure = folder / "analysis" / "figures" / "overlap_hidden.png"
+    figure.parent.mkdir(parents=True)
+    write_png(bar_chart([("a", 1.0)], title="overlap", most=2), figure)
+    write_json(folder / "analysis" / "analysis.json", {"tokens": {"monolingual/fr": 9}})
+    return figure.read_bytes()
 
 
 def make_runs(folder):

@@ -18,7 +18,11 @@ def _placed(element, x=0.0, y=0.0, layer=""):
     if move:
         x, y = x + float(move[1]), y + float(move[2])
     yield element, x, y, layer
-    layer = element.get("class") or layer
+    for word in (element.get("class") or "").split():
+        if word.endswith("_marks") or word.startswith(
+            ("role-axis-", "role-legend-", "role-title-")
+        ):
+            layer = word.removesuffix("_marks")
     for child in element:
         yield from _placed(child, x, y, layer)
 
@@ -49,7 +53,7 @@ def axis(svg, sideways=True):
     """Value → pixel of the ticks of the numbered axis across or upright."""
     found = {}
     for text, x, y in drawn(svg, "role-axis-label"):
-        digits = text.text.replace("−", "-").replace(",", "")
+        digits = (text.text or "").replace("−", "-").replace(",", "")
         is_number = re.fullmatch(r"-?[\d.]+(e-?\d+)?", digits)
         if is_number and (text.get("text-anchor") == "middle") is sideways:
             found[float(digits)] = x if sideways else y - 4

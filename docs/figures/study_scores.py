@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxprune.analysis.mask_overlap import read_runs
 from jaxprune.base.files import sealed
 from jaxprune.base.workdir.reading import file_faults, read_report
 from jaxprune.evaluation.measurements import MEASUREMENTS, read_evaluation, read_measurements
@@ -19,8 +18,7 @@ from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, values_of_parts
 from jaxprune.evaluation.scoring.priors import within_groups
 from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.evaluation.translation.results import TRANSLATION
-from jaxprune.hf.model import load
-from jaxprune.models.model import family_of
+from jaxprune.hf.orbax_folder import restore_packed_masks
 
 STUDY = Path(__file__).parents[2] / "studies" / "study"
 MODELS = STUDY / "models.json"
@@ -111,9 +109,13 @@ def shared_weights(runs: list[Path]) -> dict[str, np.ndarray]:
     """The share of the kept weights that two models have in common, [model, model]."""
     if len(runs) < 2:
         return {}
-    model = json.loads((runs[0] / "config.json").read_text(encoding="utf-8"))["model"]
-    overlap = read_runs(runs, family_of(load(model).config).sites)
-    both = overlap.both.sum(axis=(2, 3))
+    masks = [restore_packed_masks(run / "checkpoint") for run in runs]
+    both = np.array(
+        [
+            [sum(n.sum() for n in one.intersect(other).kept().values()) for other in masks]
+            for one in masks
+        ]
+    )
     names = np.array([run.name for run in runs])
     return {"masks/models": names, "masks/shared": both / both.diagonal()[:, None]}
 

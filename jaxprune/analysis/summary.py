@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
 from jaxprune.analysis.neurons import LanguageNeurons
 from jaxprune.analysis.overlap import Overlap, by_kind, halves_by_kind, overlaps, with_halves
 from jaxprune.stats.states import HALVES
@@ -31,10 +30,9 @@ def compare_sets(
 def analysis_summary(
     stats: ActivationStats,
     overlaps: Mapping[str, Overlap],
-    masks: MaskOverlap | None,
     neurons: LanguageNeurons | None,
 ) -> dict[str, Any]:
-    """Means over layers and pairs of sets, and of runs; numbers of language neurons."""
+    """Means over layers and pairs of sets; numbers of language neurons."""
     kinds = [role.partition("/")[0] for role in stats.roles]
 
     def means(by_layer: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -56,17 +54,6 @@ def analysis_summary(
             for site, overlap in overlaps.items()
         },
     }
-    if masks is not None:
-        both = masks.both.sum((-2, -1))
-        shares, unrelated = iou(both), chance(both, masks.expected.sum((-2, -1)))
-        summary["masks"] = [
-            {
-                "runs": [masks.runs[a], masks.runs[b]],
-                "iou": float(shares[a, b]),
-                "chance": float(unrelated[a, b]),
-            }
-            for a, b in masks.pairs
-        ]
     if neurons is not None:
         summary["language_neurons"] = neurons_summary(neurons)
     return summary

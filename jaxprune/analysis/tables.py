@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 
 from jaxprune.analysis.magnitudes import over_median
-from jaxprune.analysis.mask_overlap import MaskOverlap, chance, iou
 from jaxprune.analysis.neurons import LanguageNeurons
 from jaxprune.analysis.overlap import Overlap, largest
-from jaxprune.models.block import SITES
 from jaxprune.stats.stats import ActivationStats
 
 TOP = 20  # rows per layer and site in largest.csv, and in the pictures
@@ -33,49 +31,24 @@ def write_magnitudes(folder: Path, stats: ActivationStats) -> None:
                 rows.append((*role.split("/"), layer, site, rank + 1, j, *values))
     np.savez(folder / "magnitudes.npz", **arrays)  # type: ignore[arg-type]  # numpy's stub
     of = ("kind", "language", "layer", "site", "rank", "feature")
-    _write_csv(folder / "largest.csv", (*of, "norm", "rms", "norm_over_median"), rows)
+    write_csv(folder / "largest.csv", (*of, "norm", "rms", "norm_over_median"), rows)
 
 
 def write_overlaps(folder: Path, sets: Sequence[str], overlaps: Mapping[str, Overlap]) -> None:
-    """Writes overlap.npz and overlap.csv.
-
-    The npz contains `sets` [S] and, by site, `<site>/top` and `<site>/bottom` [L, S, S], and `<site>/halves_top` and
-    `<site>/halves_bottom` [L, S] if sets have halves; see `Overlap`. In the CSV the rows of halves are last.
-    """
-    arrays, rows = {"sets": np.array(sets)}, []
+    """Writes overlap.csv, see `Overlap`; rows of halves are last."""
+    rows = []
     for prefix, compared in (("", "sets"), ("halves_", "halves")):
         for site, overlap in overlaps.items():
             top, bottom = (getattr(overlap, f"{prefix}{end}") for end in ("top", "bottom"))
             if top is None:  # sets without halves
                 continue
-            arrays |= {f"{site}/{prefix}top": top, f"{site}/{prefix}bottom": bottom}
             for place in np.ndindex(*top.shape):
                 layer, a, b = place if compared == "sets" else (*place, place[-1])
                 pair = (*sets[a].split("/"), *sets[b].split("/"))
                 shares = (top[place], bottom[place])
                 rows.append((*pair, layer, site, overlap.features, *shares, compared))
-    np.savez(folder / "overlap.npz", **arrays)  # type: ignore[arg-type]  # numpy's stub
     of = ("kind_a", "language_a", "kind_b", "language_b", "layer", "site", "features")
-    _write_csv(folder / "overlap.csv", (*of, "top_in_top", "top_in_bottom", "compared"), rows)
-
-
-def write_masks(folder: Path, masks: MaskOverlap) -> None:
-    """Writes masks.npz and masks.csv: IoU of every pair of runs by layer and site, and over all of them ("all").
-
-    The npz contains `runs`, `sites`, `both` and `size`; see `MaskOverlap`. In the CSV `chance` is the IoU of
-    independent masks with the densities of each kernel and layer.
-    """
-    arrays: dict[str, Any] = {"runs": masks.runs, "sites": SITES, "both": masks.both}
-    np.savez(folder / "masks.npz", size=masks.size, **arrays)
-    both, expected = _with_totals(masks.both), _with_totals(masks.expected)
-    shares, unrelated = iou(both), chance(both, expected)
-    layers, sites = [*range(len(masks.size)), "all"], [*SITES, "all"]
-    rows = [
-        (masks.runs[a], masks.runs[b], layers[i], sites[j], shares[a, b, i, j], unrelated[a, b, i, j])
-        for a, b in masks.pairs
-        for i, j in np.ndindex(*both.shape[2:])
-    ]  # fmt: skip
-    _write_csv(folder / "masks.csv", ("run_a", "run_b", "layer", "site", "iou", "chance"), rows)
+    write_csv(folder / "overlap.csv", (*of, "top_in_top", "top_in_bottom", "compared"), rows)
 
 
 def write_neurons(folder: Path, found: LanguageNeurons) -> None:
@@ -97,23 +70,17 @@ def write_neurons(folder: Path, found: LanguageNeurons) -> None:
         values = [x for pair in zip(found.shares[place], errors, strict=True) for x in pair]
         of = " ".join(np.array(codes)[own])
         rows.append((*place, found.entropy[place], of, halves, *values))
-    _write_csv(folder / "language_neurons.csv", header, rows)
+    write_csv(folder / "language_neurons.csv", header, rows)
     layers, errors = [*range(len(found.shares)), "all"], found.counts_error
     rows = [
         (layers[i], [*codes, "any"][j], number, None if errors is None else errors[i, j])
         for (i, j), number in np.ndenumerate(found.counts)
     ]
     header = ["layer", "language", "neurons", "standard_error"]
-    _write_csv(folder / "language_neurons_by_layer.csv", header, rows)
+    write_csv(folder / "language_neurons_by_layer.csv", header, rows)
 
 
-def _with_totals(counts: np.ndarray) -> np.ndarray:
-    """[..., L, sites] with the sums over layers and over sites appended."""
-    counts = np.concatenate([counts, counts.sum(-2, keepdims=True)], axis=-2)
-    return np.concatenate([counts, counts.sum(-1, keepdims=True)], axis=-1)
-
-
-def _write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Writes a table with six digits of each number; None is an empty cell."""
     import pandas  # late, as it takes half a second
 

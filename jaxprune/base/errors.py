@@ -13,15 +13,7 @@ _END = 500  # characters kept of its end, which says what is allowed
 _LONGEST_HINTED = 100
 
 
-class _Short(reprlib.Repr):
-    """Short texts of any values; never fails and never takes long."""
-
-    def repr_int(self, x: int, level: int) -> str:
-        # Python raises ValueError for more than 4,300 digits.
-        return super().repr_int(x, level) if x.bit_length() < 10_000 else "a number without end"
-
-
-_SHORT = _Short()
+_SHORT = reprlib.Repr()
 _SHORT.maxlevel = 3
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
 

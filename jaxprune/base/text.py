@@ -84,21 +84,13 @@ def seconds(value: float) -> str:
 
 def count(value: float) -> str:
     """No decimals, with thousands separators: 62, 1,250."""
-    # an integer from a file may be too large for a float
-    return _with_minus(f"{value:,}" if isinstance(value, int) else f"{value:z,.0f}")
+    return _with_minus(f"{value:z,.0f}")
 
 
-def bars(values: Sequence[float]) -> str:
-    """A bar for each value, of eight heights from the least value to the largest: ▁▄▂█."""
-    least, most = min(values), max(values)
-    heights = (round(7 * (value - least) / ((most - least) or 1)) for value in values)
-    return "".join("▁▂▃▄▅▆▇█"[height] for height in heights)
-
-
-def by_layer(shares: Sequence[float]) -> str:
-    """Shares of layers in percent: 40.1% to 60.0% by layer ▁▄█; empty if they are all shown alike."""
+def share_range(shares: Sequence[float]) -> str:
+    """The least and the largest share in percent, 40.1% to 60.0%; empty if they are shown alike."""
     least, most = percent(min(shares)), percent(max(shares))
-    return "" if least == most else f"{least}% to {most}% by layer {bars(shares)}"
+    return "" if least == most else f"{least}% to {most}%"
 
 
 def byte_size(size: float) -> str:
@@ -141,14 +133,12 @@ class Table(NamedTuple):
       title: above the table.
       header: titles of the columns; the first names the rows.
       rows: text, or `Cell` with a verdict.
-      groups: (common title, number of columns) of neighbouring columns, for all of them; empty without such titles.
       note: a sentence below the table.
     """
 
     title: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
-    groups: Sequence[tuple[str, int]] = ()
     note: str = ""
 
 
@@ -161,10 +151,7 @@ def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def table_lines(table: Table) -> list[str]:
-    """A table on a terminal, with the titles of groups above `columns`.
-
-    A table wider than WIDTH continues below, with its first column again and without the titles of groups.
-    """
+    """A table on a terminal; if it is wider than WIDTH it continues below, with its first column again."""
     widths = _widths([table.header, *table.rows])
     parts, width = [[0]], widths[0]
     for place, column in enumerate(widths[1:], start=1):
@@ -173,38 +160,11 @@ def table_lines(table: Table) -> list[str]:
             width = widths[0]
         parts[-1].append(place)
         width += len(_GAP) + column
-    if len(parts) == 1:
-        return _grouped_lines(table, widths)
-    header, lines = _with_groups(table), list[str]()
+    lines = list[str]()
     for part in parts:
-        rows = ([row[place] for place in part] for row in table.rows)
-        lines += [*[""] * bool(lines), *columns([header[place] for place in part], rows)]
+        header, *rows = ([row[i] for i in part] for row in (table.header, *table.rows))
+        lines += [*[""] * bool(lines), *columns(header, rows)]
     return lines
-
-
-def _grouped_lines(table: Table, widths: list[int]) -> list[str]:
-    header, titles, last = list(table.header), list[str](), -1
-    for title, number in table.groups:
-        first, last = last + 1, last + number
-        room = sum(widths[first : last + 1]) + len(_GAP) * (number - 1)
-        # a title that is wider than its columns widens the last of them
-        widths[last] += max(0, len(title) - room)
-        header[last] = header[last].rjust(widths[last])
-        titles.append(f"{title:^{max(room, len(title))}}")
-    grouped = [_GAP.join(titles).rstrip()] if any(title for title, _ in table.groups) else []
-    return [*grouped, *columns(header, table.rows)]
-
-
-def _with_groups(table: Table) -> list[str]:
-    """The titles of the columns with those of their groups in front."""
-    groups = [title for title, number in table.groups for _ in range(number)]
-    pairs = zip(groups or [""] * len(table.header), table.header, strict=True)
-    return [f"{group} {name}".strip() for group, name in pairs]
-
-
-def table_pipes(table: Table) -> list[str]:
-    """A table in Markdown; titles of groups stand in front of those of their columns."""
-    return pipes(_with_groups(table), table.rows)
 
 
 def pipes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -321,9 +321,8 @@ def _pair_table(
         for code in codes
     ]
     columns = [*(MEASURES[name].column for name in measures), "chosen %"]
-    groups = [("", 1), *((column, 2) for column in columns)]
-    header = ["language", *(run for _ in columns for run in runs)]
-    return Table(f"{task}: other figures", header, rows, groups)
+    header = ["language", *(f"{column} {run}" for column in columns for run in runs)]
+    return Table(f"{task}: other figures", header, rows)
 
 
 def vanished(changes: Sequence[Change]) -> Iterator[str]:

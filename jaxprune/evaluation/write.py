@@ -12,8 +12,8 @@ from jaxprune.base.text import (
     csv_text,
     fraction,
     percent,
+    pipes,
     table_lines,
-    table_pipes,
     wrapped,
 )
 from jaxprune.evaluation.changes import Change
@@ -92,7 +92,7 @@ def comparison_markdown(comparison: Comparison) -> str:
 def markdown_tables(tables: Iterable[Table], level: str = "##") -> Iterator[str]:
     """Lines of tables under their titles."""
     for table in tables:
-        yield from (f"{level} {table.title}", "", *table_pipes(table), "")
+        yield from (f"{level} {table.title}", "", *pipes(table.header, table.rows), "")
         yield from (table.note, "") if table.note else ()
 
 

@@ -1,5 +1,6 @@
 """Sections of text, tables and charts → one self-contained document."""
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -50,6 +51,17 @@ class Charts(NamedTuple):
         return [(chart.title, Markup(page_svg(chart))) for chart in self.charts]
 
 
+class Picture(NamedTuple):
+    """A PNG file of twice the pixels of its place on the page."""
+
+    title: str
+    data: bytes
+
+    def base64(self) -> str:
+        """The file as text."""
+        return base64.b64encode(self.data).decode()
+
+
 class Folded(NamedTuple):
     """Parts that the reader opens by their title."""
 
@@ -58,7 +70,7 @@ class Folded(NamedTuple):
 
 
 # Text is a paragraph.
-Part: TypeAlias = str | Note | Command | Facts | Table | Texts | Charts | Folded
+Part: TypeAlias = str | Note | Command | Facts | Table | Texts | Charts | Picture | Folded
 
 
 class Section(NamedTuple):

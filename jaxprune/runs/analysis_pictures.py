@@ -1,7 +1,4 @@
-"""Numbers of an analysis → its pictures, by file name.
-
-Languages appear as codes. The page of a run draws the overlaps of sets and of masks.
-"""
+"""Numbers of an analysis → its pictures, by file name; languages appear as codes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -11,28 +8,44 @@ from jaxtyping import Float
 
 from jaxprune.analysis.magnitudes import over_median
 from jaxprune.analysis.neurons import LanguageNeurons
-from jaxprune.analysis.overlap import largest
+from jaxprune.analysis.overlap import Overlap, by_kind, halves_by_kind, largest
 from jaxprune.analysis.tables import TOP
 from jaxprune.base.text import count, tenths, times
+from jaxprune.evaluation.comparison import MaskComparison
 from jaxprune.report.charts.chart import Chart
 from jaxprune.report.charts.heatmap import heatmap
 from jaxprune.report.charts.lines import Line, line_chart
 from jaxprune.report.charts.panels import grid
-from jaxprune.report.charts.scales import limits
 from jaxprune.stats.stats import ActivationStats
+from jaxprune.stats.walk import HIDDEN
 
 _CURVE = 200  # width of a language's panel, in pixels
 Named = Iterator[tuple[str, Chart]]
 
 
-def charts(stats: ActivationStats, neurons: LanguageNeurons | None = None) -> Named:
+def charts(
+    stats: ActivationStats,
+    overlaps: Mapping[str, Overlap],
+    masks: Mapping[tuple[str, str], MaskComparison] | None = None,
+    neurons: LanguageNeurons | None = None,
+) -> Named:
     """The pictures with their file names.
 
     Args:
       stats: of all sets.
+      overlaps: of the sets of `stats` by site.
+      masks: of pairs of runs.
       neurons: of the sets of one language.
     """
     yield from _largest(stats)
+    yield from _overlaps(overlaps, stats.roles)
+    if masks:
+        runs = list(dict.fromkeys(name for pair in masks for name in pair))
+        shares = np.full((len(runs), len(runs)), np.nan)
+        for (first, second), found in masks.items():
+            a, b = runs.index(first), runs.index(second)
+            shares[a, b] = shares[b, a] = 100 * found.overall
+        yield "masks", heatmap(shares, runs, runs, title="IoU of masks, %", show=tenths)
     if neurons is not None:
         yield "language_neurons", _neurons(neurons)
 
@@ -48,6 +61,27 @@ def _largest(stats: ActivationStats) -> Named:
         title = f"{site}: features that are largest in any layer, over the median feature"
         panels = {k: values[kinds == k].mean(axis=0)[:, features].T for k in dict.fromkeys(kinds)}
         yield f"largest_{site}", _by_layer([str(feature) for feature in features], panels, title)
+
+
+def _overlaps(overlaps: Mapping[str, Overlap], sets: Sequence[str]) -> Named:
+    """Means over layers of every pair of sets at each site; means of the blocks' outputs by kind and layer."""
+    draw = partial(heatmap, limits=(0.0, 100.0), show=count)
+    ends = {"top": "largest in largest", "bottom": "largest in smallest"}
+    for site, overlap in overlaps.items():
+        maps = []
+        for end, title in ends.items():
+            shares = 100 * getattr(overlap, end).mean(axis=0)
+            np.fill_diagonal(shares, np.nan)  # a set and itself
+            maps.append(draw(shares, sets, sets, title=title))
+        yield f"overlap_{site}", grid(maps, title=f"{site}: overlap of sets, %", columns=2)
+    kinds, hidden, maps = [name.partition("/")[0] for name in sets], overlaps[HIDDEN], []
+    for end, title in ends.items():
+        means = by_kind(getattr(hidden, end), kinds)
+        means |= halves_by_kind(getattr(hidden, f"halves_{end}"), kinds)
+        layers = [str(layer) for layer in range(len(hidden.top))]
+        values = 100 * np.array(list(means.values())).reshape(-1, len(layers))
+        maps.append(draw(values, list(means), layers, title=title, x_title="layer"))
+    yield "overlap_by_layer", grid(maps, title="blocks' outputs: overlap by layer, %", columns=2)
 
 
 def _by_layer(
@@ -72,8 +106,8 @@ def _neurons(found: LanguageNeurons) -> Chart:
     """Numbers by layer, a panel for each language, with whiskers of one standard error if they are known."""
     counts, errors = found.counts, found.counts_error
     highest = counts if errors is None else counts + errors
-    _, high = limits(highest[:-1, :-1].ravel().tolist())
-    draw = partial(line_chart, y_title="neurons", limits=(0, high), width=_CURVE)
+    limits = (0.0, float(highest[:-1, :-1].max(initial=1)))
+    draw = partial(line_chart, y_title="neurons", limits=limits, width=_CURVE)
     title = "Language neurons by layer: neurons that a language excites and most others do not\n"
     title += "above each panel: all layers"
     if errors is not None:

@@ -1,27 +1,29 @@
 """A config → `<workdir>/analysis`: the largest features of each kind of demonstration by layer, language neurons."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxprune.analysis.config import AnalyzeConfig
 from jaxprune.analysis.magnitudes import demonstration_sets, measure, split_halves
-from jaxprune.analysis.mask_overlap import MaskOverlap, read_runs
 from jaxprune.analysis.neurons import language_neurons
 from jaxprune.analysis.summary import analysis_summary, compare_sets
-from jaxprune.analysis.tables import write_magnitudes, write_masks, write_neurons, write_overlaps
+from jaxprune.analysis.tables import write_csv, write_magnitudes, write_neurons, write_overlaps
+from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
 from jaxprune.base.files.places import local_path, shown_path
-from jaxprune.base.files.whole import write_json
+from jaxprune.base.files.whole import short_names, write_json
 from jaxprune.base.progress import Clock
-from jaxprune.base.text import columns, count, fraction, percent, tenths
+from jaxprune.base.text import columns, count, fraction, percent
 from jaxprune.data.batches import digest
 from jaxprune.data.texts import chosen_languages
 from jaxprune.devices import hosts
 from jaxprune.devices.machine import environment
 from jaxprune.devices.sharding import device_mesh
-from jaxprune.hf.model import Model, load
-from jaxprune.models.model import family_of
+from jaxprune.evaluation.comparison import MaskComparison
+from jaxprune.evaluation.mask_comparison import compare_masks
+from jaxprune.hf.model import load
 from jaxprune.report.charts.chart import write_png
 from jaxprune.runs import analysis_pictures
 from jaxprune.runs.run import open_workdir
@@ -30,6 +32,7 @@ from jaxprune.stats.walk import HIDDEN
 
 # The share in the authors' figures; their code ignores the share that is set.
 _OFFICIAL_TOP = 0.4
+Masks = dict[tuple[str, str], MaskComparison]
 
 
 def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
@@ -54,7 +57,7 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
     codes = chosen_languages(options.languages, calibration.data, calibration.target)
     mesh = device_mesh(config.mesh.data, config.mesh.model)
     model = load(config.model, config.revision)
-    masks = _masks(options.masks, workdir, model)
+    masks = _masks(options.masks, workdir)
     how = (config.seed, config.compat)
     batches = demonstration_sets(model.tokenizer, calibration, codes, *how)
     content = digest(batches)
@@ -82,7 +85,7 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
 def _write(
     folder: Path,
     found: ActivationStats,
-    masks: MaskOverlap | None,
+    masks: Masks,
     config: AnalyzeConfig,
     clock: Clock,
 ) -> dict[str, Any]:
@@ -95,47 +98,56 @@ def _write(
     neurons = language_neurons(stats.of(alone), options.neurons) if len(alone) > 1 else None
     write_magnitudes(folder, stats)
     write_overlaps(folder, stats.roles, overlap)
-    if masks is not None:
-        write_masks(folder, masks)
+    if masks:
+        _write_masks(folder, masks)
     if neurons is not None:
         write_neurons(folder, neurons)
     clock.lap("tables")
     (folder / "figures").mkdir()
-    for name, chart in analysis_pictures.charts(stats, neurons):
+    for name, chart in analysis_pictures.charts(stats, overlap, masks, neurons):
         write_png(chart, folder / "figures" / f"{name}.png")
     clock.lap("figures")
-    return analysis_summary(stats, overlap, masks, neurons) | {
+    pairs = [
+        {"runs": [*pair], "iou": found.overall, "chance": found.independent}
+        for pair, found in masks.items()
+    ]
+    return analysis_summary(stats, overlap, neurons) | {
+        **({"masks": pairs} if pairs else {}),
         "top": {"requested": options.top, "used": share},
         "seconds": clock.rounded(),
     }
 
 
-def _masks(names: Sequence[str] | None, workdir: Path, model: Model) -> MaskOverlap | None:
-    """The masks of the runs in `analysis.masks`, and those of the workdir if it has any."""
+def _masks(names: Sequence[str] | None, workdir: Path) -> Masks:
+    """The overlap of the masks of each pair of the runs in `analysis.masks`, and of the workdir if it has masks."""
     if names is None:
-        return None
-    runs = [local_path(name) for name in names]
-    known = [run.resolve() for run in runs]
-    if (workdir / "checkpoint").is_dir() and workdir.resolve() not in known:
-        runs.insert(0, workdir)
-    return read_runs(runs, family_of(model.config).sites)
+        return {}
+    runs = {folder.resolve(): folder for folder in map(local_path, names)}
+    if len(runs) < len(names):
+        raise InputError("analysis.masks: a run is given twice; allowed: each once")
+    if (workdir / "checkpoint").is_dir():
+        runs = {workdir.resolve(): workdir, **runs}
+    if len(runs) < 2:
+        raise InputError("analysis.masks: one run; allowed: two or more, including the workdir")
+    pairs: Masks = {}
+    named = zip(short_names([*runs]), runs.values(), strict=True)
+    for (first, one), (second, other) in itertools.combinations(named, 2):
+        found = compare_masks(one, other)
+        if not isinstance(found, MaskComparison):
+            reason = found or "no masks in checkpoint/"
+            raise InputError(f"analysis.masks: {first}, {second}: {reason}")
+        pairs[first, second] = found
+    return pairs
 
 
-def neuron_lines(found: Mapping[str, Any]) -> list[str]:
-    """`neurons_summary` as a table."""
-    rows = [
-        [
-            code,
-            count(one["neurons"]),
-            tenths(one["standard_error"]),
-            percent(one["agreement_of_halves"]),
-        ]
-        for code, one in found["languages"].items()
-    ]
-    table = columns(["", "neurons", "standard error", "agreement of halves, %"], rows)
-    total, chance = found["languages"]["any"]["neurons"], found["by_chance"]
-    end = "" if chance is None else f"; by chance, in sets of equal languages: {count(chance)}"
-    return [f"language neurons: {count(total)} of {count(found['of'])}{end}", "", *table, ""]
+def _write_masks(folder: Path, masks: Masks) -> None:
+    """Writes masks.csv: IoU of each pair of runs, overall with that of independent masks, by layer and by kernel."""
+    rows: list[tuple[Any, ...]] = []
+    for pair, found in masks.items():
+        rows.append((*pair, "all", found.overall, found.independent))
+        rows += [(*pair, layer, iou, None) for layer, iou in enumerate(found.layers)]
+        rows += [(*pair, kernel, iou, None) for kernel, iou in found.kernels.items()]
+    write_csv(folder / "masks.csv", ("run_a", "run_b", "part", "iou", "chance"), rows)
 
 
 def print_summary(model: str, summary: Mapping[str, Any], folder: Path) -> None:
@@ -164,5 +176,7 @@ def print_summary(model: str, summary: Mapping[str, Any], folder: Path) -> None:
         names, unrelated = " and ".join(pair["runs"]), fraction(pair["chance"])
         print(f"  masks of {names}: IoU {fraction(pair['iou'])}, unrelated {unrelated}")
     if found := summary.get("language_neurons"):
-        print("\n".join(f"  {line}".rstrip() for line in neuron_lines(found)))
+        chance = "" if found["by_chance"] is None else f"; by chance: {count(found['by_chance'])}"
+        numbers = (f"{code} {count(one['neurons'])}" for code, one in found["languages"].items())
+        print(f"  language neurons of {count(found['of'])}: {', '.join(numbers)}{chance}")
     print(f"  written: {shown_path(folder)}")

@@ -7,26 +7,22 @@ from typing import Any
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.templates import render
-from jaxprune.base.text import Table, as_code, by_layer, percent, table_pipes
+from jaxprune.base.text import Table, as_code, percent, pipes
 from jaxprune.data.kinds import KINDS
 from jaxprune.data.languages import joined
 from jaxprune.pruning.drop import UNSTRUCTURED
 from jaxprune.runs.facts import (
     commands,
-    few_tokens,
-    file_sizes,
     measures,
     pruned_fields,
-    pruning_facts,
-    recovery_facts,
+    run_facts,
     share_of_all,
     versions,
 )
-from jaxprune.runs.smaller_facts import cuts, languages_of, remarks, sizes, split_table
+from jaxprune.runs.smaller_facts import languages_of, split_table
 
 # Of the relations of the hub (adapter, merge, quantized, finetune) the last means changed weights of the same shapes.
 _RELATION = "finetune"
-_REPORTED = ("origin", "sparsity", "tokens", "digests", "environment")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,18 +51,34 @@ def model_card(
     Raises:
       InputError: a value that a card shows is missing or wrong.
     """
-    results = measured or Measured()
-    if "shrunk" in report:
-        template, (facts, languages, tags) = "smaller_card.md", _smaller(report)
-    else:
-        template, (facts, languages, tags) = "pruned_card.md", _pruned(config, report)
+    results, shrunk = measured or Measured(), report.get("shrunk")
+    for name in ("origin", "environment", *(() if shrunk else ("sparsity", "tokens", "digests"))):
+        if name not in report:
+            raise InputError(f"report.json: {name}: missing")
     origin = report["origin"]
+    if shrunk:
+        made, tags = "smaller", ["smaller"]
+        languages, table = languages_of(shrunk), split_table(shrunk)
+    else:
+        fields = pruned_fields(config, report)
+        pattern, criterion = fields["pruning.pattern"], fields["pruning.criterion"]
+        is_pattern = pattern != UNSTRUCTURED
+        target = pattern if is_pattern else f"{100 * fields['pruning.sparsity']:g}%"
+        made, tags = f"pruned ({criterion}, {target})", ["pruned", "sparse", criterion, pattern]
+        languages = origin.get("language") or _languages(fields, report)
+        table = _sparsity_table(report["sparsity"])
+    title = f"{PurePath(origin['name']).name}, {made}"
     return render(
-        template,
-        **facts,
-        metadata=_front_matter(origin, languages, tags, facts["title"], results.accuracy),
+        "card.md",
+        metadata=_front_matter(origin, languages, tags, title, results.accuracy),
+        title=title,
         model=_named(origin),
-        recovery=list(recovery_facts(config, report)) if "losses" in report else [],
+        share=share_of_all(report),
+        shrunk=shrunk,
+        sparsity=report.get("sparsity"),
+        is_recovered="losses" in report,
+        facts=run_facts(config, report),
+        table="\n".join(pipes(table.header, table.rows)) if table else None,
         results=results.text,
         has_tokenizer=origin.get("has_tokenizer", False),
         commands=[as_code(line) for _, line in commands(config, report)],
@@ -77,52 +89,10 @@ def model_card(
     )
 
 
-_Description = tuple[dict[str, Any], Sequence[str], list[str]]  # facts, languages and tags
-
-
-def _pruned(config: Mapping[str, Any], report: Mapping[str, Any]) -> _Description:
-    fields = pruned_fields(config, report)
-    for name in _REPORTED:
-        if name not in report:
-            raise InputError(f"report.json: {name}: missing")
-    origin, sparsity, share = report["origin"], report["sparsity"], share_of_all(report)
-    pattern, criterion = fields["pruning.pattern"], fields["pruning.criterion"]
-    is_pattern = pattern != UNSTRUCTURED
-    zeros = percent(sparsity["overall"])
-    rows = [
-        [as_code(name.removesuffix("/kernel")), percent(part)]
-        for name, part in sparsity["kernels"].items()
-    ]
-    target = pattern if is_pattern else f"{100 * fields['pruning.sparsity']:g}%"
-    facts = {
-        "title": f"{PurePath(origin['name']).name}, pruned ({criterion}, {target})",
-        "zeros": zeros,
-        "share": None if share is None else percent(share),
-        "pattern": pattern if is_pattern else None,
-        "criterion": as_code(criterion),
-        "sizes": file_sizes(report),
-        "pruning": pruning_facts(fields, {**report, **report.get("pruned", {})}),
-        "few_tokens": few_tokens(report),
-        "sparsity": "\n".join(
-            table_pipes(Table("", ["kernel", "zeros, %"], [*rows, ["all", zeros]]))
-        ),
-        "by_layer": by_layer(sparsity["layers"]),
-    }
-    languages = origin.get("language") or _languages(fields, report)
-    return facts, languages, ["pruned", "sparse", criterion, pattern]
-
-
-def _smaller(report: Mapping[str, Any]) -> _Description:
-    shrunk, splits = report["shrunk"], split_table(report["shrunk"])
-    facts = {
-        "title": f"{PurePath(report['origin']['name']).name}, smaller",
-        "cuts": cuts(shrunk),
-        "is_narrow": "width" in shrunk,
-        "sizes": sizes(report),
-        "splits": "\n".join(table_pipes(splits)) if splits else None,
-        "remarks": remarks(shrunk),
-    }
-    return facts, languages_of(shrunk), ["smaller"]
+def _sparsity_table(sparsity: Mapping[str, Any]) -> Table:
+    shares = {as_code(name.removesuffix("/kernel")): x for name, x in sparsity["kernels"].items()}
+    rows = [[name, percent(x)] for name, x in {**shares, "all": sparsity["overall"]}.items()]
+    return Table("", ["kernel", "zeros, %"], rows)
 
 
 def _front_matter(

@@ -1,4 +1,4 @@
-"""Config and report of a run → facts in words, which the card, the page and the terminal share."""
+"""Config and report of a run → facts by name, which the card, the page and the terminal show alike."""
 
 import itertools
 import re
@@ -10,18 +10,16 @@ from typing import Any
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.base.schema import Field, check, comma_separated, fields_of
-from jaxprune.base.text import by_layer, byte_size, count, percent
-from jaxprune.data.config import ALL
+from jaxprune.base.text import byte_size, count, percent, share_range
 from jaxprune.data.kinds import KINDS
-from jaxprune.data.languages import joined, language
 from jaxprune.nano import MODELS
-from jaxprune.pruning.allocations import UNIFORM, allocation_of
-from jaxprune.pruning.drop import ROW, UNSTRUCTURED
+from jaxprune.pruning.allocations import allocation_of
+from jaxprune.pruning.drop import UNSTRUCTURED
 from jaxprune.pruning.methods import METHODS
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.runs.planning.config import PruneConfig, RecoverConfig, ShrinkConfig
-from jaxprune.runs.smaller_facts import sizes
-from jaxprune.stats.combinations import COMBINATIONS, SUM
+from jaxprune.runs.smaller_facts import smaller_facts
+from jaxprune.stats.combinations import COMBINATIONS
 
 _VERSIONS = ("jaxprune", "jax", "numpy", "transformers")
 _SHORT = (
@@ -29,8 +27,22 @@ _SHORT = (
 )
 # Folders of the bundled models → their names, which are the same on every machine.
 _BUNDLED = {folder: name for name, folder in MODELS.items()}
-# The groups of fields that a card shows.
+# The groups of fields that are facts, and the fields that are facts with their defaults, too.
 _SHOWN = ("dtype", "compat", "seed", "pruning", "calibration", "recovery")
+_OF_SAMPLES = tuple(
+    f"calibration.{name}" for name in ("kind", "source", "target", "data", "samples")
+)
+_ALWAYS = (
+    *("pruning.criterion", "pruning.sparsity", "pruning.propagate", "recovery.how"),
+    *_OF_SAMPLES,
+)
+# The fields whose values are names of records with a meaning.
+_NAMED: Mapping[str, Mapping[str, Any]] = {
+    "pruning.criterion": METHODS,
+    "pruning.propagate": PROPAGATIONS,
+    "calibration.kind": KINDS,
+    "calibration.combine": COMBINATIONS,
+}
 PRUNE_FIELDS = fields_of(PruneConfig)
 RECOVER_FIELDS, SHRINK_FIELDS = fields_of(RecoverConfig), fields_of(ShrinkConfig)
 
@@ -59,6 +71,8 @@ def _checked(fields: Mapping[str, Any], rules: Mapping[str, Field]) -> dict[str,
 def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, str]:
     """What a run did and what came of it, by name; empty without a report.
 
+    Settings have the paths of their fields: those that differ from the defaults, and the most important others.
+
     Args:
       config, report: the content of config.json and report.json.
 
@@ -67,30 +81,63 @@ def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str,
     """
     facts: dict[str, str | None] = {}
     if "shrunk" in report:
-        facts |= dict(sizes(report))
+        facts |= smaller_facts(report["shrunk"])
     elif "sparsity" in report:
-        fields = pruned_fields(config, report)
+        fields, before = pruned_fields(config, report), {**report, **report.get("pruned", {})}
         facts["sparsity"] = _sparsity(report)
-        facts |= dict(pruning_facts(fields, {**report, **report.get("pruned", {})}))
-        facts["files of the weights"] = file_sizes(report)
-        facts["speed"] = _speed(fields["pruning.pattern"])
-    if "losses" in report:
-        recovered = recovery_facts(config, report)
-        facts |= {f"recovery, {name}": value for name, value in recovered}
+        facts |= dict(_settings(fields, PRUNE_FIELDS))
+        if fields["calibration.stats"] is not None:
+            sets = before.get("languages", {}).items()
+            facts["languages"] = "; ".join(f"{role} ({', '.join(codes)})" for role, codes in sets)
+        facts["tokens"] = _token_counts(before)
+        facts["damping of Gram matrices raised"] = ", ".join(
+            f"layer {layer} {site}: {added:g}"
+            for layer, sites in before.get("damping", {}).items()
+            for site, added in sites.items()
+        )
+        facts["warning"] = few_tokens(report)
+    facts["files of the weights"] = file_sizes(report)
+    if losses := report.get("losses"):
+        fields = _checked(flatten_dict(dict(config), sep="."), RECOVER_FIELDS)
+        means = [sum(part) / len(part) for part in zip(*losses, strict=True)]
+        name = "mean loss of a block" if len(losses) > 1 else "loss of the model"
+        recovered = dict(_settings(fields, RECOVER_FIELDS))
+        recovered["tokens"] = _token_counts(report)
+        recovered[f"{name} on held-out samples"] = "{:.3g} before, {:.3g} after".format(*means)
+        for path, value in recovered.items():
+            facts[path if path.startswith("recovery.") else f"recovery, {path}"] = value
     return {name: value for name, value in facts.items() if value}
+
+
+def _settings(fields: Mapping[str, Any], rules: Mapping[str, Field]) -> Iterator[tuple[str, str]]:
+    """The fields of a pruning or of a recovery that are facts, with the meanings of names."""
+    hidden = {"recovery.run"}
+    if "pruning.criterion" in rules:
+        if fields["pruning.pattern"] != UNSTRUCTURED:
+            hidden.add("pruning.sparsity")
+        if not measures(fields):
+            hidden |= {"pruning.propagate", *(p for p in rules if p.startswith("calibration."))}
+            yield "calibration", "none, the criterion needs no data"
+        elif fields["calibration.stats"] is not None:
+            hidden.update(_OF_SAMPLES)
+    for path, rule in rules.items():
+        value, group = fields.get(path, rule.default), path.partition(".")[0]
+        is_fact = group in _SHOWN and (path in _ALWAYS or value != rule.default)
+        if is_fact and path not in hidden and value is not None:
+            text = str(_without_folders(path, value))
+            if path in _NAMED:
+                text += f": {_NAMED[path][value].meaning}"
+            elif path == "pruning.allocation":
+                text += f": {allocation_of(value).meaning}"
+            yield path, text
 
 
 def _sparsity(report: Mapping[str, Any]) -> str:
     sparsity, share = report["sparsity"], share_of_all(report)
     text = f"{percent(sparsity['overall'], 2)}% of the blocks' kernels"
     text += "" if share is None else f", {percent(share)}% of all parameters"
-    differ = by_layer(sparsity["layers"])
-    return f"{text}; {differ}" if differ else text
-
-
-def _speed(pattern: str) -> str:
-    kernels = "" if pattern == UNSTRUCTURED else f" without kernels for the pattern {pattern}"
-    return f"unchanged{kernels}: zeros are stored and multiplied like other numbers"
+    by_layer = share_range(sparsity["layers"])
+    return f"{text}; {by_layer} by layer" if by_layer else text
 
 
 def few_tokens(report: Mapping[str, Any]) -> str | None:
@@ -134,30 +181,19 @@ def command_line(
     return shlex.join(parts)
 
 
+def _without_folders(path: str, value: Any) -> Any:
+    """The value of a field; of paths only the last part."""
+    is_path = isinstance(value, str) and "/" in value
+    is_public = path == "revision" or path.startswith("pruning.")
+    return last_parts(value) if is_path and not is_public else value
+
+
 def _without_paths(config: Mapping[str, Any]) -> dict[str, Any]:
     """A config whose paths are reduced to their last part."""
     flat = flatten_dict(dict(config), sep=".")
-    for path, value in flat.items():
-        is_path = isinstance(value, str) and "/" in value
-        if is_path and path != "revision" and not path.startswith("pruning."):
-            flat[path] = last_parts(value)
-    return unflatten_dict(flat, sep=".")
-
-
-def damped_sites(report: Mapping[str, Any]) -> Iterator[str]:
-    """Layer, site and damping where a method had to raise it, as the features are nearly dependent."""
-    for layer, sites in report.get("damping", {}).items():
-        for site, added in sites.items():
-            yield f"layer {layer} {site}: {added:g}"
-
-
-def mean_loss(report: Mapping[str, Any]) -> str | None:
-    """The loss on held-out samples before and after recovery, mean over the blocks if each has one; None without."""
-    if not (losses := report.get("losses")):
-        return None
-    before, after = (sum(part) / len(part) for part in zip(*losses, strict=True))
-    name = "mean loss of a block" if len(losses) > 1 else "loss of the model"
-    return f"{name} on held-out samples {before:.3g} before, {after:.3g} after"
+    return unflatten_dict(
+        {path: _without_folders(path, value) for path, value in flat.items()}, sep="."
+    )
 
 
 def share_of_all(report: Mapping[str, Any]) -> float | None:
@@ -174,85 +210,10 @@ def file_sizes(report: Mapping[str, Any]) -> str | None:
     return f"{sizes[0]} before, {sizes[1]} after"
 
 
-def recovery_facts(
-    config: Mapping[str, Any], report: Mapping[str, Any]
-) -> Iterator[tuple[str, str]]:
-    """The settings and losses of a recovery, as (name, value).
-
-    Raises:
-      InputError: a field is wrong.
-    """
-    fields = _checked(flatten_dict(dict(config), sep="."), RECOVER_FIELDS)
-    how = {
-        "block": "block by block, kept weights, norms and biases to the outputs of the dense blocks",
-        "distil": "all blocks together, kept weights, norms and biases to the dense model's predictions of the "
-        "next token, by KL divergence in nats",
-    }
-    yield "fitted", how[fields["recovery.how"]]
-    yield "samples", _calibration(fields, report)
-    yield "tokens", _token_counts(report)
-    names = ("epochs", "learning_rate", "batch", "held_out")
-    settings = (f"{name} {fields[f'recovery.{name}']:g}" for name in names)
-    yield "settings", ", ".join(settings)
-    yield "result", str(mean_loss(report))
-
-
 def _token_counts(report: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{count(number)} ({role})" for role, number in report.get("tokens", {}).items()
     )
-
-
-def pruning_facts(
-    fields: Mapping[str, Any], report: Mapping[str, Any]
-) -> Iterator[tuple[str, str]]:
-    """The settings of pruning, as (name, value)."""
-    criterion = METHODS[fields["pruning.criterion"]]
-    yield "criterion", f"{criterion.name}: {criterion.meaning}"
-    if fields["pruning.start"] is not None:
-        yield "started with", f"the mask of {fields['pruning.start']}"
-    if fields["pruning.pattern"] == UNSTRUCTURED:
-        by_row = fields["pruning.group"] == fields["pruning.threshold"] == ROW
-        selects = METHODS[fields["pruning.start"] or criterion.name].selects
-        uniform = fields["pruning.allocation"] == UNIFORM.name
-        is_same = by_row and uniform and not selects
-        of_each = "of the inputs of each output" if is_same else "of the weights"
-        yield "requested", f"{percent(fields['pruning.sparsity'])}% {of_each}"
-    else:
-        kept, group = fields["pruning.pattern"].split(":")
-        yield "requested", f"{kept}:{group}, {kept} of every {group} inputs of an output are kept"
-    if fields["pruning.group"] != ROW:
-        yield "scores compared within", f"a {fields['pruning.group']}"
-    if fields["pruning.threshold"] != ROW:
-        yield "threshold", fields["pruning.threshold"]
-    if fields["pruning.drop"] != "lowest":
-        yield "dropped", f"the {fields['pruning.drop']} scores"
-    if ignored := report.get("allocation", {}).get("ignored"):
-        patterns = fields["pruning.ignore"]
-        kernels = f"{patterns}, kernels that keep all weights: {len(ignored)}"
-        yield "ignored", f"{kernels}; the request is for the others"
-    if (allocation := allocation_of(fields["pruning.allocation"])) is not UNIFORM:
-        slope = fields["pruning.slope"]
-        meaning = allocation.meaning + ("" if slope is None else f", {slope:g}")
-        yield "sparsity by block", f"{allocation.name}: {meaning}"
-    if measures(fields):
-        if criterion.needs:
-            propagation = PROPAGATIONS[fields["pruning.propagate"]]
-            yield "statistics from", f"{propagation.name}: {propagation.meaning}"
-        yield "calibration set", _calibration(fields, report)
-        if (name := fields["calibration.combine"]) != SUM.name:
-            weights = fields["calibration.weights"]
-            of_each = f", {weights}" if weights else ""
-            yield "languages combined", f"{name}: {COMBINATIONS[name].meaning}{of_each}"
-        yield "calibration tokens", _token_counts(report)
-    else:
-        yield "calibration set", "none, the criterion needs no data"
-    if raised := list(damped_sites(report)):
-        yield "damping of Gram matrices raised", ", ".join(raised)
-    yield "computed in", fields["dtype"]
-    yield "seed", str(fields["seed"])
-    if fields["compat"] != "corrected":
-        yield "compat", f"{fields['compat']}: as in the code of the paper's authors"
 
 
 def commands(
@@ -293,25 +254,3 @@ def versions(report: Mapping[str, Any]) -> str:
     """Of the package and the libraries on which the results depend."""
     found = report["environment"]
     return ", ".join(f"{name} {found[name]}" for name in _VERSIONS if name in found)
-
-
-def _calibration(fields: Mapping[str, Any], report: Mapping[str, Any]) -> str:
-    if fields.get("calibration.stats") is not None:
-        sets = report.get("languages", {}).items()
-        by_role = (f"{role} ({', '.join(languages)})" for role, languages in sets)
-        return f"saved statistics of the dense model: {'; '.join(by_role) or 'no language known'}"
-    kind = KINDS[fields["calibration.kind"]]
-    data = fields["calibration.data"]
-    shown = last_part(data)
-    if not kind.reads_text:
-        return f"{kind.meaning}, {shown}"
-    source = ", ".join(map(_language, joined(fields["calibration.source"])))
-    pair = f"{source} → {_language(fields['calibration.target'])}" if kind.has_target else source
-    samples, shots = fields["calibration.samples"], fields["calibration.shots"]
-    side = fields.get("calibration.tokens", ALL)
-    only = f"; the tokens of the {side} alone are measured" if side != ALL else ""
-    return f"{samples} samples of {shots} {kind.meaning}, {pair}, from {shown}{only}"
-
-
-def _language(tag: str) -> str:
-    return f"{language(tag).name} ({tag})"

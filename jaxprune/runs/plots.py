@@ -15,7 +15,7 @@ from jaxprune.report.charts.chart import Chart
 from jaxprune.report.charts.heatmap import heatmap
 from jaxprune.report.charts.lines import Line, line_chart
 from jaxprune.report.charts.panels import grid
-from jaxprune.report.charts.scales import limits
+from jaxprune.report.charts.theme import drawable
 from jaxprune.stats.stats import ActivationStats
 
 _PANEL = 260  # width of a site, in pixels
@@ -47,7 +47,8 @@ def plot(result: object) -> Chart:
 def _(result: ActivationStats) -> Chart:
     by_site = magnitude_lines(result)
     values = [value for lines in by_site.values() for line in lines for value in line.values]
-    ends = limits(values, log=True)
+    shown = [value for value in values if drawable(value, log=True)] or [1.0]
+    ends = min(shown), max(shown)
     draw = functools.partial(
         line_chart, y_title="RMS over tokens", log=True, limits=ends, width=_PANEL
     )

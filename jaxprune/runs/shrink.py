@@ -25,7 +25,7 @@ from jaxprune.runs.identity import shrink_identity
 from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning.config import ShrinkConfig
-from jaxprune.runs.smaller_facts import remarks, split_table
+from jaxprune.runs.smaller_facts import split_table
 from jaxprune.shrinking.choose import Samples, Texts, choose
 from jaxprune.shrinking.config import ShrinkFields
 from jaxprune.shrinking.texts import texts_by_language
@@ -151,4 +151,4 @@ def print_smaller(config: Mapping[str, Any], report: Report, workdir: Path) -> N
     lines = ["", *named_values({**facts, **times})]
     if splits := split_table(report["shrunk"]):
         lines += ["", *table_lines(splits)]
-    print("\n".join([*lines, "", *remarks(report["shrunk"])]))
+    print("\n".join(lines))

@@ -1,10 +1,12 @@
-"""Report of a smaller model → facts in words, which the card, the page and the terminal share."""
+"""Report of a smaller model → facts by name, which the card, the page and the terminal show alike."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from jaxprune.base.text import Table, byte_size, count, percent, points
+from jaxprune.base.text import Table, count, percent, points
 from jaxprune.data.languages import LANGUAGES, language
+
+_HEADER = ("language", "texts", "split as before, %", "tokens before", "after", "growth, %")
 
 
 def languages_of(shrunk: Mapping[str, Any]) -> list[str]:
@@ -15,30 +17,27 @@ def languages_of(shrunk: Mapping[str, Any]) -> list[str]:
     return [code for code in codes if code in LANGUAGES]
 
 
-def cuts(shrunk: Mapping[str, Any]) -> str:
-    """The parts of which there are fewer, in words."""
-    parts = {"selection": "tokens", "depth": "layers", "width": "neurons"}
-    return ", ".join(name for key, name in parts.items() if key in shrunk)
-
-
-def _name(code: str) -> str:
-    """The name of a language, or the kind of samples without one."""
-    return language(code).name if code in LANGUAGES else code
-
-
-_SIZES = ("tokens", "layers", "neurons", "parameters")
-_HEADER = ("language", "texts", "split as before, %", "tokens before", "after", "growth, %")
-
-
-def sizes(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Facts of (name, size before and after)."""
-    shrunk, weights = report["shrunk"], report["weight_bytes"]
-    known = {name: shrunk[name] for name in _SIZES if name in shrunk}
-    for name, size in known.items():
+def smaller_facts(shrunk: Mapping[str, Any]) -> dict[str, str]:
+    """Sizes before and after, dropped layers, and the influence of the kept neurons, by name."""
+    facts = {}
+    for name in ("tokens", "layers", "neurons", "parameters"):
+        size = shrunk.get(name, {"before": 0, "after": 0})
         if size["before"] != size["after"]:
-            yield name, f"{count(size['before'])} before, {count(size['after'])} after"
-    before, after = (byte_size(weights[name]) for name in ("dense", "hf"))
-    yield "files of the weights", f"{before} before, {after} after"
+            facts[name] = f"{count(size['before'])} before, {count(size['after'])} after"
+    if depth := shrunk.get("depth"):
+        facts["dropped layers, from 0"] = ", ".join(map(str, depth["dropped"]))
+        if depth["influence"]:
+            facts["influence of layers measured on"] = ", ".join(depth["influence"])
+    if width := shrunk.get("width"):
+        means = {code: sum(shares) / len(shares) for code, shares in width["shares"].items()}
+        by_language = (f"{code} {percent(mean)}%" for code, mean in means.items())
+        facts["influence of the kept neurons"] = ", ".join(by_language)
+    if differences := shrunk.get("differences"):
+        facts["largest difference from the dense model"] = (
+            f"{differences['hidden']:.2g} in hidden states, {differences['logits']:.2g} in logits, over "
+            f"{differences['texts']} texts that split as before"
+        )
+    return facts
 
 
 def growth(split: Mapping[str, int]) -> float:
@@ -61,21 +60,3 @@ def split_table(shrunk: Mapping[str, Any]) -> Table | None:
         for code, split in by_language.items()
     ]  # fmt: skip
     return Table("Texts by language; growth in % of the tokens", _HEADER, rows)
-
-
-def remarks(shrunk: Mapping[str, Any]) -> Iterator[str]:
-    """Sentences on the kept tokens and neurons, and on the dropped layers."""
-    if "selection" in shrunk:
-        yield "A text whose tokens are all kept is split as before."
-    if depth := shrunk.get("depth"):
-        dropped = ", ".join(map(str, depth["dropped"]))
-        measured = ", ".join(map(_name, depth["influence"]))
-        why = f", of least influence on texts in {measured}" if measured else ""
-        yield f"Dropped layers, counted from 0: {dropped}{why}."
-    if width := shrunk.get("width"):
-        means = {code: sum(shares) / len(shares) for code, shares in width["shares"].items()}
-        by_language = ", ".join(f"{_name(code)} {percent(of)}%" for code, of in means.items())
-        yield (
-            f"Share of Σ ‖h‖ Σ |W| that the kept neurons have, mean over the layers: {by_language}. "
-            "The last kernel of each MLP compensates for the others by least squares."
-        )

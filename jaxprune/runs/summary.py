@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.base.files.places import shown_path
-from jaxprune.base.text import byte_size, count, named_values, seconds, wrapped
+from jaxprune.base.text import byte_size, count, named_values, seconds
 from jaxprune.base.workdir.json_files import CONFIG, REPORT
 from jaxprune.base.workdir.reading import OUTPUTS
-from jaxprune.runs.facts import few_tokens, run_facts
+from jaxprune.runs.facts import run_facts
 from jaxprune.runs.planning.config import BlocksConfig
 
 
@@ -25,8 +25,7 @@ def print_summary(config: BlocksConfig, report: Mapping[str, Any], workdir: Path
         "peak memory": ", ".join(f"{name} {byte_size(size)}" for name, size in peaks.items()),
         "written": ", ".join(sorted(shown_path(workdir / name) for name in written)),
     }
-    notes = filter(None, [few_tokens(report)])
-    print("\n".join(["", *named_values(rows), *(line for note in notes for line in wrapped(note))]))
+    print("\n".join(["", *named_values(rows)]))
 
 
 def _compiled(compilation: Mapping[str, Any]) -> str:

@@ -26,8 +26,8 @@ _ABOUT_OWN = (
 )
 _ABOUT_DRAWS = (
     "Means over the draws of the calibration text. In brackets the 95% interval of a mixed model with random effects "
-    "of draws and of groups of rows, or of parts of the text; with two draws it is too narrow. Changes of shares are in "
-    "points; no p is corrected."
+    "of draws and of groups of rows, or of parts of the text; with two draws it is too narrow. Changes of shares "
+    "are in points; no p is corrected."
 )
 
 
@@ -75,7 +75,7 @@ def _missing(result: SweepResult) -> Iterator[str]:
 def _page(result: SweepResult) -> str:
     """The page: what is better than dense, then tables, of which the first is open, and charts."""
     compared = result.comparison
-    own, every, drawn = result.own_tables, result.all_tables, drawn_tables(result.drawn)
+    own, every, over_draws = result.own_tables, result.all_tables, drawn_tables(result.drawn)
     charts = [
         Folded(f"{task}: every variant by language", [Charts(drawn)])
         for task in dict.fromkeys(row.task for row in compared.changes)
@@ -89,7 +89,11 @@ def _page(result: SweepResult) -> str:
             [Note(_ABOUT_OWN), *_folded(own)] if own else [],
         ),
         Section("all", "Every variant in every language", _folded(every)),
-        Section("draws", "Over the draws", [Note(_ABOUT_DRAWS), *_folded(drawn)] if drawn else []),
+        Section(
+            "draws",
+            "Over the draws",
+            [Note(_ABOUT_DRAWS), *_folded(over_draws)] if over_draws else [],
+        ),
         Section("charts", "Charts", charts),
         Section("about", "About the figures", [*map(Note, about)]),
     )

@@ -98,8 +98,7 @@ def test_tables_of_magnitudes_agree(run):
 
 def test_overlaps_follow_from_the_magnitudes(run):
     summary, folder = run
-    arrays, found = np.load(folder / "magnitudes.npz"), np.load(folder / "overlap.npz")
-    assert found["sets"].tolist() == SETS
+    arrays = np.load(folder / "magnitudes.npz")
     rows = [row for row in table(folder / "overlap.csv") if row["compared"] == "sets"]
     assert len(rows) == 5 * 4 * 9
     for row in rows:
@@ -111,17 +110,22 @@ def test_overlaps_follow_from_the_magnitudes(run):
         shares = [len({*ours[-k:]} & {*ends}) / k for ends in (theirs[-k:], theirs[:k])]
         for share, end in zip(shares, ("top", "bottom"), strict=True):
             assert float(row[f"top_in_{end}"]) == pytest.approx(share, abs=1e-6)
-            array = found[f"{site}/{end}"][layer, SETS.index(a), SETS.index(b)]
-            assert array == pytest.approx(share, abs=1e-6)
     hidden = summary["overlap"][HIDDEN]
-    mean = found[f"{HIDDEN}/bottom"][:, :2, 2].mean()
+    kinds = ("monolingual", "translation")
+    shares = [
+        float(row["top_in_bottom"])
+        for row in rows
+        if (row["site"], row["kind_a"], row["kind_b"]) == (HIDDEN, *kinds)
+    ]
+    assert len(shares) == 4 * 2
+    mean = np.mean(shares)
     assert hidden["top_in_bottom"]["monolingual in translation"] == pytest.approx(mean, abs=1e-6)
 
 
 def test_halves_are_those_of_the_samples_alone(run):
     """Of a set of two samples: each is probed on its own, and their largest features are compared by plain sets."""
     summary, folder = run
-    found, model = np.load(folder / "overlap.npz"), jp.load(NANO)
+    model = jp.load(NANO)
     batches = jp.demonstrations(
         model.tokenizer, "nano", kind="monolingual", source="sw", shots=2, samples=2
     )
@@ -140,12 +144,7 @@ def test_halves_are_those_of_the_samples_alone(run):
             row[f"{name}_b"] for name in ("kind", "language")
         ]
         site, layer = row["site"], int(row["layer"])
-        name = SETS.index(f"{row['kind_a']}/{row['language_a']}")
-        for end in ("top", "bottom"):
-            assert float(row[f"top_in_{end}"]) == pytest.approx(
-                found[f"{site}/halves_{end}"][layer, name], abs=1e-6
-            )
-        if SETS[name] == "monolingual/sw":
+        if (row["kind_a"], row["language_a"]) == ("monolingual", "sw"):
             one, other = (norms[site][layer].argsort() for norms in alone)
             k = len(one) // 4
             assert float(row["top_in_top"]) == pytest.approx(
@@ -153,7 +152,13 @@ def test_halves_are_those_of_the_samples_alone(run):
             )
             crossed = len({*one[-k:]} & {*other[:k]}) + len({*one[:k]} & {*other[-k:]})
             assert float(row["top_in_bottom"]) == pytest.approx(crossed / (2 * k), abs=1e-6)
-    mean = found[f"{HIDDEN}/halves_top"][:, :2].mean()
+    mean = np.mean(
+        [
+            float(row["top_in_top"])
+            for row in rows
+            if (row["site"], row["kind_a"]) == (HIDDEN, "monolingual")
+        ]
+    )
     halves = summary["overlap"][HIDDEN]["halves"]
     assert halves["top_in_top"]["two halves of monolingual"] == pytest.approx(mean, abs=1e-6)
 
@@ -214,27 +219,29 @@ def test_sets_of_one_sample_have_no_halves(tmp_path, capsys, monkeypatch):
     assert "language_neurons" not in summary  # one language
 
 
-def test_masks_by_layer_and_site_and_in_all(run):
+def test_masks_by_layer_and_kernel_and_in_all(run):
     summary, folder = run
     rows = table(folder / "masks.csv")
-    assert len(rows) == (4 + 1) * (4 + 1)
     trees = [checkpoint.restore(folder.parents[1] / n / "checkpoint").masks for n in ("fr", "sw")]
     want = jp.masks.overlap(*trees)
-    whole = {row["layer"]: float(row["iou"]) for row in rows if row["site"] == "all"}
-    assert whole["all"] == pytest.approx(want.overall, abs=1e-6)
-    assert [whole[str(i)] for i in range(4)] == pytest.approx(want.layers, abs=1e-6)
+    assert len(rows) == 1 + 4 + len(want.leaves)
+    assert {(row["run_a"], row["run_b"]) for row in rows} == {("fr", "sw")}
+    shares = {row["part"]: float(row["iou"]) for row in rows}
+    assert shares["all"] == pytest.approx(want.overall, abs=1e-6)
+    assert [shares[str(i)] for i in range(4)] == pytest.approx(want.layers, abs=1e-6)
+    for path, share in want.leaves.items():
+        name = path.removeprefix("blocks/").removesuffix("/kernel")
+        assert shares[name] == pytest.approx(share, abs=1e-6)
     assert summary["masks"][0]["iou"] == pytest.approx(want.overall)
     assert summary["masks"][0]["chance"] == pytest.approx(want.overall, abs=0.01)  # random masks
-    saved = np.load(folder / "masks.npz")
-    assert saved["both"].shape == (2, 2, 4, 4)
-    assert saved["sites"].tolist() == list(SITES)
 
 
 def test_every_picture_has_something_in_it(run):
     _, folder = run
     names = {path.stem for path in (folder / "figures").iterdir()}
     sites = (*SITES, HIDDEN)
-    assert names == {"language_neurons", *(f"largest_{site}" for site in sites)}
+    of_sites = {f"{name}_{site}" for name in ("largest", "overlap") for site in sites}
+    assert names == {"language_neurons", "masks", "overlap_by_layer", *of_sites}
     for path in (folder / "figures").iterdir():
         picture = path.read_bytes()
         assert picture.startswith(b"\x89PNG"), path.name
@@ -273,7 +280,11 @@ def test_languages_where_none_are_named(tmp_path):
         ({"analysis.top": 1.5}, "analysis.top: got 1.5"),
         ({"analysis.neurons": 0.0}, "analysis.neurons: got 0.0"),
         ({"analysis.masks": "nowhere"}, "analysis.masks: one run"),
-        ({"analysis.masks": "nowhere,gone"}, "analysis.masks: no folder 'nowhere'"),
+        ({"analysis.masks": "nowhere,./nowhere"}, "analysis.masks: a run is given twice"),
+        (
+            {"analysis.masks": "nowhere,gone"},
+            "analysis.masks: nowhere, gone: no masks in checkpoint/",
+        ),
     ],
 )
 def test_bad_fields_are_named(fields, message, tmp_path):

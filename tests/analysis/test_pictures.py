@@ -7,6 +7,7 @@ import pytest
 from svg import drawn, told
 
 from jaxprune.analysis.neurons import LanguageNeurons
+from jaxprune.analysis.summary import compare_sets
 from jaxprune.models.block import SITES
 from jaxprune.report.charts.chart import write_png
 from jaxprune.report.charts.page_svg import page_svg
@@ -30,7 +31,22 @@ def stats_of(roles, layers=1, features=6):
 
 
 def charts_of(stats):
-    return dict(pictures.charts(stats))
+    return dict(pictures.charts(stats, compare_sets(stats, 0.3)))
+
+
+def test_cells_tell_the_overlap_of_sets_and_kinds():
+    stats = stats_of(["monolingual/en", "monolingual/fr", "translation/fr"], layers=3, features=40)
+    overlap, drawn = compare_sets(stats, 0.3)[HIDDEN], charts_of(stats)
+    roles, kinds = stats.roles, [role.partition("/")[0] for role in stats.roles]
+    for end in ("top", "bottom"):
+        shares = 100 * getattr(overlap, end)
+        cells = told(page_svg(drawn[f"overlap_{HIDDEN}"]))
+        for a, b in ((a, b) for a in range(3) for b in range(3) if a != b):
+            assert f"{roles[a]}, {roles[b]}: {shares[:, a, b].mean():.0f}" in cells
+        cells = told(page_svg(drawn["overlap_by_layer"]))
+        for layer in range(3):
+            mean = np.mean([shares[layer, a, 2] for a in range(3) if kinds[a] == "monolingual"])
+            assert f"monolingual in translation, {layer}: {mean:.0f}" in cells
 
 
 @pytest.mark.parametrize(
@@ -43,7 +59,7 @@ def test_a_single_layer_few_sets_and_dead_features_are_drawn(roles, tmp_path):
         drawn = charts_of(stats)
         for name, chart in drawn.items():
             write_png(chart, tmp_path / f"{name}.png")
-    assert len([*tmp_path.iterdir()]) == 5
+    assert len([*tmp_path.iterdir()]) == 11
 
 
 def test_cells_tell_the_largest_features_over_the_median():

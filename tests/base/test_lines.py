@@ -11,7 +11,6 @@ from jaxprune.base.text import (
     named_values,
     pipes,
     table_lines,
-    table_pipes,
     wrapped,
 )
 
@@ -25,27 +24,6 @@ def test_columns_are_as_wide_as_their_widest_cell():
         "zho_Hans     40       –",
     ]
     assert columns(["name", "p"], []) == ["name  p"]
-
-
-def test_titles_stand_over_their_columns():
-    table = Table("", ["", "A", "B"], ROWS, groups=[("", 1), ("points", 2)])
-    assert table_lines(table) == [
-        "            points",
-        "              A     B",
-        "en        1,000  −2.5",
-        "zho_Hans     40     –",
-    ]
-    assert table_pipes(table)[0] == "|  | points A | points B |"
-
-
-def test_a_title_that_is_wider_than_its_columns_is_whole():
-    groups = [("", 1), ("a long title", 2), ("", 1)]
-    table = Table("", ["", "A", "B", "C"], [["en", "1", "2", "3"]], groups)
-    assert table_lines(table) == [
-        "    a long title",
-        "    A          B  C",
-        "en  1          2  3",
-    ]
 
 
 def test_a_table_that_is_wider_than_the_terminal_continues_below():

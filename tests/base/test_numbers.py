@@ -3,8 +3,6 @@
 import pytest
 
 from jaxprune.base.text import (
-    bars,
-    by_layer,
     byte_size,
     count,
     fraction,
@@ -14,6 +12,7 @@ from jaxprune.base.text import (
     percent,
     points,
     seconds,
+    share_range,
     signed,
     tenths,
     times,
@@ -77,8 +76,6 @@ def test_none_is_a_dash(show):
     assert show(None) == "–"
 
 
-def test_bars_rise_from_the_least_to_the_largest():
-    assert bars([0.2, 0.6, 0.4, 0.3]) == "▁█▅▃"
-    assert bars([3, 3]) == "▁▁"
-    assert by_layer([0.42, 0.5, 0.58]) == "42.0% to 58.0% by layer ▁▅█"
-    assert by_layer([0.5, 0.5001]) == ""
+def test_a_range_of_equal_shares_is_empty():
+    assert share_range([0.42, 0.5, 0.58]) == "42.0% to 58.0%"
+    assert share_range([0.5, 0.5001]) == ""

@@ -58,7 +58,9 @@ def large_page():
 def test_the_page_in_a_browser(chromium, files, name, width, scheme):
     chromium.open(files[name], width=width, scheme=scheme)
     assert browser.faults(chromium, width) == []
-    assert chromium.run("document.querySelectorAll('figure svg[role=img]').length") >= 6
+    assert (
+        chromium.run("document.querySelectorAll('figure svg[role=img], .scroll img').length") >= 6
+    )
     paper = chromium.run("getComputedStyle(document.body).backgroundColor")
     assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 27)"}[scheme]
 

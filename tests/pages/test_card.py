@@ -64,7 +64,7 @@ def table(text, title):
 def test_the_card_has_the_figures_of_the_comparison(runs, monkeypatch, capfd):
     dense, pruned = runs
     file = pruned / "hf" / "README.md"
-    assert "Files of the weights: " in file.read_text()  # as the run wrote it
+    assert "- files of the weights: " in file.read_text()  # as the run wrote it
     done = run_here(monkeypatch, capfd, "report", pruned, "--against", dense)
     assert done.stdout == f"written: {pruned / 'report.html'}\nwritten: {file}\n"
     page = (pruned / "report.html").read_text()
@@ -72,7 +72,7 @@ def test_the_card_has_the_figures_of_the_comparison(runs, monkeypatch, capfd):
         assert str(pruned.parent) not in text
         assert str(Path(CHECKPOINTS["bloom"]).parent) not in text
     size = sum(file.stat().st_size for file in (pruned / "hf").glob("*.safetensors"))
-    assert f"Files of the weights: {size / 1e6:.1f} MB, unchanged." in file.read_text()
+    assert f"- files of the weights: {size / 1e6:.1f} MB, unchanged\n" in file.read_text()
     assert f"<dd>{size / 1e6:.1f} MB, unchanged</dd>" in page
     assert verify(pruned, progress=False) == []
     card = ModelCard.load(file)

@@ -35,18 +35,14 @@ def test_colours_can_be_told_from_the_paper(scheme):
         assert contrast(found[f"s{place}"], found["wash"]) >= 3
 
 
-def test_a_table_has_its_groups_verdicts_and_note():
+def test_a_table_has_its_verdicts_and_note():
     rows = [["fr", "1.5", Cell("+0.5", "better")], ["<sw>", " 2", "–"]]
-    groups = [("", 1), ("a & b", 2)]
-    text = page(
-        "t", [], [Section("s", "S", [Table("c & d", ["lang", "x", "y"], rows, groups, "n")])]
-    )
+    text = page("t", [], [Section("s", "S", [Table("c & d", ["lang", "x", "a & b"], rows, "n")])])
     root = ET.fromstring(text)
     found = root.find(".//table")
     assert found.find("caption").text == "c & d"
-    above, titles = found.find("thead")
-    assert [(cell.text, cell.get("colspan")) for cell in above] == [(None, "1"), ("a & b", "2")]
-    assert [cell.text for cell in titles] == ["lang", "x", "y"]
+    [titles] = found.find("thead")
+    assert [cell.text for cell in titles] == ["lang", "x", "a & b"]
     cells = [[(cell.text, cell.get("class")) for cell in row] for row in found.find("tbody")]
     assert cells == [
         [("fr", None), ("1.5", None), ("+0.5", "better")],

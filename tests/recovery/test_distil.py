@@ -171,7 +171,7 @@ def test_a_workdir_like_any_other(distilled, pruned_run):
     masks = json.loads((pruned_run / "report.json").read_text())["digests"]["masks"]
     assert report["digests"]["masks"] == masks
     card = (workdir / "hf/README.md").read_text()
-    assert "all blocks together" in card
+    assert "- recovery.how: distil\n" in card
     assert "--config.recovery.how=distil" in card
 
 

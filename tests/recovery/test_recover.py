@@ -177,7 +177,7 @@ def test_a_workdir_like_any_other(runs, tokens):
     assert json.loads((done / "config.json").read_text())["pruning"]["sparsity"] == 0.5
     assert len(after["losses"]) == 3
     text = (done / "hf/README.md").read_text()
-    assert "## How it was recovered" in text
+    assert "- recovery.how: block\n" in text
     assert "jaxprune recover --config base --workdir RUN" in text
     assert "jaxprune prune --config base --workdir PRUNED" in text
     exported, overlaid = jp.load(done / "hf"), pruned_model(jp.load(model), done)

@@ -86,7 +86,7 @@ def test_a_workdir_like_any_other(recovered, smaller):
     assert written.tokenizer.get_vocab() == small.tokenizer.get_vocab()
     card = (run / "hf/README.md").read_text()
     for said in (
-        "The blocks are fitted to the dense model", "jaxprune shrink --config base --workdir SMALLER",
+        "were then fitted to the dense model", "jaxprune shrink --config base --workdir SMALLER",
         "--config.recovery.run=SMALLER", "loss of the model on held-out samples",
     ):  # fmt: skip
         assert said in card

@@ -166,18 +166,23 @@ def test_how_it_was_pruned_is_told():
     assert card.text.startswith("\n# dense, pruned (wanda, 50%)\n")
     for said in (
         "[owner/dense](https://huggingface.co/owner/dense) with 29.8% of the weights",
-        "- criterion: wanda: size of the weight times the norm of its input\n",
-        "- requested: 50.0% of the inputs of each output\n",
-        "- statistics from: block: outputs of pruned blocks",
-        "100 samples of 4 sentences and their translations, Swahili (sw) → English (en), from nano\n",
-        "- calibration tokens: 8,874 (translation)\n",
-        "- computed in: bfloat16\n",
+        "- pruning.criterion: wanda: size of the weight times the norm of its input\n",
+        "- pruning.sparsity: 0.5\n",
+        "- pruning.propagate: block: outputs of pruned blocks",
+        "- calibration.kind: translation: sentences and their translations",
+        "- calibration.source: sw\n",
+        "- calibration.target: en\n",
+        "- calibration.data: nano\n",
+        "- calibration.samples: 100\n",
+        "- tokens: 8,874 (translation)\n",
+        "- dtype: bfloat16\n",
         "- versions: jaxprune 0.1.0, jax 0.9\n",
         "| `mlp/up` | 29.7 |\n",
         "https://arxiv.org/abs/2409.16911",
     ):
         assert said in card.text, said
     assert "secret" not in card.text
+    assert "pruning.group" not in card.text  # the default
 
 
 @pytest.mark.parametrize(
@@ -194,7 +199,7 @@ def test_of_a_path_only_the_last_part_is_told(data, told):
     config = config_of()
     config["calibration"]["data"] = data
     card = card_of(config)
-    assert f"from {told}\n" in card.text
+    assert f"- calibration.data: {told}\n" in card.text
     assert "me/" not in card.text
 
 
@@ -244,19 +249,14 @@ def test_the_choices_of_a_method_are_told():
     )  # fmt: skip
     card = model_card(config, REPORT | {"damping": {"3": {"mlp_out": 0.1}}})
     for said in (
-        "- started with: the mask of sparsegpt",
-        "; the tokens of the target alone are measured",
-        "- languages combined: weights: each language has its weight in \\`calibration.weights\\`, fr:2.0,sw:1.0",
-        "- damping of Gram matrices raised: layer 3 mlp_out: 0.1",
+        "- pruning.start: sparsegpt\n",
+        "- calibration.tokens: target\n",
+        "- calibration.combine: weights: each language has its weight in \\`calibration.weights\\`",
+        "- calibration.weights: fr:2.0,sw:1.0\n",
+        "- damping of Gram matrices raised: layer 3 mlp_out: 0.1\n",
     ):
         assert said in card
-    for fields, said in (
-        ({"pruning__group": "kernel"}, "- scores compared within: a kernel"),
-        ({"pruning__group": "kernel"}, "- requested: 30.0% of the weights"),
-        ({"pruning__criterion": "sparsegpt"}, "- requested: 30.0% of the weights"),
-        ({}, "- requested: 30.0% of the inputs of each output"),
-    ):
-        assert said in card_of(config_of(**fields)).text
+    assert "- pruning.group: kernel\n" in card_of(config_of(pruning__group="kernel")).text
 
 
 def test_gram_matrices_of_few_tokens_are_told():
@@ -270,7 +270,9 @@ def test_gram_matrices_of_few_tokens_are_told():
 def test_saved_statistics_are_told_with_their_languages():
     config = config_of(calibration__stats="runs/private/fr", pruning__propagate="dense")
     card = model_card(config, REPORT | {"languages": {"monolingual": {"fr": 9, "sw": 8}}})
-    assert "saved statistics of the dense model: monolingual (fr, sw)" in card
+    assert "- calibration.stats: fr\n" in card
+    assert "- languages: monolingual (fr, sw)\n" in card
+    assert "calibration.source" not in card
     assert "language:\n- fr\n- sw\n" in card
     assert "private" not in card
 

@@ -361,7 +361,7 @@ def test_all_cuts_in_one_run(texts, tmp_path, monkeypatch, capfd):
     assert "Influence" in page
     assert "Kept neurons" in page
     assert "--config.calibration.source=fr,sw" in re.sub("<[^>]*>", "", page)
-    assert "Dropped layers, counted from 0" in page
+    assert "dropped layers, from 0" in page
     assert "Made by" in page
 
 
@@ -412,7 +412,10 @@ def test_samples_without_a_language(tmp_path):
     found = shrink_from_config(config, tmp_path / "run")["shrunk"]
     [kind] = found["depth"]["influence"]
     assert found["width"]["shares"].keys() == {kind}
-    assert f"of least influence on texts in {kind}" in (tmp_path / "run/hf/README.md").read_text()
+    assert (
+        f"- influence of layers measured on: {kind}\n"
+        in (tmp_path / "run/hf/README.md").read_text()
+    )
     write_report(tmp_path / "run", (), tmp_path / "page.html")
 
 

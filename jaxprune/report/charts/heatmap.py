@@ -9,7 +9,6 @@ from jaxtyping import Shaped
 from jaxprune.base.text import number
 from jaxprune.report.charts import theme
 from jaxprune.report.charts.chart import Chart
-from jaxprune.report.charts.scales import drawable, even_steps
 
 _WIDE = 680  # pixels: wider maps have no text in their cells, and pages scroll them
 _CELL = (14, 24)  # pixels: least height, and the height of a cell with text
@@ -66,10 +65,12 @@ def heatmap(
     low, high = _ends(values, limits, log, scheme)
     width, height, has_text = _cell_size(values, show, theme.text_width(rows), cell)
     size = {"width": width * len(columns), "height": height * len(rows)}
+    count = _STEPS[size["width"] >= _NARROW] if low < high else 1
+    steps = (np.geomspace if log else np.linspace)(low, high, count).tolist()
     legend = {
         **{"orient": "bottom", "direction": "horizontal", "title": theme.scale_title(unit, log)},
         **{"type": "symbol", "symbolType": "square", "symbolSize": 150, "symbolStrokeWidth": 0},
-        **theme.labelled(even_steps(low, high, _STEPS[size["width"] >= _NARROW], log=log), show),
+        **{"values": steps, "format": theme.FORMAT},
     }
     if low == high:  # one colour, from the middle of the scheme
         low, high = (low / 2, high * 2) if log else (low - 1, high + 1)
@@ -90,7 +91,7 @@ def heatmap(
         }
         for row, line in zip(rows, values.tolist(), strict=True)
         for column, value in zip(columns, line, strict=True)
-        if drawable(value, log)
+        if theme.drawable(value, log)
     ]
     gaps = {"stroke": theme.COLOURS["paper"], "strokeWidth": 1} if has_text else {}
     coloured = {"color": colour, **theme.TOOLTIP}

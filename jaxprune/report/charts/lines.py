@@ -1,11 +1,10 @@
 """Values of every layer → lines."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from jaxprune.base.text import number
-from jaxprune.report.charts import scales, theme
+from jaxprune.report.charts import theme
 from jaxprune.report.charts.chart import Chart
 
 _HEIGHT = 170
@@ -51,12 +50,13 @@ def line_chart(
       title: of the chart.
       y_title: of the vertical axis, with its unit.
       log: whether the vertical axis is logarithmic; values of 0 or less are not drawn.
-      limits: of the vertical axis; by default, the range of the values with a margin.
+      limits: of the vertical axis; by default, the range of the values.
       width: pixels of the whole chart.
     """
-    ends = limits or scales.limits((v for one in lines for v in one.values), log=log)
     last = max((len(one.values) for one in lines), default=1) - 1
-    at = {"x": _x(last), "y": theme.number_axis("value", ends, title=y_title, log=log)}
+    axis = {"title": "layer", "labelFlush": False, "format": "d", "tickCount": 8, "tickMinStep": 1}
+    x = theme.quantitative("place", (0, max(last, 1)), axis, padding=8)
+    at = {"x": x, "y": theme.number_axis("value", limits, title=y_title, log=log)}
     names = [one.name for one in lines]
     colours = [theme.colour(one.colour) for one in lines]
     legend = theme.legend(names, width, symbolType="stroke", symbolSize=300)
@@ -79,19 +79,12 @@ def line_chart(
     return Chart(title, {"width": width, "height": _HEIGHT, "layer": layers}, width)
 
 
-def _x(last: int) -> dict[str, Any]:
-    """The horizontal axis from 0 to the last layer, with a label at up to eight of them."""
-    labels = range(0, last + 1, math.ceil((last + 1) / 8) or 1)
-    axis = {"title": "layer", "labelFlush": False, **theme.labelled(labels, str)}
-    return theme.quantitative("place", (0, max(last, 1)), axis, padding=8)
-
-
 def _rows(one: Line, log: bool) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = [
         {
             "place": place,
             "name": one.name,
-            "value": value if scales.drawable(value, log) else None,
+            "value": value if theme.drawable(value, log) else None,
             "tooltip": f"{one.name}, {place}: {number(value)}",
         }
         for place, value in enumerate(map(float, one.values))

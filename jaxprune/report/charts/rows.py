@@ -7,30 +7,13 @@ from typing import Any, NamedTuple
 from jaxprune.base.text import VERDICTS, number, tenths
 from jaxprune.report.charts import theme
 from jaxprune.report.charts.chart import Chart
-from jaxprune.report.charts.scales import drawable, limits
 
 _STEP = 13  # pixels between the dots of a row
 _AIR = 10  # pixels between rows
 _BAR_ROW = 24  # pixels
 
 
-class _Look(NamedTuple):
-    """The appearance of a verdict: the shape of its mark, and the fill and stroke by name of the theme."""
-
-    shape: str
-    fill: str
-    stroke: str
-
-
-_LOOKS = {
-    "better": _Look("triangle-up", "better", "better"),
-    "worse": _Look("triangle-down", "worse", "worse"),
-    "unclear": _Look("circle", "paper", "faint"),
-    "chance": _Look("circle", "paper", "faint"),
-    "few": _Look("circle", "paper", "faint"),
-    "untested": _Look("diamond", "ink", "ink"),
-}
-_HOLLOW = ("unclear", "chance", "few", "untested")  # in charts of several series
+_HOLLOW = ("unclear", "chance", "few", "untested")
 
 
 class Estimate(NamedTuple):
@@ -59,8 +42,8 @@ def interval_chart(
 ) -> Chart:
     """Rows of dots with whiskers.
 
-    Each series has its colour and shape; its dots are hollow where a verdict is neither better nor worse. The dots of a
-    single series have the colours and shapes of their verdicts, and values beside them.
+    Each series has its colour and shape; its dots are hollow where a verdict is neither better nor worse. A single
+    series with verdicts has its values beside the dots.
 
     Args:
       series: name of a system (a run, a calibration) → its estimates by row (language). Rows are in the order of their
@@ -76,25 +59,23 @@ def interval_chart(
         _row(name, system, estimate, show)
         for system, values in series.items()
         for name, estimate in values.items()
-        if drawable(estimate.value, log)
+        if theme.drawable(estimate.value, log)
     ]
-    ends = [row[key] for row in rows for key in ("value", "low", "high") if key in row]
     names = list(dict.fromkeys(name for values in series.values() for name in values))
-    x_ends = limits([*ends, *([reference[1]] if reference else [])], log=log)
-    at = {"x": theme.number_axis("value", x_ends, title=unit, log=log), "y": _names(names)}
+    at = {"x": theme.number_axis("value", None, title=unit, log=log), "y": _names(names)}
     layers = [_stripes(at["y"])]
     if reference:
         line = {"value": reference[1], "tooltip": f"{reference[0]}: {show(reference[1])}"}
         dashed = {"type": "rule", "strokeDash": [4, 3], "color": theme.COLOURS["faint"]}
         layers.append(theme.layer("reference", dashed, {"x": at["x"], **theme.TOOLTIP}, [line]))
-    has_verdicts = len(series) == 1 and any("verdict" in row for row in rows)
-    looks = _verdict_looks(rows) if has_verdicts else _series_looks(rows, list(series), colour)
+    looks = _looks(rows, list(series), colour)
     for place, system in enumerate(series):
         own = [row for row in rows if row["series"] == system]
         layers += _dots(own, at, looks, place, len(series))
-    if has_verdicts:
+    has_values = len(series) == 1 and any("verdict" in row for row in rows)
+    if has_values:
         layers.append(_values(at["y"], rows))
-    return _chart(title, layers, _STEP * (max(len(series), has_verdicts + 1)) + _AIR, len(names))
+    return _chart(title, layers, _STEP * max(len(series), has_values + 1) + _AIR, len(names))
 
 
 def _row(
@@ -113,29 +94,7 @@ def _row(
     return row | {"tooltip": tooltip}
 
 
-def _verdict_looks(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The looks of the verdicts that occur, with a legend; adds the colour of each row to it."""
-    shown = {
-        kind: look
-        for kind, look in _LOOKS.items()
-        if any(row.get("verdict") == kind for row in rows)
-    }
-    for row in rows:
-        kind = row.get("verdict")
-        row["colour"] = theme.COLOURS[shown[kind].stroke if kind else "ink"]
-        row["words"] = VERDICTS[kind] if kind else ""
-    words, looks = [VERDICTS[kind] for kind in shown], list(shown.values())
-    legend = theme.legend(words)
-    return {
-        "shape": theme.coded("words", words, [look.shape for look in looks], legend),
-        "fill": theme.coded("words", words, [theme.COLOURS[look.fill] for look in looks], legend),
-        "stroke": theme.coded(
-            "words", words, [theme.COLOURS[look.stroke] for look in looks], legend
-        ),
-    }
-
-
-def _series_looks(rows: list[dict[str, Any]], names: Sequence[str], first: int) -> dict[str, Any]:
+def _looks(rows: list[dict[str, Any]], names: Sequence[str], first: int) -> dict[str, Any]:
     """The looks of the series, with a legend of several; adds colour and fill of each row to it."""
     colours = [theme.colour(first + place) for place in range(len(names))]
     for row in rows:

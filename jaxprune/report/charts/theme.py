@@ -4,14 +4,11 @@ colours.css defines the colours of the light and the dark scheme. Pages draw eac
 files as in the light scheme.
 """
 
-import json
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
-
-from jaxprune.base.text import number
-from jaxprune.report.charts.scales import ticks
 
 WIDTH = 328  # pixels: a phone of 360 without the page's margins
 FONT_SIZE = 12
@@ -21,6 +18,7 @@ COLOURS = dict(re.findall(r"--(\w+): (#\w+);", CSS.partition("@media")[0]))  # o
 SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down")
 TOOLTIP = {"description": {"field": "tooltip"}}  # text of a mark on hover
 _MOST_CHARACTERS = 26
+FORMAT = ",.4~g"  # of numbers on axes and legends
 TINT = 0.05  # opacity of every other row; grid lines stay visible
 _TEXT = {
     "labelFontSize": FONT_SIZE,
@@ -69,11 +67,9 @@ def name_axis(title: str | None = None, **more: Any) -> dict[str, Any]:
     return {"title": title, "labelColor": COLOURS["ink"], "labelExpr": label} | more
 
 
-def labelled(values: Sequence[float], show: Callable[[float], str]) -> dict[str, Any]:
-    """The values of an axis or a legend, with labels written by Python."""
-    texts = [show(value) for value in values]
-    place = f"indexof({json.dumps(list(values))}, datum.value)"
-    return {"values": list(values), "labelExpr": f"{json.dumps(texts)}[{place}]"}
+def drawable(value: float, log: bool) -> bool:
+    """Whether an axis can show the value."""
+    return math.isfinite(value) and (value > 0 or not log)
 
 
 def legend(names: Sequence[str], width: float = WIDTH, **more: Any) -> dict[str, Any]:
@@ -84,10 +80,11 @@ def legend(names: Sequence[str], width: float = WIDTH, **more: Any) -> dict[str,
 
 
 def quantitative(
-    field: str, ends: tuple[float, float], axis: dict[str, Any] | None, **scale: Any
+    field: str, ends: tuple[float, float] | None, axis: dict[str, Any] | None, **scale: Any
 ) -> dict[str, Any]:
-    """A position by a numeric field, on a scale between two ends."""
-    scale = {"domain": list(ends), "nice": False, "zero": False, **scale}
+    """A position by a numeric field, on a scale between two ends, by default those of the data."""
+    domain = {"domain": list(ends)} if ends else {}
+    scale = {**domain, "nice": False, "zero": False, **scale}
     return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
 
 
@@ -99,12 +96,12 @@ def scale_title(title: str | None, log: bool) -> str | None:
 
 
 def number_axis(
-    field: str, ends: tuple[float, float], *, title: str | None, log: bool = False
+    field: str, ends: tuple[float, float] | None, *, title: str | None, log: bool = False
 ) -> dict[str, Any]:
     """A position by a numeric field, with grid lines and labels at round numbers."""
-    axis = {"grid": True, "labelFlush": False, "title": scale_title(title, log)}
-    axis |= labelled(ticks(*ends, log=log), number)
-    return quantitative(field, ends, axis, type="log" if log else "linear")
+    axis = {"grid": True, "labelFlush": False, "tickCount": 5, "format": FORMAT}
+    axis["title"] = scale_title(title, log)
+    return quantitative(field, ends, axis, type="log" if log else "linear", padding=8)
 
 
 def nominal(

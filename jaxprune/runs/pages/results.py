@@ -34,7 +34,7 @@ _LAST = {PERPLEXITY: 1, TRANSLATION: 2}
 _SENTENCES = 3  # runs with a conclusion that is not folded
 # The measures of the first table; the others are folded.
 _MAIN = ("accuracy", "perplexity", "bleu")
-ABOUT_CONTINUATIONS = (
+_ABOUT_CONTINUATIONS = (
     f"Greedy continuations of the beginnings of a text's first lines, up to {NEW_TOKENS} tokens. "
     "They illustrate the output and are not a measurement."
 )
@@ -124,14 +124,13 @@ def main_table(evaluations: Sequence[Evaluation], changes: Sequence[Change]) -> 
         ]
         for code in dict.fromkeys(codes)
     ]
-    groups = [
-        (title if task == measure else f"{task}: {title}", len(runs))
-        for (task, measure), runs in columns.items()
-        for title in [MEASURES[measure].title]
-    ]
-    header = ["language", *(name for runs in columns.values() for name in runs)]
+    header = ["language"]
+    for (task, measure), runs in columns.items():
+        title = MEASURES[measure].title
+        title = title if task == measure else f"{task}: {title}"
+        header += [f"{title}, {name}" if len(evaluations) > 1 else title for name in runs]
     note = "In brackets the change against the first run with its 95% interval; *: significant."
-    return Table("Results by language", header, rows, [("", 1), *groups], note if changes else "")
+    return Table("Results by language", header, rows, note if changes else "")
 
 
 def _main_cell(
@@ -145,30 +144,23 @@ def _main_cell(
     return figure_cell(figures, key)
 
 
-def continued_rows(evaluations: Mapping[str, Evaluation], code: str) -> list[list[str]]:
-    """Beginnings in a language that the last of the evaluations has, and their continuations in each."""
-    texts = []
-    for evaluation in evaluations.values():
-        part = evaluation.parts.get(PERPLEXITY)
-        lines = part.facts.get("continuations", {}).get(code, ()) if part else ()
-        texts.append({line["beginning"]: line["text"] or "(end of text)" for line in lines})
-    return [[beginning, *(side.get(beginning, "") for side in texts)] for beginning in texts[-1]]
-
-
-def continued_languages(evaluation: Evaluation) -> list[str]:
-    """The languages of the continuations of an evaluation."""
-    part = evaluation.parts.get(PERPLEXITY)
-    return list(part.facts.get("continuations", {})) if part else []
-
-
 def continuation_section(evaluations: Mapping[str, Evaluation]) -> Section | None:
     """A folded table for each language of the last of the evaluations, by the names of their columns."""
-    *_, last = evaluations.values()
-    folded = [
-        Folded(code, [Texts(Table(f"{code}, continued", ["beginning", *evaluations], rows))])
-        for code in continued_languages(last)
-        if (rows := continued_rows(evaluations, code))
-    ]
+    texts, folded = dict[str, dict[str, dict[str, str]]](), []
+    for name, evaluation in evaluations.items():
+        part = evaluation.parts.get(PERPLEXITY)
+        by_language = part.facts.get("continuations", {}) if part else {}
+        texts[name] = {
+            code: {line["beginning"]: line["text"] or "(end of text)" for line in lines}
+            for code, lines in by_language.items()
+        }
+    for code, last in [*texts.values()][-1].items():
+        rows = [
+            [beginning, *(side.get(code, {}).get(beginning, "") for side in texts.values())]
+            for beginning in last
+        ]
+        table = Table(f"{code}, continued", ["beginning", *evaluations], rows)
+        folded.append(Folded(code, [Texts(table)]))
     if not folded:
         return None
-    return Section("continuations", "Continuations", [Note(ABOUT_CONTINUATIONS), *folded])
+    return Section("continuations", "Continuations", [Note(_ABOUT_CONTINUATIONS), *folded])

@@ -3,21 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxprune.data.languages import language
 from jaxprune.report.charts.lines import Line, line_chart
-from jaxprune.report.charts.rows import bar_chart
 from jaxprune.report.charts.theme import SHAPES
 from jaxprune.report.document import Charts, Part, Section
-from jaxprune.runs.smaller_facts import growth, remarks, split_table
+from jaxprune.runs.smaller_facts import split_table
 
 
 def smaller_section(shrunk: Mapping[str, Any]) -> Section:
-    """Splits by language as a table, the growth of texts held out as bars, layers and neurons as lines."""
+    """Splits by language as a table, layers and neurons as lines."""
     charts = []
-    if heldout := shrunk.get("heldout"):
-        bars = [(language(code).name, 100 * growth(split)) for code, split in heldout.items()]
-        most = max(1.0, *(value for _, value in bars))
-        charts.append(bar_chart(bars, title="More tokens in texts held out, %", most=most))
     if "depth" in shrunk and (influence := shrunk["depth"]["influence"]):
         lines = _lines(influence)
         y_title = "1 \N{MINUS SIGN} cos(input, output)"
@@ -26,9 +20,7 @@ def smaller_section(shrunk: Mapping[str, Any]) -> Section:
         lines = _lines(shrunk["width"]["shares"])
         y_title = "share of the influence"
         charts.append(line_chart(lines, title="Kept neurons", y_title=y_title))
-    parts: list[Part] = [*remarks(shrunk)]
-    if splits := split_table(shrunk):
-        parts.append(splits)
+    parts: list[Part] = [splits] if (splits := split_table(shrunk)) else []
     return Section("smaller", "A smaller model", [*parts, Charts(charts)] if charts else parts)
 
 

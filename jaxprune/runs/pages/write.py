@@ -1,6 +1,5 @@
 """A run, and others to compare it with → report.html."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,21 +7,18 @@ from jaxprune.base.errors import InputError
 from jaxprune.base.files.whole import short_names
 from jaxprune.evaluation.comparison import Comparison
 from jaxprune.evaluation.in_memory import compare
-from jaxprune.report.document import Command, Facts, Note, Part, Section, page, write_page
+from jaxprune.report.document import Command, Facts, Part, Section, page, write_page
 from jaxprune.runs.facts import (
-    PRUNE_FIELDS,
-    command_line,
     commands,
-    few_tokens,
     run_facts,
 )
 from jaxprune.runs.pages import results
 from jaxprune.runs.pages.card import refresh_card
 from jaxprune.runs.pages.files import RunFiles, read_files
 from jaxprune.runs.pages.pruning import (
+    analysis_section,
     magnitude_section,
     mask_section,
-    overlap_section,
     sparsity_section,
 )
 from jaxprune.runs.pages.settings import settings_section, shown_value
@@ -30,8 +26,6 @@ from jaxprune.runs.pages.smaller import smaller_section
 
 FILE = "report.html"
 _DID = {"prune": "Pruned by", "shrink": "Made by", "recover": "Recovered by"}
-# Of a run, an evaluation takes its dtype alone.
-_EVALUATE = {"dtype": PRUNE_FIELDS["dtype"]}
 
 
 def write_report(
@@ -68,7 +62,7 @@ def run_page(run: RunFiles) -> str:
     [name] = short_names([run.folder])
     return page(
         name,
-        [*results.evaluation_lead(run.evaluation), *_warnings(run), *model_parts(run, ())],
+        [*results.evaluation_lead(run.evaluation), *model_parts(run)],
         [
             results.results_section([run.evaluation]),
             results.continuation_section({"continuation": run.evaluation}),
@@ -80,12 +74,12 @@ def run_page(run: RunFiles) -> str:
 
 def comparison_page(runs: Mapping[str, RunFiles], comparison: Comparison) -> str:
     """The page of runs compared with the first of them; sections on the model are of the last."""
-    *before, run = runs.values()
+    *_, run = runs.values()
     base, *others = comparison.names
     evaluations = dict(zip(comparison.names, comparison.evaluations, strict=True))
     return page(
         f"{', '.join(others)} against {base}",
-        [*results.comparison_lead(comparison), *_warnings(run), *model_parts(run, before)],
+        [*results.comparison_lead(comparison), *model_parts(run)],
         [
             results.results_section(comparison.evaluations, comparison.changes),
             results.continuation_section(evaluations),
@@ -96,18 +90,12 @@ def comparison_page(runs: Mapping[str, RunFiles], comparison: Comparison) -> str
     )
 
 
-def _warnings(run: RunFiles) -> list[Part]:
-    sentence = few_tokens(run.report)
-    return [Note(sentence)] if sentence else []
-
-
-def model_parts(run: RunFiles, before: Sequence[RunFiles]) -> list[Part]:
-    """Facts on the model, the commands that made it, and the next one, in the folder above the run.
+def model_parts(run: RunFiles) -> list[Part]:
+    """Facts on the model, and the commands that made it.
 
     Raises:
       InputError: a field of config.json is wrong.
     """
-    here, *others = short_names([one.folder for one in (run, *before)])
     models = [
         run.config.get("model"),
         *(p.facts.get("model") for p in run.evaluation.parts.values()),
@@ -120,16 +108,9 @@ def model_parts(run: RunFiles, before: Sequence[RunFiles]) -> list[Part]:
     parts: list[Part] = [Facts({name: value for name, value in facts.items() if value})]
     if run.report and run.config:
         parts += [
-            Command(_DID[name], line) for name, line in commands(run.config, run.report, here)
+            Command(_DID[name], line)
+            for name, line in commands(run.config, run.report, *short_names([run.folder]))
         ]
-    if before:
-        parts.append(Command("Next", shlex.join(["jaxprune", "compare", *others, here])))
-    elif run.evaluation.parts:
-        sides = [here, "--against", "DENSE"] if run.report else ["PRUNED", "--against", here]
-        parts.append(Command("Next", shlex.join(["jaxprune", "report", *sides])))
-    elif (run.folder / "hf").is_dir():
-        line = command_line("evaluate", run.config, _EVALUATE, here)
-        parts.append(Command("Next", f"{line} {shlex.join([f'--config.model={here}/hf'])}"))
     return parts
 
 
@@ -137,6 +118,6 @@ def _model_sections(run: RunFiles) -> list[Section | None]:
     return [
         sparsity_section(run.report) if "sparsity" in run.report else None,
         smaller_section(run.report["shrunk"]) if "shrunk" in run.report else None,
-        magnitude_section(run.stats, run.analysis),
-        overlap_section(run.analysis),
+        magnitude_section(run.stats) if run.stats is not None else None,
+        analysis_section(run.figures),
     ]

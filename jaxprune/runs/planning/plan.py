@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.files.outside import read_json
-from jaxprune.base.text import by_layer, byte_size, named_values, percent, seconds
+from jaxprune.base.text import byte_size, named_values, percent, seconds, share_range
 from jaxprune.data.batches import Batch
 from jaxprune.data.kinds import KINDS
 from jaxprune.devices.memory import room
@@ -258,8 +258,8 @@ def _sparsity(run: PruneConfig, config: ModelConfig) -> str:
     if settings.spread.measure is not None:
         source = "a pass of the dense model" if settings.spread.reads_norms else "the weights"
         return f"{overall}{others}, by layer as measured in {source} ({settings.spread.name})"
-    shares = by_layer(layer_shares(config, kernel_shares(config, settings)))
-    return f"{overall}{others}, {shares or 'the same in every layer'}"
+    shares = share_range(layer_shares(config, kernel_shares(config, settings)))
+    return f"{overall}{others}, {f'{shares} by layer' if shares else 'the same in every layer'}"
 
 
 def floor(plan: Plan) -> dict[str, float]:
