@@ -19,6 +19,10 @@ IRRELEVANT = frozenset(
 RELEVANT: Mapping[str, Sequence[str]] = json.loads(
     Path(__file__).with_name("transformers_attributes.json").read_text("utf-8")
 )
+# The defaults of transformers' config classes, by model type, except None. Also generated.
+DEFAULTS: Mapping[str, Mapping[str, Any]] = json.loads(
+    Path(__file__).with_name("transformers_defaults.json").read_text("utf-8")
+)
 # Attributes of models with quantised weights: of transformers, of its early compressed tensors, and of MLX.
 QUANTISED = ("quantization_config", "compression_config", "quantization")
 

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxprune.base.errors import InputError, refusal, shown
 from jaxprune.models.attention.paths import Path as AttentionPath
 from jaxprune.models.attention.paths import path_for
-from jaxprune.models.attributes import Attributes, read_config
+from jaxprune.models.attributes import DEFAULTS, Attributes, read_config
 from jaxprune.models.block import SITES
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.families import FAMILIES
@@ -58,7 +58,7 @@ def parsed(raw: Mapping[str, Any], where: str) -> ModelConfig:
             f"{where}: model_type {shown(model_type)} is not one of {', '.join(FAMILIES)}"
         )
     family = FAMILIES[model_type]
-    attributes = Attributes(raw, where, model_type, family.defaults.get(model_type, {}))
+    attributes = Attributes(raw, where, model_type, DEFAULTS.get(model_type, {}))
     attributes.require_causal()
     config = family.parse(model_type, attributes)
     attributes.finish()
