@@ -3,21 +3,16 @@
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from flax.traverse_util import flatten_dict
 
 from jaxprune.hf.fingerprint import Fingerprint
 from jaxprune.hf.model import Model
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.source import ParameterSource
-from jaxprune.hf.weights import exported_name, exported_specs
+from jaxprune.hf.weights import to_stored
 from jaxprune.models.config import ModelConfig
-
-_ROWS = 8192  # of a table, in memory while it is copied
-_TOKENS, _HEAD = "embed/tokens", "head/kernel"
 
 
 def subset(
@@ -99,26 +94,7 @@ class Subset:
         return self._source.head_rows(self._tokens[tokens])
 
     def copy_unpruned(self, shards: ShardWriter) -> None:
-        """Embedding and head, in bounded memory."""
-        specs = exported_specs(self._config, self.dtype_of)
-        embed, _ = self._source.embed_rows(self._tokens[:1])
-        small = {f"embed/{path}": leaf for path, leaf in flatten_dict(embed, sep="/").items()}
-        head = self._source.joined("head/norm", self._source.share("head/norm"))
-        small |= {f"head/norm/{path}": leaf for path, leaf in head.items()}
-        tables = {_TOKENS: self._embedded} | (
-            {} if self._config.tied_head else {_HEAD: self._source.head_rows}
-        )
-        for path in small.keys() - tables.keys():
-            name = exported_name(self._config, path)
-            shards.write({name: np.asarray(small[path])})
-        for path, rows in tables.items():
-            name = exported_name(self._config, path)
-            shards.write_chunks(name, *specs[name], self._chunks(rows))
-
-    def _embedded(self, tokens: np.ndarray) -> np.ndarray:
-        embed, indices = self._source.embed_rows(tokens)
-        return embed["tokens"][indices]
-
-    def _chunks(self, rows: Callable[[np.ndarray], np.ndarray]) -> Iterator[np.ndarray]:
-        for start in range(0, len(self._tokens), _ROWS):
-            yield np.ascontiguousarray(rows(self._tokens[start : start + _ROWS])).reshape(-1)
+        """Embedding and head of the kept tokens."""
+        for name in ("embed", "head"):
+            part = self.joined(name, self.share(name))
+            shards.write(to_stored(self._config, part, name))

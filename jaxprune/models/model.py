@@ -123,22 +123,6 @@ def head_inputs(
     return cast_for_matmul(h, dtype, config.rounded_inputs)
 
 
-def init(config: ModelConfig, seed: int) -> Params:
-    """Random float32 parameters; blocks are stacked [L, …]."""
-    family = family_of(config)
-
-    def parameters(build: Builder, key: Array) -> Params:
-        return nnx.to_pure_dict(nnx.state(build(config, nnx.Rngs(params=key))))
-
-    embed, head, *blocks = jax.random.split(jax.random.key(seed), config.n_layers + 2)
-    stacked = [parameters(family.block, key) for key in blocks]
-    return {
-        "embed": parameters(family.embed, embed),
-        "blocks": jax.tree.map(lambda *leaves: jnp.stack(leaves), *stacked),
-        "head": parameters(family.head, head),
-    }
-
-
 def forward(
     config: ModelConfig,
     params: Params,

@@ -385,14 +385,10 @@ def test_attributes_are_found_in_the_source_of_transformers():
 @pytest.mark.parametrize(
     ("table", "kind"),
     [
-        (
-            {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "quant_method": "bitsandbytes"},
-            "nf4",
-        ),
-        ({"load_in_8bit": True, "quant_method": "bitsandbytes"}, "int8"),
+        ({"load_in_8bit": True, "quant_method": "bitsandbytes"}, "bitsandbytes"),
         ({"quant_method": "gptq", "bits": 4, "group_size": 128}, "gptq"),
         ({"quant_method": "compressed-tensors"}, "compressed-tensors"),
-        ({"bits": 4, "group_size": 64}, "4 bits"),
+        ({"bits": 4, "group_size": 64}, "unknown"),
         ({}, "unknown"),
     ],
 )
