@@ -11,7 +11,6 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.base.schema import Field, check, comma_separated, fields_of
 from jaxprune.base.text import by_layer, byte_size, count, percent
-from jaxprune.data.config import ALL
 from jaxprune.data.kinds import KINDS
 from jaxprune.data.languages import joined, language
 from jaxprune.nano import MODELS
@@ -308,9 +307,7 @@ def _calibration(fields: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     source = ", ".join(map(_language, joined(fields["calibration.source"])))
     pair = f"{source} → {_language(fields['calibration.target'])}" if kind.has_target else source
     samples, shots = fields["calibration.samples"], fields["calibration.shots"]
-    side = fields.get("calibration.tokens", ALL)
-    only = f"; the tokens of the {side} alone are measured" if side != ALL else ""
-    return f"{samples} samples of {shots} {kind.meaning}, {pair}, from {shown}{only}"
+    return f"{samples} samples of {shots} {kind.meaning}, {pair}, from {shown}"
 
 
 def _language(tag: str) -> str:

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Int, Int32
+from jaxtyping import Int, Int32
 
 from jaxprune.base.errors import InputError
 from jaxprune.data.batches import Batch
@@ -25,7 +25,7 @@ def grouped(sets: Sequence[Samples]) -> list[Batch]:
     for samples in sets:
         own = group_by_length(
             samples.sequences, samples.role, languages=samples.languages,
-            counted=samples.counted, max_length=samples.max_length,
+            max_length=samples.max_length,
         )  # fmt: skip
         batches += [dataclasses.replace(batch, vocabulary=samples.vocabulary) for batch in own]
     return batches
@@ -36,7 +36,6 @@ def group_by_length(
     role: str,
     *,
     languages: Sequence[str] = (),
-    counted: Sequence[Bool[np.ndarray, " _"]] = (),
     micro_batch: int = MICRO_BATCH,
     max_shapes: int = 4,
     multiple: int = 16,
@@ -55,7 +54,6 @@ def group_by_length(
       sequences: int32 token ids [length] of each sample.
       role: of all batches; see `Batch`.
       languages: of each sequence, or empty; see `Batch`.
-      counted: bool [length] of each sequence, or empty; see `Batch`.
       micro_batch: samples per micro-batch.
       max_length: limit on the length of a sequence.
 
@@ -83,7 +81,7 @@ def group_by_length(
         shapes = np.minimum(shapes, max_length)
     bounds = _cheapest_bounds(shapes, micro_batch, max_shapes)
     return [
-        _pad(sequences, np.sort(order[start:end]), int(shapes[end - 1]), role, languages, counted)
+        _pad(sequences, np.sort(order[start:end]), int(shapes[end - 1]), role, languages)
         for start, end in itertools.pairwise(bounds)
     ]
 
@@ -119,18 +117,14 @@ def _pad(
     length: int,
     role: str,
     languages: Sequence[str],
-    counted: Sequence[Bool[np.ndarray, " _"]],
 ) -> Batch:
     tokens = np.zeros((len(samples), length), dtype=np.int32)
     valid = np.zeros((len(samples), length), dtype=bool)
-    measured = np.zeros((len(samples), length), dtype=bool) if counted else None
     for row, sample in enumerate(samples):
         tokens[row, : len(sequences[sample])] = sequences[sample]
         valid[row, : len(sequences[sample])] = True
-        if measured is not None:
-            measured[row, : len(sequences[sample])] = counted[sample]
     of_rows = tuple(languages[sample] for sample in samples) if languages else ()
-    return Batch(tokens, valid, role, samples.astype(np.int32), of_rows, measured)
+    return Batch(tokens, valid, role, samples.astype(np.int32), of_rows)
 
 
 def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
@@ -142,13 +136,10 @@ def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
     samples = np.concatenate([batch.samples for batch in batches])
     sequences = [t[v] for batch in batches for t, v in zip(batch.tokens, batch.valid, strict=True)]
     languages = [code for batch in batches for code in batch.languages or [""] * len(batch.tokens)]
-    counted = [m[v] for batch in batches for m, v in zip(batch.measured, batch.valid, strict=True)]
-    some = any(batch.counted is not None for batch in batches)
     longest = max(batch.tokens.shape[1] for batch in batches)
     grouped = group_by_length(
-        sequences, "analysis", languages=languages, counted=counted if some else (),
-        max_shapes=max_shapes, max_length=longest,
-    )  # fmt: skip
+        sequences, "analysis", languages=languages, max_shapes=max_shapes, max_length=longest
+    )
     shared = []
     for role in dict.fromkeys(roles.tolist()):
         for group in grouped:
@@ -157,9 +148,8 @@ def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
                 tokens, valid = group.tokens[rows], group.valid[rows]
                 members = samples[group.samples[rows]]
                 codes = tuple(group.languages[row] for row in rows)
-                measured = None if group.counted is None else group.counted[rows]
                 of_rows = codes if all(codes) else ()
-                shared.append(Batch(tokens, valid, role, members, of_rows, measured))
+                shared.append(Batch(tokens, valid, role, members, of_rows))
     return shared
 
 
