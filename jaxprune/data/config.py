@@ -2,11 +2,8 @@
 
 import itertools
 from collections.abc import Collection
-from pathlib import Path
 
-from jaxprune.base.errors import InputError, listed, refusal
-from jaxprune.base.files.arrays import read_npz
-from jaxprune.base.files.store import is_address
+from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.schema import choice, config_record, fields_of, integer, rule, text
 from jaxprune.data.draws import draw_field
 from jaxprune.data.kinds import KINDS
@@ -129,14 +126,8 @@ def check_calibration(calibration: TextFields, criterion: str, roles: Collection
         )
     if not kind.reads_text:
         check_all_rows(calibration)
-        arrays = _npz_names(calibration.data, kind.name)
-        if with_code and "code_ids" not in arrays:
-            raise InputError(
-                f"calibration.data: {calibration.data} contains {listed(sorted(arrays), ' ')}; "
-                f"pruning.criterion {criterion} also needs code_ids"
-            )
-        return
-    check_texts(calibration)
+    else:
+        check_texts(calibration)
 
 
 def check_all_rows(calibration: TextFields) -> None:
@@ -144,12 +135,3 @@ def check_all_rows(calibration: TextFields) -> None:
     for name in ("lines", "draw"):
         if (value := getattr(calibration, name)) is not None:
             raise refusal(f"calibration.{name}", value, f"none, with {calibration.kind}")
-
-
-def _npz_names(path: str, kind: str) -> set[str]:
-    if is_address(path):
-        raise refusal("calibration.data", path, f"a file of this machine, with kind {kind}")
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise InputError(f"calibration.data: no file {path!r}")
-    return set(read_npz(file))
