@@ -107,7 +107,8 @@ def token_batches(
       Batches with role "tokens", then those with role "code".
 
     Raises:
-      InputError: no such file, not an .npz, unknown arrays; see `from_arrays`.
+      InputError: no such file, not an .npz, unknown arrays, no matrix of token ids, a mask of another shape or with
+        values other than 0 and 1, or a row without real tokens or with pads between them.
 
     Examples:
       >>> import jaxprune as jp, numpy as np

@@ -9,7 +9,6 @@ from jaxtyping import Int, Int32
 
 from jaxprune.base.errors import InputError
 from jaxprune.data.batches import Batch
-from jaxprune.data.ready_tokens import samples_of
 from jaxprune.data.samples import Samples
 
 # Padded tokens that an additional static shape must save, as each is compiled once per run.
@@ -132,41 +131,17 @@ def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
 
     Sets that were grouped separately have different lengths, and a block is compiled for each length.
     """
-    roles = np.array([batch.role for batch in batches for _ in batch.tokens])
-    samples = np.concatenate([batch.samples for batch in batches])
-    sequences = [t[v] for batch in batches for t, v in zip(batch.tokens, batch.valid, strict=True)]
-    languages = [code for batch in batches for code in batch.languages or [""] * len(batch.tokens)]
+    rows = [(batch, row) for batch in batches for row in range(len(batch.tokens))]
+    sequences = [batch.tokens[row, batch.valid[row]] for batch, row in rows]
     longest = max(batch.tokens.shape[1] for batch in batches)
-    grouped = group_by_length(
-        sequences, "analysis", languages=languages, max_shapes=max_shapes, max_length=longest
-    )
+    groups = group_by_length(sequences, "analysis", max_shapes=max_shapes, max_length=longest)
     shared = []
-    for role in dict.fromkeys(roles.tolist()):
-        for group in grouped:
-            rows = np.flatnonzero(roles[group.samples] == role)
-            if rows.size:
-                tokens, valid = group.tokens[rows], group.valid[rows]
-                members = samples[group.samples[rows]]
-                codes = tuple(group.languages[row] for row in rows)
-                of_rows = codes if all(codes) else ()
-                shared.append(Batch(tokens, valid, role, members, of_rows))
+    for role in dict.fromkeys(batch.role for batch in batches):
+        for group in groups:
+            own = [place for place, row in enumerate(group.samples) if rows[row][0].role == role]
+            if own:
+                members = [rows[row] for row in group.samples[own]]
+                samples = np.array([batch.samples[row] for batch, row in members], np.int32)
+                codes = tuple(batch.languages[row] for batch, row in members if batch.languages)
+                shared.append(Batch(group.tokens[own], group.valid[own], role, samples, codes))
     return shared
-
-
-def from_arrays(
-    input_ids: np.ndarray,
-    attention_mask: np.ndarray | None = None,
-    *,
-    role: str = "tokens",
-) -> list[Batch]:
-    """Batches of ready-made token rows, padded on either side or not at all.
-
-    Args:
-      input_ids: [N, T] of any integer type; row i is sample i.
-      attention_mask: [N, T], 1 at real tokens; by default all tokens are real.
-
-    Raises:
-      InputError: not a matrix of token ids, a mask of another shape or with values other than 0
-        and 1, or a row without real tokens or with pads between them.
-    """
-    return grouped([samples_of(input_ids, attention_mask, role)])
