@@ -21,12 +21,13 @@ from random_checkpoint import SHAPES, write
 
 from jaxprune.data.arrangements import paired, prompts, sample_lines
 from jaxprune.data.batches import Batch
+from jaxprune.data.ready_tokens import samples_of
 from jaxprune.devices.sharding import one_cpu_device_per_core
 from jaxprune.hf.model import load
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs.planning import costs
-from jaxprune.stats.grouping import from_arrays
+from jaxprune.stats.grouping import grouped
 
 SPARSITY = 0.5
 
@@ -105,7 +106,7 @@ def compare(arguments, folder):
     tokens, mask = tokens_of(arguments, model)
     every = np.arange(len(tokens), dtype=np.int32)
     padded = [Batch(tokens, np.ones_like(mask), "tokens", every)]
-    real = from_arrays(tokens, mask)
+    real = grouped([samples_of(tokens, mask)])
     ours = {
         "padded block": (padded, "block", "float32"),
         "real block": (real, "block", "float32"),

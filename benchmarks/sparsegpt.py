@@ -18,19 +18,20 @@ import torch
 import torch_loop
 import torch_ways
 
+from jaxprune.data.ready_tokens import samples_of
 from jaxprune.devices.sharding import one_cpu_device_per_core
 from jaxprune.hf.model import load
 from jaxprune.hf.weights import stored_name
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.settings import Settings
-from jaxprune.stats.grouping import from_arrays
+from jaxprune.stats.grouping import grouped
 
 SPARSITY = 0.5
 
 
 def ours(model, tokens):
     """(seconds, finished layers)."""
-    batches = from_arrays(tokens, np.ones(tokens.shape, bool))
+    batches = grouped([samples_of(tokens, np.ones(tokens.shape, bool))])
     settings = Settings(criterion="sparsegpt", sparsity=SPARSITY)
     start = time.perf_counter()
     blocks = [block.finished for block in prune_blocks(model, batches, settings, progress=False)]

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import nnx
 from jaxtyping import Array, Float, Int
 from optax.contrib import MuonDimensionNumbers, muon
 from safetensors.numpy import save_file
@@ -23,7 +24,8 @@ from transformers import PreTrainedTokenizerBase
 from jaxprune.base.errors import InputError
 from jaxprune.hf.weights import to_stored
 from jaxprune.models.config import ModelConfig
-from jaxprune.models.model import forward, init
+from jaxprune.models.model import family_of, forward
+from jaxprune.models.trees import Params
 from nano import corpus, packing, to_hf, vocabulary
 
 ARCHITECTURES = ("xglm", "bloom", "gpt2")
@@ -138,6 +140,22 @@ def batches(
     for _ in range(recipe.steps):
         tokens, weights = zip(*islice(packed, recipe.rows), strict=True)
         yield np.stack(tokens), np.stack(weights)
+
+
+def init(config: ModelConfig, seed: int) -> Params:
+    """Random float32 parameters; blocks are stacked [L, …]."""
+    family = family_of(config)
+
+    def parameters(build: Callable[..., Any], key: Array) -> Params:
+        return nnx.to_pure_dict(nnx.state(build(config, nnx.Rngs(params=key))))
+
+    embed, head, *blocks = jax.random.split(jax.random.key(seed), config.n_layers + 2)
+    stacked = [parameters(family.block, key) for key in blocks]
+    return {
+        "embed": parameters(family.embed, embed),
+        "blocks": jax.tree.map(lambda *leaves: jnp.stack(leaves), *stacked),
+        "head": parameters(family.head, head),
+    }
 
 
 def train(

@@ -16,8 +16,10 @@ import pytest
 from device_jobs import environment
 from flax.traverse_util import flatten_dict
 from ports import free_port
+from transformers_attributes import write_lists
 
 import jaxprune as jp
+from jaxprune.models.families import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 FILES = Path(__file__).parent / "additions"
@@ -37,6 +39,7 @@ def package(tmp_path_factory):
     shutil.copytree(ROOT / "jaxprune", folder / "jaxprune")
     for name, room in PLACES.items():
         shutil.copy(FILES / f"{name}.py", folder / "jaxprune" / room)
+    write_lists(folder / "jaxprune" / "models", [*FAMILIES, "arcee"])  # as CONTRIBUTING.md says
     return folder
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from known_stats import stats_from_squares
 
 import jaxprune as jp
 from jaxprune.nano import CHECKPOINTS
@@ -16,9 +17,7 @@ BATCH = jp.Batch(
 )
 KERNEL = {"a": np.ones((4, 4), np.float32)}
 MASK = {"a": np.ones((4, 4), bool)}
-STATS = jp.ActivationStats.from_squares(
-    {"tokens": {"qkv": np.ones((2, 4), np.float32)}}, {"tokens": 3}, ()
-)
+STATS = stats_from_squares({"tokens": {"qkv": np.ones((2, 4), np.float32)}}, {"tokens": 3}, ())
 OTHER_MESH = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("x",))
 
 

@@ -1,24 +1,27 @@
-"""The attributes of a config.json that transformers reads, found in the installed release.
+"""The attributes of a config.json that transformers reads, and their defaults, found in the installed release.
 
     python tests/transformers_attributes.py
 
-Writes them to jaxprune/models/transformers_attributes.json: under "all" those of every model type, under a type its
-others. Those without effect on logits (irrelevant_attributes.txt) are left out. The names are found in source, so some
-name other things.
+Writes to jaxprune/models/:
+- transformers_attributes.json: under "all" the attributes of every model type, under a type its others. Those without
+  effect on logits (irrelevant_attributes.txt) are left out. The names are found in source, so some name other things.
+- transformers_defaults.json: by model type the defaults of the fields of the config class.
 """
 
 import ast
 import dataclasses
 import functools
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import transformers
 
 from jaxprune.models.attributes import IRRELEVANT
 from jaxprune.models.families import FAMILIES
 
-FILE = Path(__file__).parents[1] / "jaxprune" / "models" / "transformers_attributes.json"
+FOLDER = Path(__file__).parents[1] / "jaxprune" / "models"
 ROOT = Path(transformers.__file__).parent
 # Code that all models share: of configs, and of models without generation, whose settings select tokens and leave the
 # logits unchanged.
@@ -28,6 +31,8 @@ CONFIGS = (
     "modeling_rope_utils.py",
 )
 MODELS = ("cache_utils.py", "masking_utils.py", "modeling_utils.py")
+# Attributes that change logits in one family only: XGLM's pad is a row of a table.
+READ = {("xglm", "pad_token_id")}
 
 
 @functools.cache
@@ -67,14 +72,37 @@ def read_in(file: str, is_config: bool) -> frozenset[str]:
     return frozenset(names)
 
 
-def listed() -> dict[str, list[str]]:
-    """The content of the file."""
-    names = {model_type: known_attributes(model_type) - IRRELEVANT for model_type in FAMILIES}
+def defaults(model_type: str) -> dict[str, Any]:
+    """The defaults of transformers' class, except None, of attributes that change logits."""
+    config = type(transformers.AutoConfig.for_model(model_type))
+    return {
+        field.name: field.default
+        for field in dataclasses.fields(config)
+        if isinstance(field.default, bool | int | float | str)
+        and (field.name not in IRRELEVANT or (model_type, field.name) in READ)
+    }
+
+
+def listed(model_types: Iterable[str]) -> dict[str, list[str]]:
+    """The attributes of each type."""
+    names = {model_type: known_attributes(model_type) - IRRELEVANT for model_type in model_types}
     common = frozenset.intersection(*names.values())
     return {"all": sorted(common)} | {
         model_type: sorted(own - common) for model_type, own in sorted(names.items())
     }
 
 
+def write_lists(folder: Path, model_types: Iterable[str]) -> None:
+    """Writes the two files."""
+    model_types = sorted(model_types)
+    contents = {
+        "transformers_attributes": listed(model_types),
+        "transformers_defaults": {name: defaults(name) for name in model_types},
+    }
+    for name, content in contents.items():
+        text = json.dumps(content, indent=1) + "\n"
+        (folder / f"{name}.json").write_text(text, encoding="utf-8")
+
+
 if __name__ == "__main__":
-    FILE.write_text(json.dumps(listed(), indent=1) + "\n", encoding="utf-8")
+    write_lists(FOLDER, FAMILIES)

@@ -67,13 +67,16 @@ def masks(job, side, model):
 
 
 def _bits(opened, samples, dtype, mesh):
+    from jaxprune.data.ready_tokens import samples_of
     from jaxprune.models.packed_masks import PackedMasks
     from jaxprune.pruning.loop import prune_blocks
     from jaxprune.pruning.settings import Settings
-    from jaxprune.stats.grouping import from_arrays
+    from jaxprune.stats.grouping import grouped
 
     settings = Settings(sparsity=SPARSITY, dtype=dtype)
-    blocks = prune_blocks(opened, from_arrays(samples), settings, mesh=mesh, progress=False)
+    blocks = prune_blocks(
+        opened, grouped([samples_of(samples)]), settings, mesh=mesh, progress=False
+    )
     return PackedMasks.stack([PackedMasks.of(block.keep) for block in blocks]).bits
 
 

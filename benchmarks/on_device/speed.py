@@ -12,14 +12,15 @@ from on_device.job import SPARSITY, SPEED_DTYPE
 def prune(job, side, model):
     """Half of the weights, block by block; what the plan says, and the peak of the device's memory."""
     from jaxprune.data.batches import set_tokens
+    from jaxprune.data.ready_tokens import samples_of
     from jaxprune.devices.machine import peak_memory
     from jaxprune.devices.sharding import device_mesh
     from jaxprune.pruning.loop import prune_blocks
     from jaxprune.pruning.settings import Settings
-    from jaxprune.stats.grouping import from_arrays
+    from jaxprune.stats.grouping import grouped
 
     opened, mesh = job.open(model), device_mesh(1)
-    batches = from_arrays(np.array(job.inputs(model)["samples"]))
+    batches = grouped([samples_of(np.array(job.inputs(model)["samples"]))])
     settings = Settings(sparsity=SPARSITY, dtype=SPEED_DTYPE)
     planned, floor = _plan(job, opened, batches, mesh)
     at_a_time, stages = planned.samples_per_device, Counter()

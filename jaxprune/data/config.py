@@ -2,14 +2,11 @@
 
 import itertools
 from collections.abc import Collection
-from pathlib import Path
 
-from jaxprune.base.errors import InputError, listed, refusal
-from jaxprune.base.files.arrays import read_npz
-from jaxprune.base.files.store import is_address
+from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.schema import choice, config_record, fields_of, integer, rule, text
 from jaxprune.data.draws import draw_field
-from jaxprune.data.kinds import KINDS, CalibrationKind
+from jaxprune.data.kinds import KINDS
 from jaxprune.data.languages import LANGUAGES, code_hint, language, sources_field
 from jaxprune.data.line_range import line_range
 
@@ -23,8 +20,6 @@ COMPAT = choice(
 )
 
 
-# Tokens whose features statistics measure.
-ALL, SOURCE, TARGET = "all", "source", "target"
 _CODES = tuple(LANGUAGES)
 
 
@@ -74,17 +69,6 @@ class TextFields(DemonstrationFields):
     )
 
 
-@config_record
-class SampleFields(TextFields):
-    """Those of samples of which statistics measure all tokens or some."""
-
-    tokens: str = choice(
-        (ALL, SOURCE, TARGET),
-        ALL,
-        "tokens that statistics measure: `all`, or those of one side, with kinds in two languages; all are read",
-    )
-
-
 def check_texts(fields: TextFields) -> None:
     """Rejects a source twice or without a sample, a source as target, missing code.
 
@@ -116,34 +100,22 @@ def check_texts(fields: TextFields) -> None:
         raise InputError(f"calibration.target: got {target!r}, {which}; allowed: another language")
 
 
-def check_side(tokens: str, kind: CalibrationKind, compat: str) -> None:
-    """Rejects tokens of one side in samples of one language, and where pads count."""
-    if tokens != ALL and (not kind.has_target or compat == "official"):
-        raise InputError(
-            f"calibration.tokens: got {tokens!r}; allowed: {ALL}, with kind {kind.name} and compat {compat}"
-        )
-
-
 def _same_text(one: str, other: str) -> bool:
     return one == other or bool({*language(one).flores} & {*language(other).flores})
 
 
-def check_calibration(
-    calibration: SampleFields, criterion: str, roles: Collection[str], compat: str
-) -> None:
+def check_calibration(calibration: TextFields, criterion: str, roles: Collection[str]) -> None:
     """Rejects fields that define no calibration set, or one without a set that the criterion needs.
 
     Args:
       calibration: the group of fields.
       criterion: name of the criterion, for messages.
       roles: the sets that the criterion compares, such as ("demonstrations", "code").
-      compat: of the config.
 
     Raises:
       InputError: names the field.
     """
     kind = KINDS[calibration.kind]
-    check_side(calibration.tokens, kind, compat)
     with_code = "code" in roles
     if with_code and not kind.may_hold_code:
         able = " or ".join(name for name, other in KINDS.items() if other.may_hold_code)
@@ -154,14 +126,8 @@ def check_calibration(
         )
     if not kind.reads_text:
         check_all_rows(calibration)
-        arrays = _npz_names(calibration.data, kind.name)
-        if with_code and "code_ids" not in arrays:
-            raise InputError(
-                f"calibration.data: {calibration.data} contains {listed(sorted(arrays), ' ')}; "
-                f"pruning.criterion {criterion} also needs code_ids"
-            )
-        return
-    check_texts(calibration)
+    else:
+        check_texts(calibration)
 
 
 def check_all_rows(calibration: TextFields) -> None:
@@ -169,12 +135,3 @@ def check_all_rows(calibration: TextFields) -> None:
     for name in ("lines", "draw"):
         if (value := getattr(calibration, name)) is not None:
             raise refusal(f"calibration.{name}", value, f"none, with {calibration.kind}")
-
-
-def _npz_names(path: str, kind: str) -> set[str]:
-    if is_address(path):
-        raise refusal("calibration.data", path, f"a file of this machine, with kind {kind}")
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise InputError(f"calibration.data: no file {path!r}")
-    return set(read_npz(file))

@@ -43,8 +43,20 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def samples_of(input_ids: np.ndarray, attention_mask: np.ndarray | None, role: str) -> Samples:
-    """Samples of ready-made token rows; arguments and errors as for `stats.from_arrays`."""
+def samples_of(
+    input_ids: np.ndarray, attention_mask: np.ndarray | None = None, role: str = "tokens"
+) -> Samples:
+    """Samples of ready-made token rows, padded on either side or not at all.
+
+    Args:
+      input_ids: [N, T] of any integer type; row i is sample i.
+      attention_mask: [N, T], 1 at real tokens; by default all tokens are real.
+      role: of all samples.
+
+    Raises:
+      InputError: not a matrix of token ids, a mask of another shape or with values other than 0 and 1, or a row without
+        real tokens or with pads between them.
+    """
     ids = token_ids(input_ids, "input_ids")
     mask = np.asarray(np.ones(ids.shape) if attention_mask is None else attention_mask)
     if mask.shape != ids.shape:

@@ -6,13 +6,13 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, Sharding
+from jax.sharding import Sharding
 
 from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.files import sealed
@@ -21,8 +21,8 @@ from jaxprune.devices import hosts
 from jaxprune.models.packed_masks import PackedMasks
 from jaxprune.models.trees import named_leaves, path_name
 
-# Shardings of parameters: one for all, a tree like the parameters, or a function of their paths.
-Placement = Sharding | Mapping[str, Any] | Callable[[str], Sharding]
+# Shardings of parameters: one for all, or a tree like the parameters.
+Placement = Sharding | Mapping[str, Any]
 # Bytes of a checkpoint besides its arrays: indices, metadata, blocks of the file system.
 _BESIDE = 8 << 20
 METADATA = "metadata/metadata"
@@ -115,28 +115,19 @@ def _shardings(sharding: Placement, arrays: Mapping[str, Any]) -> Any:
     Checked before any read: if one of many reads fails, the threads of the others print tracebacks.
     """
     names = named_leaves("params", arrays)
+    given = dict.fromkeys(names, sharding)
     if isinstance(sharding, Mapping):
         given = {path_name(p): one for p, one in jax.tree_util.tree_leaves_with_path(sharding)}
-        for name in [*names, *given]:
-            if name not in given or name not in names:
-                got = "missing" if name in names else "not in the checkpoint"
-                raise InputError(f"sharding: {name}: {got}; allowed: a tree like the parameters")
-        place: Callable[[str], Any] = given.__getitem__
-    elif isinstance(sharding, Sharding):
-        place = lambda name: sharding  # noqa: E731
-    elif callable(sharding) and not isinstance(sharding, Mesh):  # which is callable too
-        place = sharding
-    else:
-        allowed = "a jax.sharding.Sharding, a tree of them, or a function from paths to them"
-        raise refusal("sharding", sharding, allowed)
-    shardings = [_fitting(place(name), name, leaf.shape) for name, leaf in names.items()]
+    if different := sorted(given.keys() ^ names.keys()):
+        raise InputError(f"sharding: {different[0]}: expected a tree like the parameters")
+    shardings = [_fitting(given[name], name, leaf.shape) for name, leaf in names.items()]
     return jax.tree.unflatten(jax.tree.structure(arrays), shardings)
 
 
 def _fitting(sharding: Any, name: str, shape: tuple[int, ...]) -> Sharding:
     """The sharding, if it fits the parameter."""
     if not isinstance(sharding, Sharding):
-        raise refusal(f"sharding: {name}", sharding, "a jax.sharding.Sharding")
+        raise refusal(f"sharding: {name}", sharding, "a jax.sharding.Sharding, or a tree of them")
     fits = len(getattr(sharding, "spec", ())) <= len(shape)  # on one device JAX accepts more axes
     try:
         sharding.shard_shape(shape)

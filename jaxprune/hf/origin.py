@@ -10,7 +10,6 @@ from jaxprune.base.files.store import is_address
 from jaxprune.hf.model import Model
 from jaxprune.nano import MODELS
 
-_LONGEST = 200_000  # bytes of a card to search for the front matter
 _WORD = re.compile(r"[\w.+:-]{1,80}")
 _HUB_ID = re.compile(r"[\w.-]{1,100}(/[\w.-]{1,100})?")
 _LINE = re.compile(r"[^\x00-\x1f\x7f]{1,500}")
@@ -52,18 +51,13 @@ def _hub_id(folder: Path, name: str) -> str | None:
 
 def _front_matter(file: Path) -> dict[str, Any]:
     """The metadata at the top of a card; empty if missing or broken."""
-    if not file.is_file():
-        return {}
     import yaml  # late, as the hub's client, which depends on it
-    from huggingface_hub.repocard import REGEX_YAML_BLOCK
+    from huggingface_hub import metadata_load
 
-    text = file.read_bytes()[:_LONGEST].decode("utf-8", errors="replace").removeprefix("\ufeff")
-    block = REGEX_YAML_BLOCK.search(text)
     try:
-        metadata = yaml.safe_load(block[2]) if block else None
-    except (yaml.YAMLError, ValueError, RecursionError):  # broken
+        return metadata_load(file) or {}
+    except (OSError, yaml.YAMLError, ValueError, RecursionError):
         return {}
-    return metadata if isinstance(metadata, dict) else {}
 
 
 def _texts(value: object, allowed: re.Pattern[str]) -> list[str]:

@@ -3,21 +3,16 @@
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from flax.traverse_util import flatten_dict
 
 from jaxprune.hf.fingerprint import Fingerprint
 from jaxprune.hf.model import Model
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.source import ParameterSource
-from jaxprune.hf.weights import exported_name, exported_specs
+from jaxprune.hf.weights import to_stored
 from jaxprune.models.config import ModelConfig
-
-_ROWS = 8192  # of a table, in memory while it is copied
-_TOKENS, _HEAD = "embed/tokens", "head/kernel"
 
 
 def subset(
@@ -43,82 +38,59 @@ def subset(
     return dataclasses.replace(model, config=smaller, source=source)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class Subset:
-    """The parameters of a model that keeps some tokens and layers of another one.
+    """A `ParameterSource` that keeps some tokens and layers of another one.
 
-    Args:
+    Attributes:
       source: of the whole model.
       config: of the smaller one.
       tokens: [V] the token of the whole model for each token.
       layers: the layer of the whole model for each layer.
     """
 
-    def __init__(
-        self,
-        source: ParameterSource,
-        config: ModelConfig,
-        tokens: np.ndarray,
-        layers: tuple[int, ...],
-    ) -> None:
-        self._source, self._config = source, config
-        self._tokens, self._layers = np.asarray(tokens), layers
+    source: ParameterSource
+    config: ModelConfig
+    tokens: np.ndarray
+    layers: tuple[int, ...]
 
     @functools.cached_property
     def fingerprint(self) -> Fingerprint:
         """Of the whole model, with a digest of what is kept."""
-        whole = self._source.fingerprint
-        kept = hashlib.sha256(self._tokens.astype("<i8").tobytes() + repr(self._layers).encode())
+        whole = self.source.fingerprint
+        kept = hashlib.sha256(self.tokens.astype("<i8").tobytes() + repr(self.layers).encode())
         return Fingerprint({**whole.digests, "kept": kept.hexdigest()}, whole.states)
 
     def dtype_of(self, path: str, layer: int = 0) -> np.dtype:
         """The stored dtype."""
-        return self._source.dtype_of(path, self._layer(path, layer))
+        return self.source.dtype_of(path, self._layer(path, layer))
 
     def _layer(self, path: str, layer: int) -> int:
-        return self._layers[layer] if path.split("/", 1)[0] == "blocks" else layer
+        return self.layers[layer] if path.split("/", 1)[0] == "blocks" else layer
 
     def share(self, path: str, layer: int = 0) -> Any:
         """The share of the whole model's layer or part."""
-        return self._source.share(path, self._layer(path, layer))
+        return self.source.share(path, self._layer(path, layer))
 
     def joined(self, path: str, share: Any, layer: int = 0) -> dict[str, Any]:
         """All parameters below a path, of the kept tokens."""
-        tree = self._source.joined(path, share, self._layer(path, layer))
+        tree = self.source.joined(path, share, self._layer(path, layer))
         if path == "embed":
-            return {**tree, "tokens": tree["tokens"][self._tokens]}
+            return {**tree, "tokens": tree["tokens"][self.tokens]}
         if path == "head" and "kernel" in tree:
-            return {**tree, "kernel": tree["kernel"][:, self._tokens]}
+            return {**tree, "kernel": tree["kernel"][:, self.tokens]}
         return tree
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         """Rows of the whole model's embedding."""
-        return self._source.embed_rows(self._tokens[tokens])
+        return self.source.embed_rows(self.tokens[tokens])
 
     def head_rows(self, tokens: np.ndarray) -> np.ndarray:
         """Rows of the whole model's head."""
-        return self._source.head_rows(self._tokens[tokens])
+        return self.source.head_rows(self.tokens[tokens])
 
     def copy_unpruned(self, shards: ShardWriter) -> None:
-        """Embedding and head, in bounded memory."""
-        specs = exported_specs(self._config, self.dtype_of)
-        embed, _ = self._source.embed_rows(self._tokens[:1])
-        small = {f"embed/{path}": leaf for path, leaf in flatten_dict(embed, sep="/").items()}
-        head = self._source.joined("head/norm", self._source.share("head/norm"))
-        small |= {f"head/norm/{path}": leaf for path, leaf in head.items()}
-        tables = {_TOKENS: self._embedded} | (
-            {} if self._config.tied_head else {_HEAD: self._source.head_rows}
-        )
-        for path in small.keys() - tables.keys():
-            name = exported_name(self._config, path)
-            shards.write({name: np.asarray(small[path])})
-        for path, rows in tables.items():
-            name = exported_name(self._config, path)
-            shards.write_chunks(name, *specs[name], self._chunks(rows))
-
-    def _embedded(self, tokens: np.ndarray) -> np.ndarray:
-        embed, indices = self._source.embed_rows(tokens)
-        return embed["tokens"][indices]
-
-    def _chunks(self, rows: Callable[[np.ndarray], np.ndarray]) -> Iterator[np.ndarray]:
-        for start in range(0, len(self._tokens), _ROWS):
-            yield np.ascontiguousarray(rows(self._tokens[start : start + _ROWS])).reshape(-1)
+        """Embedding and head of the kept tokens."""
+        for name in ("embed", "head"):
+            part = self.joined(name, self.share(name))
+            shards.write(to_stored(self.config, part, name))

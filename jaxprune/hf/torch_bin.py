@@ -30,7 +30,6 @@ STORAGES = {
     "torch.ByteStorage": DTYPES["U8"],
     "torch.BoolStorage": DTYPES["BOOL"],
 }
-_OLD_FORMAT = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickled number
 
 
 class _Storage(NamedTuple):
@@ -88,7 +87,11 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
         anything that such a dict does not need.
     """
     with path.open("rb") as file:
-        _check_format(path, file.read(262))
+        if file.read(4) != b"PK\x03\x04":
+            raise InputError(
+                f"{path}: not a torch file of version 1.6 or later, which is a zip; an older one: torch.load it with a "
+                "recent torch and torch.save it again"
+            )
         try:
             with zipfile.ZipFile(file) as archive:
                 return _tensors(path, archive, file)
@@ -115,20 +118,6 @@ def _state_dict(content: bytes, where: str) -> dict[str, _View]:
                 f"{where}: {shown(name)} is of type {type(value).__name__}; expected a dict of tensors"
             )
     return table
-
-
-def _check_format(path: Path, start: bytes) -> None:
-    if start.startswith(b"PK\x03\x04"):
-        return
-    how = (
-        f"convert it with a recent torch: t = torch.load({path.name!r}, map_location='cpu', "
-        f"weights_only=True); torch.save(t, {path.name!r})"
-    )
-    if start.startswith(_OLD_FORMAT):
-        raise InputError(f"{path}: torch's format from before version 1.6; {how}")
-    if start[257:262] == b"ustar":
-        raise InputError(f"{path}: torch's tar format from before version 0.4; save it again")
-    raise InputError(f"{path}: not a torch file: it must begin as a zip file does")
 
 
 def _tensors(path: Path, archive: zipfile.ZipFile, file: BinaryIO) -> dict[str, StoredTensor]:

@@ -19,6 +19,10 @@ IRRELEVANT = frozenset(
 RELEVANT: Mapping[str, Sequence[str]] = json.loads(
     Path(__file__).with_name("transformers_attributes.json").read_text("utf-8")
 )
+# The defaults of transformers' config classes, by model type, except None. Also generated.
+DEFAULTS: Mapping[str, Mapping[str, Any]] = json.loads(
+    Path(__file__).with_name("transformers_defaults.json").read_text("utf-8")
+)
 # Attributes of models with quantised weights: of transformers, of its early compressed tensors, and of MLX.
 QUANTISED = ("quantization_config", "compression_config", "quantization")
 
@@ -138,8 +142,9 @@ class Attributes:
             )
         for name in QUANTISED:
             if (table := self._raw.get(name)) is not None:
+                method = table.get("quant_method") if isinstance(table, dict) else None
                 raise self.refuse(
-                    f"{name}: the weights are quantised ({_method(table)}): dequantise first"
+                    f"{name}: the weights are quantised ({named(method or 'unknown')}): dequantise first"
                 )
         self.require("is_causal", [True])
         names = self.take("architectures", list, default=[])
@@ -165,19 +170,6 @@ class Attributes:
             refused &= {*RELEVANT["all"], *RELEVANT[self.model_type]}
         if refused:
             raise InputError(f"{self._where}: unsupported attributes: {listed(sorted(refused))}")
-
-
-def _method(quantised: object) -> str:
-    """The name of the quantisation method."""
-    table = quantised if isinstance(quantised, dict) else {}
-    if table.get("load_in_4bit"):
-        return named(table.get("bnb_4bit_quant_type", "fp4"))
-    if table.get("load_in_8bit"):
-        return "int8"
-    method = table.get("quant_method")
-    if method is None and isinstance(bits := table.get("bits"), int):
-        return f"{shown(bits)} bits"
-    return named(method or "unknown")
 
 
 def read_config(folder: Path) -> tuple[dict[str, Any], str]:

@@ -1,7 +1,6 @@
 """The decoder block that all families share: four sites, one definition for every kind of pass."""
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -62,35 +61,20 @@ class Attention(nnx.Module):
         return causal_attention(q, k, v, self.out.dtype, self.scoring, kind, tree)
 
 
-@runtime_checkable
-class Builders(Protocol):
-    """Makes the modules of a block with fresh parameters, as a `Family` does."""
-
-    def new_norm(self, config: ModelConfig, rngs: nnx.Rngs) -> Norm:
-        """A norm of hidden states."""
-
-    @property
-    def attention(self) -> Callable[[ModelConfig, nnx.Rngs], Attention]:
-        """The class of the attention."""
-
-    @property
-    def mlp(self) -> Callable[[ModelConfig, nnx.Rngs], MLP]:
-        """The class of the MLP."""
-
-
 class Block(nnx.Module):
     """Norm, attention, add; norm, MLP, add.
 
     Pruning stops between sites, so a block consists of steps: `enter` returns the input of the first site, `leave`
     applies the kernels of a site and returns the input of the next one. The state between two steps is always
     (residual [B, T, D], site input [B, T, ·]), the input in the dtype of the products.
+
+    Args:
+      new_norm: makes a norm of hidden states.
     """
 
-    def __init__(self, builders: Builders, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        self.attention_norm = builders.new_norm(config, rngs)
-        self.attention = builders.attention(config, rngs)
-        self.mlp_norm = builders.new_norm(config, rngs)
-        self.mlp = builders.mlp(config, rngs)
+    def __init__(self, attention: Attention, mlp: MLP, new_norm: Callable[[], Norm]) -> None:
+        self.attention_norm, self.attention = new_norm(), attention
+        self.mlp_norm, self.mlp = new_norm(), mlp
 
     def enter(self, x: Float[Array, "B T D"]) -> tuple[Array, Array]:
         """(residual, input of "qkv")."""
@@ -141,13 +125,9 @@ class Block(nnx.Module):
 class SandwichBlock(Block):
     """A block that also norms the outputs of attention and MLP, as in Gemma 2 and 3."""
 
-    def __init__(self, builders: Builders, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        self.attention_norm = builders.new_norm(config, rngs)
-        self.attention = builders.attention(config, rngs)
-        self.attention_post_norm = builders.new_norm(config, rngs)
-        self.mlp_norm = builders.new_norm(config, rngs)
-        self.mlp = builders.mlp(config, rngs)
-        self.mlp_post_norm = builders.new_norm(config, rngs)
+    def __init__(self, attention: Attention, mlp: MLP, new_norm: Callable[[], Norm]) -> None:
+        super().__init__(attention, mlp, new_norm)
+        self.attention_post_norm, self.mlp_post_norm = new_norm(), new_norm()
 
     def enter_mlp(self, residual: Array, attended: Array) -> tuple[Array, Array]:
         """(residual, input of "mlp_in"), from the normed output of attention."""
@@ -164,10 +144,8 @@ class ParallelBlock(Block):
     "mlp_in" is the same input as "qkv", so both have the same statistics.
     """
 
-    def __init__(self, builders: Builders, config: ModelConfig, rngs: nnx.Rngs) -> None:
-        self.attention_norm = builders.new_norm(config, rngs)
-        self.attention = builders.attention(config, rngs)
-        self.mlp = builders.mlp(config, rngs)
+    def __init__(self, attention: Attention, mlp: MLP, new_norm: Callable[[], Norm]) -> None:
+        self.attention_norm, self.attention, self.mlp = new_norm(), attention, mlp
 
     def enter_mlp(self, residual: Array, attended: Array) -> tuple[Array, Array]:
         """(residual, input of "mlp_in"): `residual` is the block's input."""

@@ -37,8 +37,6 @@ class Family:
         the paths that it has.
       prefix: of the base model, with its dot; exports have it.
       other_prefixes: prefixes that checkpoints may have instead.
-      defaults: model_type → the defaults of transformers' config class, except None, of the attributes that `parse`
-        reads.
       ignored: patterns of full names of tensors that old checkpoints contain and no model needs.
       transposed: kernels are stored [out, in].
       exported: attributes of a model's config.json → those of its export's.
@@ -54,7 +52,6 @@ class Family:
     tensors: Mapping[str, str]
     prefix: str
     other_prefixes: tuple[str, ...] = ()
-    defaults: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     transposed: bool = True
     exported: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
@@ -62,7 +59,8 @@ class Family:
 
     def block(self, config: ModelConfig, rngs: nnx.Rngs) -> Block:
         """One decoder block with fresh parameters."""
-        return self.block_class(self, config, rngs)
+        new_norm = functools.partial(self.new_norm, config, rngs)
+        return self.block_class(self.attention(config, rngs), self.mlp(config, rngs), new_norm)
 
     def head(self, config: ModelConfig, rngs: nnx.Rngs) -> Head:
         """The final norm and the logits, with fresh parameters."""

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxprune.base.errors import InputError, refusal, shown
 from jaxprune.models.attention.paths import Path as AttentionPath
 from jaxprune.models.attention.paths import path_for
-from jaxprune.models.attributes import Attributes, read_config
+from jaxprune.models.attributes import DEFAULTS, Attributes, read_config
 from jaxprune.models.block import SITES
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.families import FAMILIES
@@ -58,7 +58,7 @@ def parsed(raw: Mapping[str, Any], where: str) -> ModelConfig:
             f"{where}: model_type {shown(model_type)} is not one of {', '.join(FAMILIES)}"
         )
     family = FAMILIES[model_type]
-    attributes = Attributes(raw, where, model_type, family.defaults.get(model_type, {}))
+    attributes = Attributes(raw, where, model_type, DEFAULTS.get(model_type, {}))
     attributes.require_causal()
     config = family.parse(model_type, attributes)
     attributes.finish()
@@ -121,22 +121,6 @@ def head_inputs(
     graph, _ = modules(dataclasses.replace(config, tied_head=True)).head
     h = nnx.merge(graph, params).norm(states)
     return cast_for_matmul(h, dtype, config.rounded_inputs)
-
-
-def init(config: ModelConfig, seed: int) -> Params:
-    """Random float32 parameters; blocks are stacked [L, …]."""
-    family = family_of(config)
-
-    def parameters(build: Builder, key: Array) -> Params:
-        return nnx.to_pure_dict(nnx.state(build(config, nnx.Rngs(params=key))))
-
-    embed, head, *blocks = jax.random.split(jax.random.key(seed), config.n_layers + 2)
-    stacked = [parameters(family.block, key) for key in blocks]
-    return {
-        "embed": parameters(family.embed, embed),
-        "blocks": jax.tree.map(lambda *leaves: jnp.stack(leaves), *stacked),
-        "head": parameters(family.head, head),
-    }
 
 
 def forward(

@@ -89,8 +89,8 @@ def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
 
     Args:
       path: folder that `save` wrote.
-      sharding: of the parameters: one for all, a tree like the parameters, or a function from a path such as
-        "blocks/mlp/up/kernel" to one. By default parameters are numpy arrays on the host.
+      sharding: of the parameters: one for all, or a tree like the parameters. By default parameters are numpy arrays on
+        the host.
 
     Raises:
       InputError: no complete checkpoint, or a damaged one; a sharding that is missing or does not fit its parameter.

@@ -32,11 +32,6 @@ def smaller_facts(shrunk: Mapping[str, Any]) -> dict[str, str]:
         means = {code: sum(shares) / len(shares) for code, shares in width["shares"].items()}
         by_language = (f"{code} {percent(mean)}%" for code, mean in means.items())
         facts["influence of the kept neurons"] = ", ".join(by_language)
-    if differences := shrunk.get("differences"):
-        facts["largest difference from the dense model"] = (
-            f"{differences['hidden']:.2g} in hidden states, {differences['logits']:.2g} in logits, over "
-            f"{differences['texts']} texts that split as before"
-        )
     return facts
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jaxprune.base.schema import PATH, check, checked
 from jaxprune.data.batches import Batch
-from jaxprune.data.config import COMPAT, SEED, SampleFields
+from jaxprune.data.config import COMPAT, SEED, TextFields
 from jaxprune.data.demonstrations import sampled
 from jaxprune.data.ready_tokens import token_samples
 from jaxprune.stats.grouping import grouped
@@ -30,7 +30,6 @@ def demonstrations(
     code: str | Path | None = None,
     lines: str | None = None,
     draw: str | None = None,
-    tokens: str = "all",
 ) -> list[Batch]:
     """Calibration batches of demonstrations.
 
@@ -60,8 +59,6 @@ def demonstrations(
       lines: range of the sentences to use, as "0-299": counted from 0, the last one included; by default all.
       draw: one of n disjoint parts of these lines, as "2/5". Documents stay whole, as `index.tsv` in the folder names
         them, otherwise runs of ten lines. Files of code are divided too, by `seed`, which shuffles text within a draw.
-      tokens: "all", or for kinds with two languages "source" or "target": statistics measure only the tokens of the
-        sentences in this language, with its name and the end mark; all tokens are read.
 
     Returns:
       Batches with role "translation", "shuffled", "unpaired" or "monolingual", then those with role "code".
@@ -88,9 +85,9 @@ def demonstrations(
     given = {
         "data": str(data), "kind": kind, "source": source, "target": target, "shots": shots,
         "samples": samples, "max_length": max_length, "code": None if code is None else str(code),
-        "lines": lines, "draw": draw, "tokens": tokens,
+        "lines": lines, "draw": draw,
     }  # fmt: skip
-    fields = checked(SampleFields, given, "calibration.")
+    fields = checked(TextFields, given, "calibration.")
     return grouped(sampled(tokenizer, fields, seed, compat))
 
 
@@ -110,7 +107,8 @@ def token_batches(
       Batches with role "tokens", then those with role "code".
 
     Raises:
-      InputError: no such file, not an .npz, unknown arrays; see `from_arrays`.
+      InputError: no such file, not an .npz, unknown arrays, no matrix of token ids, a mask of another shape or with
+        values other than 0 and 1, or a row without real tokens or with pads between them.
 
     Examples:
       >>> import jaxprune as jp, numpy as np

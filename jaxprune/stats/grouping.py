@@ -5,11 +5,10 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Int, Int32
+from jaxtyping import Int, Int32
 
 from jaxprune.base.errors import InputError
 from jaxprune.data.batches import Batch
-from jaxprune.data.ready_tokens import samples_of
 from jaxprune.data.samples import Samples
 
 # Padded tokens that an additional static shape must save, as each is compiled once per run.
@@ -25,7 +24,7 @@ def grouped(sets: Sequence[Samples]) -> list[Batch]:
     for samples in sets:
         own = group_by_length(
             samples.sequences, samples.role, languages=samples.languages,
-            counted=samples.counted, max_length=samples.max_length,
+            max_length=samples.max_length,
         )  # fmt: skip
         batches += [dataclasses.replace(batch, vocabulary=samples.vocabulary) for batch in own]
     return batches
@@ -36,7 +35,6 @@ def group_by_length(
     role: str,
     *,
     languages: Sequence[str] = (),
-    counted: Sequence[Bool[np.ndarray, " _"]] = (),
     micro_batch: int = MICRO_BATCH,
     max_shapes: int = 4,
     multiple: int = 16,
@@ -55,7 +53,6 @@ def group_by_length(
       sequences: int32 token ids [length] of each sample.
       role: of all batches; see `Batch`.
       languages: of each sequence, or empty; see `Batch`.
-      counted: bool [length] of each sequence, or empty; see `Batch`.
       micro_batch: samples per micro-batch.
       max_length: limit on the length of a sequence.
 
@@ -83,7 +80,7 @@ def group_by_length(
         shapes = np.minimum(shapes, max_length)
     bounds = _cheapest_bounds(shapes, micro_batch, max_shapes)
     return [
-        _pad(sequences, np.sort(order[start:end]), int(shapes[end - 1]), role, languages, counted)
+        _pad(sequences, np.sort(order[start:end]), int(shapes[end - 1]), role, languages)
         for start, end in itertools.pairwise(bounds)
     ]
 
@@ -119,18 +116,14 @@ def _pad(
     length: int,
     role: str,
     languages: Sequence[str],
-    counted: Sequence[Bool[np.ndarray, " _"]],
 ) -> Batch:
     tokens = np.zeros((len(samples), length), dtype=np.int32)
     valid = np.zeros((len(samples), length), dtype=bool)
-    measured = np.zeros((len(samples), length), dtype=bool) if counted else None
     for row, sample in enumerate(samples):
         tokens[row, : len(sequences[sample])] = sequences[sample]
         valid[row, : len(sequences[sample])] = True
-        if measured is not None:
-            measured[row, : len(sequences[sample])] = counted[sample]
     of_rows = tuple(languages[sample] for sample in samples) if languages else ()
-    return Batch(tokens, valid, role, samples.astype(np.int32), of_rows, measured)
+    return Batch(tokens, valid, role, samples.astype(np.int32), of_rows)
 
 
 def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
@@ -138,45 +131,17 @@ def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
 
     Sets that were grouped separately have different lengths, and a block is compiled for each length.
     """
-    roles = np.array([batch.role for batch in batches for _ in batch.tokens])
-    samples = np.concatenate([batch.samples for batch in batches])
-    sequences = [t[v] for batch in batches for t, v in zip(batch.tokens, batch.valid, strict=True)]
-    languages = [code for batch in batches for code in batch.languages or [""] * len(batch.tokens)]
-    counted = [m[v] for batch in batches for m, v in zip(batch.measured, batch.valid, strict=True)]
-    some = any(batch.counted is not None for batch in batches)
+    rows = [(batch, row) for batch in batches for row in range(len(batch.tokens))]
+    sequences = [batch.tokens[row, batch.valid[row]] for batch, row in rows]
     longest = max(batch.tokens.shape[1] for batch in batches)
-    grouped = group_by_length(
-        sequences, "analysis", languages=languages, counted=counted if some else (),
-        max_shapes=max_shapes, max_length=longest,
-    )  # fmt: skip
+    groups = group_by_length(sequences, "analysis", max_shapes=max_shapes, max_length=longest)
     shared = []
-    for role in dict.fromkeys(roles.tolist()):
-        for group in grouped:
-            rows = np.flatnonzero(roles[group.samples] == role)
-            if rows.size:
-                tokens, valid = group.tokens[rows], group.valid[rows]
-                members = samples[group.samples[rows]]
-                codes = tuple(group.languages[row] for row in rows)
-                measured = None if group.counted is None else group.counted[rows]
-                of_rows = codes if all(codes) else ()
-                shared.append(Batch(tokens, valid, role, members, of_rows, measured))
+    for role in dict.fromkeys(batch.role for batch in batches):
+        for group in groups:
+            own = [place for place, row in enumerate(group.samples) if rows[row][0].role == role]
+            if own:
+                members = [rows[row] for row in group.samples[own]]
+                samples = np.array([batch.samples[row] for batch, row in members], np.int32)
+                codes = tuple(batch.languages[row] for batch, row in members if batch.languages)
+                shared.append(Batch(group.tokens[own], group.valid[own], role, samples, codes))
     return shared
-
-
-def from_arrays(
-    input_ids: np.ndarray,
-    attention_mask: np.ndarray | None = None,
-    *,
-    role: str = "tokens",
-) -> list[Batch]:
-    """Batches of ready-made token rows, padded on either side or not at all.
-
-    Args:
-      input_ids: [N, T] of any integer type; row i is sample i.
-      attention_mask: [N, T], 1 at real tokens; by default all tokens are real.
-
-    Raises:
-      InputError: not a matrix of token ids, a mask of another shape or with values other than 0
-        and 1, or a row without real tokens or with pads between them.
-    """
-    return grouped([samples_of(input_ids, attention_mask, role)])

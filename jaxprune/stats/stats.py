@@ -47,36 +47,13 @@ class ActivationStats(NotebookTable):
       sums: set → site → statistic → [L, ...]; "squares" is Σ_tokens X_j², float64 [L, D_site].
       tokens: set → number of real tokens (the same at every site).
       sites: (kernel path, site) pairs: the site that each kernel of a block reads.
-      measured_on: None if unknown, as with `from_squares`.
+      measured_on: None if unknown.
     """
 
     sums: Sums
     tokens: Mapping[SetKey, int]
     sites: tuple[tuple[str, str], ...] = dataclasses.field(metadata={"static": True})
     measured_on: MeasuredOn | None = dataclasses.field(default=None, metadata={"static": True})
-
-    @classmethod
-    def from_squares(
-        cls,
-        sum_sq: Mapping[SetKey | str, Mapping[str, Float[np.ndarray, "L D"]]],
-        count: Mapping[SetKey | str, int],
-        sites: tuple[tuple[str, str], ...],
-    ) -> "ActivationStats":
-        """Statistics from known sums of squares, by set, or by role if languages are unknown.
-
-        Args:
-          sum_sq: set → site → Σ_tokens X_j².
-          count: set → number of real tokens.
-          sites: (kernel path, site) pairs.
-        """
-        sums, tokens = {}, {}
-        for one, by_site in sum_sq.items():
-            key = SetKey(one) if isinstance(one, str) else one
-            sums[key] = {
-                site: {SQUARES.name: np.asarray(a, np.float64)} for site, a in by_site.items()
-            }
-            tokens[key] = count[one]
-        return cls(sums, tokens, sites)
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -12,12 +12,6 @@ from jaxprune.models.families import llama
 from jaxprune.models.layers import MLP
 from jaxprune.models.rope import parse_rope
 
-DEFAULTS = {
-    "vocab_size": 32000, "hidden_size": 2560, "intermediate_size": 18432, "num_hidden_layers": 32,
-    "num_attention_heads": 32, "hidden_act": "relu2", "max_position_embeddings": 4096, "rms_norm_eps": 1e-5,
-    "tie_word_embeddings": False, "attention_bias": False, "mlp_bias": False,
-}  # fmt: skip
-
 
 class SquaredMLP(MLP):
     """`out(relu(up(x))²)`."""
@@ -38,7 +32,6 @@ FAMILY = dataclasses.replace(
     llama.FAMILY,
     model_types=("arcee",),
     parse=parse,
-    defaults={"arcee": DEFAULTS},
     mlp=SquaredMLP,
     tensors={path: name for path, name in llama.TENSORS.items() if "/gate/" not in path},
 )

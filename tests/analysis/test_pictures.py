@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from known_stats import stats_from_squares
 from svg import drawn, told
 
 from jaxprune.analysis.neurons import LanguageNeurons
@@ -12,7 +13,6 @@ from jaxprune.models.block import SITES
 from jaxprune.report.charts.chart import write_png
 from jaxprune.report.charts.page_svg import page_svg
 from jaxprune.runs import analysis_pictures as pictures
-from jaxprune.stats.stats import ActivationStats
 from jaxprune.stats.walk import HIDDEN
 
 
@@ -27,7 +27,7 @@ def stats_of(roles, layers=1, features=6):
         for values in sites.values():
             values[:, :2] = 0
             values[-1, : features // 2 + 1] = 0
-    return ActivationStats.from_squares(sums, dict.fromkeys(roles, 5), ())
+    return stats_from_squares(sums, dict.fromkeys(roles, 5), ())
 
 
 def charts_of(stats):

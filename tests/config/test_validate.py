@@ -2,7 +2,6 @@ import json
 import runpy
 from pathlib import Path
 
-import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
@@ -194,10 +193,6 @@ def test_fields_that_are_unknown_or_unset():
         ),
         ({"calibration__kind": "translation_vs_code"}, "calibration.code: not set"),
         (
-            {"calibration__kind": "tokens", "calibration__data": "/nothing/there.npz"},
-            "calibration.data: no file '/nothing/there.npz'",
-        ),
-        (
             {"pruning__allocation": "none.json", "pruning__sparsity": 0.5},
             "pruning.allocation: no file 'none.json'",
         ),
@@ -218,22 +213,6 @@ def test_fields_that_are_unknown_or_unset():
 def test_fields_that_contradict_each_other(fields, message):
     with pytest.raises(InputError, match=message):
         validate(ready(**fields))
-
-
-def test_refined_on_tokens_needs_code_ids(tmp_path):
-    ids = np.ones((2, 3), dtype=np.int32)
-    fields = {
-        "calibration__kind": "tokens",
-        "calibration__data": str(tmp_path / "t.npz"),
-        "pruning__criterion": "refined",
-    }
-    np.savez(tmp_path / "t.npz", input_ids=ids)
-    with pytest.raises(
-        InputError, match=r"contains input_ids; pruning.criterion refined also needs code_ids"
-    ):
-        validate(ready(**fields))
-    np.savez(tmp_path / "t.npz", input_ids=ids, code_ids=ids)
-    validate(ready(**fields))
 
 
 @pytest.mark.parametrize("criterion", ["magnitude", "random"])

@@ -74,7 +74,7 @@ ROWS = {
     ),
     "refined on tokens without code": Fault(
         lambda p: p.on_tokens(p.npz(input_ids=IDS), "pruning.criterion=refined"),
-        r"tokens\.npz contains input_ids; .*code_ids",
+        r"criterion refined needs a set with role 'code'",
     ),
     "unknown flag": Fault(lambda p: [*p.prune(), "--wrkdir=x"], r"wrkdir"),
     "an argument too many": Fault(lambda p: [*p.prune(), "extra"], r"extra: not a flag"),

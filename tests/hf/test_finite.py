@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
+from known_stats import stats_from_squares
 
 import jaxprune as jp
 from jaxprune.hf.finite import check_finite
@@ -130,7 +131,7 @@ def test_a_dead_feature_is_no_fault_and_a_dead_site_is(tiny_folder):
         jp.probe(model.replace(params), [batch], progress=False)
     dead = jax.tree.map(np.copy, stats.sum_sq)
     dead["translation"]["qkv"][2] = 0
-    broken = jp.ActivationStats.from_squares(dead, stats.count, stats.sites)
+    broken = stats_from_squares(dead, stats.count, stats.sites)
     settings = Settings(propagate="dense")
     with pytest.raises(jp.InputError, match=r"^layer 2, site qkv: no activation differs from 0"):
         next(jp.prune_blocks(model, [batch], settings, stats=broken, progress=False))

@@ -9,10 +9,10 @@ import torch
 import transformers
 from conftest import TINY, tiny_torch
 from tokenizers import Tokenizer, models
-from transformers_attributes import known_attributes
+from transformers_attributes import defaults, known_attributes
 
 import jaxprune as jp
-from jaxprune.models.attributes import IRRELEVANT, RELEVANT, Attributes
+from jaxprune.models.attributes import DEFAULTS, IRRELEVANT, RELEVANT, Attributes
 from jaxprune.models.config import RopeConfig
 from jaxprune.models.families import FAMILIES
 from jaxprune.models.model import load_config
@@ -112,8 +112,7 @@ def test_attributes_declared_irrelevant_change_no_logits(name):
 
 
 def attributes_of(raw):
-    defaults = FAMILIES[raw["model_type"]].defaults.get(raw["model_type"], {})
-    return Attributes(raw, "config.json", raw["model_type"], defaults)
+    return Attributes(raw, "config.json", raw["model_type"], DEFAULTS[raw["model_type"]])
 
 
 def config_of(raw):
@@ -369,6 +368,11 @@ def test_what_the_installed_transformers_reads_is_listed(model_type):
     assert not known_attributes(model_type) - listed
 
 
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_defaults_are_those_of_the_installed_transformers(model_type):
+    assert DEFAULTS[model_type] == defaults(model_type)
+
+
 def test_attributes_are_found_in_the_source_of_transformers():
     """By way of example: a field, a key of a table, texts, a second name, an attribute of a config."""
     found = known_attributes("gemma3")
@@ -381,14 +385,10 @@ def test_attributes_are_found_in_the_source_of_transformers():
 @pytest.mark.parametrize(
     ("table", "kind"),
     [
-        (
-            {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "quant_method": "bitsandbytes"},
-            "nf4",
-        ),
-        ({"load_in_8bit": True, "quant_method": "bitsandbytes"}, "int8"),
+        ({"load_in_8bit": True, "quant_method": "bitsandbytes"}, "bitsandbytes"),
         ({"quant_method": "gptq", "bits": 4, "group_size": 128}, "gptq"),
         ({"quant_method": "compressed-tensors"}, "compressed-tensors"),
-        ({"bits": 4, "group_size": 64}, "4 bits"),
+        ({"bits": 4, "group_size": 64}, "unknown"),
         ({}, "unknown"),
     ],
 )

@@ -24,7 +24,7 @@ REFUSED = {
     "llama3.1-405b-fp8.json": r"quantised \(fbgemm_fp8\): dequantise first",
     "qwen1.5-4b-chat-auto_map.json": "auto_map: the model needs custom code",
     "qwen3-8b-fp8.json": r"quantised \(fp8\): dequantise first",
-    "tinyllama-text2sql-bnb4.json": r"quantised \(nf4\): dequantise first",
+    "tinyllama-text2sql-bnb4.json": r"quantised \(bitsandbytes\): dequantise first",
 }
 
 

@@ -12,11 +12,11 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from jaxprune.base.errors import InputError
 from jaxprune.hf.model import load
-from jaxprune.models.model import forward, init, load_config
+from jaxprune.models.model import forward, load_config
 from nano import corpus, packing, train, vocabulary
 from nano.corpus import EOS, Document
 from nano.grammar import LANGUAGES
-from nano.train import ARCHITECTURES, Recipe
+from nano.train import ARCHITECTURES, Recipe, init
 
 
 @functools.cache

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import tiny_torch
 from flax.traverse_util import flatten_dict
+from known_stats import stats_from_squares
 from torch_loop import Pruner, prune_by_magnitude, prune_with_statistics
 
 import jaxprune as jp
@@ -405,7 +406,7 @@ def test_statistics_of_another_depth_are_refused(layers, model):
     xglm, batches = model("xglm"), [one_shape(sequences())]
     stats = jp.probe(xglm, batches, progress=False)
     other = jax.tree.map(lambda x: np.resize(x, (layers, *x.shape[1:])), stats.sum_sq)
-    stats = jp.ActivationStats.from_squares(other, stats.count, stats.sites)
+    stats = stats_from_squares(other, stats.count, stats.sites)
     settings = Settings(sparsity=0.5, propagate="dense")
     with pytest.raises(
         jp.InputError, match=rf"stats: qkv has .*\({layers}, 48\); allowed: \(3, 48\)"

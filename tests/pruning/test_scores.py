@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
+from known_stats import stats_from_squares
 
 from jaxprune.base.errors import InputError
 from jaxprune.data.config import COMPAT
@@ -14,7 +15,6 @@ from jaxprune.pruning.criteria import CRITERIA
 from jaxprune.pruning.criteria.refined import refined_norm
 from jaxprune.pruning.criteria.wanda import weighted
 from jaxprune.pruning.criterion import Inputs, kernel_scores, key_of_seed
-from jaxprune.stats.stats import ActivationStats
 
 # as one program each, as in the loop
 weighted = jax.jit(weighted)
@@ -77,7 +77,7 @@ def stats(rng):
             "in": rng.random((LAYERS, 5)).astype(np.float32),
         }
 
-    return ActivationStats.from_squares(
+    return stats_from_squares(
         sum_sq={"translation": draw(), "code": draw()},
         count={"translation": 10, "code": 20},
         sites=SITES,
@@ -85,9 +85,7 @@ def stats(rng):
 
 
 def only(stats, role):
-    return ActivationStats.from_squares(
-        {role: stats.sum_sq[role]}, {role: stats.count[role]}, stats.sites
-    )
+    return stats_from_squares({role: stats.sum_sq[role]}, {role: stats.count[role]}, stats.sites)
 
 
 def kernel_of(tree, path):

@@ -12,6 +12,7 @@ import pytest
 from device_jobs import on_eight_devices, sharded_params
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import NamedSharding, PartitionSpec
+from known_stats import stats_from_squares
 
 import jaxprune as jp
 from jaxprune.data.batches import SetKey
@@ -102,18 +103,13 @@ def test_restored_onto_a_device(tmp_path):
     assert_bits(jax.device_get(restored), params())
 
 
-def test_restored_by_a_tree_of_shardings_and_by_a_function(tmp_path):
+def test_restored_by_a_tree_of_shardings(tmp_path):
     checkpoint.save(tmp_path / "c", params=params(), masks=masks())
     whole = replicated(device_mesh())
-    tree, asked = jax.tree.map(lambda _: whole, params()), []
-    for sharding in (tree, lambda path: asked.append(path) or whole):
-        restored = checkpoint.restore(tmp_path / "c", sharding=sharding)
-        assert all(leaf.sharding == whole for leaf in jax.tree.leaves(restored.params))
-        assert_bits(jax.device_get(restored.params), params())
-        assert_bits(restored.masks, masks())  # stay on the host
-    assert sorted(asked) == [
-        "blocks/mlp/up/bias", "blocks/mlp/up/kernel", "embed/tokens", "head/norm/scale"
-    ]  # fmt: skip
+    restored = checkpoint.restore(tmp_path / "c", sharding=jax.tree.map(lambda _: whole, params()))
+    assert all(leaf.sharding == whole for leaf in jax.tree.leaves(restored.params))
+    assert_bits(jax.device_get(restored.params), params())
+    assert_bits(restored.masks, masks())  # stay on the host
 
 
 UP = "blocks/mlp/up/kernel"
@@ -132,21 +128,20 @@ def five_axes():
 @pytest.mark.parametrize(
     ("sharding", "message"),
     [
-        (lambda: "data", "sharding: got 'data'; allowed: a jax.sharding.Sharding, a tree of them,"),
-        (device_mesh, r"sharding: got Mesh\(.*; allowed: a jax.sharding.Sharding, a tree of them,"),
-        (PartitionSpec, "sharding: got .*; allowed: a jax.sharding.Sharding, a tree of them,"),
+        (lambda: "data", r"sharding: \S+: got 'data'; allowed: a jax.sharding.Sharding, or a tree"),
+        (device_mesh, r"sharding: \S+: got Mesh\(.*; allowed: a jax.sharding.Sharding, or a tree"),
+        (PartitionSpec, r"sharding: \S+: got .*; allowed: a jax.sharding.Sharding, or a tree"),
         (five_axes, r"sharding: \S+: got NamedSharding.*; allowed: one that divides the shape \("),
-        (lambda: lambda path: None, r"sharding: \S+: not set; allowed: a jax.sharding.Sharding"),
-        (lambda: lambda path: "data", r"sharding: \S+: got 'data'; allowed: a jax.sharding.Shard"),
-        (lambda: {}, r"sharding: \S+: missing; allowed: a tree like the parameters"),
+        (lambda: lambda path: None, r"sharding: \S+: got .*; allowed: a jax.sharding.Sharding"),
+        (lambda: {}, r"sharding: \S+: expected a tree like the parameters"),
         (
             lambda: tree_with("data"),
             f"sharding: {UP}: got 'data'; allowed: a jax.sharding.Sharding",
         ),
-        (lambda: tree_with(None), f"sharding: {UP}: missing; allowed: a tree like the parameters"),
+        (lambda: tree_with(None), f"sharding: {UP}: expected a tree like the parameters"),
         (
             lambda: tree_with(replicated(device_mesh()), "blocks/mlp/gate/kernel"),
-            "sharding: blocks/mlp/gate/kernel: not in the checkpoint; allowed: a tree like the par",
+            "sharding: blocks/mlp/gate/kernel: expected a tree like the parameters",
         ),
         (
             lambda: tree_with(five_axes()),
@@ -241,7 +236,7 @@ def test_statistics_round_trip(tmp_path):
         SetKey("code"): 2**40,
     }
     sums = {key: {site: rng.random((3, 4)) for site in ("qkv", "mlp_out")} for key in tokens}
-    stats = jp.ActivationStats.from_squares(sums, tokens, STATS_SITES)
+    stats = stats_from_squares(sums, tokens, STATS_SITES)
     checkpoint.save_stats(tmp_path / "stats", stats)
     restored = checkpoint.restore_stats(tmp_path / "stats")
     assert list(restored.sums) == list(stats.sums)

@@ -7,6 +7,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from known_stats import stats_from_squares
 
 import jaxprune as jp
 from jaxprune.cli.config.validate import base_config, validate
@@ -182,7 +183,7 @@ def test_statistics_of_another_tokenizer_are_refused(measured, tmp_path):
 
 
 def test_statistics_without_a_record_are_refused(tmp_path):
-    stats = jp.ActivationStats.from_squares(
+    stats = stats_from_squares(
         {"translation": {"qkv": np.ones((1, 4))}}, {"translation": 3}, (("a", "qkv"),)
     )
     jp.checkpoint.save_stats(tmp_path / "stats", stats)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from jaxprune.base.errors import InputError
 from jaxprune.data.batches import Batch, check_ids, digest
-from jaxprune.stats.grouping import SHAPE_COST, from_arrays, group_by_length
+from jaxprune.data.ready_tokens import samples_of
+from jaxprune.stats.grouping import SHAPE_COST, group_by_length, grouped
 
 
 def sequences_of(lengths, seed=0):
@@ -113,8 +114,8 @@ def test_arrays_padded_on_either_side_give_the_same_batches():
         right[row, : len(tokens)] = tokens
         left[row, 6 - len(tokens) :] = tokens
         mask[row, : len(tokens)] = 1
-    (from_right,) = from_arrays(right, mask)
-    (from_left,) = from_arrays(left, mask[:, ::-1].astype(bool))
+    (from_right,) = grouped([samples_of(right, mask)])
+    (from_left,) = grouped([samples_of(left, mask[:, ::-1].astype(bool))])
     np.testing.assert_array_equal(from_left.tokens, from_right.tokens)
     np.testing.assert_array_equal(from_left.valid, from_right.valid)
     for sample, tokens in enumerate(real):
@@ -123,7 +124,7 @@ def test_arrays_padded_on_either_side_give_the_same_batches():
 
 
 def test_arrays_without_a_mask_are_all_real():
-    (batch,) = from_arrays(np.arange(12, dtype=np.int32).reshape(2, 6), role="code")
+    (batch,) = grouped([samples_of(np.arange(12, dtype=np.int32).reshape(2, 6), role="code")])
     assert batch.valid.sum() == 12
     assert batch.role == "code"
 
@@ -145,7 +146,7 @@ IDS = np.ones((3, 4), dtype=np.int32)
 )
 def test_arrays_that_are_refused(ids, mask, message):
     with pytest.raises(InputError, match=message):
-        from_arrays(ids, None if mask is None else np.array(mask))
+        grouped([samples_of(ids, None if mask is None else np.array(mask))])
 
 
 def test_ids_beyond_the_vocabulary_are_refused():

@@ -12,6 +12,7 @@ from flax import nnx
 import jaxprune as jp
 from jaxprune.base.workdir.differences import difference
 from jaxprune.cli.config.validate import base_config, validate
+from jaxprune.data.ready_tokens import samples_of
 from jaxprune.devices import products
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.evaluation.generation.generator import Generator
@@ -21,7 +22,7 @@ from jaxprune.models.model import modules
 from jaxprune.runs.identity import run_identity
 from jaxprune.runs.planning.plan import plan_from_config, print_plan
 from jaxprune.stats.blocks import blocks
-from jaxprune.stats.grouping import from_arrays
+from jaxprune.stats.grouping import grouped
 
 NANO = Path(jp.__file__).parent / "nano" / "checkpoints" / "bloom"
 
@@ -87,7 +88,7 @@ def test_masks_and_statistics_hardly_differ(multiplying):
     model = xglm_shaped(2)
     rng = np.random.default_rng(1)
     tokens = rng.integers(0, model.config.vocab_size, (6, 24)).astype(np.int32)
-    batches = from_arrays(tokens, np.ones_like(tokens, bool))
+    batches = grouped([samples_of(tokens, np.ones_like(tokens, bool))])
 
     def pruned(dtype="bfloat16"):
         result = jp.prune(model, batches, sparsity=0.5, dtype=dtype, progress=False)

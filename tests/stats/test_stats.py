@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from known_stats import stats_from_squares
 
 import jaxprune as jp
 from jaxprune.data.batches import SetKey
@@ -22,7 +23,7 @@ def make(seed, roles, sites=SITES):
     sums = {
         role: {site: rng.random((3, 4), np.float32) * 100 for _, site in sites} for role in roles
     }
-    return jp.ActivationStats.from_squares(sums, dict.fromkeys(roles, seed + 10), sites)
+    return stats_from_squares(sums, dict.fromkeys(roles, seed + 10), sites)
 
 
 def test_merge_adds_roles_that_both_have_and_keeps_the_others():
@@ -73,7 +74,7 @@ def test_merge_refuses_another_model():
 
 def cut(stats, layers=3, width=4):
     sums = jax.tree.map(lambda x: x[:layers, :width], stats.sum_sq)
-    return jp.ActivationStats.from_squares(sums, stats.count, stats.sites)
+    return stats_from_squares(sums, stats.count, stats.sites)
 
 
 @pytest.mark.parametrize("role", ["code", "translation"])
@@ -89,7 +90,7 @@ def test_merge_refuses_another_depth_or_width(layers, width, role):
 def test_merge_refuses_a_site_that_one_side_lacks():
     stats = make(1, ["code"])
     hidden = {"code": {**stats.sum_sq["code"], "hidden": np.ones((3, 4), np.float32)}}
-    with_hidden = jp.ActivationStats.from_squares(hidden, stats.count, SITES)
+    with_hidden = stats_from_squares(hidden, stats.count, SITES)
     with pytest.raises(jp.InputError, match="stats: hidden is missing in the first and"):
         stats.merge(with_hidden)
     with pytest.raises(jp.InputError, match=r"stats: hidden is \(3, 4\) in the first and missing"):

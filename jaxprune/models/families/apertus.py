@@ -24,15 +24,6 @@ ROPE: dict[str, Any] = {
     "original_max_position_embeddings": 8192,
 }
 
-DEFAULTS = llama.COMMON | {
-    "vocab_size": 131072,
-    "intermediate_size": 14336,
-    "hidden_act": "xielu",
-    "max_position_embeddings": 65536,
-    "rms_norm_eps": 1e-5,
-    "attention_bias": False,
-}
-
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of an Apertus config.json."""
@@ -88,7 +79,6 @@ FAMILY = dataclasses.replace(
     llama.FAMILY,
     model_types=("apertus",),
     parse=parse,
-    defaults={"apertus": DEFAULTS},
     mlp=XieluMLP,
     tensors=TENSORS,
 )

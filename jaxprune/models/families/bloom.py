@@ -14,17 +14,6 @@ from jaxprune.models.family import Family, with_biases
 from jaxprune.models.layers import MLP, Embed, LayerNorm, alibi_slopes
 from jaxprune.models.positions import Kind, Positions
 
-DEFAULTS = {
-    "vocab_size": 250880,
-    "hidden_size": 64,
-    "n_layer": 2,
-    "n_head": 8,
-    "layer_norm_epsilon": 1e-5,
-    "pretraining_tp": 1,
-    "apply_residual_connection_post_layernorm": False,
-    "tie_word_embeddings": True,
-}
-
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a BLOOM config.json."""
@@ -94,7 +83,6 @@ TENSORS = {
 FAMILY = Family(
     model_types=("bloom",),
     parse=parse,
-    defaults={"bloom": DEFAULTS},
     embed=NormedEmbed,
     norm=LayerNorm,
     attention=SelfAttention,

@@ -16,20 +16,6 @@ from jaxprune.models.families import llama
 from jaxprune.models.layers import ScaleNorm
 from jaxprune.models.rope import parse_rope
 
-DEFAULTS = {
-    "vocab_size": 256000,
-    "hidden_size": 8192,
-    "intermediate_size": 22528,
-    "num_hidden_layers": 40,
-    "num_attention_heads": 64,
-    "hidden_act": "silu",
-    "max_position_embeddings": 8192,
-    "layer_norm_eps": 1e-5,
-    "tie_word_embeddings": True,
-    "attention_bias": False,
-    "logit_scale": 0.0625,
-}
-
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a Cohere or Cohere 2 config.json."""
@@ -67,8 +53,4 @@ FAMILY = dataclasses.replace(
     norm=ScaleNorm,
     attention=SelfAttention,
     block_class=ParallelBlock,
-    defaults={
-        "cohere": DEFAULTS | {"use_qk_norm": False},
-        "cohere2": DEFAULTS | {"sliding_window": 4096},
-    },
 )

@@ -11,25 +11,6 @@ from jaxprune.models.families import llama
 from jaxprune.models.layers import OffsetRMSNorm
 from jaxprune.models.rope import parse_rope
 
-DEFAULTS = {
-    "vocab_size": 256000,
-    "hidden_size": 2304,
-    "intermediate_size": 9216,
-    "num_hidden_layers": 26,
-    "num_attention_heads": 8,
-    "num_key_value_heads": 4,
-    "head_dim": 256,
-    "hidden_activation": "gelu_pytorch_tanh",
-    "max_position_embeddings": 8192,
-    "rms_norm_eps": 1e-6,
-    "tie_word_embeddings": True,
-    "attention_bias": False,
-    "query_pre_attn_scalar": 256,
-    "sliding_window": 4096,
-    "attn_logit_softcapping": 50.0,
-    "final_logit_softcapping": 30.0,
-}
-
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a Gemma 2 config.json."""
@@ -77,6 +58,5 @@ FAMILY = dataclasses.replace(
     parse=parse,
     norm=OffsetRMSNorm,
     tensors=TENSORS,
-    defaults={"gemma2": DEFAULTS},
     block_class=SandwichBlock,
 )

@@ -10,7 +10,7 @@ from typing import Any
 from flax import nnx
 
 from jaxprune.models.attention_config import sliding_kinds, sliding_pattern
-from jaxprune.models.attributes import Attributes
+from jaxprune.models.attributes import DEFAULTS, Attributes
 from jaxprune.models.block import Norm
 from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
 from jaxprune.models.families import gemma2, llama
@@ -19,13 +19,6 @@ from jaxprune.models.rope import parse_rope
 
 # The types of layers in `rope_parameters`.
 SLIDING, FULL = "sliding_attention", "full_attention"
-
-DEFAULTS = gemma2.DEFAULTS | {
-    "vocab_size": 262_208,
-    "max_position_embeddings": 131_072,
-    "attn_logit_softcapping": None,
-    "final_logit_softcapping": None,
-}
 
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
@@ -46,7 +39,7 @@ def _parse_nested(hf: Attributes) -> ModelConfig:
         hf.take(images, object, default=None)
     tied = {"tie_word_embeddings": hf.take("tie_word_embeddings", bool, default=True)}
     raw = hf.take("text_config", dict, default={})
-    text = hf.part("text_config", raw | tied, DEFAULTS)
+    text = hf.part("text_config", raw | tied, DEFAULTS["gemma3_text"])
     text.require("model_type", ["gemma3_text"])
     text.require("final_logit_softcapping", [])  # transformers' class that also sees ignores it
     config = parse("gemma3_text", text)
@@ -114,6 +107,5 @@ FAMILY = dataclasses.replace(
     attention=SelfAttention,
     other_prefixes=("language_model.model.", "model.language_model.", "language_model."),
     ignored=(*gemma2.FAMILY.ignored, r"vision_tower\..*", r"multi_modal_projector\..*"),
-    defaults={"gemma3_text": DEFAULTS},
     exported=text_alone,
 )

@@ -12,18 +12,6 @@ from jaxprune.models.family import Family, with_biases
 from jaxprune.models.layers import ACTIVATIONS, MLP, Embed, LayerNorm, Linear, param
 from jaxprune.models.positions import Kind, Positions
 
-DEFAULTS = {
-    "vocab_size": 50257,
-    "n_positions": 1024,
-    "n_embd": 768,
-    "n_layer": 12,
-    "n_head": 12,
-    "activation_function": "gelu_new",
-    "layer_norm_epsilon": 1e-5,
-    "scale_attn_weights": True,
-    "tie_word_embeddings": True,
-}
-
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a GPT-2 config.json."""
@@ -97,7 +85,6 @@ TENSORS = {
 FAMILY = Family(
     model_types=("gpt2",),
     parse=parse,
-    defaults={"gpt2": DEFAULTS},
     embed=PositionedEmbed,
     norm=LayerNorm,
     attention=SelfAttention,

@@ -15,33 +15,6 @@ from jaxprune.models.layers import ACTIVATIONS, Embed, GatedMLP, Linear, RMSNorm
 from jaxprune.models.positions import Kind, Positions
 from jaxprune.models.rope import parse_rope
 
-# Defaults that most of Llama's relatives share.
-COMMON = {
-    "vocab_size": 32000,
-    "hidden_size": 4096,
-    "intermediate_size": 11008,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "hidden_act": "silu",
-    "max_position_embeddings": 2048,
-    "rms_norm_eps": 1e-6,
-    "tie_word_embeddings": False,
-}
-_QWEN = COMMON | {
-    "vocab_size": 151936,
-    "intermediate_size": 22016,
-    "num_key_value_heads": 32,
-    "max_position_embeddings": 32768,
-    "use_sliding_window": False,
-    "sliding_window": 4096,
-    "max_window_layers": 28,
-}
-DEFAULTS = {
-    "llama": COMMON | {"attention_bias": False, "mlp_bias": False},
-    "qwen2": _QWEN,
-    "qwen3": _QWEN | {"head_dim": 128, "attention_bias": False},
-}
-
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a Llama, Qwen2 or Qwen3 config.json."""
@@ -144,7 +117,6 @@ TENSORS = {
 FAMILY = Family(
     model_types=("llama", "qwen2", "qwen3"),
     parse=parse,
-    defaults=DEFAULTS,
     embed=Embed,
     norm=RMSNorm,
     attention=SelfAttention,

@@ -7,13 +7,6 @@ from jaxprune.models.config import LayerKind, ModelConfig
 from jaxprune.models.families import llama
 from jaxprune.models.rope import parse_rope
 
-DEFAULTS = llama.COMMON | {
-    "intermediate_size": 14336,
-    "num_key_value_heads": 8,
-    "max_position_embeddings": 4096 * 32,
-    "sliding_window": 4096,
-}
-
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a Mistral config.json."""
@@ -29,5 +22,4 @@ FAMILY = dataclasses.replace(
     llama.FAMILY,
     model_types=("mistral",),
     parse=parse,
-    defaults={"mistral": DEFAULTS},
 )

@@ -10,20 +10,6 @@ from jaxprune.models.config import LayerKind, ModelConfig
 from jaxprune.models.families import llama
 from jaxprune.models.rope import parse_rope
 
-DEFAULTS = llama.COMMON | {
-    "vocab_size": 128256,
-    "hidden_size": 2048,
-    "num_hidden_layers": 36,
-    "num_attention_heads": 16,
-    "num_key_value_heads": 4,
-    "max_position_embeddings": 32768,
-    "tie_word_embeddings": True,
-    "attention_bias": False,
-    "mlp_bias": False,
-    "use_sliding_window": False,
-    "no_rope_layer_interval": 4,
-}
-
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a SmolLM3 config.json."""
@@ -58,5 +44,4 @@ FAMILY = dataclasses.replace(
     llama.FAMILY,
     model_types=("smollm3",),
     parse=parse,
-    defaults={"smollm3": DEFAULTS},
 )

@@ -15,19 +15,6 @@ from jaxprune.models.positions import Positions, at_positions
 POSITION_OFFSET = 2
 NORM_EPS = 1e-5  # torch's default: XGLM has no attribute for it
 
-DEFAULTS = {
-    "vocab_size": 256008,
-    "max_position_embeddings": 2048,
-    "d_model": 1024,
-    "ffn_dim": 4096,
-    "num_layers": 24,
-    "attention_heads": 16,
-    "activation_function": "gelu",
-    "scale_embedding": True,
-    "pad_token_id": 1,
-    "tie_word_embeddings": True,
-}
-
 
 def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of an XGLM config.json."""
@@ -83,7 +70,6 @@ TENSORS = {
 FAMILY = Family(
     model_types=("xglm",),
     parse=parse,
-    defaults={"xglm": DEFAULTS},
     embed=SinusoidEmbed,
     norm=LayerNorm,
     attention=llama.SelfAttention,
