@@ -36,6 +36,7 @@ class Batch:
         the grouping of rows.
       languages: language code of each row (the source of a translation); empty if rows have none, as code and
         token ids.
+      counted: [B, T] bool, True at the real tokens whose features statistics measure; None for all real tokens.
       vocabulary: `vocabulary_digest` of the tokenizer that made them; empty for other token ids.
     """
 
@@ -44,12 +45,18 @@ class Batch:
     role: str
     samples: Int32[np.ndarray, " B"]
     languages: tuple[str, ...] = ()
+    counted: Bool[np.ndarray, "B T"] | None = None
     vocabulary: str = ""
 
     @property
+    def measured(self) -> Bool[np.ndarray, "B T"]:
+        """True at the tokens whose features statistics measure."""
+        return self.valid if self.counted is None else self.counted
+
+    @property
     def num_tokens(self) -> int:
-        """Real tokens in the batch."""
-        return int(self.valid.sum())
+        """Tokens in the batch whose features statistics measure."""
+        return int(self.measured.sum())
 
 
 def check_batches(batches: object) -> None:
@@ -87,15 +94,20 @@ def _fault(batch: Batch) -> str | None:
         return (
             f"row {gaps.argmax()} is not left-justified; allowed: real tokens first, one at least"
         )
+    counted = batch.counted
+    if counted is not None and (
+        np.shape(counted) != shapes[0] or counted.dtype != bool or (counted & ~batch.valid).any()
+    ):
+        return f"counted: got {shown(counted)}; allowed: an array of bool, [B, T], False at pads"
     return None
 
 
 def set_tokens(batches: Sequence[Batch]) -> dict[SetKey, int]:
-    """Number of real tokens by set, in the order of the batches."""
+    """Number of measured tokens by set, in the order of the batches."""
     counts: Counter[SetKey] = Counter()
     for batch in batches:
         languages = batch.languages or [""] * len(batch.tokens)
-        for language, tokens in zip(languages, batch.valid.sum(axis=1), strict=True):
+        for language, tokens in zip(languages, batch.measured.sum(axis=1), strict=True):
             counts[SetKey(batch.role, language)] += int(tokens)
     return dict(counts)
 
@@ -122,7 +134,9 @@ def cut_pads(batch: Batch, length: int) -> Batch:
     needed = max(length, int(batch.valid.sum(axis=1).max()))
     if batch.tokens.shape[1] <= needed:
         return batch
-    return replace(batch, tokens=batch.tokens[:, :needed], valid=batch.valid[:, :needed])
+    counted = None if batch.counted is None else batch.counted[:, :needed]
+    tokens, valid = batch.tokens[:, :needed], batch.valid[:, :needed]
+    return replace(batch, tokens=tokens, valid=valid, counted=counted)
 
 
 def check_ids(batches: Iterable[Batch], vocab_size: int) -> None:
@@ -148,14 +162,17 @@ def check_tokens(
 
 
 def digest(batches: Iterable[Batch]) -> str:
-    """SHA-256 of the real tokens of every set, sample by sample, independent of their grouping."""
+    """SHA-256 of the real tokens of every set and those counted, sample by sample, independent of their grouping."""
     samples = {
-        (batch.role, int(sample)): batch.tokens[row, batch.valid[row]]
+        (batch.role, int(sample)): (
+            batch.tokens[row, batch.valid[row]],
+            b"" if batch.counted is None else batch.counted[row, batch.valid[row]].tobytes(),
+        )
         for batch in batches
         for row, sample in enumerate(batch.samples)
     }
     sha = hashlib.sha256()
-    for role, sample in sorted(samples):
-        tokens = samples[role, sample]
-        sha.update(f"{role} {sample} {len(tokens)}\n".encode() + tokens.astype("<i4").tobytes())
+    for (role, sample), (tokens, counted) in sorted(samples.items()):
+        sha.update(f"{role} {sample} {len(tokens)}\n".encode())
+        sha.update(tokens.astype("<i4").tobytes() + counted)
     return sha.hexdigest()

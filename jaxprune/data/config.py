@@ -6,7 +6,7 @@ from collections.abc import Collection
 from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.schema import choice, config_record, fields_of, integer, rule, text
 from jaxprune.data.draws import draw_field
-from jaxprune.data.kinds import KINDS
+from jaxprune.data.kinds import KINDS, CalibrationKind
 from jaxprune.data.languages import LANGUAGES, code_hint, language, sources_field
 from jaxprune.data.line_range import line_range
 
@@ -20,6 +20,8 @@ COMPAT = choice(
 )
 
 
+# Tokens whose features statistics measure.
+ALL, SOURCE, TARGET = "all", "source", "target"
 _CODES = tuple(LANGUAGES)
 
 
@@ -69,6 +71,17 @@ class TextFields(DemonstrationFields):
     )
 
 
+@config_record
+class SampleFields(TextFields):
+    """Those of samples of which statistics measure all tokens or some."""
+
+    tokens: str = choice(
+        (ALL, SOURCE, TARGET),
+        ALL,
+        "tokens that statistics measure: `all`, or those of one side, with kinds in two languages; all are read",
+    )
+
+
 def check_texts(fields: TextFields) -> None:
     """Rejects a source twice or without a sample, a source as target, missing code.
 
@@ -100,22 +113,34 @@ def check_texts(fields: TextFields) -> None:
         raise InputError(f"calibration.target: got {target!r}, {which}; allowed: another language")
 
 
+def check_side(tokens: str, kind: CalibrationKind, compat: str) -> None:
+    """Rejects tokens of one side in samples of one language, and where pads count."""
+    if tokens != ALL and (not kind.has_target or compat == "official"):
+        raise InputError(
+            f"calibration.tokens: got {tokens!r}; allowed: {ALL}, with kind {kind.name} and compat {compat}"
+        )
+
+
 def _same_text(one: str, other: str) -> bool:
     return one == other or bool({*language(one).flores} & {*language(other).flores})
 
 
-def check_calibration(calibration: TextFields, criterion: str, roles: Collection[str]) -> None:
+def check_calibration(
+    calibration: SampleFields, criterion: str, roles: Collection[str], compat: str
+) -> None:
     """Rejects fields that define no calibration set, or one without a set that the criterion needs.
 
     Args:
       calibration: the group of fields.
       criterion: name of the criterion, for messages.
       roles: the sets that the criterion compares, such as ("demonstrations", "code").
+      compat: of the config.
 
     Raises:
       InputError: names the field.
     """
     kind = KINDS[calibration.kind]
+    check_side(calibration.tokens, kind, compat)
     with_code = "code" in roles
     if with_code and not kind.may_hold_code:
         able = " or ".join(name for name, other in KINDS.items() if other.may_hold_code)

@@ -12,11 +12,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int, Int32
+from jaxtyping import Bool, Int, Int32
 
 from jaxprune.base.errors import InputError, refusal
 from jaxprune.data.arrangements import prompts, sample_lines
-from jaxprune.data.config import TextFields, check_texts
+from jaxprune.data.config import (
+    ALL,
+    SOURCE,
+    TARGET,
+    SampleFields,
+    TextFields,
+    check_side,
+    check_texts,
+)
 from jaxprune.data.kinds import KINDS, CalibrationKind
 from jaxprune.data.samples import Samples
 from jaxprune.data.texts import aligned, code_samples, line_digests
@@ -31,13 +39,18 @@ def sampled(
     """The samples of `jaxprune.demonstrations`, for the fields `calibration.*`."""
     check_texts(fields)
     kind, samples, sources = KINDS[fields.kind], fields.samples, fields.source
+    tokens = fields.tokens if isinstance(fields, SampleFields) else ALL
+    check_side(tokens, kind, compat)
     tokenizer = _usable(tokenizer, kind)
     texts = [""] * samples
+    sides: list[Int[np.ndarray, " sentences"]] = [np.zeros(0, int)] * samples
     for turn, each in enumerate(sources):
         codes = [each, fields.target] if kind.has_target else [each]
         sentences, chosen = _samples(fields, codes, seed, compat)
         own = slice(turn, None, len(sources))
-        texts[own] = prompts(sentences, codes, kind.arrange(chosen[own]), str(tokenizer.eos_token))
+        arranged = kind.arrange(chosen[own])
+        texts[own] = prompts(sentences, codes, arranged, str(tokenizer.eos_token))
+        sides[own] = [*arranged[..., 0]]
     turns = tuple(sources[i % len(sources)] for i in range(samples))
     sets: dict[str, tuple[list[str], tuple[str, ...]]] = {kind.role: (texts, turns)}
     if kind.may_hold_code:
@@ -45,14 +58,34 @@ def sampled(
     digest = vocabulary_digest(tokenizer)
     found: list[Samples] = []
     for role, (texts, languages) in sets.items():
-        encoded = tokenizer(texts, truncation=True, max_length=fields.max_length)
+        on_side = tokens != ALL and role != "code"
+        if on_side and not tokenizer.is_fast:
+            raise InputError(
+                f"calibration.tokens: got {tokens!r}; allowed: {ALL}, with this tokenizer"
+            )
+        encoded = tokenizer(
+            texts, truncation=True, max_length=fields.max_length, return_offsets_mapping=on_side
+        )
         sequences = [np.asarray(ids, dtype=np.int32) for ids in encoded["input_ids"]]
         if compat == "official":
             sequences = [*_pads_as_tokens(tokenizer, sequences, fields.max_length)]
+        counted = []
+        if on_side:
+            eos, side = str(tokenizer.eos_token), (SOURCE, TARGET).index(tokens)
+            places = zip(texts, encoded["offset_mapping"], sides, strict=True)
+            counted = [
+                _on_side(text, np.array(spans), eos, of_sample == side)
+                for text, spans, of_sample in places
+            ]
+            if not any(one.any() for one in counted):
+                raise InputError(
+                    f"calibration.tokens: no sample has a token of the {tokens}; allowed: a calibration.max_length "
+                    f"above {fields.max_length}"
+                )
         found.append(
             Samples(
-                role=role, sequences=sequences, languages=languages, max_length=fields.max_length,
-                vocabulary=digest,
+                role=role, sequences=sequences, languages=languages, counted=counted,
+                max_length=fields.max_length, vocabulary=digest,
             )
         )  # fmt: skip
     return found
@@ -61,6 +94,24 @@ def sampled(
 def vocabulary_digest(tokenizer: "PreTrainedTokenizerBase") -> str:
     """SHA-256 of a tokenizer's tokens and their ids."""
     return hashlib.sha256(json.dumps(tokenizer.get_vocab(), sort_keys=True).encode()).hexdigest()
+
+
+def _on_side(
+    text: str,
+    spans: Int[np.ndarray, "T 2"],
+    eos: str,
+    counts: Bool[np.ndarray, " sentences"],
+) -> Bool[np.ndarray, " T"]:
+    """True at the tokens of some of the sentences of a sample, which end with `eos`.
+
+    Args:
+      spans: (first character, end) of each token; empty for tokens that the tokenizer adds.
+      counts: whether a sentence counts.
+    """
+    ends = np.cumsum([len(part) + len(eos) for part in text.split(eos)[:-1]])
+    sentence = np.searchsorted(ends, spans[:, 0], side="right")
+    real = spans[:, 0] < spans[:, 1]
+    return real & counts[np.minimum(sentence, len(counts) - 1)]
 
 
 def sampled_lines(fields: TextFields, seed: int, compat: str) -> list[str]:

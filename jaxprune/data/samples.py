@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Bool, Int32
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -15,6 +15,7 @@ class Samples:
       role: see `Batch`.
       sequences: int32 token ids [length] of each sample.
       languages: of each sample, or empty; see `Batch`.
+      counted: bool [length] of each sample, or empty; see `Batch`.
       max_length: limit on the length of a sample and of its padded row; None: no limit.
       vocabulary: see `Batch`.
     """
@@ -22,5 +23,6 @@ class Samples:
     role: str
     sequences: Sequence[Int32[np.ndarray, " _"]]
     languages: tuple[str, ...] = ()
+    counted: Sequence[Bool[np.ndarray, " _"]] = ()
     max_length: int | None = None
     vocabulary: str = ""

@@ -224,6 +224,9 @@ def recover(
     for name, value, rule in (("seed", seed, SEED), ("dtype", dtype, DTYPE)):
         check(name, value, rule)
     check_samples(batches, samples_per_device)
+    batches = [
+        dataclasses.replace(batch, counted=None) for batch in batches
+    ]  # all tokens are fitted
     start: object = pruned
     if isinstance(start, str | Path):
         run = local_path(start)

@@ -4,6 +4,7 @@ The influence of a block is 1 - mean cos(input, output) over tokens (ShortGPT, a
 important as in the language that it influences most.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -123,5 +124,7 @@ def _by_language(batches: Sequence[Batch]) -> dict[str, list[Batch]]:
         for code in dict.fromkeys(languages.tolist()):
             here = languages == code
             part = Batch(batch.tokens[here], batch.valid[here], batch.role, batch.samples[here])
+            if batch.counted is not None:
+                part = dataclasses.replace(part, counted=batch.counted[here])
             rows.setdefault(code, []).append(part)
     return rows

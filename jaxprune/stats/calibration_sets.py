@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jaxprune.base.schema import PATH, check, checked
 from jaxprune.data.batches import Batch
-from jaxprune.data.config import COMPAT, SEED, TextFields
+from jaxprune.data.config import COMPAT, SEED, SampleFields
 from jaxprune.data.demonstrations import sampled
 from jaxprune.data.ready_tokens import token_samples
 from jaxprune.stats.grouping import grouped
@@ -30,6 +30,7 @@ def demonstrations(
     code: str | Path | None = None,
     lines: str | None = None,
     draw: str | None = None,
+    tokens: str = "all",
 ) -> list[Batch]:
     """Calibration batches of demonstrations.
 
@@ -59,6 +60,8 @@ def demonstrations(
       lines: range of the sentences to use, as "0-299": counted from 0, the last one included; by default all.
       draw: one of n disjoint parts of these lines, as "2/5". Documents stay whole, as `index.tsv` in the folder names
         them, otherwise runs of ten lines. Files of code are divided too, by `seed`, which shuffles text within a draw.
+      tokens: "all", or for kinds with two languages "source" or "target": statistics measure only the tokens of the
+        sentences in this language, with its name and the end mark; all tokens are read.
 
     Returns:
       Batches with role "translation", "shuffled", "unpaired" or "monolingual", then those with role "code".
@@ -85,9 +88,9 @@ def demonstrations(
     given = {
         "data": str(data), "kind": kind, "source": source, "target": target, "shots": shots,
         "samples": samples, "max_length": max_length, "code": None if code is None else str(code),
-        "lines": lines, "draw": draw,
+        "lines": lines, "draw": draw, "tokens": tokens,
     }  # fmt: skip
-    fields = checked(TextFields, given, "calibration.")
+    fields = checked(SampleFields, given, "calibration.")
     return grouped(sampled(tokenizer, fields, seed, compat))
 
 

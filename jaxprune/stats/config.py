@@ -5,7 +5,7 @@ from typing import Any
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.schema import choice, config_record, is_text, rule, text, texts_of
-from jaxprune.data.config import COMPAT, SEED, TextFields
+from jaxprune.data.config import COMPAT, SEED, SampleFields, TextFields
 from jaxprune.stats.blocks import DTYPE
 from jaxprune.stats.combinations import COMBINATIONS, SUM
 from jaxprune.stats.mixture import weights_of
@@ -53,7 +53,7 @@ class MixedTextFields(TextFields):
 
 
 @config_record
-class CalibrationFields(MixedTextFields):
+class CalibrationFields(SampleFields, MixedTextFields):
     """All fields `calibration.*`: those of statistics that prune."""
 
     stats: str | None = text(

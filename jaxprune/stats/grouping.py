@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int, Int32
+from jaxtyping import Bool, Int, Int32
 
 from jaxprune.base.errors import InputError
 from jaxprune.data.batches import Batch
@@ -24,7 +24,7 @@ def grouped(sets: Sequence[Samples]) -> list[Batch]:
     for samples in sets:
         own = group_by_length(
             samples.sequences, samples.role, languages=samples.languages,
-            max_length=samples.max_length,
+            counted=samples.counted, max_length=samples.max_length,
         )  # fmt: skip
         batches += [dataclasses.replace(batch, vocabulary=samples.vocabulary) for batch in own]
     return batches
@@ -35,6 +35,7 @@ def group_by_length(
     role: str,
     *,
     languages: Sequence[str] = (),
+    counted: Sequence[Bool[np.ndarray, " _"]] = (),
     micro_batch: int = MICRO_BATCH,
     max_shapes: int = 4,
     multiple: int = 16,
@@ -53,6 +54,7 @@ def group_by_length(
       sequences: int32 token ids [length] of each sample.
       role: of all batches; see `Batch`.
       languages: of each sequence, or empty; see `Batch`.
+      counted: bool [length] of each sequence, or empty; see `Batch`.
       micro_batch: samples per micro-batch.
       max_length: limit on the length of a sequence.
 
@@ -80,7 +82,7 @@ def group_by_length(
         shapes = np.minimum(shapes, max_length)
     bounds = _cheapest_bounds(shapes, micro_batch, max_shapes)
     return [
-        _pad(sequences, np.sort(order[start:end]), int(shapes[end - 1]), role, languages)
+        _pad(sequences, np.sort(order[start:end]), int(shapes[end - 1]), role, languages, counted)
         for start, end in itertools.pairwise(bounds)
     ]
 
@@ -116,14 +118,18 @@ def _pad(
     length: int,
     role: str,
     languages: Sequence[str],
+    counted: Sequence[Bool[np.ndarray, " _"]],
 ) -> Batch:
     tokens = np.zeros((len(samples), length), dtype=np.int32)
     valid = np.zeros((len(samples), length), dtype=bool)
+    measured = np.zeros((len(samples), length), dtype=bool) if counted else None
     for row, sample in enumerate(samples):
         tokens[row, : len(sequences[sample])] = sequences[sample]
         valid[row, : len(sequences[sample])] = True
+        if measured is not None:
+            measured[row, : len(sequences[sample])] = counted[sample]
     of_rows = tuple(languages[sample] for sample in samples) if languages else ()
-    return Batch(tokens, valid, role, samples.astype(np.int32), of_rows)
+    return Batch(tokens, valid, role, samples.astype(np.int32), of_rows, measured)
 
 
 def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
@@ -134,7 +140,12 @@ def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
     rows = [(batch, row) for batch in batches for row in range(len(batch.tokens))]
     sequences = [batch.tokens[row, batch.valid[row]] for batch, row in rows]
     longest = max(batch.tokens.shape[1] for batch in batches)
-    groups = group_by_length(sequences, "analysis", max_shapes=max_shapes, max_length=longest)
+    counted = [batch.measured[row, batch.valid[row]] for batch, row in rows]
+    some = any(batch.counted is not None for batch in batches)
+    groups = group_by_length(
+        sequences, "analysis", counted=counted if some else (),
+        max_shapes=max_shapes, max_length=longest,
+    )  # fmt: skip
     shared = []
     for role in dict.fromkeys(batch.role for batch in batches):
         for group in groups:
@@ -143,5 +154,7 @@ def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
                 members = [rows[row] for row in group.samples[own]]
                 samples = np.array([batch.samples[row] for batch, row in members], np.int32)
                 codes = tuple(batch.languages[row] for batch, row in members if batch.languages)
-                shared.append(Batch(group.tokens[own], group.valid[own], role, samples, codes))
+                measured = None if group.counted is None else group.counted[own]
+                tokens, valid = group.tokens[own], group.valid[own]
+                shared.append(Batch(tokens, valid, role, samples, codes, measured))
     return shared

@@ -44,7 +44,7 @@ class CalibrationStates(MicroBatches):
     Attributes:
       keys: the set of each sample of all processes, in the order of `gather`.
       samples: its number within its kind.
-      tokens: its number of real tokens.
+      tokens: its number of measured tokens.
       sets: set → bool [N], its samples; a sample may be in several sets.
       partition: disjoint sets that contain all samples.
       running: the sets of running sums: the partition, or one set for each kind, without a language.
@@ -66,7 +66,7 @@ class CalibrationStates(MicroBatches):
             for code in batch.languages or [""] * len(batch.tokens)
         ]
         self.samples = np.concatenate([batch.samples for batch in batches])
-        self.tokens = np.concatenate([batch.valid.sum(axis=1) for batch in batches])
+        self.tokens = np.concatenate([batch.measured.sum(axis=1) for batch in batches])
         self.partition = tuple(dict.fromkeys(self.keys))
         numbers = np.array([self.partition.index(key) for key in self.keys])
         self.sets = {key: numbers == number for number, key in enumerate(self.partition)}
@@ -87,7 +87,7 @@ class CalibrationStates(MicroBatches):
         for number in sorted({number for number, _, _ in local}):
             units = [unit for unit in local if unit[0] == number]
             batch, part = batches[number], slice(units[0][1], units[-1][2])
-            context, rows = Context(batch.valid[part]), np.arange(part.stop - part.start)
+            context, rows = Context(batch.measured[part]), np.arange(part.stop - part.start)
             if running:
                 lanes = rows // self.step % lanes_of(mesh.size)
                 ours = slice(firsts[number] + part.start, firsts[number] + part.stop)

@@ -23,7 +23,7 @@ from jaxprune.sweeps.variants import Variant
 
 # The fields of code, and those of sentences beside kind and source, which a set's name has in any case.
 _OF_CODE = ("code", "samples", "max_length", "draw")
-_OF_TEXT = tuple(sorted({*fields_of(TextFields)} - {"kind", "source", "code"}))
+_OF_TEXT = tuple(sorted({*fields_of(TextFields), "tokens"} - {"kind", "source", "code"}))
 
 
 class CalibrationSets:

@@ -176,7 +176,7 @@ def _read_by_pruning(config: PruneConfig) -> set[str]:
     if config.pruning.criterion in STARTS:
         read.remove("pruning.start")
     if settings.needs_statistics:
-        read |= {"seed"} | _read_of_text(config.calibration)
+        read |= {"seed", "calibration.tokens"} | _read_of_text(config.calibration)
         if len(config.calibration.source) > 1:
             read |= {"calibration.combine", "calibration.weights"}
         return read

@@ -83,6 +83,16 @@ def test_an_unpaired_sample_has_no_translation(samples, tokenizer):
     assert not any({*pair} <= {*sample} for pair in pairs for sample in found)
 
 
+def test_one_side_of_a_sample_in_one_language_is_all_or_none_of_it(tokenizer):
+    for side, name in (("source", "French"), ("target", "English")):
+        for batch in made(tokenizer, "unpaired", tokens=side):
+            for tokens, valid, counted in zip(
+                batch.tokens, batch.valid, batch.counted, strict=True
+            ):
+                own = tokenizer.decode(tokens[valid]).strip().startswith(name)
+                np.testing.assert_array_equal(counted, valid & own)
+
+
 def test_plain_text_over_code_has_both_sets(tokenizer, tmp_path):
     for number in range(8):
         (tmp_path / f"m{number}.py").write_text(f"x = {number}\n", encoding="utf-8")

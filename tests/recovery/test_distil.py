@@ -125,7 +125,7 @@ def test_the_loss_over_some_tokens_is_torchs_over_these(tiny_folder, tmp_path, m
 
 
 def test_a_step_has_as_many_samples_as_the_setting_says(tiny_folder, monkeypatch):
-    """An odd number too, though two samples fit on a device."""
+    """An odd number too, though two samples fit on a device; and all of their tokens count."""
     steps, plain = [], fit.gradient_of
 
     def gradient_of(loss, masters, batch, mesh):
@@ -137,7 +137,8 @@ def test_a_step_has_as_many_samples_as_the_setting_says(tiny_folder, monkeypatch
         jp.load(tiny_folder("llama")),
         np.arange(8 * 20, dtype=np.int32).reshape(8, 20) % 131,
     )
-    batch = Batch(tokens, np.ones((8, 20), bool), "tokens", np.arange(8, dtype=np.int32))
+    valid, source = np.ones((8, 20), bool), np.arange(20) < np.full((8, 1), 5)
+    batch = Batch(tokens, valid, "tokens", np.arange(8, dtype=np.int32), counted=source)
     pruned = jp.prune(model, criterion="magnitude", sparsity=0.5, progress=False)
     result = jp.recover(model, pruned, [batch], how="distil", epochs=1, batch=3, progress=False)
     assert sorted(steps) == [1, 3, 3], "one sample is held out"

@@ -1,5 +1,6 @@
 """Recovery: the same steps as torch's, zeros stay, any devices, and a workdir like any other."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -182,7 +183,11 @@ def test_a_workdir_like_any_other(runs, tokens):
     exported, overlaid = jp.load(done / "hf"), pruned_model(jp.load(model), done)
     for layer in range(3):
         jax.tree.map(np.testing.assert_array_equal, exported.block(layer), overlaid.block(layer))
-    batches = jp.token_batches(str(tokens))
+    # which tokens statistics measure makes no difference
+    batches = [
+        dataclasses.replace(batch, counted=batch.valid & (np.arange(batch.valid.shape[1]) % 2 > 0))
+        for batch in jp.token_batches(str(tokens))
+    ]
     again = jp.recover(jp.load(model), pruned, batches, learning_rate=RATE, progress=False)
     jax.tree.map(np.testing.assert_array_equal, exported.params["blocks"], again.params["blocks"])
 

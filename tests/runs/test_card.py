@@ -245,11 +245,12 @@ def test_the_choices_of_a_method_are_told():
     """How it scored, combined and measured, and where a Gram matrix needed more damping."""
     config = config_of(
         pruning__criterion="dsnot", pruning__start="sparsegpt", calibration__source="fr,sw",
-        calibration__combine="weights", calibration__weights="fr:2,sw:1",
+        calibration__tokens="target", calibration__combine="weights", calibration__weights="fr:2,sw:1",
     )  # fmt: skip
     card = model_card(config, REPORT | {"damping": {"3": {"mlp_out": 0.1}}})
     for said in (
         "- pruning.start: sparsegpt\n",
+        "- calibration.tokens: target\n",
         "- calibration.combine: weights: each language has its weight in \\`calibration.weights\\`",
         "- calibration.weights: fr:2.0,sw:1.0\n",
         "- damping of Gram matrices raised: layer 3 mlp_out: 0.1\n",

@@ -97,7 +97,7 @@ def _check_statistics(config: PruneConfig, settings: Settings) -> None:
             f"pruning.propagate: got {settings.propagate!r}; allowed: dense, with calibration.stats"
         )
     if settings.needs_statistics and saved is None:
-        check_calibration(config.calibration, method.name, method.sets)
+        check_calibration(config.calibration, method.name, method.sets, config.compat)
 
 
 def unknown_field(path: str, known: Iterable[str]) -> InputError:
