@@ -53,7 +53,7 @@ def part(run, name, rows, **facts):
     if name == PERPLEXITY:
         measured = perplexity_measurements(source, rows)
     elif name == TRANSLATION:
-        facts |= {"protocol": facts.get("protocol", {"target": "en", "shots": 4, "beams": 1})}
+        facts |= {"protocol": facts.get("protocol", {"target": "en", "shots": 4})}
         measured, _ = translation_measurements(source, rows, facts["protocol"]["target"])
     else:
         facts = {"protocol": "paper", "labels": None, "parallel": True, **facts}

@@ -57,7 +57,7 @@ def evaluate(folder, side, task="xnli", **facts):
         ]
         translated[code] = Translated(REFERENCES, hypotheses, REFERENCES)
     source = (folder.name, f"models/{side}", TRANSLATION)
-    protocol = {"target": "en", "shots": 4, "beams": 1, "max_new_tokens": 9}
+    protocol = {"target": "en", "shots": 4, "max_new_tokens": 9}
     measured, signatures = translation_measurements(source, translated, "en")
     about = {"run": folder.name, "protocol": protocol, "signatures": signatures}
     write_part(folder, TRANSLATION, Part(facts=about, measurements=measured, rows=translated))

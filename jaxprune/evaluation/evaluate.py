@@ -60,7 +60,7 @@ def evaluate_all(
       new_tokens: the most of a translation.
       continuations: whether to continue the first lines of each text, see `continue_lines`.
     """
-    known = identities(workload, scorer.model, config.dtype, config.evaluation.beams)
+    known = identities(workload, scorer.model, config.dtype)
     parts: dict[str, Part] = {}
 
     def finish(name: str, part: Part) -> None:
@@ -83,8 +83,7 @@ def evaluate_all(
             **facts, "data": config.evaluation.translation, IDENTITY: known[TRANSLATION],
         }  # fmt: skip
         first = next(iter(workload.sentences.values()))
-        shots, beams = len(first.demonstrations), config.evaluation.beams
-        protocol = TranslationProtocol(first.target, shots, beams, new_tokens)
+        protocol = TranslationProtocol(first.target, len(first.demonstrations), new_tokens)
         translated = translate_texts(generator, workload.sentences, protocol, of_sentences)
         finish(TRANSLATION, translated)
     return Evaluation(name=facts["run"], parts=parts, folder=workdir)

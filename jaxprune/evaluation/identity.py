@@ -18,14 +18,13 @@ IDENTITY: Final = "identity"
 _CONTENT = "content "
 
 
-def identities(workload: Workload, model: Model, dtype: str, beams: int = 1) -> dict[str, Identity]:
+def identities(workload: Workload, model: Model, dtype: str) -> dict[str, Identity]:
     """The identities of an evaluation, by the folder of its scores.
 
     Args:
       workload: everything to evaluate.
       model: gives the tokenizer.
       dtype: of the weights on the devices.
-      beams: of a translation.
     """
     found: dict[str, Identity] = {}
     settings: Identity = {"dtype": dtype, "tokenizer": model.tokenizer_digest}
@@ -53,7 +52,6 @@ def identities(workload: Workload, model: Model, dtype: str, beams: int = 1) -> 
         found[TRANSLATION] = {
             "target": first.target,
             "shots": len(first.demonstrations),
-            "beams": beams,
             **language_digests(
                 "demonstrations ", {c: one.demonstrations for c, one in sentences.items()}
             ),

@@ -234,7 +234,7 @@ def accuracy_summary(of_task: Sequence[Measurement]) -> str:
 def _title(task: str, facts: Mapping[str, Any]) -> str:
     protocol = facts.get("protocol")
     if task == TRANSLATION and protocol:
-        return f"translation into {protocol['target']}, {protocol['shots']} shots, {protocol['beams']} beams"
+        return f"translation into {protocol['target']}, {protocol['shots']} shots"
     return f"{task}, protocol {protocol}" if protocol else task
 
 

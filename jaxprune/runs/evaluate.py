@@ -11,7 +11,6 @@ from jaxprune.evaluation.config import EvaluateConfig
 from jaxprune.evaluation.evaluate import evaluate_all, facts_of, scorer_of
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.folders import clear_folders
-from jaxprune.evaluation.generation.generator import check_beams
 from jaxprune.evaluation.identity import identities
 from jaxprune.evaluation.workload import read_workload
 from jaxprune.hf.model import load
@@ -42,9 +41,8 @@ def evaluate_from_config(
             "evaluation.tasks: got ''; allowed: tasks, or nothing with evaluation.perplexity or evaluation.translation"
         )
     model = load(config.model, config.revision)
-    check_beams(model.config, fields.beams)
     scorer = scorer_of(model, config)
-    known = identities(workload, model, config.dtype, fields.beams)
+    known = identities(workload, model, config.dtype)
     facts = facts_of(config, model, fields.name or workdir.resolve().name)
     identity = {MODEL_DIGEST: facts[MODEL_DIGEST], **flatten_dict(known, sep=" ")}
     with open_workdir(workdir, identity):

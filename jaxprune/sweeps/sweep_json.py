@@ -126,7 +126,7 @@ def is_sweep(workdir: Path) -> bool:
 
 def _joins(path: str, before: Mapping[str, Any]) -> bool:
     """Whether no result so far depends on a field, as the evaluation that reads it was not requested."""
-    if path in ("evaluation.translation", "evaluation.translation_rows", "evaluation.beams"):
+    if path in ("evaluation.translation", "evaluation.translation_rows"):
         return before.get("evaluation.translation") is None
     if path in ("evaluation.perplexity", "evaluation.perplexity_lines"):
         return before.get("evaluation.perplexity") is None

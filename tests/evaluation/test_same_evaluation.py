@@ -167,12 +167,12 @@ def test_other_parts_of_a_text_are_another_evaluation():
     assert found[0] != found[1]
 
 
-def write_translation(run, shown, beams=1):
+def write_translation(run, shown):
     """Translations as an evaluation writes them."""
     pairs = [Pair("le chat dort", "the cat sleeps"), Pair("le chien lit", "the dog reads")]
     workload = Workload([], {}, {"fr": Sentences("fr", "en", shown, pairs)})
-    known = identities(workload, jp.load(CHECKPOINTS["bloom"]), "float32", beams)
-    protocol = {"target": "en", "shots": len(shown), "beams": beams, "max_new_tokens": 128}
+    known = identities(workload, jp.load(CHECKPOINTS["bloom"]), "float32")
+    protocol = {"target": "en", "shots": len(shown), "max_new_tokens": 128}
     facts = {"protocol": protocol, IDENTITY: known["translation"]}
     references = [pair.target for pair in pairs]
     part = Part(facts=facts, measurements=[], rows={"fr": translated(references, references)})
@@ -185,7 +185,7 @@ def counted(comparison):
     return {row.task: row.n for row in comparison.changes if row.language == "fr"}
 
 
-def test_translations_with_other_demonstrations_or_beams(tmp_path):
+def test_translations_with_other_demonstrations(tmp_path):
     pytest.importorskip("sacrebleu")
     shown = [Pair("la femme lit", "the woman reads")]
     run = write_translation(tmp_path / "a", shown)
@@ -193,8 +193,6 @@ def test_translations_with_other_demonstrations_or_beams(tmp_path):
     assert counted(jp.compare(run, same)) == {"translation": 2}
     other = write_translation(tmp_path / "b", [Pair("la femme dort", "the woman sleeps")])
     refused(run, other, rf"translation/fr: demonstrations {SHA} in \w and {SHA} in \w; {SAME}")
-    other = write_translation(tmp_path / "c", shown, beams=4)
-    refused(run, other, rf"translation: beams \d in \w and \d in \w; {SAME}")
 
 
 def test_another_dtype_is_said_first(data, run, tmp_path):

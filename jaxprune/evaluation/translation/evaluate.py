@@ -17,16 +17,14 @@ def translate(
     Args:
       generator: of the model.
       languages: by code; see `translation.read_sentences`.
-      protocol: gives the number of beams and the most tokens of a hypothesis.
+      protocol: gives the most tokens of a hypothesis.
 
     Raises:
       InputError: as `hypothesise`; the model was changed during the evaluation.
     """
     translated = {}
     for code, sentences in languages.items():
-        hypotheses = hypothesise(
-            generator, sentences, beams=protocol.beams, new_tokens=protocol.max_new_tokens
-        )
+        hypotheses = hypothesise(generator, sentences, new_tokens=protocol.max_new_tokens)
         sources, references = zip(*sentences.pairs, strict=True)
         translated[code] = Translated(sources, hypotheses, references)
     generator.model.source.fingerprint.check_unchanged()
