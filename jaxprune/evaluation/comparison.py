@@ -30,25 +30,6 @@ if TYPE_CHECKING:
     import pandas
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class MaskComparison:
-    """Intersection over union of the kept weights of a run and of the base.
-
-    Attributes:
-      overall: of all weights.
-      independent: expected for independent masks with the densities of each kernel and layer.
-      layers: of each block.
-      kernels: by short name.
-      density: share of kept weights of the base and of the run.
-    """
-
-    overall: float
-    independent: float
-    layers: Sequence[float]
-    kernels: Mapping[str, float]
-    density: tuple[float, float]
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Comparison(NotebookTable):
     """The changes from the first of several runs, the base, to each other. Notebooks show them as tables.
@@ -56,14 +37,12 @@ class Comparison(NotebookTable):
     Attributes:
       evaluations: of the runs, on the rows that all have, with distinct names.
       changes: of every other run against the base.
-      masks: by run, where the base has masks too.
       notes: differences between the evaluations, and what cannot carry a conclusion.
-      left_out: evaluations and masks that only one of two runs has.
+      left_out: evaluations that only one of two runs has.
     """
 
     evaluations: Sequence[Evaluation]
     changes: Sequence[Change]
-    masks: Mapping[str, MaskComparison] = dataclasses.field(default_factory=dict)
     notes: Sequence[str] = ()
     left_out: Sequence[str] = ()
 

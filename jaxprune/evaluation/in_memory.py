@@ -1,6 +1,5 @@
 """A model → an `Evaluation`; several → a `Comparison`. The Python API of the commands evaluate and compare."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from jaxprune.evaluation.config import EvaluateConfig, EvaluationFields
 from jaxprune.evaluation.evaluate import evaluate_all
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.folders import open_evaluation
-from jaxprune.evaluation.mask_comparison import compare_masks
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.workload import read_workload
 from jaxprune.hf.model import Model, check_model
@@ -98,8 +96,7 @@ def compare(*runs: Evaluation | str | Path, seed: int = 0) -> Comparison:
     significant if McNemar's exact p, after Holm's correction over the languages of a task, is at most 0.05.
 
     Args:
-      runs: two or more: return values of `evaluate`, or workdirs of `jaxprune evaluate`. Masks are compared where both
-        runs are workdirs that have them.
+      runs: two or more: return values of `evaluate`, or workdirs of `jaxprune evaluate`.
       seed: of the bootstrap.
 
     Raises:
@@ -125,17 +122,7 @@ def compare(*runs: Evaluation | str | Path, seed: int = 0) -> Comparison:
     opened = [
         run if isinstance(run, Evaluation) else open_evaluation(local_path(run)) for run in runs
     ]
-    comparison = compare_evaluations(opened, seed)
-    masks, left_out = {}, list(comparison.left_out)
-    base, *others = comparison.evaluations
-    for run in others:
-        if base.folder and run.folder:
-            found = compare_masks(base.folder, run.folder)
-            if isinstance(found, str):
-                left_out.append(f"masks of {run.name} not compared: {found}")
-            elif found:
-                masks[run.name] = found
-    return dataclasses.replace(comparison, masks=masks, left_out=left_out)
+    return compare_evaluations(opened, seed)
 
 
 def _text(path: str | Path | None) -> str | None:

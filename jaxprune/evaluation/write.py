@@ -6,12 +6,9 @@ from pathlib import Path
 from jaxprune.base.files.places import shown_path
 from jaxprune.base.files.whole import write_text
 from jaxprune.base.text import (
-    JOINED,
     Table,
     as_code,
     csv_text,
-    fraction,
-    percent,
     table_lines,
     table_pipes,
     wrapped,
@@ -58,9 +55,7 @@ def comparison_text(comparison: Comparison) -> str:
     for table in comparison_tables(comparison.evaluations, comparison.changes):
         lines += _printed(table)
     lines += ["", *wrapped(conclusion(comparison.changes, comparison.measurements))]
-    lines += [
-        line for note in (*comparison.left_out, *mask_lines(comparison)) for line in wrapped(note)
-    ]
+    lines += [line for note in comparison.left_out for line in wrapped(note)]
     return "\n".join(["", *lines, "", *wrapped(ABOUT_CHANGES)]) + "\n"
 
 
@@ -84,7 +79,7 @@ def comparison_markdown(comparison: Comparison) -> str:
     ]
     tables = comparison_tables(comparison.evaluations, comparison.changes)
     lines += ["", *markdown_tables(tables)]
-    notes = [*comparison.notes, *comparison.left_out, *mask_lines(comparison)]
+    notes = [*comparison.notes, *comparison.left_out]
     lines += ["## Notes", "", *(f"- {note}" for note in (*notes, ABOUT_CHANGES, ABOUT_MEASURES))]
     return "\n".join(lines) + "\n"
 
@@ -94,17 +89,3 @@ def markdown_tables(tables: Iterable[Table], level: str = "##") -> Iterator[str]
     for table in tables:
         yield from (f"{level} {table.title}", "", *table_pipes(table), "")
         yield from (table.note, "") if table.note else ()
-
-
-def mask_lines(comparison: Comparison) -> Iterator[str]:
-    """The overlap of each run's masks with the base's, overall, by layer and by kernel."""
-    for run, masks in comparison.masks.items():
-        kept = [percent(share) for share in masks.density]
-        yield (
-            f"masks of {run}: IoU {fraction(masks.overall)} of the kept weights ({fraction(masks.independent)} if the "
-            f"masks were independent); {comparison.names[0]} keeps {kept[0]}%, {run} {kept[1]}%"
-        )
-        layers = {str(layer): share for layer, share in enumerate(masks.layers)}
-        for part, shares in (("layer", layers), ("kernel", masks.kernels)):
-            listed = ", ".join(f"{name}{JOINED}{fraction(share)}" for name, share in shares.items())
-            yield f"IoU by {part}: {listed}"

@@ -1,4 +1,4 @@
-"""What a comparison prints and writes, and the comparison of masks."""
+"""What a comparison prints and writes."""
 
 import numpy as np
 import pandas
@@ -20,11 +20,9 @@ from evaluated import (
 from run_scripts import run_alone, run_here
 
 import jaxprune as jp
-from jaxprune.base.errors import InputError
 from jaxprune.base.text import WIDTH
 from jaxprune.evaluation.comparison import compare_evaluations
 from jaxprune.evaluation.write import comparison_markdown, comparison_text, write_comparison
-from jaxprune.runs import checkpoint
 
 
 def run(name, scores, **parts):
@@ -37,22 +35,6 @@ def workdirs(tmp_path):
     texts = {"sw": of_perplexity(100.0)}, {"sw": of_perplexity(150.0)}
     sides = zip("ab", (A, B), texts, strict=True)
     return [written(run(n, s, perplexity=one), tmp_path / n) for n, s, one in sides]
-
-
-def mask_trees():
-    rng = np.random.default_rng(0)
-    return [
-        {"blocks": {"mlp": {name: {"kernel": rng.random((4, 6, 10)) < share}
-                            for name in ("up", "out")}}}
-        for share in (0.7, 0.5)
-    ]  # fmt: skip
-
-
-def with_masks(workdirs):
-    trees = mask_trees()
-    for folder, tree in zip(workdirs, trees, strict=True):
-        checkpoint.save(folder / "checkpoint", masks=tree)
-    return trees
 
 
 def test_the_files_have_all_digits(workdirs, tmp_path):
@@ -119,7 +101,6 @@ def test_no_line_is_wider_than_a_terminal():
 
 
 def test_the_command_prints_and_writes(workdirs, monkeypatch, capfd):
-    with_masks(workdirs)
     done = run_alone("compare", *workdirs)
     assert (done.returncode, done.stderr) == (0, "")
     found = jp.compare(*workdirs)
@@ -129,56 +110,3 @@ def test_the_command_prints_and_writes(workdirs, monkeypatch, capfd):
     again = run_here(monkeypatch, capfd, "compare", *workdirs, workdirs[1], "--out", out)
     assert again.returncode == 0
     assert (out / "compare.md").read_text().startswith("# b, b (2) against a\n")
-
-
-# Masks.
-
-
-def test_masks_are_compared_by_layer_and_kernel(workdirs):
-    a, b = (
-        {name: tree["blocks"]["mlp"][name]["kernel"] for name in ("up", "out")}
-        for tree in with_masks(workdirs)
-    )
-
-    def iou(select):
-        pairs = [(select(name, a[name]), select(name, b[name])) for name in a]
-        return sum((x & y).sum() for x, y in pairs) / sum((x | y).sum() for x, y in pairs)
-
-    found = jp.compare(*workdirs)
-    masks = found.masks["b"]
-    assert masks.overall == pytest.approx(iou(lambda name, mask: mask))
-    for layer in range(4):
-        expected = iou(lambda name, mask, layer=layer: mask[layer])
-        assert masks.layers[layer] == pytest.approx(expected)
-    for name in a:
-        expected = iou(lambda other, mask, name=name: mask[: 4 if other == name else 0])
-        assert masks.kernels[f"mlp/{name}"] == pytest.approx(expected)
-    kept = [np.mean([mask.mean() for mask in tree.values()]) for tree in (a, b)]
-    assert list(masks.density) == pytest.approx(kept)
-    # drawn apart from each other, as these were
-    layers = [(a[name][layer], b[name][layer]) for name in a for layer in range(4)]
-    both = sum(x.sum() * y.sum() / x.size for x, y in layers)
-    either = sum(x.sum() + y.sum() for x, y in layers) - both
-    assert masks.independent == pytest.approx(both / either)
-    assert masks.independent == pytest.approx(masks.overall, abs=0.08)
-    for text in (comparison_text(found), comparison_markdown(found)):
-        assert f"IoU {masks.overall:.3f} of the kept weights" in text
-        assert f"{masks.layers[2]:.3f}" in text
-        assert "mlp/out" in text
-
-
-def test_masks_of_another_model_are_told(workdirs):
-    ours, _ = mask_trees()
-    a, b = workdirs
-    checkpoint.save(a / "checkpoint", masks=ours)
-    assert jp.compare(a, b).left_out == []  # a dense model has none
-    checkpoint.save(b / "checkpoint", metadata={"a": 1})
-    with pytest.raises(InputError, match=r"b/checkpoint: contains no masks$"):
-        jp.compare(a, b)
-    other = {"blocks": {"mlp": {"up": ours["blocks"]["mlp"]["up"]}}}
-    checkpoint.save(b / "checkpoint", masks=other, overwrite=True)
-    found = jp.compare(a, b)
-    assert found.masks == {}
-    [note] = found.left_out
-    assert "mlp/out/kernel is (4, 6, 10) in the first" in note
-    assert note in " ".join(comparison_text(found).split())

@@ -8,9 +8,8 @@ import numpy as np
 from jaxprune.analysis.magnitudes import over_median
 from jaxprune.analysis.mask_overlap import iou
 from jaxprune.analysis.overlap import by_kind, halves_by_kind
-from jaxprune.base.text import count, fraction, percent, tenths, times
+from jaxprune.base.text import count, percent, tenths, times
 from jaxprune.base.workdir.json_files import Report
-from jaxprune.evaluation.comparison import MaskComparison
 from jaxprune.report.charts.chart import Chart
 from jaxprune.report.charts.heatmap import heatmap
 from jaxprune.report.charts.lines import Line, line_chart
@@ -62,22 +61,6 @@ def sparsity_section(report: Report) -> Section:
             f" These are {percent(share)}% of all parameters; {same} and the head are unchanged."
         )
     return Section("sparsity", "Sparsity", [text, *_drawn(charts)])
-
-
-def mask_section(base: str, run: str, masks: MaskComparison) -> Section:
-    """The overlap of the masks of two runs, by name."""
-    text = (
-        f"Intersection over union of the kept weights: {fraction(masks.overall)} "
-        f"({fraction(masks.independent)} for independent masks). Kept: {base} "
-        f"{percent(masks.density[0])}%, {run} {percent(masks.density[1])}%."
-    )
-    kernels = [(name, 100 * share) for name, share in masks.kernels.items()]
-    line = Line("IoU", [100 * share for share in masks.layers])
-    charts = [
-        line_chart([line], title="IoU by layer, %", y_title="IoU, %"),
-        bar_chart(kernels, title="IoU by kernel, %", most=100),
-    ]
-    return Section(f"masks-{run}", f"Masks of {base} and {run}", [text, Charts(charts)])
 
 
 def magnitude_section(stats: ActivationStats | None, analysis: Analysis) -> Section | None:

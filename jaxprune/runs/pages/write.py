@@ -21,7 +21,6 @@ from jaxprune.runs.pages.card import refresh_card
 from jaxprune.runs.pages.files import RunFiles, read_files
 from jaxprune.runs.pages.pruning import (
     magnitude_section,
-    mask_section,
     overlap_section,
     sparsity_section,
 )
@@ -90,7 +89,6 @@ def comparison_page(runs: Mapping[str, RunFiles], comparison: Comparison) -> str
             results.results_section(comparison.evaluations, comparison.changes),
             results.continuation_section(evaluations),
             *_model_sections(run),
-            *(mask_section(base, name, masks) for name, masks in comparison.masks.items()),
             settings_section(runs),
         ],
     )
