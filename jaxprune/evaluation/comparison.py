@@ -4,12 +4,14 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
+
 from jaxprune.base.errors import InputError, listed
 from jaxprune.base.files.whole import short_names
 from jaxprune.base.text import NotebookTable, Table
 from jaxprune.evaluation.changes import (
-    FEWEST_PARTS,
     Change,
+    Source,
     perplexity_changes,
     task_changes,
     translation_changes,
@@ -20,9 +22,8 @@ from jaxprune.evaluation.pictures import change_charts
 from jaxprune.evaluation.same_evaluation import check_same, dtype_notes, other_tokenizer
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 from jaxprune.evaluation.scoring.scores import Scored
-from jaxprune.evaluation.shared_rows import on_shared_rows
 from jaxprune.evaluation.translation.results import TRANSLATION, Translated
-from jaxprune.evaluation.views import comparison_tables, verdict
+from jaxprune.evaluation.views import comparison_tables
 from jaxprune.report.charts.chart import Chart
 from jaxprune.report.charts.panels import grid
 
@@ -35,9 +36,9 @@ class Comparison(NotebookTable):
     """The changes from the first of several runs, the base, to each other. Notebooks show them as tables.
 
     Attributes:
-      evaluations: of the runs, on the rows that all have, with distinct names.
+      evaluations: of the runs, with distinct names.
       changes: of every other run against the base.
-      notes: differences between the evaluations, and what cannot carry a conclusion.
+      notes: differences between the evaluations.
       left_out: evaluations that only one of two runs has.
     """
 
@@ -89,9 +90,9 @@ class Comparison(NotebookTable):
 
 
 def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Comparison:
-    """Compares runs with the first, on the rows that all of them have.
+    """Compares runs with the first, on the same rows.
 
-    Rows are paired by number. A change of accuracy is significant if McNemar's exact p, after Holm's correction over
+    A change of accuracy is significant if McNemar's exact p, after Holm's correction over
     the languages of a task, is at most ALPHA.
 
     Args:
@@ -108,9 +109,6 @@ def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Com
     for run in others:
         left_out += _left_out(base, run)
         check_same(base, run)
-    evaluations, partial = on_shared_rows(named)
-    base, *others = evaluations
-    for run in others:
         notes += dtype_notes(base, run)
         differs = other_tokenizer(base, run)
         if differs:
@@ -120,26 +118,36 @@ def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Com
             )
         for task in base.tasks:
             if task in run.parts:
-                pairs = _pairs(base.scored(task), run.scored(task))
-                changes += task_changes((run.name, base.name, task), pairs, seed)
+                source = (run.name, base.name, task)
+                pairs = _pairs(source, base.scored(task), run.scored(task))
+                changes += task_changes(source, pairs, seed)
         source = (run.name, base.name, PERPLEXITY)
         changes += perplexity_changes(source, base.perplexities, run.perplexities, differs)
         if TRANSLATION in base.parts and TRANSLATION in run.parts:
             compared, reason = _translations(base, run)
             changes += compared
             notes += reason
-    return Comparison(
-        evaluations=evaluations,
-        changes=changes,
-        notes=(*notes, *partial, *_short_texts(changes)),
-        left_out=left_out,
-    )
+    return Comparison(evaluations=named, changes=changes, notes=notes, left_out=left_out)
 
 
 def _pairs(
-    base: Mapping[str, Scored], run: Mapping[str, Scored]
+    source: Source, base: Mapping[str, Scored], run: Mapping[str, Scored]
 ) -> dict[str, tuple[Scored, Scored]]:
-    return {code: (base[code], run[code]) for code in sorted(base, key=order) if code in run}
+    """The scores of both in the languages that both have; rejects other rows, labels or numbers of options."""
+    pairs = {code: (base[code], run[code]) for code in sorted(base, key=order) if code in run}
+    for code, (a, b) in pairs.items():
+        for name in ("rows", "labels"):
+            if not np.array_equal(getattr(a, name), getattr(b, name)):
+                raise InputError(
+                    f"{source[2]}/{code}: other {name} in {source[0]} than in {source[1]}; expected runs on the "
+                    "same rows"
+                )
+        if a.scores.shape != b.scores.shape:
+            raise InputError(
+                f"{source[2]}/{code}: {a.scores.shape[1]} scores a row in {source[1]} and {b.scores.shape[1]} in "
+                f"{source[0]}; expected the same options in both"
+            )
+    return pairs
 
 
 def order(code: str) -> tuple[bool, str]:
@@ -197,13 +205,3 @@ def _translations(base: Evaluation, run: Evaluation) -> tuple[list[Change], list
     a, b = (cast(Mapping[str, Translated], one.parts[TRANSLATION].rows) for one in (base, run))
     source = (run.name, base.name, TRANSLATION)
     return translation_changes(source, a, b, facts[0]["target"]), []
-
-
-def _short_texts(changes: Sequence[Change]) -> Iterator[str]:
-    """A note on texts with too few parts for an interval of the ratio of perplexities."""
-    few = dict.fromkeys(f"{row.language} ({row.parts})" for row in changes if verdict(row) == "few")
-    if few:
-        yield (
-            f"perplexity: fewer than {FEWEST_PARTS} parts of text in {', '.join(few)}; "
-            "the change cannot carry a conclusion, evaluate on more text"
-        )

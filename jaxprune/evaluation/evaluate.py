@@ -17,7 +17,7 @@ from jaxprune.evaluation.continuations import continue_lines
 from jaxprune.evaluation.evaluation import Evaluation, Part
 from jaxprune.evaluation.folders import write_part
 from jaxprune.evaluation.generation.generator import Generator
-from jaxprune.evaluation.identity import IDENTITY, identities, row_digest
+from jaxprune.evaluation.identity import IDENTITY, identities
 from jaxprune.evaluation.measurements import Measurement
 from jaxprune.evaluation.overlap import calibration_overlap
 from jaxprune.evaluation.scoring.metrics import task_measurements
@@ -126,7 +126,6 @@ def score_task(scorer: Scorer, task_questions: TaskQuestions, facts: Mapping[str
             np.array([question.label for question in rows], np.int32),
             np.array([question.row for question in rows], np.int32),
             np.array([question.group for question in rows], np.int32) if task.group else None,
-            np.array([row_digest(question, protocol) for question in rows], np.uint64),
         )
     measured = task_measurements(_source(facts, task.name), scored, parallel=task.parallel)
     labels = list(task.labels) if task.labels else None

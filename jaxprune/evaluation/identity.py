@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 from jaxprune.evaluation.tasks.prompts import Option
-from jaxprune.evaluation.tasks.questions import Question
 from jaxprune.evaluation.translation.results import TRANSLATION
 from jaxprune.evaluation.workload import Workload
 from jaxprune.hf.model import Model
@@ -58,12 +57,6 @@ def identities(workload: Workload, model: Model, dtype: str) -> dict[str, Identi
             **by_language("sentences", pairs, pairs),
         }
     return found
-
-
-def row_digest(question: Question, protocol: str) -> int:
-    """64 bits of the SHA-256 of the texts of a row's options and the protocol."""
-    content = json.dumps([protocol, *map(_option, question.options)])
-    return int.from_bytes(hashlib.sha256(content.encode()).digest()[:8])
 
 
 def content_digests(identity: Identity) -> dict[str, str]:

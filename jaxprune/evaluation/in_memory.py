@@ -92,15 +92,15 @@ def evaluate(
 def compare(*runs: Evaluation | str | Path, seed: int = 0) -> Comparison:
     """The changes from the first of several runs, the base, to each other in every language, with significance tests.
 
-    Rows are paired by their number in the data, and figures are of the rows that all runs have. A change of accuracy is
-    significant if McNemar's exact p, after Holm's correction over the languages of a task, is at most 0.05.
+    A change of accuracy is significant if McNemar's exact p, after Holm's correction over the languages of a task, is
+    at most 0.05.
 
     Args:
       runs: two or more: return values of `evaluate`, or workdirs of `jaxprune evaluate`.
       seed: of the bootstrap.
 
     Raises:
-      InputError: fewer than two runs; no evaluation in common; other questions, protocols, texts or tokenizers; a
+      InputError: fewer than two runs; no evaluation in common; other rows, protocols, texts or tokenizers; a
         workdir without evaluation or with broken files.
 
     Examples:

@@ -24,10 +24,9 @@ def run(tmp_path):
 
 def test_what_is_written_is_read_to_the_bit(tmp_path):
     rng = np.random.default_rng(0)
-    digests = rng.integers(0, 2**64, 300, dtype=np.uint64)
     groups = np.arange(300, dtype=np.int32) // 3
     rows = {
-        "sw": scored(A["sw"], LABELS, rng.permutation(900)[:300], groups=groups, digests=digests),
+        "sw": scored(A["sw"], LABELS, rng.permutation(900)[:300], groups=groups),
         "en": scored(np.where(A["en"] < -2, -np.inf, A["en"]), LABELS),
     }
     texts = {

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt64
+from jaxtyping import Bool, Float, Int
 
 from jaxprune.base.errors import InputError
 
@@ -19,14 +19,12 @@ class Scored(NamedTuple):
       labels: [R] index of the right option.
       rows: [R] number of each row in its source.
       groups: [R] number of the first row of each row's group, such as an XNLI premise; None if the task has no groups.
-      digests: [R] uint64 of the content of each row, see `identity.row_digest`; None if it is unknown.
     """
 
     scores: Float[np.ndarray, "R C"]
     labels: Int[np.ndarray, " R"]
     rows: Int[np.ndarray, " R"]
     groups: Int[np.ndarray, " R"] | None = None
-    digests: UInt64[np.ndarray, " R"] | None = None
 
     @property
     def correct(self) -> Bool[np.ndarray, " R"]:
@@ -37,10 +35,6 @@ class Scored(NamedTuple):
     def arrays(self) -> dict[str, Any]:
         """The arrays that are present, by name."""
         return {name: array for name, array in self._asdict().items() if array is not None}
-
-    def at(self, places: Int[np.ndarray, " _"] | slice) -> "Scored":
-        """The rows at these places."""
-        return self._replace(**{name: array[places] for name, array in self.arrays.items()})
 
     @property
     def clusters(self) -> Int[np.ndarray, " R"]:
