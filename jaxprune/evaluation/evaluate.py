@@ -1,6 +1,5 @@
 """A config and a model → an `Evaluation`, and a folder of the workdir for each task, text and translation."""
 
-import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,6 @@ from jaxprune.devices import hosts
 from jaxprune.devices.machine import environment
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.evaluation.config import RESIDENT, EvaluateConfig
-from jaxprune.evaluation.continuations import continue_lines
 from jaxprune.evaluation.evaluation import Evaluation, Part
 from jaxprune.evaluation.folders import write_part
 from jaxprune.evaluation.generation.generator import Generator
@@ -47,7 +45,6 @@ def evaluate_all(
     facts: Mapping[str, Any],
     *,
     new_tokens: int = NEW_TOKENS,
-    continuations: bool = False,
 ) -> Evaluation:
     """Evaluates a model, and writes a folder for each task, for perplexity and for translation.
 
@@ -58,7 +55,6 @@ def evaluate_all(
       workdir: gets `<task>/` with the parts of the evaluation, see `write_part`. None: no files.
       facts: for every evaluation.json, with `run` and `model`, see `facts_of`.
       new_tokens: the most of a translation.
-      continuations: whether to continue the first lines of each text, see `continue_lines`.
     """
     known = identities(workload, scorer.model, config.dtype)
     parts: dict[str, Part] = {}
@@ -74,7 +70,7 @@ def evaluate_all(
     if workload.texts:
         of_text = {**facts, "data": config.evaluation.perplexity, IDENTITY: known[PERPLEXITY]}
         of_text |= calibration_overlap(scorer.model, workload.texts, workdir)
-        finish(PERPLEXITY, measure_texts(scorer, workload.texts, of_text, continuations))
+        finish(PERPLEXITY, measure_texts(scorer, workload.texts, of_text))
     if workload.sentences:
         generator = Generator(
             scorer.model, dtype=config.dtype, mesh=scorer.mesh, progress=scorer.progress
@@ -138,7 +134,6 @@ def measure_texts(
     scorer: Scorer,
     by_language: Mapping[str, PlainText],
     facts: Mapping[str, Any],
-    continuations: bool = False,
 ) -> Part:
     """Perplexity on plain text of each language.
 
@@ -146,17 +141,13 @@ def measure_texts(
       scorer: of the model.
       by_language: texts by code.
       facts: for evaluation.json, see `facts_of`.
-      continuations: whether to continue the first lines of each text, see `continue_lines`.
     """
     began = time.perf_counter()
     measured = {
         code: perplexity(scorer, text, f"{PERPLEXITY} {code}") for code, text in by_language.items()
     }
     measurements = perplexity_measurements(_source(facts, PERPLEXITY), measured)
-    part = _part(facts, measurements, measured, began)
-    continued = continue_lines(scorer, by_language) if continuations else {}
-    made = {"continuations": continued} if continued else {}
-    return dataclasses.replace(part, facts={**part.facts, **made})
+    return _part(facts, measurements, measured, began)
 
 
 def translate_texts(

@@ -48,5 +48,4 @@ def evaluate_from_config(
     with open_workdir(workdir, identity):
         if hosts.is_first():
             clear_folders(workdir, known, model, overwrite)
-        lines = fields.weights != "streamed"
-        return evaluate_all(scorer, workload, config, workdir, facts, continuations=lines)
+        return evaluate_all(scorer, workload, config, workdir, facts)

@@ -116,26 +116,6 @@ def test_perplexity_by_language(run):
     assert all(1 < text.perplexity < 60 for text in found.values())
 
 
-def test_lines_are_continued_as_torch_does(run):
-    model = AutoModelForCausalLM.from_pretrained(NANO / "bloom", dtype=torch.float32).eval()
-    tokenizer = jp.load(NANO / "bloom").tokenizer
-    written = read_evaluation(run[0] / "perplexity")["continuations"]
-    folder = files("jaxprune").joinpath("nano", "perplexity")
-    assert list(written) == ["en", "fr", "es", "de", "sw"]
-    for code, made in written.items():
-        lines = folder.joinpath(f"{code}.jsonl").read_text(encoding="utf-8").splitlines()[:3]
-        assert len(made) == 3
-        for line, one in zip(lines, made, strict=True):
-            tokens = tokenizer(json.loads(line)["text"])["input_ids"]
-            prompt = torch.tensor([tokens[: min(12, (len(tokens) + 1) // 2)]])
-            with torch.no_grad():
-                both = model.generate(prompt, do_sample=False, max_new_tokens=24)[0]
-            assert one["beginning"] == tokenizer.decode(prompt[0], skip_special_tokens=True)
-            assert one["beginning"] + one["text"] == tokenizer.decode(
-                both, skip_special_tokens=True
-            )
-
-
 def test_the_table_has_every_figure(run, capsys):
     print_evaluation(run[1], run[0])
     out = capsys.readouterr().out

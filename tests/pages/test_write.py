@@ -305,19 +305,6 @@ def test_a_model_at_chance_gives_no_verdict(tmp_path):
         assert ("at chance in fr" in first) is said
 
 
-def test_continuations_stand_side_by_side_and_folded(tmp_path):
-    for name, text in (("a", " sings"), ("b", " <b>ate")):
-        said = {"fr": [{"beginning": "the bird", "text": text}, {"beginning": "a", "text": ""}]}
-        write_perplexity(tmp_path / name, {"fr": np.full(12, -2.0)}, continuations=said)
-    root = made(tmp_path / "b", tmp_path / "a")
-    [folded] = root.find(".//section[@id='continuations']").iter("details")
-    assert folded.find("summary").text == "fr"
-    rows = {"the bird": ["sings", "<b>ate"], "a": ["(end of text)"] * 2}
-    assert tables(folded)["fr, continued"] == (["beginning", "a", "b"], rows)
-    alone = tables(made(tmp_path / "b"))["fr, continued"]
-    assert alone == (["beginning", "continuation"], {one: row[1:] for one, row in rows.items()})
-
-
 def test_chance_is_drawn_where_accuracy_is(pages):
     for name, series in (("run", "pruned"), ("compare", "dense")):
         told = titles(parsed(pages[name]), "xnli: Accuracy")

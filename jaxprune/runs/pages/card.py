@@ -1,13 +1,11 @@
 """Evaluations of a run → the model card in its `hf/`, with the tables of its measurements."""
 
 import os
-from typing import Any
 
 from jaxprune.base.files import sealed
 from jaxprune.base.templates import render
 from jaxprune.base.text import as_code, table_pipes
 from jaxprune.base.workdir.reading import MODEL_DIGEST, has_card
-from jaxprune.data.languages import joined
 from jaxprune.evaluation.changes import Change
 from jaxprune.evaluation.comparison import Comparison
 from jaxprune.evaluation.evaluation import Evaluation
@@ -23,12 +21,7 @@ from jaxprune.evaluation.views import (
 from jaxprune.evaluation.write import markdown_tables
 from jaxprune.runs.card import Measured, model_card
 from jaxprune.runs.pages.files import RunFiles
-from jaxprune.runs.pages.results import (
-    ABOUT_CONTINUATIONS,
-    continued_languages,
-    continued_rows,
-    main_table,
-)
+from jaxprune.runs.pages.results import main_table
 
 
 def refresh_card(
@@ -102,24 +95,5 @@ def _measured(run: RunFiles, comparison: Comparison | None) -> Measured:
         about=first.note,
         others="\n".join(markdown_tables(tables, "###")),
         terms=terms,
-        continued=_continued(run, comparison.evaluations[0] if comparison else None),
-        about_continuations=ABOUT_CONTINUATIONS,
     )
     return Measured(results, accuracy)
-
-
-def _continued(run: RunFiles, dense: Evaluation | None) -> dict[str, Any] | None:
-    """Continuations in the calibration's first language, or else in the text's first."""
-    sides = {"dense": dense} if dense else {}
-    sides["this model"] = run.evaluation
-    codes = continued_languages(run.evaluation)
-    if not codes:
-        return None
-    calibration: Any = run.config.get("calibration", {})
-    own = joined(calibration.get("source", ""))[0]
-    code = own if own in codes else codes[0]
-    lines = [
-        (as_code(beginning), [(n, as_code(t)) for n, t in zip(sides, texts, strict=True) if t])
-        for beginning, *texts in continued_rows(sides, code)
-    ]
-    return {"language": code, "lines": lines}

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from jaxprune.base.text import Cell, Table
 from jaxprune.evaluation.changes import Change
 from jaxprune.evaluation.comparison import Comparison
-from jaxprune.evaluation.continuations import NEW_TOKENS
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.measurements import MEASURES
 from jaxprune.evaluation.pictures import accuracy_charts, change_charts
@@ -27,17 +26,13 @@ from jaxprune.evaluation.views import (
     overview_cell,
     show_value,
 )
-from jaxprune.report.document import Charts, Folded, Note, Part, Section, Texts
+from jaxprune.report.document import Charts, Folded, Note, Part, Section
 
 # Of the folders of an evaluation, those after the tasks.
 _LAST = {PERPLEXITY: 1, TRANSLATION: 2}
 _SENTENCES = 3  # runs with a conclusion that is not folded
 # The measures of the first table; the others are folded.
 _MAIN = ("accuracy", "perplexity", "bleu")
-ABOUT_CONTINUATIONS = (
-    f"Greedy continuations of the beginnings of a text's first lines, up to {NEW_TOKENS} tokens. "
-    "They illustrate the output and are not a measurement."
-)
 
 
 def comparison_lead(comparison: Comparison) -> list[Part]:
@@ -143,32 +138,3 @@ def _main_cell(
     if change := changes.get(key):
         return Cell(overview_cell(figures.get(key), change), change_kind(figures, change))
     return figure_cell(figures, key)
-
-
-def continued_rows(evaluations: Mapping[str, Evaluation], code: str) -> list[list[str]]:
-    """Beginnings in a language that the last of the evaluations has, and their continuations in each."""
-    texts = []
-    for evaluation in evaluations.values():
-        part = evaluation.parts.get(PERPLEXITY)
-        lines = part.facts.get("continuations", {}).get(code, ()) if part else ()
-        texts.append({line["beginning"]: line["text"] or "(end of text)" for line in lines})
-    return [[beginning, *(side.get(beginning, "") for side in texts)] for beginning in texts[-1]]
-
-
-def continued_languages(evaluation: Evaluation) -> list[str]:
-    """The languages of the continuations of an evaluation."""
-    part = evaluation.parts.get(PERPLEXITY)
-    return list(part.facts.get("continuations", {})) if part else []
-
-
-def continuation_section(evaluations: Mapping[str, Evaluation]) -> Section | None:
-    """A folded table for each language of the last of the evaluations, by the names of their columns."""
-    *_, last = evaluations.values()
-    folded = [
-        Folded(code, [Texts(Table(f"{code}, continued", ["beginning", *evaluations], rows))])
-        for code in continued_languages(last)
-        if (rows := continued_rows(evaluations, code))
-    ]
-    if not folded:
-        return None
-    return Section("continuations", "Continuations", [Note(ABOUT_CONTINUATIONS), *folded])

@@ -11,7 +11,7 @@ from jaxprune.runs.facts import last_parts
 from jaxprune.runs.pages.files import RunFiles
 
 # Parts of a report and of an evaluation with sections of their own, and digests of thousands of lines.
-_NOT_SHOWN = ("sparsity", "shrunk", "calibration_lines", "continuations")
+_NOT_SHOWN = ("sparsity", "shrunk", "calibration_lines")
 
 
 def settings_section(runs: Mapping[str, RunFiles]) -> Section | None:

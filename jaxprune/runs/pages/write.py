@@ -70,7 +70,6 @@ def run_page(run: RunFiles) -> str:
         [*results.evaluation_lead(run.evaluation), *_warnings(run), *model_parts(run, ())],
         [
             results.results_section([run.evaluation]),
-            results.continuation_section({"continuation": run.evaluation}),
             *_model_sections(run),
             settings_section({"value": run}),
         ],
@@ -81,13 +80,11 @@ def comparison_page(runs: Mapping[str, RunFiles], comparison: Comparison) -> str
     """The page of runs compared with the first of them; sections on the model are of the last."""
     *before, run = runs.values()
     base, *others = comparison.names
-    evaluations = dict(zip(comparison.names, comparison.evaluations, strict=True))
     return page(
         f"{', '.join(others)} against {base}",
         [*results.comparison_lead(comparison), *_warnings(run), *model_parts(run, before)],
         [
             results.results_section(comparison.evaluations, comparison.changes),
-            results.continuation_section(evaluations),
             *_model_sections(run),
             settings_section(runs),
         ],
