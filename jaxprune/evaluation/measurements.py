@@ -71,9 +71,8 @@ MEASURES: Mapping[str, Measure] = {
     "discrimination": Measure(
         "right option preferred within groups, % (chance 50)", "within groups %", "share"
     ),
-    "contrast": Measure("contrast within groups", "contrast", "ratio"),
+    "contrast": Measure("contrast within groups", "contrast", "number", 3),
     "rankc": Measure("RankC with English", "RankC", "number", 3),
-    "rankc_official": Measure("RankC with English, official", "official", "number", 3),
     "perplexity": Measure("perplexity", "perplexity", "ratio", 2),
     "bits_per_byte": Measure("bits per byte", "bits/byte", "ratio", 3),
     "bleu": Measure("BLEU", "BLEU", "score"),

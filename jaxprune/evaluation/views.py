@@ -13,7 +13,6 @@ from jaxprune.base.text import (
     count,
     fraction,
     interval,
-    number,
     p_value,
     percent,
     points,
@@ -45,8 +44,7 @@ Figures = Mapping[tuple[str, str, str, str], Measurement]  # by run, task, langu
 # Explanation of the tables of one run, and of the tables of a comparison.
 ABOUT_MEASURES = (
     "Intervals of accuracy are Wilson's, 95%. At chance: the interval contains 1/options. Behind en, gap to en: "
-    "points behind English. F1 is weighted by label. RankC: consistency with English, the likeliest option ranked "
-    "first; official: the least likely first, as in the authors' code. A rise of RankC by itself is no "
+    "points behind English. F1 is weighted by label. RankC: consistency with English; a rise by itself is no "
     "improvement: a model may agree with English and be wrong in both. Probability of the right option: softmax "
     "of the scores of a row's options, mean over rows. Chosen: share of the rows by option. Without the options' "
     "priors: the mean score of each option is subtracted. Within groups, such as the hypotheses of a premise: how "
@@ -54,7 +52,7 @@ ABOUT_MEASURES = (
     "by how much."
 )
 ABOUT_CHANGES = (
-    f"Changes are in points; of contrasts, perplexities and bits per byte they are ratios. Their {CONFIDENCE:.0%} "
+    f"Changes are in points; of perplexities and bits per byte they are ratios. Their {CONFIDENCE:.0%} "
     "intervals: paired bootstrap over rows, or over groups of rows if the task has groups "
     f"({count(RESAMPLES)} resamples, drawn jointly in all languages of a mean); of perplexity: Student's interval "
     "over parts of the text. p: of accuracy in a language McNemar's exact test, of translations sacrebleu's paired "
@@ -71,19 +69,15 @@ def show_value(measure: str, value: float | None) -> str:
     scale, digits = MEASURES[measure].scale, MEASURES[measure].digits
     if value is None:
         return NONE
-    if measure == "contrast":
-        return number(value)
     if scale == "ratio" and value >= 1e6:
         return f"{value:.0e}"
     shown = percent if scale == "share" else lambda v, d: f"{v:,.{d}f}"
     return shown(value, digits)
 
 
-def show_difference(measure: str, difference: float | None) -> str:
+def show_difference(measure: str, difference: float) -> str:
     """The change of a measure: points of a share, the ratio to the base of a perplexity."""
     scale, digits = MEASURES[measure].scale, MEASURES[measure].digits
-    if difference is None:
-        return NONE
     if scale == "ratio":
         return ratio(1 + difference)
     return points(difference, digits) if scale == "share" else signed(difference, digits)
@@ -113,7 +107,7 @@ def verdict(change: Change, chance: bool = False) -> str:
         return "few"
     if change.measure == "perplexity" and change.low is not None and change.high is not None:
         return "worse" if change.low > 0 else "better" if change.high < 0 else "unclear"
-    if change.p_holm is None or change.difference is None:
+    if change.p_holm is None:
         return "untested"
     if chance:
         return "chance"
@@ -427,9 +421,7 @@ def conclusion(changes: Sequence[Change], measurements: Sequence[Measurement]) -
         if without := by_kind.get("chance"):
             where = ", ".join(f"{row.task} {row.language}" for row in without)
             parts.append(f"no conclusion in {where}, where {rows[0].base} is at chance")
-        texts = [row.difference for row in rows if row.measure == "perplexity"]
-        ratios = [1 + difference for difference in texts if difference is not None]
-        if ratios:
+        if ratios := [1 + row.difference for row in rows if row.measure == "perplexity"]:
             least, most = ratio(min(ratios)), ratio(max(ratios))
             parts.append(f"perplexity ×{least}" + (f" to ×{most}" if most != least else ""))
         if parts:

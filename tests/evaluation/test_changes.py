@@ -16,7 +16,6 @@ from evaluated import (
     B,
     changes,
     evaluation,
-    made_scores,
     right,
     scored,
 )
@@ -62,7 +61,7 @@ def test_accuracies_and_their_tests_are_those_of_the_rows():
         assert (one.run, one.base, one.n) == ("b", "a", 300)
         assert (one.base_value, one.value) == pytest.approx((a.mean(), b.mean()))
         assert one.difference == pytest.approx(b.mean() - a.mean(), abs=1e-12)
-        assert (interval(one), one.p_bootstrap) == (tested.interval, tested.p)
+        assert interval(one) == tested.interval
         only = int(np.sum(a & ~b)), int(np.sum(~a & b))
         p = scipy.stats.binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
         assert one.p == pytest.approx(p)
@@ -143,7 +142,7 @@ def test_one_of_many_small_p_values_is_not_significant():
 
 def test_a_run_does_not_differ_from_itself():
     comparison = compared(b=A, groups=GROUPS)
-    assert {row.measure for row in comparison.changes} >= {"accuracy", "discrimination", "contrast"}
+    assert {row.measure for row in comparison.changes} >= {"accuracy", "discrimination"}
     for row in comparison.changes:
         assert (row.difference, interval(row)) == (0.0, (0.0, 0.0))
         assert row.p in (1.0, None)
@@ -188,49 +187,24 @@ def contrast_of(scores, i, j):
 
 def test_discrimination_and_contrast_within_groups():
     comparison = compared(groups=GROUPS)
-    preferences, contrasts = (changes(comparison, name) for name in ("discrimination", "contrast"))
+    preferences = changes(comparison, "discrimination")
+    contrasts = {
+        row.language: row.value
+        for row in comparison.measurements
+        if (row.run, row.measure) == ("a", "contrast")
+    }
     for code in A:
-        values, of_rows = [], []
-        for scores in (np.float32(A[code]).astype(float), np.float32(B[code]).astype(float)):
-            values.append(
-                [
-                    [
-                        contrast_of(scores, i, j)
-                        for i in range(start, start + 3)
-                        for j in range(start, start + 3)
-                        if LABELS[i] != LABELS[j]
-                    ]
-                    for start in range(0, 300, 3)
-                ]
-            )
+        of_rows = []
         # a row counts once, however many rows of its group have other labels
         a = np.float32(A[code]).astype(float)
         for i in range(300):
             others = [j for j in range(i - i % 3, i - i % 3 + 3) if LABELS[j] != LABELS[i]]
             of_rows += [np.array([contrast_of(a, i, j) for j in others])] if others else []
-        found = contrasts[code]
-        assert found.base_value == pytest.approx(np.mean([row.mean() for row in of_rows]))
+        assert contrasts[code] == pytest.approx(np.mean([row.mean() for row in of_rows]))
         preferred = [np.mean((row > 0) + 0.5 * (row == 0)) for row in of_rows]
         assert preferences[code].base_value == pytest.approx(np.mean(preferred))
-        assert found.difference == pytest.approx(found.value / found.base_value - 1)
-        drawn = np.random.default_rng(0).integers(0, 100, (2000, 100))
-        sums, sizes = (
-            np.array([[f(pairs) for pairs in of_run] for of_run in values]) for f in (sum, len)
-        )
-        ratios = [
-            (sums[1][at].sum() / sizes[1][at].sum()) / (sums[0][at].sum() / sizes[0][at].sum())
-            for at in drawn
-        ]
-        bounds = np.quantile(ratios, [0.025, 0.975]) - 1
-        np.testing.assert_allclose(interval(found), bounds, atol=0.06)
     assert preferences["sw"].high < 0
     assert preferences["sw"].p < 0.001
-
-
-def test_the_contrast_of_a_base_that_tells_nothing_apart_has_no_change():
-    nothing = {"fr": made_scores(11, 0.0)}
-    found = changes(compared(nothing, nothing, groups=GROUPS), "contrast")["fr"]
-    assert (found.difference, *interval(found)) == (None, None, None)
 
 
 def test_a_change_that_is_one_of_the_priors_alone_is_named():
