@@ -48,7 +48,7 @@ class Change(NamedTuple):
       n: number of rows, of predicted tokens, or of sentences.
       base_value, value: of both runs; shares in [0, 1]. If the tokenizers differ, the perplexities of both are per
         token of the base.
-      difference: value - base_value; of the measures in `RELATIVE` value / base_value - 1.
+      difference: value - base_value; of perplexity and bits per byte value / base_value - 1.
       low, high: its 95% interval: of perplexity Student's over parts of the text, of rows the paired bootstrap's; None
         without one.
       p: that there is no change, two-sided: of accuracy in a language McNemar's exact test, of translations sacrebleu's

@@ -177,7 +177,7 @@ def _left_out(base: Evaluation, run: Evaluation) -> Iterator[str]:
     for name, evaluated in names.items():
         if not evaluated:
             raise InputError(
-                f"{name}: not evaluated; expected <task>/<language>.npz, which jaxprune evaluate writes"
+                f"{name}: not evaluated; expected <task>/evaluation.json, which jaxprune evaluate writes"
             )
     if not {*names[base.name]} & {*names[run.name]}:
         has = (f"{name} has {listed(evaluated, ' ')}" for name, evaluated in names.items())

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import pandas
 
 MEASUREMENTS: Final = "measurements.csv"
-# The figures of versions before 0.3, which had no measurements.csv.
-EARLIER = "metrics.json"
 _TEXTS = ("run", "model", "task", "language", "measure")
 
 
@@ -78,30 +76,20 @@ MEASURES: Mapping[str, Measure] = {
     "bleu": Measure("BLEU", "BLEU", "score"),
     "chrf": Measure("chrF", "chrF", "score"),
 }
-RELATIVE = tuple(name for name, measure in MEASURES.items() if measure.scale == "ratio")
 
 
 def read_evaluation(folder: Path) -> dict[str, Any]:
     """The evaluation.json of a folder; empty without it.
 
     Raises:
-      InputError: it is no JSON object; the folder is of an earlier version.
+      InputError: it is no JSON object.
     """
-    if not (folder / EVALUATION).is_file() and (folder / EARLIER).is_file():
-        raise InputError(
-            f"{folder / EARLIER}: written by an earlier version; evaluate again with --overwrite"
-        )
     return read_json(folder / EVALUATION)
 
 
 def evaluated_folders(workdir: Path) -> list[Path]:
-    """The folders of a workdir that contain an evaluation, sorted by name.
-
-    Raises:
-      InputError: as `read_evaluation`.
-    """
-    files = (file for name in (EVALUATION, EARLIER) for file in workdir.glob(f"*/{name}"))
-    return [folder for folder in sorted({file.parent for file in files}) if read_evaluation(folder)]
+    """The folders of a workdir that contain an evaluation, sorted by name."""
+    return sorted(file.parent for file in workdir.glob(f"*/{EVALUATION}"))
 
 
 def read_measurements(folder: Path) -> list[Measurement]:

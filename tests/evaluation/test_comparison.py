@@ -188,7 +188,7 @@ def refused(runs, message):
 
 def test_runs_without_a_common_evaluation_are_refused(runs):
     refused(runs[:1], "compare: one run; expected two or more")
-    refused([runs[0], jp.Evaluation(name="b", parts={})], "b: not evaluated; expected <task>/<")
+    refused([runs[0], jp.Evaluation(name="b", parts={})], "b: not evaluated; expected <task>/e")
     other = evaluation("b", marc2={"fr": scored(A["fr"], LABELS)})
     has = "a has xnli/en xnli/fr xnli/sw; b has marc2/fr"
     refused([runs[0], other], f"no task and language in both runs: {has}")

@@ -293,22 +293,6 @@ def test_another_model_than_that_of_a_run_is_not_evaluated_into_it(tmp_path):
         prune_from_config(validate(config), tmp_path)
 
 
-def test_an_evaluation_of_an_earlier_version_is_refused_and_replaced_with_overwrite(tmp_path):
-    config = job(rows=2, languages="en")
-    evaluate_from_config(config, tmp_path)
-    folder = tmp_path / "nano_nli"
-    (folder / "evaluation.json").rename(folder / "metrics.json")
-    (folder / "measurements.csv").unlink()
-    sealed.seal(folder)
-    with pytest.raises(InputError, match=r"nano_nli/metrics\.json: written by an earlier version;"):
-        evaluate_from_config(config, tmp_path)
-    assert (folder / "metrics.json").exists()
-    evaluate_from_config(config, tmp_path, overwrite=True)
-    assert sorted(file.name for file in folder.iterdir()) == [
-        "en.npz", "evaluation.json", "files.json", "measurements.csv",
-    ]  # fmt: skip
-
-
 def test_a_folder_with_other_files_is_not_replaced(tmp_path):
     (tmp_path / "nano_nli").mkdir()
     (tmp_path / "nano_nli" / "model.safetensors").touch()

@@ -118,12 +118,5 @@ def test_a_broken_line_of_translations_is_refused(tmp_path):
     refused(run, "translation/fr.jsonl: not JSON")
 
 
-def test_an_evaluation_of_an_earlier_version_is_refused(run):
-    (run / "xnli" / "evaluation.json").rename(run / "xnli" / "metrics.json")
-    refused(
-        run, r"b/xnli/metrics\.json: written by an earlier version; evaluate again with --overwrite"
-    )
-
-
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     refused(tmp_path / "none", "none: no such folder; expected the --workdir of an evaluated run")

@@ -540,13 +540,11 @@ def test_refusals(runs, tmp_path):
     refused("a folder or device; expected a file", dense, (), tmp_path)
     refused("a folder or device; expected a file", dense, (), Path(os.devnull))
     prune(tmp_path / "pruned")
-    refused("pruned: not evaluated; expected <task>/<language>.npz", tmp_path / "pruned", [dense])
+    refused("pruned: not evaluated; expected <task>/evaluation.json", tmp_path / "pruned", [dense])
     refused("pruned: not evaluated", dense, [tmp_path / "pruned"])
     evaluate(tmp_path / "other", 0, task="marc2")
     shutil.rmtree(tmp_path / "other" / "translation")
     refused("no task and language in both runs", tmp_path / "other", [dense])
-    write_json(tmp_path / "older" / "xnli" / "metrics.json", {})
-    refused("metrics.json: written by an earlier version", tmp_path / "older")
     report = tmp_path / "pruned" / "report.json"
     for text, message in (
         ("{", "report.json: not JSON"),
