@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from jaxprune.base.errors import InputError, listed
-from jaxprune.base.files.whole import short_names
 from jaxprune.base.text import NotebookTable, Table
 from jaxprune.evaluation.changes import (
     Change,
@@ -124,9 +123,9 @@ def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Com
         source = (run.name, base.name, PERPLEXITY)
         changes += perplexity_changes(source, base.perplexities, run.perplexities, differs)
         if TRANSLATION in base.parts and TRANSLATION in run.parts:
-            compared, reason = _translations(base, run)
-            changes += compared
-            notes += reason
+            a, b = (cast(Mapping[str, Translated], r.parts[TRANSLATION].rows) for r in (base, run))
+            target = base.parts[TRANSLATION].facts["protocol"]["target"]
+            changes += translation_changes((run.name, base.name, TRANSLATION), a, b, target)
     return Comparison(evaluations=named, changes=changes, notes=notes, left_out=left_out)
 
 
@@ -156,18 +155,12 @@ def order(code: str) -> tuple[bool, str]:
 
 
 def _distinctly_named(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """The evaluations; where names repeat, those of their workdirs or, without workdirs, numbered."""
+    """The evaluations; where names repeat, numbered."""
     names = [one.name for one in evaluations]
-    if len({*names}) < len(names):
-        folders = [one.folder for one in evaluations if one.folder]
-        counts = [names[: place + 1].count(name) for place, name in enumerate(names)]
-        numbered = [
-            f"{name} ({n})" if n > 1 else name for name, n in zip(names, counts, strict=True)
-        ]
-        names = short_names(folders) if len({*folders}) == len(names) else numbered
+    counts = [names[: place + 1].count(name) for place, name in enumerate(names)]
     return [
-        one if one.name == name else one.renamed(name)
-        for one, name in zip(evaluations, names, strict=True)
+        one if count == 1 else one.renamed(f"{one.name} ({count})")
+        for one, count in zip(evaluations, counts, strict=True)
     ]
 
 
@@ -191,17 +184,3 @@ def _left_out(base: Evaluation, run: Evaluation) -> Iterator[str]:
 def _evaluated(run: Evaluation) -> list[str]:
     """The tasks and languages of a run, as "xnli/fr"."""
     return [f"{name}/{code}" for name, part in run.parts.items() for code in part.rows]
-
-
-def _translations(base: Evaluation, run: Evaluation) -> tuple[list[Change], list[str]]:
-    """The changes of translations; none, and the reason, if their protocols differ."""
-    facts = [one.parts[TRANSLATION].facts["protocol"] for one in (base, run)]
-    for name in facts[0]:
-        a, b = (one.get(name) for one in facts)
-        if a != b:
-            return [], [
-                f"translation: not compared ({name} {a} in {base.name} and {b} in {run.name})"
-            ]
-    a, b = (cast(Mapping[str, Translated], one.parts[TRANSLATION].rows) for one in (base, run))
-    source = (run.name, base.name, TRANSLATION)
-    return translation_changes(source, a, b, facts[0]["target"]), []

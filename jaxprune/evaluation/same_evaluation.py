@@ -20,9 +20,8 @@ def check_same(base: Evaluation, run: Evaluation) -> None:
         may_differ.add("tokenizer")
     for name, a, b in _identities(base, run):
         _check_equal((base, run), name, a, b, [key for key in a if key not in may_differ])
-        if name in base.tasks:
-            ours, theirs = (one.parts[name].facts for one in (base, run))
-            _check_equal((base, run), name, ours, theirs, ["protocol", "labels"])
+        ours, theirs = (one.parts[name].facts for one in (base, run))
+        _check_equal((base, run), name, ours, theirs, ["protocol", "labels"])
 
 
 def dtype_notes(base: Evaluation, run: Evaluation) -> Iterator[str]:

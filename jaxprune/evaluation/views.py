@@ -2,7 +2,7 @@
 
 import functools
 import types
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from jaxprune.base.text import (
@@ -206,7 +206,7 @@ def figure_cell(figures: Figures, key: tuple[str, str, str, str]) -> str:
 
 
 def accuracy_summary(of_task: Sequence[Measurement]) -> str:
-    """The means of the accuracies of a run, in percent, the worst language and those at chance; empty without any."""
+    """The means of the accuracies of a run, in percent, and the worst language; empty without any."""
     accuracies = {row.language: row for row in of_task if row.measure == "accuracy"}
     if not accuracies:
         return ""
@@ -215,14 +215,7 @@ def accuracy_summary(of_task: Sequence[Measurement]) -> str:
     if others := [row.value for code, row in accuracies.items() if code != "en"]:
         summary += f", without English {percent(sum(others) / len(others))}"
     worst = min(accuracies.values(), key=lambda row: row.value)
-    summary += f"; worst language {worst.language}, {percent(worst.value)}"
-    figures = by_key(of_task)
-    guessing = [
-        code
-        for code, row in accuracies.items()
-        if at_chance(row, options_of(figures, row.run, row.task, code))
-    ]
-    return f"{summary}; at chance in {', '.join(guessing)}" if guessing else summary
+    return f"{summary}; worst language {worst.language}, {percent(worst.value)}"
 
 
 def _title(task: str, facts: Mapping[str, Any]) -> str:
@@ -264,10 +257,7 @@ def comparison_tables(evaluations: Sequence[Evaluated], changes: Sequence[Change
             of_task = [row for row in rows if row.task == task]
             for measure in dict.fromkeys(row.measure for row in of_task):
                 of_measure = [row for row in of_task if row.measure == measure]
-                table = _change_table(figures, of_measure)
-                if measure == "accuracy":
-                    table = table._replace(note="; ".join(vanished(of_task)))
-                of_run.append(table)
+                of_run.append(_change_table(figures, of_measure))
             if task not in (PERPLEXITY, TRANSLATION):
                 tested = {row.measure for row in of_task}
                 of_run.append(_pair_table(figures, (base, run), task, tested))
@@ -319,19 +309,6 @@ def _pair_table(
     groups = [("", 1), *((column, 2) for column in columns)]
     header = ["language", *(run for _ in columns for run in runs)]
     return Table(f"{task}: other figures", header, rows, groups)
-
-
-def vanished(changes: Sequence[Change]) -> Iterator[str]:
-    """Notes on significant changes of accuracy that are not significant without the options' priors."""
-    keyed = by_key(changes)
-    for row in changes:
-        if row.measure == "accuracy" and row.p_holm is not None and row.p_holm <= ALPHA:
-            one = keyed.get((row.run, row.task, row.language, "accuracy_without_prior"))
-            if one and one.p is not None and one.p > ALPHA:
-                yield (
-                    f"{row.language}: the significant change of {points(row.difference)} points is not significant "
-                    f"without the options' priors: {points(one.difference)} {show_bounds(one)}"
-                )
 
 
 def overview_tables(

@@ -1,4 +1,4 @@
-"""Tables of an evaluation or a comparison → lines for a terminal and Markdown; the files of a comparison."""
+"""Tables of an evaluation or a comparison → lines for a terminal or Markdown; the files of a comparison."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -7,7 +7,6 @@ from jaxprune.base.files.places import shown_path
 from jaxprune.base.files.whole import write_text
 from jaxprune.base.text import (
     Table,
-    as_code,
     csv_text,
     table_lines,
     table_pipes,
@@ -19,7 +18,6 @@ from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.measurements import MEASUREMENTS, Measurement
 from jaxprune.evaluation.views import (
     ABOUT_CHANGES,
-    ABOUT_MEASURES,
     comparison_tables,
     conclusion,
     evaluation_tables,
@@ -37,12 +35,11 @@ def print_evaluation(evaluation: Evaluation, workdir: Path) -> None:
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
-    """Writes measurements.csv, changes.csv and compare.md, each atomically; returns the files."""
+    """Writes measurements.csv and changes.csv, each atomically; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     contents = {
         MEASUREMENTS: csv_text(Measurement._fields, comparison.measurements),
         CHANGES: csv_text(Change._fields, comparison.changes),
-        "compare.md": comparison_markdown(comparison),
     }
     for name, text in contents.items():
         write_text(folder / name, text)
@@ -62,26 +59,6 @@ def comparison_text(comparison: Comparison) -> str:
 def _printed(table: Table) -> Iterator[str]:
     yield from ("", *wrapped(table.title), *table_lines(table))
     yield from wrapped(table.note) if table.note else ()
-
-
-def comparison_markdown(comparison: Comparison) -> str:
-    """The same as a Markdown document."""
-    base, *others = comparison.names
-    lines = [
-        f"# {', '.join(others)} against {base}",
-        "",
-        conclusion(comparison.changes, comparison.measurements),
-        "",
-    ]
-    lines += [
-        f"- {as_code(one.name)}: {as_code(str(one.folder) if one.folder else 'in memory')}"
-        for one in comparison.evaluations
-    ]
-    tables = comparison_tables(comparison.evaluations, comparison.changes)
-    lines += ["", *markdown_tables(tables)]
-    notes = [*comparison.notes, *comparison.left_out]
-    lines += ["## Notes", "", *(f"- {note}" for note in (*notes, ABOUT_CHANGES, ABOUT_MEASURES))]
-    return "\n".join(lines) + "\n"
 
 
 def markdown_tables(tables: Iterable[Table], level: str = "##") -> Iterator[str]:

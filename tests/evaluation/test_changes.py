@@ -28,7 +28,7 @@ from jaxprune.evaluation.comparison import compare_evaluations
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.scoring.perplexity import Perplexity
-from jaxprune.evaluation.write import comparison_markdown, comparison_text
+from jaxprune.evaluation.write import comparison_text
 
 SOURCE = ("b", "a", "perplexity")
 
@@ -207,7 +207,7 @@ def test_discrimination_and_contrast_within_groups():
     assert preferences["sw"].p < 0.001
 
 
-def test_a_change_that_is_one_of_the_priors_alone_is_named():
+def test_a_change_that_is_one_of_the_priors_alone():
     """a says each option as often as it is right, b nearly always the first one."""
     comparison = compared(b=B | {"fr": A["fr"] + np.array([4.0, 0.0, 0.0])})
     assert changes(comparison, "accuracy")["fr"].p_holm < 0.05
@@ -216,9 +216,6 @@ def test_a_change_that_is_one_of_the_priors_alone_is_named():
     shown = {row.run: row.value for row in comparison.measurements
              if (row.language, row.measure) == ("fr", "chosen_0")}  # fmt: skip
     assert shown["b"] > 0.9 > 0.5 > shown["a"]
-    for text in (comparison_text(comparison), comparison_markdown(comparison)):
-        assert "fr: the significant change of" in text
-        assert "sw: the significant change of" not in text  # sw says less of everything
 
 
 # Perplexity.

@@ -16,7 +16,6 @@ from evaluated import (
     of_perplexity,
     right,
     scored,
-    written,
 )
 from svg import told
 
@@ -53,13 +52,11 @@ def test_each_run_changes_against_the_first(runs):
     assert compare_evaluations(three, seed=1).changes != found.changes
 
 
-def test_runs_of_one_name_have_distinct_names(runs, tmp_path):
-    assert compare_evaluations([runs[0]] * 3).names == ["a", "a (2)", "a (3)"]
-    folders = [written(runs[0], tmp_path / place / "a") for place in ("one", "two")]
-    found = jp.compare(*folders)
-    assert found.names == ["one/a", "two/a"]
+def test_runs_of_one_name_have_distinct_names(runs):
+    found = compare_evaluations([runs[0]] * 3)
+    assert found.names == ["a", "a (2)", "a (3)"]
     assert {row.run for row in found.measurements} == {*found.names}
-    assert {(row.run, row.base) for row in found.changes} == {("two/a", "one/a")}
+    assert {(row.run, row.base) for row in found.changes} == {("a (2)", "a"), ("a (3)", "a")}
 
 
 def test_what_one_run_lacks_is_left_out_and_told(runs):
@@ -161,22 +158,6 @@ def test_the_plot_names_runs_tasks_and_languages(number, runs):
     assert all(word in drawn for word in words)
 
 
-def test_translations_of_other_protocols_are_left_out_with_the_reason(runs):
-    """As those of a sweep, which end after 64 tokens; all else is compared."""
-    lines, both = {"fr": evaluated.translated(["a b"], ["a b"])}, []
-    for one, tokens in zip(runs, (128, 64), strict=True):
-        facts = {"protocol": {"target": "en", "max_new_tokens": tokens}}
-        part = evaluated.part(one.name, "translation", lines, **facts)
-        both.append(dataclasses.replace(one, parts={**one.parts, "translation": part}))
-    found = compare_evaluations(both)
-    assert found.changes == compare_evaluations(runs).changes
-    assert found.notes == ["translation: not compared (max_new_tokens 128 in a and 64 in b)"]
-    alone = [
-        dataclasses.replace(one, parts={"translation": one.parts["translation"]}) for one in both
-    ]
-    assert len(compare_evaluations(alone).table) == 0
-
-
 # Refusals.
 
 
@@ -217,3 +198,13 @@ def test_other_protocols_and_labels_are_refused(name, values, runs):
         told.append(dataclasses.replace(one, parts={"xnli": part}))
     a, b = (repr(value).replace("[", r"\[").replace("]", r"\]") for value in values)
     refused(told, f"^xnli: {name} {a} in a and {b} in b; expected the same in both$")
+
+
+def test_translations_of_another_length_are_refused(runs):
+    """As those of a sweep, which end after 64 tokens."""
+    lines, both = {"fr": evaluated.translated(["a b"], ["a b"])}, []
+    for one, tokens in zip(runs, (128, 64), strict=True):
+        facts = {"protocol": {"target": "en", "max_new_tokens": tokens}}
+        part = evaluated.part(one.name, "translation", lines, **facts)
+        both.append(dataclasses.replace(one, parts={"translation": part}))
+    refused(both, "translation: protocol .*128.* in a and .*64.* in b; expected the same in both")
