@@ -30,9 +30,9 @@ from jaxprune.evaluation.scoring.perplexity import (
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.evaluation.tasks.questions import TaskQuestions
-from jaxprune.evaluation.translation.evaluate import translate, translation_measurements
+from jaxprune.evaluation.translation.evaluate import translation_measurements
 from jaxprune.evaluation.translation.results import TRANSLATION, Translated, TranslationProtocol
-from jaxprune.evaluation.translation.sentences import NEW_TOKENS, Sentences
+from jaxprune.evaluation.translation.sentences import NEW_TOKENS, Sentences, hypothesise
 from jaxprune.evaluation.workload import Workload
 from jaxprune.hf.model import Model
 
@@ -158,7 +158,11 @@ def translate_texts(
 ) -> Part:
     """Translates the sentences of each language; `facts` are for evaluation.json, see `facts_of`."""
     began = time.perf_counter()
-    translated = translate(generator, by_language, protocol)
+    translated = {}
+    for code, sentences in by_language.items():
+        hypotheses = hypothesise(generator, sentences, protocol.max_new_tokens)
+        sources, references = zip(*sentences.pairs, strict=True)
+        translated[code] = Translated(sources, hypotheses, references)
     source = _source(facts, TRANSLATION)
     measured, signatures = translation_measurements(source, translated, protocol.target)
     settings = {"protocol": protocol._asdict(), "signatures": signatures}

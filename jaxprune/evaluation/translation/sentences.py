@@ -154,7 +154,7 @@ def stop_tokens(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
 
 
 def hypothesise(
-    generator: Generator, sentences: Sentences, *, new_tokens: int = NEW_TOKENS
+    generator: Generator, sentences: Sentences, new_tokens: int = NEW_TOKENS
 ) -> list[str]:
     """The model's translation of each sentence, of at most `new_tokens`, without surrounding white space.
 
