@@ -73,6 +73,11 @@ class Comparison(NotebookTable):
         order = sorted(rows, key=lambda row: (tasks.index(row[0]), measures.index(row[1])))
         return table.join(others).reindex(index=order, columns=[*table.columns, *columns])
 
+    @property
+    def tables(self) -> list[Table]:
+        """Tables of text: an overview of more than two runs, then each run against the base."""
+        return comparison_tables(self.names, self.measurements, self.changes)
+
     def plot(self) -> Chart:
         """The changes by language with intervals: points of accuracy of each task, and ratios of perplexity."""
         charts = [
@@ -84,8 +89,7 @@ class Comparison(NotebookTable):
 
     def _shown(self) -> tuple[str, list[Table]]:
         base, *others = self.names
-        tables = comparison_tables(self.evaluations, self.changes)
-        return f"{', '.join(others)} against {base}", tables
+        return f"{', '.join(others)} against {base}", self.tables
 
 
 def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Comparison:

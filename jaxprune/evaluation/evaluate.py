@@ -82,7 +82,7 @@ def evaluate_all(
         protocol = TranslationProtocol(first.target, len(first.demonstrations), new_tokens)
         translated = translate_texts(generator, workload.sentences, protocol, of_sentences)
         finish(TRANSLATION, translated)
-    return Evaluation(name=facts["run"], parts=parts, folder=workdir)
+    return Evaluation(name=facts["run"], parts=parts)
 
 
 def scorer_of(model: Model, config: EvaluateConfig) -> Scorer:

@@ -124,7 +124,6 @@ def open_evaluation(workdir: Path) -> Evaluation:
     evaluation = Evaluation(
         name=name or workdir.resolve().name,
         parts=parts,
-        folder=workdir,
         is_smaller="shrunk" in (read_report(workdir) or {}),
     )
     return evaluation.renamed(evaluation.name)

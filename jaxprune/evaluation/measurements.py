@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import msgspec
+
 from jaxprune.base.errors import InputError
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.workdir.json_files import EVALUATION
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     import pandas
 
 MEASUREMENTS: Final = "measurements.csv"
-_TEXTS = ("run", "model", "task", "language", "measure")
 
 
 class Measurement(NamedTuple):
@@ -100,17 +101,12 @@ def read_measurements(folder: Path) -> list[Measurement]:
     """
     file = folder / MEASUREMENTS
     with file.open(encoding="utf-8", newline="") as lines:
+        cells = ([cell or None for cell in line] for line in csv.reader(lines))
         try:
-            return [_measurement(row) for row in csv.DictReader(lines)]
-        except (KeyError, TypeError, ValueError) as error:
+            next(cells)  # the header
+            return [msgspec.convert(row, Measurement, strict=False) for row in cells]
+        except (StopIteration, ValueError) as error:
             raise InputError(f"{file}: damaged: {error}") from None
-
-
-def _measurement(row: Mapping[str, str]) -> Measurement:
-    low, high = (float(row[name]) if row[name] else None for name in ("low", "high"))
-    run, model, task, language, measure = (row[name] for name in _TEXTS)
-    value, n = float(row["value"]), int(row["n"])
-    return Measurement(run, model, task, language, measure, value, low, high, n)
 
 
 def frame(rows: Sequence[Any], columns: Sequence[str]) -> "pandas.DataFrame":

@@ -3,7 +3,7 @@
 import functools
 import types
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 from jaxprune.base.text import (
     NONE,
@@ -24,19 +24,6 @@ from jaxprune.evaluation.measurements import MEASURES, Measurement
 from jaxprune.evaluation.scoring.metrics import ALPHA, CONFIDENCE, RESAMPLES, holm
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 from jaxprune.evaluation.translation.results import TRANSLATION
-
-
-@runtime_checkable
-class Evaluated(Protocol):
-    """The parts of an evaluation that tables show, see `Evaluation`."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def parts(self) -> Mapping[str, Any]: ...
-    @property
-    def measurements(self) -> Sequence[Measurement]: ...
-
 
 Row = TypeVar("Row", Measurement, Change)
 Figures = Mapping[tuple[str, str, str, str], Measurement]  # by run, task, language and measure
@@ -135,7 +122,7 @@ def by_key(rows: Iterable[Row]) -> dict[tuple[str, str, str, str], Row]:
     return {(row.run, row.task, row.language, row.measure): row for row in rows}
 
 
-def figures_and_means(evaluations: Sequence[Evaluated], changes: Sequence[Change]) -> Figures:
+def figures_and_means(measurements: Sequence[Measurement], changes: Sequence[Change]) -> Figures:
     """The measurements of all runs, and the means of the base over languages, which only changes have."""
     means = (
         Measurement(
@@ -143,7 +130,7 @@ def figures_and_means(evaluations: Sequence[Evaluated], changes: Sequence[Change
         )
         for row in changes
     )
-    return by_key(means) | by_key(row for one in evaluations for row in one.measurements)
+    return by_key(means) | by_key(measurements)
 
 
 def options_of(figures: Figures, run: str, task: str, code: str) -> int:
@@ -165,13 +152,18 @@ def _chosen(figures: Figures, run: str, task: str, code: str) -> str:
 # One run.
 
 
-def evaluation_tables(evaluation: Evaluated) -> list[Table]:
-    """A table of each task, text and translation of a run, with a column for each measure."""
-    figures, tables = by_key(evaluation.measurements), list[Table]()
-    for task, part in evaluation.parts.items():
-        of_task = part.measurements
-        if not of_task:
-            continue
+def evaluation_tables(
+    measurements: Sequence[Measurement], facts: Mapping[str, Mapping[str, Any]]
+) -> list[Table]:
+    """A table of each task, text and translation of a run, with a column for each measure.
+
+    Args:
+      measurements: of the run.
+      facts: by task the content of evaluation.json.
+    """
+    figures, tables = by_key(measurements), list[Table]()
+    for task in dict.fromkeys(row.task for row in measurements):
+        of_task = [row for row in measurements if row.task == task]
         codes = dict.fromkeys(row.language for row in of_task)
         measures = [name for name in MEASURES if any(row.measure == name for row in of_task)]
         run, rows = of_task[0].run, []
@@ -184,8 +176,8 @@ def evaluation_tables(evaluation: Evaluated) -> list[Table]:
             rows = [row[:-1] for row in rows]
         else:
             header.append("chosen %")
-        note = accuracy_summary(of_task) or overlap_note(part.facts) or ""
-        tables.append(Table(_title(task, part.facts), header, rows, note=note))
+        note = accuracy_summary(of_task) or overlap_note(facts[task]) or ""
+        tables.append(Table(_title(task, facts[task]), header, rows, note=note))
     return tables
 
 
@@ -238,18 +230,20 @@ def overlap_note(facts: Mapping[str, Any]) -> str | None:
 # Several runs.
 
 
-def comparison_tables(evaluations: Sequence[Evaluated], changes: Sequence[Change]) -> list[Table]:
+def comparison_tables(
+    names: Sequence[str], measurements: Sequence[Measurement], changes: Sequence[Change]
+) -> list[Table]:
     """The tables of a comparison: an overview of more than two runs, then each run against the base.
 
     Args:
-      evaluations: the base first.
+      names: of the runs, the base first.
+      measurements: of all runs.
       changes: of all runs but the base.
     """
-    base, *others = (one.name for one in evaluations)
-    measurements = [row for one in evaluations for row in one.measurements]
+    base, *others = names
     figures, tables = by_key(measurements), list[Table]()
     if len(others) > 1:
-        labels = {one.name: [one.name] for one in evaluations}
+        labels = {name: [name] for name in names}
         tables += overview_tables(labels, measurements, changes)
     for run in others:
         rows, of_run = [row for row in changes if row.run == run], list[Table]()

@@ -18,9 +18,7 @@ from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.measurements import MEASUREMENTS, Measurement
 from jaxprune.evaluation.views import (
     ABOUT_CHANGES,
-    comparison_tables,
     conclusion,
-    evaluation_tables,
 )
 
 CHANGES = "changes.csv"
@@ -28,7 +26,7 @@ CHANGES = "changes.csv"
 
 def print_evaluation(evaluation: Evaluation, workdir: Path) -> None:
     """Prints the tables of an evaluation and the written folders."""
-    for table in evaluation_tables(evaluation):
+    for table in evaluation.tables:
         print("\n".join(f"  {line}".rstrip() for line in _printed(table)))
     written = ", ".join(shown_path(workdir / name) for name in evaluation.parts)
     print(f"\n  written: {written}")
@@ -49,7 +47,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
 def comparison_text(comparison: Comparison) -> str:
     """Lines for a terminal of `tables.WIDTH` columns."""
     lines = [line for note in comparison.notes for line in wrapped(note)]
-    for table in comparison_tables(comparison.evaluations, comparison.changes):
+    for table in comparison.tables:
         lines += _printed(table)
     lines += ["", *wrapped(conclusion(comparison.changes, comparison.measurements))]
     lines += [line for note in comparison.left_out for line in wrapped(note)]

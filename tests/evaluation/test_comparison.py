@@ -22,7 +22,6 @@ from svg import told
 import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.evaluation.comparison import compare_evaluations
-from jaxprune.evaluation.views import comparison_tables
 from jaxprune.report.charts.page_svg import page_svg
 
 C = {"en": made_scores(6, 0.5), "fr": A["fr"], "sw": made_scores(7, 1.0)}
@@ -83,7 +82,7 @@ def test_a_text_of_few_parts_has_no_verdict(parts, few):
     change = found.changes[0]
     assert (change.measure, change.parts) == ("perplexity", parts)
     assert change.low > 0  # so the interval alone would say worse
-    table = comparison_tables(found.evaluations, found.changes)[0]
+    table = found.tables[0]
     said = "too little text: cannot tell" if few else "worse"
     assert table.rows[0][-1] == said
     assert table.rows[0][4].kind == ("few" if few else "worse")

@@ -98,7 +98,7 @@ def test_scores_that_are_no_numbers_are_refused(run):
         ("evaluation.json", "{", "not JSON"),
         ("evaluation.json", "[]", "expected a JSON object"),
         ("measurements.csv", "run,value\nb,0.5\n", "damaged"),
-        ("measurements.csv", None, "damaged: could not convert string to float: 'half'"),
+        ("measurements.csv", None, "damaged: Expected `float`, got `str`"),
     ],
 )
 def test_broken_files_are_refused(run, file, content, message):

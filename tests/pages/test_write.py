@@ -38,7 +38,6 @@ from jaxprune.evaluation.folders import open_evaluation
 from jaxprune.evaluation.in_memory import compare
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.scoring.scores import Scored
-from jaxprune.evaluation.views import comparison_tables
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pages.settings import flatten
 from jaxprune.runs.pages.write import write_report
@@ -196,11 +195,8 @@ def test_a_page_opens_with_its_conclusion(runs, pages):
 def test_all_measures_are_folded(runs, pages):
     comparison = compare(*runs)
     for name, expected in (
-        (
-            "compare",
-            comparison_tables(comparison.evaluations, comparison.changes),
-        ),
-        ("run", open_evaluation(runs[1])._shown()[1]),
+        ("compare", comparison.tables),
+        ("run", open_evaluation(runs[1]).tables),
     ):
         [folded] = [
             one

@@ -70,24 +70,11 @@ def check_scores(scored: Scored, where: str) -> None:
       where: language or file, for the message.
 
     Raises:
-      InputError: no rows, arrays of different lengths, a repeated row, a label without a column of scores, a score
-        that is NaN or +inf; names the place and the row.
+      InputError: no rows, or a score that is NaN or +inf; names the place and the row.
     """
-    scores, labels, rows = scored[:3]
-    if len({len(array) for array in scored.arrays.values()}) > 1:
-        raise InputError(f"{where}: arrays of different lengths; expected the same rows in all")
+    scores, _, rows = scored[:3]
     if not len(rows):
         raise InputError(f"{where}: no rows")
-    ordered = np.sort(rows)
-    if (twice := ordered[1:][ordered[1:] == ordered[:-1]]).size:
-        raise InputError(f"{where}: row {twice[0]} occurs twice; expected each row once")
-    options = scores.shape[1]
-    if (wrong := np.flatnonzero((labels < 0) | (labels >= options))).size:
-        row = wrong[0]
-        raise InputError(
-            f"{where}: row {rows[row]} has label {labels[row]}; expected 0 to {options - 1}, as "
-            f"there are {options} scores a row"
-        )
     bad = ~(scores < np.inf)  # NaN is not less either
     if bad.any():
         row, option = np.argwhere(bad)[0]

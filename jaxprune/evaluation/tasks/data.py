@@ -196,5 +196,5 @@ def _csv(path: Path, text: str) -> Iterator[Row]:
             yield Row(number, where, fields)
     except csv.Error as error:
         raise InputError(
-            f"{path}:{reader.line_num}: {error}; allowed: comma-separated values"
+            f"{path}:{reader.reader.line_num}: {error}; allowed: comma-separated values"
         ) from None

@@ -19,7 +19,6 @@ from jaxprune.evaluation.views import (
     change_kind,
     comparison_tables,
     conclusion,
-    evaluation_tables,
     figure_cell,
     figures_and_means,
     overlap_note,
@@ -87,9 +86,10 @@ def results_section(
         if charts:
             parts.append(Charts([one._replace(title=f"{task}: {one.title}") for one in charts]))
     if changes:
-        tables, terms = comparison_tables(evaluations, changes), [ABOUT_CHANGES]
+        names = [one.name for one in evaluations]
+        tables, terms = comparison_tables(names, measurements, changes), [ABOUT_CHANGES]
     else:
-        tables, terms = evaluation_tables(evaluations[0]), []
+        tables, terms = evaluations[0].tables, []
     parts.append(Folded("all measures", tables))
     parts.append(Folded("method and terms", [*map(Note, [*terms, ABOUT_MEASURES])]))
     return Section("results", "Results", parts)
@@ -97,9 +97,9 @@ def results_section(
 
 def main_table(evaluations: Sequence[Evaluation], changes: Sequence[Change]) -> Table:
     """A row for each language: accuracy, perplexity and BLEU of each run, and the changes against the first."""
-    keyed, figures = by_key(changes), figures_and_means(evaluations, changes)
-    known = {(run, task, measure) for run, task, _, measure in figures}
     measured = [row for one in evaluations for row in one.measurements]
+    keyed, figures = by_key(changes), figures_and_means(measured, changes)
+    known = {(run, task, measure) for run, task, _, measure in figures}
     measured.sort(key=lambda row: _LAST.get(row.task, 0))
     codes = [row.language for row in measured] + [row.language for row in changes]
     columns = {
