@@ -18,7 +18,7 @@ from jaxprune.evaluation.changes import (
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.measurements import MEASURES, Measurement, frame
 from jaxprune.evaluation.pictures import change_charts
-from jaxprune.evaluation.same_evaluation import check_same, dtype_notes, other_tokenizer
+from jaxprune.evaluation.same_evaluation import check_same, other_tokenizer
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.evaluation.translation.results import TRANSLATION, Translated
@@ -112,7 +112,6 @@ def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Com
     for run in others:
         left_out += _left_out(base, run)
         check_same(base, run)
-        notes += dtype_notes(base, run)
         differs = other_tokenizer(base, run)
         if differs:
             notes.append(

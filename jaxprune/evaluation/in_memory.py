@@ -5,7 +5,6 @@ from pathlib import Path
 
 from jax.sharding import Mesh
 
-from jaxprune.base.errors import InputError
 from jaxprune.base.files.places import local_path
 from jaxprune.base.schema import check, checked
 from jaxprune.data.config import SEED
@@ -81,8 +80,6 @@ def evaluate(
     check("seed", seed, SEED)
     config = EvaluateConfig(dtype=dtype, seed=seed, evaluation=fields)
     workload = read_workload(config, lambda _: fields.languages)
-    if not workload.tasks and not workload.texts:
-        raise InputError("tasks: none; allowed: names of tasks, or nothing with perplexity")
     shows = progress and hosts.is_first()
     scorer = Scorer(model, dtype=dtype, mesh=mesh, progress=shows)
     facts = {"run": name or model.folder.name, "model": str(model.folder), "dtype": dtype}

@@ -57,8 +57,8 @@ def read_workload(config: EvaluateConfig, languages_by_name: Languages) -> Workl
       languages_by_name: by the name of a task; None: those of `tasks.languages_of`.
 
     Raises:
-      InputError: a task, language or file that does not exist or is broken; two tasks of one name; a name in `TAKEN`;
-        sacrebleu is not installed.
+      InputError: nothing to evaluate; a task, language or file that does not exist or is broken; two tasks of one name;
+        a name in `TAKEN`; sacrebleu is not installed.
     """
     fields = config.evaluation
     tasks = _tasks(config, languages_by_name)
@@ -81,6 +81,10 @@ def read_workload(config: EvaluateConfig, languages_by_name: Languages) -> Workl
                 ",".join(fields.languages or ()) or None,
                 f"a language to translate into {calibration.target}",
             )
+    if not (tasks or plain or sentences):
+        raise InputError(
+            "evaluation.tasks: none; expected tasks, evaluation.perplexity or evaluation.translation"
+        )
     return Workload(tasks, plain, sentences)
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from flax.traverse_util import flatten_dict
 
-from jaxprune.base.errors import InputError
 from jaxprune.base.workdir.reading import MODEL_DIGEST
 from jaxprune.devices import hosts
 from jaxprune.evaluation.config import EvaluateConfig
@@ -36,10 +35,6 @@ def evaluate_from_config(
     """
     fields = config.evaluation
     workload = read_workload(config, lambda _: fields.languages)
-    if not (workload.tasks or workload.texts or workload.sentences):
-        raise InputError(
-            "evaluation.tasks: got ''; allowed: tasks, or nothing with evaluation.perplexity or evaluation.translation"
-        )
     model = load(config.model, config.revision)
     scorer = scorer_of(model, config)
     known = identities(workload, model, config.dtype)

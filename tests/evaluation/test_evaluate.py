@@ -327,7 +327,7 @@ def test_sacrebleu_is_missed_before_the_model_is_opened(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"tasks": ""}, "evaluation.tasks: got ''; allowed: tasks"),
+        ({"tasks": ""}, "evaluation.tasks: none; expected tasks"),
         ({"tasks": "nano_nli,nano_nli"}, "evaluation.tasks: 'nano_nli' is there twice"),
         ({"tasks": "nano_nil"}, r"task: got 'nano_nil'; .*did you mean nano_nli"),
         ({"languages": "en,th"}, "nano_nli: no language 'th'; there are en fr es de sw"),

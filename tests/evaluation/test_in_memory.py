@@ -111,7 +111,7 @@ def test_perplexity_alone(tmp_path):
 
 
 BAD = {
-    "nothing": ({}, "tasks: none; allowed: names of tasks, or nothing with perplexity"),
+    "nothing": ({}, "evaluation.tasks: none; expected tasks, evaluation.perplexity"),
     "no such task": ({"tasks": ["nano_nil"]}, "task: got 'nano_nil'; .*did you mean nano_nli"),
     "twice": ({"tasks": "nano_nli,nano_nli"}, "evaluation.tasks: 'nano_nli' is there twice; allowed: each"),
     "no names": ({"tasks": 3}, "tasks: got 3; allowed: names of ready tasks or .toml files, separated by commas"),
