@@ -103,7 +103,8 @@ def write_part(workdir: Path | None, name: str, part: Part) -> None:
             if isinstance(rows, Translated):
                 write_translated(folder / f"{code}.jsonl", rows)
             else:
-                np.savez(folder / f"{code}.npz", **rows.arrays)
+                arrays = {name: one for name, one in rows._asdict().items() if one is not None}
+                np.savez(folder / f"{code}.npz", **arrays)
         lines = csv_text(Measurement._fields, part.measurements)
         write_text(folder / MEASUREMENTS, lines)
         write_json(folder / EVALUATION, part.facts)

@@ -16,9 +16,7 @@ def check_same(base: Evaluation, run: Evaluation) -> None:
     Raises:
       InputError: names the evaluation, the language and the value.
     """
-    may_differ = {"languages"}
-    if base.is_smaller or run.is_smaller:
-        may_differ.add("tokenizer")
+    may_differ = {"languages", *["tokenizer"] * (base.is_smaller or run.is_smaller)}
     for name in sorted(base.parts.keys() & run.parts.keys()):
         a, b = (_settings(one, name) for one in (base, run))
         for key in a:

@@ -236,7 +236,7 @@ OTHERS = {
     "languages": ({"languages": "en,sw"}, r"nano_nli.* with languages 'de,en,es,fr,sw', now 'en,sw';"),
     "protocol": ({"protocol": "official"}, r"nano_nli.* with protocol 'paper', now 'official';"),
     "template": (template, r"nano_nli.* with content en '[0-9a-f]{12}…', now '[0-9a-f]{12}…';"),
-    "text": ({"tasks": "", "rows": 5, "perplexity": "nano"}, r"perplexity.* with characters en \d+, now \d+;"),
+    "text": ({"tasks": "", "rows": 5, "perplexity": "nano"}, r"perplexity.* with content en '.{12}…', now '.{12}…';"),
 }  # fmt: skip
 
 

@@ -49,7 +49,7 @@ def test_measurements_and_scores_are_those_of_the_job(side, pair):
         for key in ("labels", "protocol", "data", "parallel", "identity", "languages"):
             assert found.parts[task].facts[key] == written.parts[task].facts[key]
         for code, scored in found.scored(task).items():
-            for name, array in written.scored(task)[code].arrays.items():
+            for name, array in written.scored(task)[code]._asdict().items():
                 np.testing.assert_array_equal(getattr(scored, name), array)
     for code, text in found.perplexities.items():
         for ours, theirs in zip(text, written.perplexities[code], strict=True):

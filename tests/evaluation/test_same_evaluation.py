@@ -169,7 +169,7 @@ def write_translation(run, shown):
     workload = Workload([], {}, {"fr": Sentences("fr", "en", shown, pairs)})
     known = identities(workload, jp.load(CHECKPOINTS["bloom"]), "float32")
     protocol = {"target": "en", "shots": len(shown), "max_new_tokens": 128}
-    facts = {"protocol": protocol, IDENTITY: known["translation"]}
+    facts = {"protocol": protocol, "languages": ["fr"], IDENTITY: known["translation"]}
     references = [pair.target for pair in pairs]
     part = Part(facts=facts, measurements=[], rows={"fr": translated(references, references)})
     write_part(run, "translation", part)
@@ -188,7 +188,7 @@ def test_translations_with_other_demonstrations(tmp_path):
     same = write_translation(tmp_path / "same", shown)
     assert counted(jp.compare(run, same)) == {"translation": 2}
     other = write_translation(tmp_path / "b", [Pair("la femme dort", "the woman sleeps")])
-    refused(run, other, rf"translation/fr: demonstrations {SHA} in \w and {SHA} in \w; {SAME}")
+    refused(run, other, rf"translation/fr: content {SHA} in \w and {SHA} in \w; {SAME}")
 
 
 def test_another_dtype(data, run, tmp_path):

@@ -57,11 +57,6 @@ class Perplexity(NamedTuple):
         return -self.total / math.log(2) / self.bytes if self.bytes else None
 
     @property
-    def arrays(self) -> dict[str, Any]:
-        """The contents of the file."""
-        return self._asdict()
-
-    @property
     def part_values(self) -> Float[np.ndarray, " P"]:
         """`values_of_parts` of the log-probabilities of tokens."""
         return values_of_parts(self.part_sums, self.part_tokens)

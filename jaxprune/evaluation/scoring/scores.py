@@ -1,6 +1,6 @@
 """Scores of options: the contents of `<language>.npz`."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -30,11 +30,6 @@ class Scored(NamedTuple):
     def correct(self) -> Bool[np.ndarray, " R"]:
         """Whether the prediction is the label."""
         return self.scores.argmax(axis=1) == self.labels
-
-    @property
-    def arrays(self) -> dict[str, Any]:
-        """The arrays that are present, by name."""
-        return {name: array for name, array in self._asdict().items() if array is not None}
 
     @property
     def clusters(self) -> Int[np.ndarray, " R"]:
