@@ -51,11 +51,9 @@ ABOUT_CHANGES = (
 # Figures as text.
 
 
-def show_value(measure: str, value: float | None) -> str:
+def show_value(measure: str, value: float) -> str:
     """A figure in the unit of its tables: percent of a share, two decimals of a perplexity."""
     scale, digits = MEASURES[measure].scale, MEASURES[measure].digits
-    if value is None:
-        return NONE
     if scale == "ratio" and value >= 1e6:
         return f"{value:.0e}"
     shown = percent if scale == "share" else lambda v, d: f"{v:,.{d}f}"

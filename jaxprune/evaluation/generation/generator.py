@@ -13,7 +13,6 @@ from jaxtyping import Bool
 from tqdm import tqdm
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.schema import check, integer
 from jaxprune.data.batches import check_tokens
 from jaxprune.devices import hosts
 from jaxprune.devices.sharding import given_mesh
@@ -73,14 +72,10 @@ class Generator:
           name: shown on the progress bar and in messages.
 
         Raises:
-          InputError: an id outside the vocabulary, more tokens than the model has positions, a number out of range, or
-            logits that are not finite.
+          InputError: an id outside the vocabulary, more tokens than the model has positions, or logits that are not
+            finite.
         """
-        numbers = {"max_new_tokens": max_new_tokens, "batch": batch}
-        for argument, value in numbers.items():
-            check(argument, value, integer(1, 1))
         config = self._model.config
-        check_tokens("stop", list(stop), config.vocab_size)
         _check_prompts(config, prompts, max_new_tokens)
         if not prompts:
             return []
