@@ -66,7 +66,7 @@ def evaluate(folder, side, task="xnli", **facts):
 def write_task(folder, task, scored, **facts):
     """Writes the scores of a task."""
     about = {"run": folder.name, "task": task, "languages": list(scored), **facts}
-    measured = task_measurements((folder.name, facts.get("model", ""), task), scored)
+    measured = task_measurements((folder.name, facts.get("model", "m"), task), scored)
     write_part(folder, task, Part(facts=about, measurements=measured, rows=scored))
 
 
@@ -76,13 +76,13 @@ def write_perplexity(folder, parts, **facts):
     texts = {
         code: Perplexity(
             total=10 * float(np.sum(values)), tokens=10 * len(values), bytes=40 * len(values),
-            windows=np.asarray(values, float), part_sums=10 * np.asarray(values, float),
+            part_sums=10 * np.asarray(values, float),
             part_tokens=sizes[code], part_bytes=4 * sizes[code],
         )
         for code, values in parts.items()
     }  # fmt: skip
     about = {"run": folder.name, "languages": list(parts), **facts}
-    measured = perplexity_measurements((folder.name, "", PERPLEXITY), texts)
+    measured = perplexity_measurements((folder.name, "m", PERPLEXITY), texts)
     write_part(folder, PERPLEXITY, Part(facts=about, measurements=measured, rows=texts))
 
 

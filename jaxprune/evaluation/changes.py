@@ -170,15 +170,13 @@ _Compared = tuple[float, float, tuple[float, float] | None, int]
 
 
 def _by_tokens(where: str, a: Perplexity, b: Perplexity) -> _Compared:
-    """Both perplexities and the interval of their ratio, over parts of the text, or over windows without parts."""
-    if a.tokens != b.tokens or len(a.windows) != len(b.windows):
+    """Both perplexities and the interval of their ratio, over parts of the text."""
+    if a.tokens != b.tokens or not np.array_equal(a.part_tokens, b.part_tokens):
         raise InputError(
             f"{where}: {a.tokens} and {b.tokens} tokens; expected the same text and tokenizer in both runs"
         )
-    values = (a.windows, b.windows)
-    if len(a.part_tokens) and np.array_equal(a.part_tokens, b.part_tokens):
-        values = (a.part_values, b.part_values)
-    return a.perplexity, b.perplexity, ratio_interval(*values), len(values[0])
+    interval = ratio_interval(a.part_values, b.part_values)
+    return a.perplexity, b.perplexity, interval, len(a.part_tokens)
 
 
 def _by_bits(where: str, a: Perplexity, b: Perplexity) -> _Compared:

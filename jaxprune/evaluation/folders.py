@@ -142,8 +142,10 @@ def _read_rows(folder: Path, code: str) -> Scored | Perplexity | Translated:
     file = folder / f"{code}.npz"
     arrays = read_npz(file)
     if folder.name == PERPLEXITY:
-        total, tokens, size = (arrays.pop(name).item() for name in ("total", "tokens", "bytes"))
-        return Perplexity(total, tokens, size, **arrays)
+        numbers, parts = Perplexity._fields[:3], Perplexity._fields[3:]
+        return Perplexity(
+            *(arrays[name].item() for name in numbers), *(arrays[name] for name in parts)
+        )
     scored = Scored(**{name: arrays[name] for name in Scored._fields if name in arrays})
     check_scores(scored, str(file))
     return scored

@@ -239,23 +239,21 @@ def ratio_bounds(a, b):
     return np.log1p(interval(change))
 
 
-def test_the_interval_of_a_ratio_is_students_of_parts_or_else_of_windows():
+def test_the_interval_of_a_ratio_is_students_of_parts():
     rng = np.random.default_rng(0)
     a = rng.normal(-3, 0.3, 12)
     b = a + rng.normal(-0.1, 0.02, 12)
     student = scipy.stats.ttest_rel(a, b).confidence_interval(0.95)
-    of_windows = [evaluated.text(1000 * means.mean(), windows=[*means]) for means in (a, b)]
-    np.testing.assert_allclose(ratio_bounds(*of_windows), student, rtol=1e-9)
-    # whatever windows say: each part is a mean of its tokens
+    # each part is a mean of its tokens
     of_parts = [
-        evaluated.text(1200 * means.mean(), windows=[-3.0, -3.5], parts=[(100 * m, 100, 0) for m in means])
+        evaluated.text(1200 * means.mean(), parts=[(100 * m, 100, 0) for m in means])
         for means in (a, b)
     ]  # fmt: skip
     np.testing.assert_allclose(ratio_bounds(*of_parts), student, rtol=1e-9)
     # of unequal parts: the ratio of sums, with its linearised standard error
     sizes = rng.integers(20, 400, 12)
     uneven = [
-        evaluated.text(-3000.0, windows=[-3.0, -3.5], parts=[(n * m, n, 0) for n, m in zip(sizes, means, strict=True)])
+        evaluated.text(-3000.0, parts=[(n * m, n, 0) for n, m in zip(sizes, means, strict=True)])
         for means in (a, b)
     ]  # fmt: skip
     bounds = ratio_bounds(*uneven)
@@ -265,12 +263,12 @@ def test_the_interval_of_a_ratio_is_students_of_parts_or_else_of_windows():
     assert bounds.mean() == pytest.approx(centre)
     reach = scipy.stats.t(11).ppf(0.975) * ratios.std() * (12 / 11) ** 0.5
     assert bounds[1] - centre == pytest.approx(reach, rel=0.15)
-    one_window = evaluated.text(-3000.0)
-    [change] = perplexity_changes(SOURCE, {"fr": one_window}, {"fr": one_window}, False)
+    one_part = evaluated.text(-3000.0)
+    [change] = perplexity_changes(SOURCE, {"fr": one_part}, {"fr": one_part}, False)
     assert interval(change) == (None, None)
 
 
-@pytest.mark.parametrize("more", [{"tokens": 999}, {"windows": [-3.0] * 3}])
+@pytest.mark.parametrize("more", [{"tokens": 999}, {"parts": [(-1.0, 500, 0)] * 2}])
 def test_other_text_is_refused(more):
     a, b = texts({"en": 20.0}), texts({"en": 20.0}, **more)
     with pytest.raises(InputError, match=r"perplexity/en: 1000 and \d+ tokens; expected the same"):
@@ -283,9 +281,7 @@ def text_of_tokens(rng, nats, tokens, worse):
     counts = (sizes / tokens).astype(int)
     sums = -nats * sizes * worse * rng.normal(1, 0.03, len(nats))
     parts = (sums, counts, sizes)
-    return Perplexity(
-        float(sums.sum()), int(counts.sum()), int(sizes.sum()), np.array([-1.0]), *parts
-    )
+    return Perplexity(float(sums.sum()), int(counts.sum()), int(sizes.sum()), *parts)
 
 
 def test_the_interval_of_other_tokenizers_is_of_bits_per_byte():

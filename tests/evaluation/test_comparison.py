@@ -148,7 +148,7 @@ def test_notebooks_show_an_overview_of_several_runs_and_each_pair(runs):
 
 @pytest.mark.parametrize("number", [2, 3])
 def test_the_plot_names_runs_tasks_and_languages(number, runs):
-    texts = {"fr": evaluated.text(-3000.0, windows=[-3.0, -3.5])}
+    texts = {"fr": evaluated.text(-3000.0, parts=[(-1400.0, 500, 0), (-1600.0, 500, 0)])}
     three = [run(name, s, perplexity=texts) for name, s in (("dense", A), ("wanda", B), ("ria", C))]
     chart = compare_evaluations(three[:number]).plot()
     drawn = " ".join(ET.fromstring(chart._repr_svg_()).itertext())
