@@ -60,6 +60,7 @@ def evaluate(folder, side, task="xnli", **facts):
     protocol = {"target": "en", "shots": 4, "max_new_tokens": 9}
     measured, signatures = translation_measurements(source, translated, "en")
     about = {"run": folder.name, "protocol": protocol, "signatures": signatures}
+    about["languages"] = [*translated]
     write_part(folder, TRANSLATION, Part(facts=about, measurements=measured, rows=translated))
 
 

@@ -296,9 +296,6 @@ def test_a_model_at_chance_gives_no_verdict(tmp_path):
     assert said == "1 against 0: no conclusion in xnli fr, where 0 is at chance."
     told = titles(root, "xnli: Change of accuracy")
     assert told[1].endswith(", at chance: cannot tell")
-    for side, said in (("0", True), ("1", False)):
-        first = made(tmp_path / side).find("body/header/p").text
-        assert ("at chance in fr" in first) is said
 
 
 def test_chance_is_drawn_where_accuracy_is(pages):
