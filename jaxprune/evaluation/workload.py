@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jaxprune.base.errors import InputError, refusal
-from jaxprune.base.workdir.locks import PROGRESS
-from jaxprune.base.workdir.reading import OUTPUTS
 from jaxprune.evaluation.config import EvaluateConfig, EvaluationFields
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, PlainText, texts
 from jaxprune.evaluation.tasks.questions import (
@@ -20,8 +18,6 @@ from jaxprune.evaluation.translation.bleu import metrics_of
 from jaxprune.evaluation.translation.results import TRANSLATION
 from jaxprune.evaluation.translation.sentences import Sentences, languages, read_sentences
 
-# Names in a workdir that other commands write, so no task may have them.
-TAKEN = (*OUTPUTS, PROGRESS, PERPLEXITY, TRANSLATION, "analysis", "compare")
 # The name of a task, PERPLEXITY or TRANSLATION → language codes; None: all available ones.
 Languages = Callable[[str], Sequence[str] | None]
 
@@ -58,7 +54,7 @@ def read_workload(config: EvaluateConfig, languages_by_name: Languages) -> Workl
 
     Raises:
       InputError: nothing to evaluate; a task, language or file that does not exist or is broken; two tasks of one name;
-        a name in `TAKEN`; sacrebleu is not installed.
+        sacrebleu is not installed.
     """
     fields = config.evaluation
     tasks = _tasks(config, languages_by_name)
@@ -97,13 +93,8 @@ def _tasks(config: EvaluateConfig, languages_by_name: Languages) -> list[TaskQue
     data, rows = config.evaluation.data, config.evaluation.rows
     protocol = protocol_of(config.evaluation, config.compat)
     tasks = [load_task(name) for name in config.evaluation.tasks]
-    for task in tasks:
-        if task.name in TAKEN:
-            raise InputError(
-                f"evaluation.tasks: name = {task.name!r} in a task; allowed: none of {', '.join(TAKEN)}, which "
-                "are other files of a workdir"
-            )
-    for name, count in Counter(task.name for task in tasks).items():
+    names = [PERPLEXITY, TRANSLATION, *(task.name for task in tasks)]  # of folders
+    for name, count in Counter(names).items():
         if count > 1:
             raise InputError(f"evaluation.tasks: {name!r} is there twice; allowed: each name once")
     read = []
