@@ -56,6 +56,7 @@ def test_every_file_named_is_there(document):
         "perplexity/",
         "translation/",
         "compare/",
+        "compare.md",
         "tables.md",
     }
     missing = [
