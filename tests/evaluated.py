@@ -34,11 +34,10 @@ def scored(scores, labels, rows=None, **arrays):
     return Scored(np.float32(scores), np.int32(labels), np.int32(rows), **arrays)
 
 
-def text(total, tokens=1000, windows=(), parts=(), size=0):
-    """The log-probability of a text; `parts` are (log-probability, tokens, bytes)."""
-    sums, counts, sizes = np.array(parts, float).reshape(-1, 3).T
-    windows = np.array(windows or [total / tokens])
-    return Perplexity(total, tokens, size, windows, sums, counts.astype(int), sizes.astype(int))
+def text(total, tokens=1000, parts=(), size=0):
+    """The log-probability of a text; `parts` are (log-probability, tokens, bytes), by default one."""
+    sums, counts, sizes = np.array(parts or [(total, tokens, size)], float).reshape(-1, 3).T
+    return Perplexity(total, tokens, size, sums, counts.astype(int), sizes.astype(int))
 
 
 def of_perplexity(value, tokens=1000, **more):
@@ -53,7 +52,7 @@ def part(run, name, rows, **facts):
     if name == PERPLEXITY:
         measured = perplexity_measurements(source, rows)
     elif name == TRANSLATION:
-        facts |= {"protocol": facts.get("protocol", {"target": "en", "shots": 4, "beams": 1})}
+        facts |= {"protocol": facts.get("protocol", {"target": "en", "shots": 4})}
         measured, _ = translation_measurements(source, rows, facts["protocol"]["target"])
     else:
         facts = {"protocol": "paper", "labels": None, "parallel": True, **facts}

@@ -57,16 +57,17 @@ def evaluate(folder, side, task="xnli", **facts):
         ]
         translated[code] = Translated(REFERENCES, hypotheses, REFERENCES)
     source = (folder.name, f"models/{side}", TRANSLATION)
-    protocol = {"target": "en", "shots": 4, "beams": 1, "max_new_tokens": 9}
+    protocol = {"target": "en", "shots": 4, "max_new_tokens": 9}
     measured, signatures = translation_measurements(source, translated, "en")
     about = {"run": folder.name, "protocol": protocol, "signatures": signatures}
+    about["languages"] = [*translated]
     write_part(folder, TRANSLATION, Part(facts=about, measurements=measured, rows=translated))
 
 
 def write_task(folder, task, scored, **facts):
     """Writes the scores of a task."""
     about = {"run": folder.name, "task": task, "languages": list(scored), **facts}
-    measured = task_measurements((folder.name, facts.get("model", ""), task), scored)
+    measured = task_measurements((folder.name, facts.get("model", "m"), task), scored)
     write_part(folder, task, Part(facts=about, measurements=measured, rows=scored))
 
 
@@ -76,13 +77,13 @@ def write_perplexity(folder, parts, **facts):
     texts = {
         code: Perplexity(
             total=10 * float(np.sum(values)), tokens=10 * len(values), bytes=40 * len(values),
-            windows=np.asarray(values, float), part_sums=10 * np.asarray(values, float),
+            part_sums=10 * np.asarray(values, float),
             part_tokens=sizes[code], part_bytes=4 * sizes[code],
         )
         for code, values in parts.items()
     }  # fmt: skip
     about = {"run": folder.name, "languages": list(parts), **facts}
-    measured = perplexity_measurements((folder.name, "", PERPLEXITY), texts)
+    measured = perplexity_measurements((folder.name, "m", PERPLEXITY), texts)
     write_part(folder, PERPLEXITY, Part(facts=about, measurements=measured, rows=texts))
 
 

@@ -15,7 +15,6 @@ from jaxprune.base.templates import render
 NONE = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 WIDTH = 100  # columns of a terminal
-JOINED = "\N{NO-BREAK SPACE}"  # between words that `wrapped` keeps on one line
 _GAP = "  "  # between columns
 # Verdicts on changes, by the class of style.css.
 VERDICTS = {
@@ -200,14 +199,13 @@ def named_values(values: Mapping[str, str]) -> list[str]:
 
 def wrapped(text: str, indent: str = "") -> list[str]:
     """A paragraph in lines of at most WIDTH; all but the first are indented by two more spaces."""
-    lines = textwrap.wrap(
+    return textwrap.wrap(
         text,
         WIDTH,
         initial_indent=indent,
         subsequent_indent=f"{indent}  ",
         break_long_words=False,
     )
-    return [line.replace(JOINED, " ") for line in lines]
 
 
 def _widths(rows: Sequence[Sequence[str]]) -> list[int]:

@@ -21,7 +21,7 @@ from jaxprune.evaluation.scoring.perplexity import (
     Perplexity,
     values_of_parts,
 )
-from jaxprune.evaluation.scoring.priors import ROW_VALUES, within_groups
+from jaxprune.evaluation.scoring.priors import ROW_VALUES
 from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.evaluation.translation.bleu import compare_systems
 from jaxprune.evaluation.translation.results import Translated
@@ -48,13 +48,11 @@ class Change(NamedTuple):
       n: number of rows, of predicted tokens, or of sentences.
       base_value, value: of both runs; shares in [0, 1]. If the tokenizers differ, the perplexities of both are per
         token of the base.
-      difference: value - base_value; of the measures in `RELATIVE` value / base_value - 1; None for a contrast whose
-        base is not distinguishable from 0.
+      difference: value - base_value; of perplexity and bits per byte value / base_value - 1.
       low, high: its 95% interval: of perplexity Student's over parts of the text, of rows the paired bootstrap's; None
         without one.
       p: that there is no change, two-sided: of accuracy in a language McNemar's exact test, of translations sacrebleu's
         paired bootstrap, otherwise the paired bootstrap over rows or groups of rows; None if it is not tested.
-      p_bootstrap: of the paired bootstrap over rows or groups of rows; None without one.
       p_holm: `p` after Holm's correction over `family`; None if it is not corrected.
       family: the hypotheses of the correction in words, such as "xnli: 4 languages".
       parts: the number of parts of the text that the interval of a perplexity is computed from; None of other measures.
@@ -68,11 +66,10 @@ class Change(NamedTuple):
     n: int
     base_value: float
     value: float
-    difference: float | None = None
+    difference: float
     low: float | None = None
     high: float | None = None
     p: float | None = None
-    p_bootstrap: float | None = None
     p_holm: float | None = None
     family: str = ""
     parts: int | None = None
@@ -108,13 +105,8 @@ def mean_changes(source: Source, language: str, pairs: Pairs, seed: int) -> list
         if known := _values(pairs, values):
             difference, (low, high), p = paired_bootstrap(_differences(known), seed=seed)
             means = _means(known)
-            figures = (difference, low, high, p, p)
-            changes.append(Change(*source, language, measure, rows, *means, *figures))
-    if known := _values(pairs, lambda one: within_groups(one).contrast):
-        base_value, value, relative, least, most = _contrast(known, seed)
-        changes.append(
-            Change(*source, language, "contrast", rows, base_value, value, relative, least, most)
-        )
+            figures = (*means, difference, low, high, p)
+            changes.append(Change(*source, language, measure, rows, *figures))
     return changes
 
 
@@ -144,19 +136,6 @@ def _differences(values: _Values) -> Float[np.ndarray, " G"]:
 def _means(values: _Values) -> tuple[float, float]:
     base, run = ([side.mean() for side in sides] for sides in list(zip(*values, strict=True))[1:])
     return float(np.mean(base)), float(np.mean(run))
-
-
-def _contrast(
-    values: _Values, seed: int
-) -> tuple[float, float, float | None, float | None, float | None]:
-    """Base, run, relative change and interval, that of the ratio's first-order expansion."""
-    a, b = (cluster_values([(one[0], one[side]) for one in values]) for side in (1, 2))
-    base, run = float(a.mean()), float(b.mean())
-    if paired_bootstrap(a, seed=seed).interval[0] <= 0:
-        return base, run, None, None, None
-    share = run / base
-    low, high = paired_bootstrap(b / base - a * share / base, seed=seed).interval
-    return base, run, share - 1, share + low - 1, share + high - 1
 
 
 def perplexity_changes(
@@ -191,15 +170,13 @@ _Compared = tuple[float, float, tuple[float, float] | None, int]
 
 
 def _by_tokens(where: str, a: Perplexity, b: Perplexity) -> _Compared:
-    """Both perplexities and the interval of their ratio, over parts of the text, or over windows without parts."""
-    if a.tokens != b.tokens or len(a.windows) != len(b.windows):
+    """Both perplexities and the interval of their ratio, over parts of the text."""
+    if a.tokens != b.tokens or not np.array_equal(a.part_tokens, b.part_tokens):
         raise InputError(
             f"{where}: {a.tokens} and {b.tokens} tokens; expected the same text and tokenizer in both runs"
         )
-    values = (a.windows, b.windows)
-    if len(a.part_tokens) and np.array_equal(a.part_tokens, b.part_tokens):
-        values = (a.part_values, b.part_values)
-    return a.perplexity, b.perplexity, ratio_interval(*values), len(values[0])
+    interval = ratio_interval(a.part_values, b.part_values)
+    return a.perplexity, b.perplexity, interval, len(a.part_tokens)
 
 
 def _by_bits(where: str, a: Perplexity, b: Perplexity) -> _Compared:

@@ -4,12 +4,13 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
+
 from jaxprune.base.errors import InputError, listed
-from jaxprune.base.files.whole import short_names
 from jaxprune.base.text import NotebookTable, Table
 from jaxprune.evaluation.changes import (
-    FEWEST_PARTS,
     Change,
+    Source,
     perplexity_changes,
     task_changes,
     translation_changes,
@@ -17,12 +18,11 @@ from jaxprune.evaluation.changes import (
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.measurements import MEASURES, Measurement, frame
 from jaxprune.evaluation.pictures import change_charts
-from jaxprune.evaluation.same_evaluation import check_same, dtype_notes, other_tokenizer
+from jaxprune.evaluation.same_evaluation import check_same, other_tokenizer
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 from jaxprune.evaluation.scoring.scores import Scored
-from jaxprune.evaluation.shared_rows import on_shared_rows
 from jaxprune.evaluation.translation.results import TRANSLATION, Translated
-from jaxprune.evaluation.views import comparison_tables, verdict
+from jaxprune.evaluation.views import comparison_tables
 from jaxprune.report.charts.chart import Chart
 from jaxprune.report.charts.panels import grid
 
@@ -30,40 +30,19 @@ if TYPE_CHECKING:
     import pandas
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class MaskComparison:
-    """Intersection over union of the kept weights of a run and of the base.
-
-    Attributes:
-      overall: of all weights.
-      independent: expected for independent masks with the densities of each kernel and layer.
-      layers: of each block.
-      kernels: by short name.
-      density: share of kept weights of the base and of the run.
-    """
-
-    overall: float
-    independent: float
-    layers: Sequence[float]
-    kernels: Mapping[str, float]
-    density: tuple[float, float]
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Comparison(NotebookTable):
     """The changes from the first of several runs, the base, to each other. Notebooks show them as tables.
 
     Attributes:
-      evaluations: of the runs, on the rows that all have, with distinct names.
+      evaluations: of the runs, with distinct names.
       changes: of every other run against the base.
-      masks: by run, where the base has masks too.
-      notes: differences between the evaluations, and what cannot carry a conclusion.
-      left_out: evaluations and masks that only one of two runs has.
+      notes: differences between the evaluations.
+      left_out: evaluations that only one of two runs has.
     """
 
     evaluations: Sequence[Evaluation]
     changes: Sequence[Change]
-    masks: Mapping[str, MaskComparison] = dataclasses.field(default_factory=dict)
     notes: Sequence[str] = ()
     left_out: Sequence[str] = ()
 
@@ -94,6 +73,11 @@ class Comparison(NotebookTable):
         order = sorted(rows, key=lambda row: (tasks.index(row[0]), measures.index(row[1])))
         return table.join(others).reindex(index=order, columns=[*table.columns, *columns])
 
+    @property
+    def tables(self) -> list[Table]:
+        """Tables of text: an overview of more than two runs, then each run against the base."""
+        return comparison_tables(self.names, self.measurements, self.changes)
+
     def plot(self) -> Chart:
         """The changes by language with intervals: points of accuracy of each task, and ratios of perplexity."""
         charts = [
@@ -105,14 +89,13 @@ class Comparison(NotebookTable):
 
     def _shown(self) -> tuple[str, list[Table]]:
         base, *others = self.names
-        tables = comparison_tables(self.evaluations, self.changes)
-        return f"{', '.join(others)} against {base}", tables
+        return f"{', '.join(others)} against {base}", self.tables
 
 
 def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Comparison:
-    """Compares runs with the first, on the rows that all of them have.
+    """Compares runs with the first, on the same rows.
 
-    Rows are paired by number. A change of accuracy is significant if McNemar's exact p, after Holm's correction over
+    A change of accuracy is significant if McNemar's exact p, after Holm's correction over
     the languages of a task, is at most ALPHA.
 
     Args:
@@ -129,10 +112,6 @@ def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Com
     for run in others:
         left_out += _left_out(base, run)
         check_same(base, run)
-    evaluations, partial = on_shared_rows(named)
-    base, *others = evaluations
-    for run in others:
-        notes += dtype_notes(base, run)
         differs = other_tokenizer(base, run)
         if differs:
             notes.append(
@@ -141,26 +120,36 @@ def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Com
             )
         for task in base.tasks:
             if task in run.parts:
-                pairs = _pairs(base.scored(task), run.scored(task))
-                changes += task_changes((run.name, base.name, task), pairs, seed)
+                source = (run.name, base.name, task)
+                pairs = _pairs(source, base.scored(task), run.scored(task))
+                changes += task_changes(source, pairs, seed)
         source = (run.name, base.name, PERPLEXITY)
         changes += perplexity_changes(source, base.perplexities, run.perplexities, differs)
         if TRANSLATION in base.parts and TRANSLATION in run.parts:
-            compared, reason = _translations(base, run)
-            changes += compared
-            notes += reason
-    return Comparison(
-        evaluations=evaluations,
-        changes=changes,
-        notes=(*notes, *partial, *_short_texts(changes)),
-        left_out=left_out,
-    )
+            a, b = (cast(Mapping[str, Translated], r.parts[TRANSLATION].rows) for r in (base, run))
+            target = base.parts[TRANSLATION].facts["protocol"]["target"]
+            changes += translation_changes((run.name, base.name, TRANSLATION), a, b, target)
+    return Comparison(evaluations=named, changes=changes, notes=notes, left_out=left_out)
 
 
 def _pairs(
-    base: Mapping[str, Scored], run: Mapping[str, Scored]
+    source: Source, base: Mapping[str, Scored], run: Mapping[str, Scored]
 ) -> dict[str, tuple[Scored, Scored]]:
-    return {code: (base[code], run[code]) for code in sorted(base, key=order) if code in run}
+    """The scores of both in the languages that both have; rejects other rows, labels or numbers of options."""
+    pairs = {code: (base[code], run[code]) for code in sorted(base, key=order) if code in run}
+    for code, (a, b) in pairs.items():
+        for name in ("rows", "labels"):
+            if not np.array_equal(getattr(a, name), getattr(b, name)):
+                raise InputError(
+                    f"{source[2]}/{code}: other {name} in {source[0]} than in {source[1]}; expected runs on the "
+                    "same rows"
+                )
+        if a.scores.shape != b.scores.shape:
+            raise InputError(
+                f"{source[2]}/{code}: {a.scores.shape[1]} scores a row in {source[1]} and {b.scores.shape[1]} in "
+                f"{source[0]}; expected the same options in both"
+            )
+    return pairs
 
 
 def order(code: str) -> tuple[bool, str]:
@@ -169,18 +158,12 @@ def order(code: str) -> tuple[bool, str]:
 
 
 def _distinctly_named(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """The evaluations; where names repeat, those of their workdirs or, without workdirs, numbered."""
+    """The evaluations; where names repeat, numbered."""
     names = [one.name for one in evaluations]
-    if len({*names}) < len(names):
-        folders = [one.folder for one in evaluations if one.folder]
-        counts = [names[: place + 1].count(name) for place, name in enumerate(names)]
-        numbered = [
-            f"{name} ({n})" if n > 1 else name for name, n in zip(names, counts, strict=True)
-        ]
-        names = short_names(folders) if len({*folders}) == len(names) else numbered
+    counts = [names[: place + 1].count(name) for place, name in enumerate(names)]
     return [
-        one if one.name == name else one.renamed(name)
-        for one, name in zip(evaluations, names, strict=True)
+        one if count == 1 else one.renamed(f"{one.name} ({count})")
+        for one, count in zip(evaluations, counts, strict=True)
     ]
 
 
@@ -190,7 +173,7 @@ def _left_out(base: Evaluation, run: Evaluation) -> Iterator[str]:
     for name, evaluated in names.items():
         if not evaluated:
             raise InputError(
-                f"{name}: not evaluated; expected <task>/<language>.npz, which jaxprune evaluate writes"
+                f"{name}: not evaluated; expected <task>/evaluation.json, which jaxprune evaluate writes"
             )
     if not {*names[base.name]} & {*names[run.name]}:
         has = (f"{name} has {listed(evaluated, ' ')}" for name, evaluated in names.items())
@@ -204,27 +187,3 @@ def _left_out(base: Evaluation, run: Evaluation) -> Iterator[str]:
 def _evaluated(run: Evaluation) -> list[str]:
     """The tasks and languages of a run, as "xnli/fr"."""
     return [f"{name}/{code}" for name, part in run.parts.items() for code in part.rows]
-
-
-def _translations(base: Evaluation, run: Evaluation) -> tuple[list[Change], list[str]]:
-    """The changes of translations; none, and the reason, if their protocols differ."""
-    facts = [one.parts[TRANSLATION].facts["protocol"] for one in (base, run)]
-    for name in facts[0]:
-        a, b = (one.get(name) for one in facts)
-        if a != b:
-            return [], [
-                f"translation: not compared ({name} {a} in {base.name} and {b} in {run.name})"
-            ]
-    a, b = (cast(Mapping[str, Translated], one.parts[TRANSLATION].rows) for one in (base, run))
-    source = (run.name, base.name, TRANSLATION)
-    return translation_changes(source, a, b, facts[0]["target"]), []
-
-
-def _short_texts(changes: Sequence[Change]) -> Iterator[str]:
-    """A note on texts with too few parts for an interval of the ratio of perplexities."""
-    few = dict.fromkeys(f"{row.language} ({row.parts})" for row in changes if verdict(row) == "few")
-    if few:
-        yield (
-            f"perplexity: fewer than {FEWEST_PARTS} parts of text in {', '.join(few)}; "
-            "the change cannot carry a conclusion, evaluate on more text"
-        )

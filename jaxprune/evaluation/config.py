@@ -61,7 +61,6 @@ class EvaluationFields:
         "sentences to translate into `calibration.target`",
     )
     translation_rows: int | None = integer(None, 1, "number of sentences of each language")
-    beams: int = integer(1, 1, "of a translation")
     weights: str = choice(
         RESIDENT,
         "auto",

@@ -1,6 +1,5 @@
 """A config and a model → an `Evaluation`, and a folder of the workdir for each task, text and translation."""
 
-import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,11 +12,10 @@ from jaxprune.devices import hosts
 from jaxprune.devices.machine import environment
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.evaluation.config import RESIDENT, EvaluateConfig
-from jaxprune.evaluation.continuations import continue_lines
 from jaxprune.evaluation.evaluation import Evaluation, Part
 from jaxprune.evaluation.folders import write_part
 from jaxprune.evaluation.generation.generator import Generator
-from jaxprune.evaluation.identity import IDENTITY, identities, row_digest
+from jaxprune.evaluation.identity import IDENTITY, identities
 from jaxprune.evaluation.measurements import Measurement
 from jaxprune.evaluation.overlap import calibration_overlap
 from jaxprune.evaluation.scoring.metrics import task_measurements
@@ -32,9 +30,9 @@ from jaxprune.evaluation.scoring.perplexity import (
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.evaluation.tasks.questions import TaskQuestions
-from jaxprune.evaluation.translation.evaluate import translate, translation_measurements
+from jaxprune.evaluation.translation.evaluate import translation_measurements
 from jaxprune.evaluation.translation.results import TRANSLATION, Translated, TranslationProtocol
-from jaxprune.evaluation.translation.sentences import NEW_TOKENS, Sentences
+from jaxprune.evaluation.translation.sentences import NEW_TOKENS, Sentences, hypothesise
 from jaxprune.evaluation.workload import Workload
 from jaxprune.hf.model import Model
 
@@ -47,7 +45,6 @@ def evaluate_all(
     facts: Mapping[str, Any],
     *,
     new_tokens: int = NEW_TOKENS,
-    continuations: bool = False,
 ) -> Evaluation:
     """Evaluates a model, and writes a folder for each task, for perplexity and for translation.
 
@@ -58,9 +55,8 @@ def evaluate_all(
       workdir: gets `<task>/` with the parts of the evaluation, see `write_part`. None: no files.
       facts: for every evaluation.json, with `run` and `model`, see `facts_of`.
       new_tokens: the most of a translation.
-      continuations: whether to continue the first lines of each text, see `continue_lines`.
     """
-    known = identities(workload, scorer.model, config.dtype, config.evaluation.beams)
+    known = identities(workload, scorer.model, config.dtype)
     parts: dict[str, Part] = {}
 
     def finish(name: str, part: Part) -> None:
@@ -74,7 +70,7 @@ def evaluate_all(
     if workload.texts:
         of_text = {**facts, "data": config.evaluation.perplexity, IDENTITY: known[PERPLEXITY]}
         of_text |= calibration_overlap(scorer.model, workload.texts, workdir)
-        finish(PERPLEXITY, measure_texts(scorer, workload.texts, of_text, continuations))
+        finish(PERPLEXITY, measure_texts(scorer, workload.texts, of_text))
     if workload.sentences:
         generator = Generator(
             scorer.model, dtype=config.dtype, mesh=scorer.mesh, progress=scorer.progress
@@ -83,11 +79,10 @@ def evaluate_all(
             **facts, "data": config.evaluation.translation, IDENTITY: known[TRANSLATION],
         }  # fmt: skip
         first = next(iter(workload.sentences.values()))
-        shots, beams = len(first.demonstrations), config.evaluation.beams
-        protocol = TranslationProtocol(first.target, shots, beams, new_tokens)
+        protocol = TranslationProtocol(first.target, len(first.demonstrations), new_tokens)
         translated = translate_texts(generator, workload.sentences, protocol, of_sentences)
         finish(TRANSLATION, translated)
-    return Evaluation(name=facts["run"], parts=parts, folder=workdir)
+    return Evaluation(name=facts["run"], parts=parts)
 
 
 def scorer_of(model: Model, config: EvaluateConfig) -> Scorer:
@@ -127,7 +122,6 @@ def score_task(scorer: Scorer, task_questions: TaskQuestions, facts: Mapping[str
             np.array([question.label for question in rows], np.int32),
             np.array([question.row for question in rows], np.int32),
             np.array([question.group for question in rows], np.int32) if task.group else None,
-            np.array([row_digest(question, protocol) for question in rows], np.uint64),
         )
     measured = task_measurements(_source(facts, task.name), scored, parallel=task.parallel)
     labels = list(task.labels) if task.labels else None
@@ -140,7 +134,6 @@ def measure_texts(
     scorer: Scorer,
     by_language: Mapping[str, PlainText],
     facts: Mapping[str, Any],
-    continuations: bool = False,
 ) -> Part:
     """Perplexity on plain text of each language.
 
@@ -148,17 +141,13 @@ def measure_texts(
       scorer: of the model.
       by_language: texts by code.
       facts: for evaluation.json, see `facts_of`.
-      continuations: whether to continue the first lines of each text, see `continue_lines`.
     """
     began = time.perf_counter()
     measured = {
         code: perplexity(scorer, text, f"{PERPLEXITY} {code}") for code, text in by_language.items()
     }
     measurements = perplexity_measurements(_source(facts, PERPLEXITY), measured)
-    part = _part(facts, measurements, measured, began)
-    continued = continue_lines(scorer, by_language) if continuations else {}
-    made = {"continuations": continued} if continued else {}
-    return dataclasses.replace(part, facts={**part.facts, **made})
+    return _part(facts, measurements, measured, began)
 
 
 def translate_texts(
@@ -169,7 +158,11 @@ def translate_texts(
 ) -> Part:
     """Translates the sentences of each language; `facts` are for evaluation.json, see `facts_of`."""
     began = time.perf_counter()
-    translated = translate(generator, by_language, protocol)
+    translated = {}
+    for code, sentences in by_language.items():
+        hypotheses = hypothesise(generator, sentences, protocol.max_new_tokens)
+        sources, references = zip(*sentences.pairs, strict=True)
+        translated[code] = Translated(sources, hypotheses, references)
     source = _source(facts, TRANSLATION)
     measured, signatures = translation_measurements(source, translated, protocol.target)
     settings = {"protocol": protocol._asdict(), "signatures": signatures}

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from jaxprune.base.text import NotebookTable, Table
@@ -47,13 +46,11 @@ class Evaluation(NotebookTable):
     Attributes:
       name: in tables.
       parts: by task, and "perplexity" and "translation"; `parts["xnli"].rows["fr"].scores` are the scores of every row.
-      folder: the workdir; None for an evaluation in memory.
       is_smaller: of a model with fewer tokens, so its tokenizer may be another one than that of the dense model.
     """
 
     name: str
     parts: Mapping[str, Part]
-    folder: Path | None = None
     is_smaller: bool = False
 
     @property
@@ -74,6 +71,12 @@ class Evaluation(NotebookTable):
         wanted = dict.fromkeys(one.measure for one in self.measurements)
         order = dict.fromkeys((one.task, one.language) for one in self.measurements)
         return by_language.reindex(index=list(order), columns=list(wanted))
+
+    @property
+    def tables(self) -> list[Table]:
+        """A table of text for each part."""
+        facts = {name: part.facts for name, part in self.parts.items()}
+        return evaluation_tables(self.measurements, facts)
 
     def scored(self, task: str) -> Mapping[str, Scored]:
         """The scores of a task by language."""
@@ -101,4 +104,4 @@ class Evaluation(NotebookTable):
         return dataclasses.replace(self, name=name, parts=parts)
 
     def _shown(self) -> tuple[str, list[Table]]:
-        return f"{self.name}: {', '.join(self.parts)}", evaluation_tables(self)
+        return f"{self.name}: {', '.join(self.parts)}", self.tables

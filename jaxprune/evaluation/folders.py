@@ -14,10 +14,8 @@ from jaxprune.base.files.whole import write_json, write_text
 from jaxprune.base.text import csv_text
 from jaxprune.base.workdir.differences import difference
 from jaxprune.base.workdir.json_files import EVALUATION, Report
-from jaxprune.base.workdir.locks import PROGRESS
 from jaxprune.base.workdir.reading import (
     MODEL_DIGEST,
-    OUTPUTS,
     check_scored_model,
     pruned_digest,
     read_report,
@@ -26,13 +24,13 @@ from jaxprune.devices import hosts
 from jaxprune.evaluation.evaluation import Evaluation, Part
 from jaxprune.evaluation.identity import IDENTITY, Identity
 from jaxprune.evaluation.measurements import (
-    EARLIER,
     MEASUREMENTS,
     Measurement,
+    evaluated_folders,
     read_evaluation,
     read_measurements,
 )
-from jaxprune.evaluation.scoring.perplexity import Perplexity
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, Perplexity
 from jaxprune.evaluation.scoring.scores import Scored, check_scores
 from jaxprune.evaluation.translation.results import (
     TRANSLATION,
@@ -69,7 +67,7 @@ def clear_folders(
     others = []
     for name, identity in wanted.items():
         sealed.check_replaceable(workdir / name, overwrite=True, where="--workdir: ")
-        written = _score_origin(workdir / name, overwrite)
+        written = _score_origin(workdir / name)
         is_model = written.get(MODEL_DIGEST) in (None, digest)
         differs = identity is None or difference(written.get(IDENTITY, {}), identity)
         if is_model and not differs:
@@ -86,10 +84,8 @@ def clear_folders(
     workdir.mkdir(parents=True, exist_ok=True)
 
 
-def _score_origin(folder: Path, overwrite: bool) -> Mapping[str, Any]:
+def _score_origin(folder: Path) -> Mapping[str, Any]:
     """Model and identity of the scores in a folder; rejects a folder of something else."""
-    if (folder / EARLIER).is_file():
-        return {} if overwrite else read_evaluation(folder)
     if (folder / sealed.TABLE).is_file() and EVALUATION not in sealed.table(folder):
         raise InputError(
             f"--workdir: {folder} contains no scores, and would be replaced by those of a task of this name; "
@@ -107,7 +103,8 @@ def write_part(workdir: Path | None, name: str, part: Part) -> None:
             if isinstance(rows, Translated):
                 write_translated(folder / f"{code}.jsonl", rows)
             else:
-                np.savez(folder / f"{code}.npz", **rows.arrays)
+                arrays = {name: one for name, one in rows._asdict().items() if one is not None}
+                np.savez(folder / f"{code}.npz", **arrays)
         lines = csv_text(Measurement._fields, part.measurements)
         write_text(folder / MEASUREMENTS, lines)
         write_json(folder / EVALUATION, part.facts)
@@ -122,47 +119,33 @@ def open_evaluation(workdir: Path) -> Evaluation:
     if not workdir.is_dir():
         raise InputError(f"{workdir}: no such folder; expected the --workdir of an evaluated run")
     check_scored_model(workdir)
-    folders = sorted(
-        {file.parent for kind in ("npz", "jsonl") for file in workdir.glob(f"*/*.{kind}")}
-    )
-    parts = {
-        folder.name: part
-        for folder in folders
-        if folder.name not in (*OUTPUTS, PROGRESS) and (part := _read_part(folder)).rows
-    }
-    names = {part.facts["run"] for part in parts.values() if "run" in part.facts}
+    parts = {folder.name: _read_part(folder) for folder in evaluated_folders(workdir)}
+    names = {part.facts.get("run") for part in parts.values()}
+    name = names.pop() if len(names) == 1 else None
     evaluation = Evaluation(
-        name=names.pop() if len(names) == 1 else workdir.resolve().name,
+        name=name or workdir.resolve().name,
         parts=parts,
-        folder=workdir,
         is_smaller="shrunk" in (read_report(workdir) or {}),
     )
-    return evaluation.renamed(evaluation.name) if names else evaluation
+    return evaluation.renamed(evaluation.name)
 
 
 def _read_part(folder: Path) -> Part:
-    """The evaluation in a folder; files that are not of an evaluation are ignored."""
-    facts, rows = read_evaluation(folder), dict[str, Scored | Perplexity | Translated]()
-    for file in sorted(folder.glob("*.npz")):
-        if (read := _read_arrays(file)) is not None:
-            rows[file.stem] = read
+    facts = read_evaluation(folder)
+    rows = {code: _read_rows(folder, code) for code in facts.get("languages", ())}
+    return Part(facts=facts, measurements=read_measurements(folder), rows=rows)
+
+
+def _read_rows(folder: Path, code: str) -> Scored | Perplexity | Translated:
     if folder.name == TRANSLATION:
-        rows = {file.stem: read_translated(file) for file in sorted(folder.glob("*.jsonl"))}
-    measurements = read_measurements(folder) if (folder / MEASUREMENTS).is_file() else []
-    order = {code: place for place, code in enumerate(facts.get("languages", ()))}
-    by_place = sorted(rows, key=lambda code: (order.get(code, len(order)), code))
-    return Part(
-        facts=facts, measurements=measurements, rows={code: rows[code] for code in by_place}
-    )
-
-
-def _read_arrays(file: Path) -> Scored | Perplexity | None:
+        return read_translated(folder / f"{code}.jsonl")
+    file = folder / f"{code}.npz"
     arrays = read_npz(file)
-    if {*Perplexity._fields} <= arrays.keys():
-        total, tokens, size = (arrays.pop(name).item() for name in ("total", "tokens", "bytes"))
-        return Perplexity(total, tokens, size, **arrays)
-    if not {"scores", "labels", "rows"} <= arrays.keys():
-        return None
+    if folder.name == PERPLEXITY:
+        numbers, parts = Perplexity._fields[:3], Perplexity._fields[3:]
+        return Perplexity(
+            *(arrays[name].item() for name in numbers), *(arrays[name] for name in parts)
+        )
     scored = Scored(**{name: arrays[name] for name in Scored._fields if name in arrays})
     check_scores(scored, str(file))
     return scored

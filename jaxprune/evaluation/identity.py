@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 from jaxprune.evaluation.tasks.prompts import Option
-from jaxprune.evaluation.tasks.questions import Question
 from jaxprune.evaluation.translation.results import TRANSLATION
 from jaxprune.evaluation.workload import Workload
 from jaxprune.hf.model import Model
@@ -18,54 +17,37 @@ IDENTITY: Final = "identity"
 _CONTENT = "content "
 
 
-def identities(workload: Workload, model: Model, dtype: str, beams: int = 1) -> dict[str, Identity]:
+def identities(workload: Workload, model: Model, dtype: str) -> dict[str, Identity]:
     """The identities of an evaluation, by the folder of its scores.
 
     Args:
       workload: everything to evaluate.
       model: gives the tokenizer.
       dtype: of the weights on the devices.
-      beams: of a translation.
     """
     found: dict[str, Identity] = {}
     settings: Identity = {"dtype": dtype, "tokenizer": model.tokenizer_digest}
-
-    def by_language(
-        unit: str, contents: Mapping[str, Sequence[Any]], units: Mapping[str, Sequence[Any]]
-    ) -> Identity:
-        """The settings, the languages, the number of units of each, and the SHA-256 of its content."""
-        sizes = {f"{unit} {code}": len(one) for code, one in units.items()}
-        languages = ",".join(sorted(contents))
-        return {**settings, "languages": languages, **sizes, **language_digests(_CONTENT, contents)}
 
     for task in workload.tasks:
         rows = {
             code: [[one.row, one.label, *map(_option, one.options)] for one in questions]
             for code, questions in task.languages.items()
         }
-        found[task.task.name] = {"protocol": task.protocol, **by_language("rows", rows, rows)}
+        sizes: Identity = {f"rows {code}": len(of_code) for code, of_code in rows.items()}
+        found[task.task.name] = {**settings, **sizes, "protocol": task.protocol, **_contents(rows)}
     if workload.texts:
         parts = {code: [text, text.starts] for code, text in workload.texts.items()}
-        found[PERPLEXITY] = by_language("characters", parts, workload.texts)
+        found[PERPLEXITY] = {**settings, **_contents(parts)}
     if sentences := workload.sentences:
         pairs = {code: [*one.pairs, *one.demonstrations] for code, one in sentences.items()}
         first = next(iter(sentences.values()))
         found[TRANSLATION] = {
+            **settings,
             "target": first.target,
             "shots": len(first.demonstrations),
-            "beams": beams,
-            **language_digests(
-                "demonstrations ", {c: one.demonstrations for c, one in sentences.items()}
-            ),
-            **by_language("sentences", pairs, pairs),
+            **_contents(pairs),
         }
     return found
-
-
-def row_digest(question: Question, protocol: str) -> int:
-    """64 bits of the SHA-256 of the texts of a row's options and the protocol."""
-    content = json.dumps([protocol, *map(_option, question.options)])
-    return int.from_bytes(hashlib.sha256(content.encode()).digest()[:8])
 
 
 def content_digests(identity: Identity) -> dict[str, str]:
@@ -81,9 +63,10 @@ def _option(option: Option) -> list[Any]:
     return [option.context, option.continuation, option.row_spans]
 
 
-def language_digests(prefix: str, contents: Mapping[str, Sequence[Any]]) -> dict[str, str]:
-    """SHA-256 of contents, which JSON can represent, by prefix and language."""
-    return {
-        f"{prefix}{code}": hashlib.sha256(json.dumps(content).encode()).hexdigest()
+def _contents(contents: Mapping[str, Sequence[Any]]) -> Identity:
+    """The languages, and the SHA-256 of contents, which JSON can represent, by language."""
+    digests: Identity = {
+        f"{_CONTENT}{code}": hashlib.sha256(json.dumps(content).encode()).hexdigest()
         for code, content in contents.items()
     }
+    return {"languages": ",".join(sorted(contents)), **digests}

@@ -1,12 +1,10 @@
 """A model → an `Evaluation`; several → a `Comparison`. The Python API of the commands evaluate and compare."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 from jax.sharding import Mesh
 
-from jaxprune.base.errors import InputError
 from jaxprune.base.files.places import local_path
 from jaxprune.base.schema import check, checked
 from jaxprune.data.config import SEED
@@ -16,7 +14,6 @@ from jaxprune.evaluation.config import EvaluateConfig, EvaluationFields
 from jaxprune.evaluation.evaluate import evaluate_all
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.folders import open_evaluation
-from jaxprune.evaluation.mask_comparison import compare_masks
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.workload import read_workload
 from jaxprune.hf.model import Model, check_model
@@ -83,8 +80,6 @@ def evaluate(
     check("seed", seed, SEED)
     config = EvaluateConfig(dtype=dtype, seed=seed, evaluation=fields)
     workload = read_workload(config, lambda _: fields.languages)
-    if not workload.tasks and not workload.texts:
-        raise InputError("tasks: none; allowed: names of tasks, or nothing with perplexity")
     shows = progress and hosts.is_first()
     scorer = Scorer(model, dtype=dtype, mesh=mesh, progress=shows)
     facts = {"run": name or model.folder.name, "model": str(model.folder), "dtype": dtype}
@@ -94,16 +89,15 @@ def evaluate(
 def compare(*runs: Evaluation | str | Path, seed: int = 0) -> Comparison:
     """The changes from the first of several runs, the base, to each other in every language, with significance tests.
 
-    Rows are paired by their number in the data, and figures are of the rows that all runs have. A change of accuracy is
-    significant if McNemar's exact p, after Holm's correction over the languages of a task, is at most 0.05.
+    A change of accuracy is significant if McNemar's exact p, after Holm's correction over the languages of a task, is
+    at most 0.05.
 
     Args:
-      runs: two or more: return values of `evaluate`, or workdirs of `jaxprune evaluate`. Masks are compared where both
-        runs are workdirs that have them.
+      runs: two or more: return values of `evaluate`, or workdirs of `jaxprune evaluate`.
       seed: of the bootstrap.
 
     Raises:
-      InputError: fewer than two runs; no evaluation in common; other questions, protocols, texts or tokenizers; a
+      InputError: fewer than two runs; no evaluation in common; other rows, protocols, texts or tokenizers; a
         workdir without evaluation or with broken files.
 
     Examples:
@@ -125,17 +119,7 @@ def compare(*runs: Evaluation | str | Path, seed: int = 0) -> Comparison:
     opened = [
         run if isinstance(run, Evaluation) else open_evaluation(local_path(run)) for run in runs
     ]
-    comparison = compare_evaluations(opened, seed)
-    masks, left_out = {}, list(comparison.left_out)
-    base, *others = comparison.evaluations
-    for run in others:
-        if base.folder and run.folder:
-            found = compare_masks(base.folder, run.folder)
-            if isinstance(found, str):
-                left_out.append(f"masks of {run.name} not compared: {found}")
-            elif found:
-                masks[run.name] = found
-    return dataclasses.replace(comparison, masks=masks, left_out=left_out)
+    return compare_evaluations(opened, seed)
 
 
 def _text(path: str | Path | None) -> str | None:

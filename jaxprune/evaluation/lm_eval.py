@@ -7,14 +7,13 @@ The harness has no entry points for models, so the module must be imported. The 
 
     python -m jaxprune.evaluation.lm_eval run --model jaxprune --model_args pretrained=FOLDER --tasks …
 
-is `lm_eval` with the name registered. Requests are tokenised, truncated and answered like in the harness's own Hugging
-Face class (`hf`). Shared prefixes of requests are computed once, in any order of the requests.
+is `lm_eval` with the name registered. Log-probabilities are those of the harness's own Hugging Face class (`hf`).
+Shared prefixes of requests are computed once, in any order of the requests. Tasks that generate text need `model="hf"`
+with the folder `hf/` of a run.
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,8 +21,6 @@ import numpy as np
 from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.schema import check
 from jaxprune.devices.sharding import one_cpu_device_per_core
-from jaxprune.evaluation.generation.generator import BATCH, Generator
-from jaxprune.evaluation.lm_eval_requests import GenerationSettings, cut_at, read_settings
 from jaxprune.evaluation.scoring.options import prefix_token
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.hf.model import load
@@ -58,8 +55,7 @@ class JaxpruneLM(TemplateLM):
       dtype: "float32" or "bfloat16", of the weights on the devices.
       max_length: the most tokens before a predicted one; by default the model's positions, or without a limit the
         tokenizer's, or 2,048. Longer requests lose tokens on the left.
-      batch_size: sequences that are generated at once; "auto" is 64. It has no effect on scoring.
-      max_batch_size, device: ignored arguments of the harness; JAX uses all devices.
+      batch_size, max_batch_size, device: ignored arguments of the harness; JAX uses all devices.
 
     Raises:
       InputError: a model that does not load, an unknown dtype, a max_length beyond the model's positions.
@@ -80,10 +76,7 @@ class JaxpruneLM(TemplateLM):
         check("dtype", dtype, DTYPE)
         self._scorer = Scorer(load(pretrained, revision), dtype=dtype)
         self.tokenizer = self._scorer.model.tokenizer
-        self._about = {"pretrained": pretrained, "model_revision": revision}
         self.max_length = self._length(max_length)
-        auto = batch_size is None or str(batch_size).startswith("auto")
-        self.batch_size = BATCH if auto else int(batch_size or BATCH)
 
     def _length(self, max_length: int | None) -> int:
         limit = self._scorer.model.config.max_positions
@@ -94,11 +87,6 @@ class JaxpruneLM(TemplateLM):
             highest = " or more" if limit is None else f" to {limit}, the model's positions"
             raise refusal("max_length", max_length, f"1{highest}")
         return max_length
-
-    @cached_property
-    def _generator(self) -> Generator:
-        """Created at the first generation, as it puts all weights on the devices."""
-        return Generator(self._scorer.model, dtype=self._scorer.dtype)
 
     # Tokens.
 
@@ -117,34 +105,9 @@ class JaxpruneLM(TemplateLM):
     ) -> list[int]:
         """Token ids; with the tokenizer's special tokens, unless the text begins with the prefix token."""
         if add_special_tokens is None:
-            add_special_tokens = not string.startswith(self._text([self.prefix_token_id]))
+            prefix = str(self.tokenizer.decode([self.prefix_token_id]))
+            add_special_tokens = not string.startswith(prefix)
         return self.tokenizer.encode(string, add_special_tokens=add_special_tokens, verbose=False)
-
-    def _text(self, tokens: list[int], special: bool = True) -> str:
-        """The text of tokens, with or without special ones."""
-        return str(self.tokenizer.decode(tokens, skip_special_tokens=not special))
-
-    def apply_chat_template(
-        self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
-    ) -> str:
-        """The messages as one text, by the chat template of the tokenizer."""
-        text = self.tokenizer.apply_chat_template(
-            chat_history,
-            tokenize=False,
-            add_generation_prompt=add_generation_prompt,
-            continue_final_message=not add_generation_prompt,
-        )
-        return str(text)
-
-    @property
-    def tokenizer_name(self) -> str:
-        """A name for the harness's cache of requests."""
-        return str(self.tokenizer.name_or_path).replace("/", "__")
-
-    def get_model_info(self) -> dict[str, Any]:
-        """Facts on the model for the harness's results."""
-        size, dtype = self._scorer.model.size, self._scorer.dtype
-        return {**self._about, "model_num_parameters": size, "model_dtype": dtype}
 
     # Scores.
 
@@ -198,66 +161,17 @@ class JaxpruneLM(TemplateLM):
             self.cache_hook.add_partial("loglikelihood_rolling", request.args, score)
         return sums
 
-    # Generation.
-
     def generate_until(self, requests: "list[Instance]", disable_tqdm: bool = False) -> list[str]:
-        """Generates a text after each context, greedily or by beam search, up to a text of `until`.
+        """Not supported.
 
         Raises:
-          InputError: sampling or an unknown setting; no room for a context.
+          InputError: any request.
         """
-        groups: defaultdict[GenerationSettings, list[int]] = defaultdict(list)
-        for number, request in enumerate(requests):
-            groups[read_settings(request.args[1])].append(number)
-        answers = [""] * len(requests)
-        self._generator.progress = not disable_tqdm
-        for settings, members in groups.items():
-            contexts = [requests[number].args[0] for number in members]
-            for number, text in zip(members, self._generate(contexts, settings), strict=True):
-                answers[number] = text
-                self.cache_hook.add_partial("generate_until", requests[number].args, text)
-        return answers
-
-    def _generate(self, contexts: Sequence[str], settings: GenerationSettings) -> list[str]:
-        room = self.max_length - settings.new_tokens
-        if room < 1:
+        if requests:
             raise InputError(
-                f"max_gen_toks: got {settings.new_tokens}; allowed: less than {self.max_length}, max_length"
+                'a task generates text; allowed: tasks of log-probabilities, or model="hf" with the folder hf/ of a run'
             )
-        prompts = [self.tok_encode(text)[-room:] or [self.prefix_token_id] for text in contexts]
-        sequences = self._generator(
-            prompts,
-            max_new_tokens=settings.new_tokens,
-            stop=self._ends | self._tokens_of(settings.until),
-            beams=settings.beams,
-            batch=self.batch_size,
-        )
-        return [cut_at(self._text(tokens, False), settings.until) for tokens in sequences]
-
-    @cached_property
-    def _ends(self) -> set[int]:
-        """Ids that end a text by the tokenizer or by the model's generation settings."""
-        from transformers import AutoConfig, GenerationConfig
-
-        folder = self._scorer.model.folder
-        try:
-            settings = GenerationConfig.from_pretrained(folder)
-        except OSError:  # no such file
-            settings = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        ids = settings.eos_token_id
-        ids = ids if isinstance(ids, list) else [ids]
-        size = self._scorer.model.config.vocab_size
-        return {id for id in (*ids, self.eot_token_id) if id is not None and id < size}
-
-    def _tokens_of(self, until: Sequence[str]) -> set[int]:
-        """Tokens of texts of `until` that are one token in any context, so that generation can stop at them."""
-        tokens = set()
-        for text in filter(None, until):
-            ids = self.tok_encode(f"a{text}", add_special_tokens=False)
-            # also alone, as some tokenizers drop a space at the beginning of a text
-            if [self._text(part) for part in (ids, ids[-1:])] == [f"a{text}", text]:
-                tokens.add(ids[-1])
-        return tokens
+        return []
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import msgspec
+
 from jaxprune.base.errors import InputError
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.workdir.json_files import EVALUATION
@@ -13,9 +15,6 @@ if TYPE_CHECKING:
     import pandas
 
 MEASUREMENTS: Final = "measurements.csv"
-# The figures of versions before 0.3, which had no measurements.csv.
-EARLIER = "metrics.json"
-_TEXTS = ("run", "model", "task", "language", "measure")
 
 
 class Measurement(NamedTuple):
@@ -71,38 +70,27 @@ MEASURES: Mapping[str, Measure] = {
     "discrimination": Measure(
         "right option preferred within groups, % (chance 50)", "within groups %", "share"
     ),
-    "contrast": Measure("contrast within groups", "contrast", "ratio"),
+    "contrast": Measure("contrast within groups", "contrast", "number", 3),
     "rankc": Measure("RankC with English", "RankC", "number", 3),
-    "rankc_official": Measure("RankC with English, official", "official", "number", 3),
     "perplexity": Measure("perplexity", "perplexity", "ratio", 2),
     "bits_per_byte": Measure("bits per byte", "bits/byte", "ratio", 3),
     "bleu": Measure("BLEU", "BLEU", "score"),
     "chrf": Measure("chrF", "chrF", "score"),
 }
-RELATIVE = tuple(name for name, measure in MEASURES.items() if measure.scale == "ratio")
 
 
 def read_evaluation(folder: Path) -> dict[str, Any]:
     """The evaluation.json of a folder; empty without it.
 
     Raises:
-      InputError: it is no JSON object; the folder is of an earlier version.
+      InputError: it is no JSON object.
     """
-    if not (folder / EVALUATION).is_file() and (folder / EARLIER).is_file():
-        raise InputError(
-            f"{folder / EARLIER}: written by an earlier version; evaluate again with --overwrite"
-        )
     return read_json(folder / EVALUATION)
 
 
 def evaluated_folders(workdir: Path) -> list[Path]:
-    """The folders of a workdir that contain an evaluation, sorted by name.
-
-    Raises:
-      InputError: as `read_evaluation`.
-    """
-    files = (file for name in (EVALUATION, EARLIER) for file in workdir.glob(f"*/{name}"))
-    return [folder for folder in sorted({file.parent for file in files}) if read_evaluation(folder)]
+    """The folders of a workdir that contain an evaluation, sorted by name."""
+    return sorted(file.parent for file in workdir.glob(f"*/{EVALUATION}"))
 
 
 def read_measurements(folder: Path) -> list[Measurement]:
@@ -113,17 +101,12 @@ def read_measurements(folder: Path) -> list[Measurement]:
     """
     file = folder / MEASUREMENTS
     with file.open(encoding="utf-8", newline="") as lines:
+        cells = ([cell or None for cell in line] for line in csv.reader(lines))
         try:
-            return [_measurement(row) for row in csv.DictReader(lines)]
-        except (KeyError, TypeError, ValueError) as error:
+            next(cells)  # the header
+            return [msgspec.convert(row, Measurement, strict=False) for row in cells]
+        except (StopIteration, ValueError) as error:
             raise InputError(f"{file}: damaged: {error}") from None
-
-
-def _measurement(row: Mapping[str, str]) -> Measurement:
-    low, high = (float(row[name]) if row[name] else None for name in ("low", "high"))
-    run, model, task, language, measure = (row[name] for name in _TEXTS)
-    value, n = float(row["value"]), int(row["n"])
-    return Measurement(run, model, task, language, measure, value, low, high, n)
 
 
 def frame(rows: Sequence[Any], columns: Sequence[str]) -> "pandas.DataFrame":

@@ -46,7 +46,7 @@ def change_charts(
     measure = "perplexity" if is_ratio else "accuracy"
     series: dict[str, dict[str, Estimate]] = {}
     for row in changes:
-        if (row.task, row.measure) == (task, measure) and row.difference is not None:
+        if (row.task, row.measure) == (task, measure):
             estimate = Estimate(row.difference, row.low, row.high, change_kind(figures, row))
             shown = _ratio(estimate) if is_ratio else estimate.scaled(100)
             series.setdefault(row.run, {})[row.language] = shown

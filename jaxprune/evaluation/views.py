@@ -1,8 +1,8 @@
 """Measurements and changes → tables of text, the same for terminals, Markdown, pages, cards and notebooks."""
 
 import functools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from jaxprune.base.text import (
     NONE,
@@ -12,7 +12,6 @@ from jaxprune.base.text import (
     count,
     fraction,
     interval,
-    number,
     p_value,
     percent,
     points,
@@ -25,27 +24,13 @@ from jaxprune.evaluation.scoring.metrics import ALPHA, CONFIDENCE, RESAMPLES
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 from jaxprune.evaluation.translation.results import TRANSLATION
 
-
-@runtime_checkable
-class Evaluated(Protocol):
-    """The parts of an evaluation that tables show, see `Evaluation`."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def parts(self) -> Mapping[str, Any]: ...
-    @property
-    def measurements(self) -> Sequence[Measurement]: ...
-
-
 Row = TypeVar("Row", Measurement, Change)
 Figures = Mapping[tuple[str, str, str, str], Measurement]  # by run, task, language and measure
 
 # Explanation of the tables of one run, and of the tables of a comparison.
 ABOUT_MEASURES = (
     "Intervals of accuracy are Wilson's, 95%. At chance: the interval contains 1/options. Behind en, gap to en: "
-    "points behind English. F1 is weighted by label. RankC: consistency with English, the likeliest option ranked "
-    "first; official: the least likely first, as in the authors' code. A rise of RankC by itself is no "
+    "points behind English. F1 is weighted by label. RankC: consistency with English; a rise by itself is no "
     "improvement: a model may agree with English and be wrong in both. Probability of the right option: softmax "
     "of the scores of a row's options, mean over rows. Chosen: share of the rows by option. Without the options' "
     "priors: the mean score of each option is subtracted. Within groups, such as the hypotheses of a premise: how "
@@ -53,7 +38,7 @@ ABOUT_MEASURES = (
     "by how much."
 )
 ABOUT_CHANGES = (
-    f"Changes are in points; of contrasts, perplexities and bits per byte they are ratios. Their {CONFIDENCE:.0%} "
+    f"Changes are in points; of perplexities and bits per byte they are ratios. Their {CONFIDENCE:.0%} "
     "intervals: paired bootstrap over rows, or over groups of rows if the task has groups "
     f"({count(RESAMPLES)} resamples, drawn jointly in all languages of a mean); of perplexity: Student's interval "
     "over parts of the text. p: of accuracy in a language McNemar's exact test, of translations sacrebleu's paired "
@@ -65,24 +50,18 @@ ABOUT_CHANGES = (
 # Figures as text.
 
 
-def show_value(measure: str, value: float | None) -> str:
+def show_value(measure: str, value: float) -> str:
     """A figure in the unit of its tables: percent of a share, two decimals of a perplexity."""
     scale, digits = MEASURES[measure].scale, MEASURES[measure].digits
-    if value is None:
-        return NONE
-    if measure == "contrast":
-        return number(value)
     if scale == "ratio" and value >= 1e6:
         return f"{value:.0e}"
     shown = percent if scale == "share" else lambda v, d: f"{v:,.{d}f}"
     return shown(value, digits)
 
 
-def show_difference(measure: str, difference: float | None) -> str:
+def show_difference(measure: str, difference: float) -> str:
     """The change of a measure: points of a share, the ratio to the base of a perplexity."""
     scale, digits = MEASURES[measure].scale, MEASURES[measure].digits
-    if difference is None:
-        return NONE
     if scale == "ratio":
         return ratio(1 + difference)
     return points(difference, digits) if scale == "share" else signed(difference, digits)
@@ -112,7 +91,7 @@ def verdict(change: Change, chance: bool = False) -> str:
         return "few"
     if change.measure == "perplexity" and change.low is not None and change.high is not None:
         return "worse" if change.low > 0 else "better" if change.high < 0 else "unclear"
-    if change.p_holm is None or change.difference is None:
+    if change.p_holm is None:
         return "untested"
     if chance:
         return "chance"
@@ -140,7 +119,7 @@ def by_key(rows: Iterable[Row]) -> dict[tuple[str, str, str, str], Row]:
     return {(row.run, row.task, row.language, row.measure): row for row in rows}
 
 
-def figures_and_means(evaluations: Sequence[Evaluated], changes: Sequence[Change]) -> Figures:
+def figures_and_means(measurements: Sequence[Measurement], changes: Sequence[Change]) -> Figures:
     """The measurements of all runs, and the means of the base over languages, which only changes have."""
     means = (
         Measurement(
@@ -148,7 +127,7 @@ def figures_and_means(evaluations: Sequence[Evaluated], changes: Sequence[Change
         )
         for row in changes
     )
-    return by_key(means) | by_key(row for one in evaluations for row in one.measurements)
+    return by_key(means) | by_key(measurements)
 
 
 def options_of(figures: Figures, run: str, task: str, code: str) -> int:
@@ -170,13 +149,18 @@ def _chosen(figures: Figures, run: str, task: str, code: str) -> str:
 # One run.
 
 
-def evaluation_tables(evaluation: Evaluated) -> list[Table]:
-    """A table of each task, text and translation of a run, with a column for each measure."""
-    figures, tables = by_key(evaluation.measurements), list[Table]()
-    for task, part in evaluation.parts.items():
-        of_task = part.measurements
-        if not of_task:
-            continue
+def evaluation_tables(
+    measurements: Sequence[Measurement], facts: Mapping[str, Mapping[str, Any]]
+) -> list[Table]:
+    """A table of each task, text and translation of a run, with a column for each measure.
+
+    Args:
+      measurements: of the run.
+      facts: by task the content of evaluation.json.
+    """
+    figures, tables = by_key(measurements), list[Table]()
+    for task in dict.fromkeys(row.task for row in measurements):
+        of_task = [row for row in measurements if row.task == task]
         codes = dict.fromkeys(row.language for row in of_task)
         measures = [name for name in MEASURES if any(row.measure == name for row in of_task)]
         run, rows = of_task[0].run, []
@@ -189,8 +173,8 @@ def evaluation_tables(evaluation: Evaluated) -> list[Table]:
             rows = [row[:-1] for row in rows]
         else:
             header.append("chosen %")
-        note = accuracy_summary(of_task) or overlap_note(part.facts) or ""
-        tables.append(Table(_title(task, part.facts), header, rows, note=note))
+        note = accuracy_summary(of_task) or overlap_note(facts[task]) or ""
+        tables.append(Table(_title(task, facts[task]), header, rows, note=note))
     return tables
 
 
@@ -211,7 +195,7 @@ def figure_cell(figures: Figures, key: tuple[str, str, str, str]) -> str:
 
 
 def accuracy_summary(of_task: Sequence[Measurement]) -> str:
-    """The means of the accuracies of a run, in percent, the worst language and those at chance; empty without any."""
+    """The means of the accuracies of a run, in percent, and the worst language; empty without any."""
     accuracies = {row.language: row for row in of_task if row.measure == "accuracy"}
     if not accuracies:
         return ""
@@ -220,20 +204,13 @@ def accuracy_summary(of_task: Sequence[Measurement]) -> str:
     if others := [row.value for code, row in accuracies.items() if code != "en"]:
         summary += f", without English {percent(sum(others) / len(others))}"
     worst = min(accuracies.values(), key=lambda row: row.value)
-    summary += f"; worst language {worst.language}, {percent(worst.value)}"
-    figures = by_key(of_task)
-    guessing = [
-        code
-        for code, row in accuracies.items()
-        if at_chance(row, options_of(figures, row.run, row.task, code))
-    ]
-    return f"{summary}; at chance in {', '.join(guessing)}" if guessing else summary
+    return f"{summary}; worst language {worst.language}, {percent(worst.value)}"
 
 
 def _title(task: str, facts: Mapping[str, Any]) -> str:
     protocol = facts.get("protocol")
     if task == TRANSLATION and protocol:
-        return f"translation into {protocol['target']}, {protocol['shots']} shots, {protocol['beams']} beams"
+        return f"translation into {protocol['target']}, {protocol['shots']} shots"
     return f"{task}, protocol {protocol}" if protocol else task
 
 
@@ -250,18 +227,20 @@ def overlap_note(facts: Mapping[str, Any]) -> str | None:
 # Several runs.
 
 
-def comparison_tables(evaluations: Sequence[Evaluated], changes: Sequence[Change]) -> list[Table]:
+def comparison_tables(
+    names: Sequence[str], measurements: Sequence[Measurement], changes: Sequence[Change]
+) -> list[Table]:
     """The tables of a comparison: an overview of more than two runs, then each run against the base.
 
     Args:
-      evaluations: the base first.
+      names: of the runs, the base first.
+      measurements: of all runs.
       changes: of all runs but the base.
     """
-    base, *others = (one.name for one in evaluations)
-    measurements = [row for one in evaluations for row in one.measurements]
+    base, *others = names
     figures, tables = by_key(measurements), list[Table]()
     if len(others) > 1:
-        labels = {one.name: [one.name] for one in evaluations}
+        labels = {name: [name] for name in names}
         tables += overview_tables(labels, measurements, changes)
     for run in others:
         rows, of_run = [row for row in changes if row.run == run], list[Table]()
@@ -269,10 +248,7 @@ def comparison_tables(evaluations: Sequence[Evaluated], changes: Sequence[Change
             of_task = [row for row in rows if row.task == task]
             for measure in dict.fromkeys(row.measure for row in of_task):
                 of_measure = [row for row in of_task if row.measure == measure]
-                table = _change_table(figures, of_measure)
-                if measure == "accuracy":
-                    table = table._replace(note="; ".join(vanished(of_task)))
-                of_run.append(table)
+                of_run.append(_change_table(figures, of_measure))
             if task not in (PERPLEXITY, TRANSLATION):
                 tested = {row.measure for row in of_task}
                 of_run.append(_pair_table(figures, (base, run), task, tested))
@@ -323,19 +299,6 @@ def _pair_table(
     columns = [*(MEASURES[name].column for name in measures), "chosen %"]
     header = ["language", *(f"{column} {run}" for column in columns for run in runs)]
     return Table(f"{task}: other figures", header, rows)
-
-
-def vanished(changes: Sequence[Change]) -> Iterator[str]:
-    """Notes on significant changes of accuracy that are not significant without the options' priors."""
-    keyed = by_key(changes)
-    for row in changes:
-        if row.measure == "accuracy" and row.p_holm is not None and row.p_holm <= ALPHA:
-            one = keyed.get((row.run, row.task, row.language, "accuracy_without_prior"))
-            if one and one.p is not None and one.p > ALPHA:
-                yield (
-                    f"{row.language}: the significant change of {points(row.difference)} points is not significant "
-                    f"without the options' priors: {points(one.difference)} {show_bounds(one)}"
-                )
 
 
 def overview_tables(
@@ -421,9 +384,7 @@ def conclusion(changes: Sequence[Change], measurements: Sequence[Measurement]) -
         if without := by_kind.get("chance"):
             where = ", ".join(f"{row.task} {row.language}" for row in without)
             parts.append(f"no conclusion in {where}, where {rows[0].base} is at chance")
-        texts = [row.difference for row in rows if row.measure == "perplexity"]
-        ratios = [1 + difference for difference in texts if difference is not None]
-        if ratios:
+        if ratios := [1 + row.difference for row in rows if row.measure == "perplexity"]:
             least, most = ratio(min(ratios)), ratio(max(ratios))
             parts.append(f"perplexity ×{least}" + (f" to ×{most}" if most != least else ""))
         if parts:

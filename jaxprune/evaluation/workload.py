@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jaxprune.base.errors import InputError, refusal
-from jaxprune.base.workdir.locks import PROGRESS
-from jaxprune.base.workdir.reading import OUTPUTS
 from jaxprune.evaluation.config import EvaluateConfig, EvaluationFields
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, PlainText, texts
 from jaxprune.evaluation.tasks.questions import (
@@ -20,8 +18,6 @@ from jaxprune.evaluation.translation.bleu import metrics_of
 from jaxprune.evaluation.translation.results import TRANSLATION
 from jaxprune.evaluation.translation.sentences import Sentences, languages, read_sentences
 
-# Names in a workdir that other commands write, so no task may have them.
-TAKEN = (*OUTPUTS, PROGRESS, PERPLEXITY, TRANSLATION, "analysis", "compare")
 # The name of a task, PERPLEXITY or TRANSLATION → language codes; None: all available ones.
 Languages = Callable[[str], Sequence[str] | None]
 
@@ -57,7 +53,7 @@ def read_workload(config: EvaluateConfig, languages_by_name: Languages) -> Workl
       languages_by_name: by the name of a task; None: those of `tasks.languages_of`.
 
     Raises:
-      InputError: a task, language or file that does not exist or is broken; two tasks of one name; a name in `TAKEN`;
+      InputError: nothing to evaluate; a task, language or file that does not exist or is broken; two tasks of one name;
         sacrebleu is not installed.
     """
     fields = config.evaluation
@@ -81,6 +77,10 @@ def read_workload(config: EvaluateConfig, languages_by_name: Languages) -> Workl
                 ",".join(fields.languages or ()) or None,
                 f"a language to translate into {calibration.target}",
             )
+    if not (tasks or plain or sentences):
+        raise InputError(
+            "evaluation.tasks: none; expected tasks, evaluation.perplexity or evaluation.translation"
+        )
     return Workload(tasks, plain, sentences)
 
 
@@ -93,13 +93,8 @@ def _tasks(config: EvaluateConfig, languages_by_name: Languages) -> list[TaskQue
     data, rows = config.evaluation.data, config.evaluation.rows
     protocol = protocol_of(config.evaluation, config.compat)
     tasks = [load_task(name) for name in config.evaluation.tasks]
-    for task in tasks:
-        if task.name in TAKEN:
-            raise InputError(
-                f"evaluation.tasks: name = {task.name!r} in a task; allowed: none of {', '.join(TAKEN)}, which "
-                "are other files of a workdir"
-            )
-    for name, count in Counter(task.name for task in tasks).items():
+    names = [PERPLEXITY, TRANSLATION, *(task.name for task in tasks)]  # of folders
+    for name, count in Counter(names).items():
         if count > 1:
             raise InputError(f"evaluation.tasks: {name!r} is there twice; allowed: each name once")
     read = []

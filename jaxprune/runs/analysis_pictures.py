@@ -7,11 +7,11 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxprune.analysis.magnitudes import over_median
+from jaxprune.analysis.mask_overlap import MaskOverlap
 from jaxprune.analysis.neurons import LanguageNeurons
 from jaxprune.analysis.overlap import Overlap, by_kind, halves_by_kind, largest
 from jaxprune.analysis.tables import TOP
 from jaxprune.base.text import count, tenths, times
-from jaxprune.evaluation.comparison import MaskComparison
 from jaxprune.report.charts.chart import Chart
 from jaxprune.report.charts.heatmap import heatmap
 from jaxprune.report.charts.lines import Line, line_chart
@@ -26,7 +26,7 @@ Named = Iterator[tuple[str, Chart]]
 def charts(
     stats: ActivationStats,
     overlaps: Mapping[str, Overlap],
-    masks: Mapping[tuple[str, str], MaskComparison] | None = None,
+    masks: Mapping[tuple[str, str], MaskOverlap] | None = None,
     neurons: LanguageNeurons | None = None,
 ) -> Named:
     """The pictures with their file names.

@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxprune.analysis.config import AnalyzeConfig
 from jaxprune.analysis.magnitudes import demonstration_sets, measure, split_halves
+from jaxprune.analysis.mask_overlap import MaskOverlap, overlap_of_runs
 from jaxprune.analysis.neurons import language_neurons
 from jaxprune.analysis.summary import analysis_summary, compare_sets
 from jaxprune.analysis.tables import write_csv, write_magnitudes, write_neurons, write_overlaps
@@ -21,8 +22,6 @@ from jaxprune.data.texts import chosen_languages
 from jaxprune.devices import hosts
 from jaxprune.devices.machine import environment
 from jaxprune.devices.sharding import device_mesh
-from jaxprune.evaluation.comparison import MaskComparison
-from jaxprune.evaluation.mask_comparison import compare_masks
 from jaxprune.hf.model import load
 from jaxprune.report.charts.chart import write_png
 from jaxprune.runs import analysis_pictures
@@ -32,7 +31,7 @@ from jaxprune.stats.walk import HIDDEN
 
 # The share in the authors' figures; their code ignores the share that is set.
 _OFFICIAL_TOP = 0.4
-Masks = dict[tuple[str, str], MaskComparison]
+Masks = dict[tuple[str, str], MaskOverlap]
 
 
 def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
@@ -132,11 +131,10 @@ def _masks(names: Sequence[str] | None, workdir: Path) -> Masks:
     pairs: Masks = {}
     named = zip(short_names([*runs]), runs.values(), strict=True)
     for (first, one), (second, other) in itertools.combinations(named, 2):
-        found = compare_masks(one, other)
-        if not isinstance(found, MaskComparison):
-            reason = found or "no masks in checkpoint/"
-            raise InputError(f"analysis.masks: {first}, {second}: {reason}")
-        pairs[first, second] = found
+        try:
+            pairs[first, second] = overlap_of_runs(one, other)
+        except InputError as error:
+            raise InputError(f"analysis.masks: {first}, {second}: {error}") from error
     return pairs
 
 

@@ -4,14 +4,12 @@ from pathlib import Path
 
 from flax.traverse_util import flatten_dict
 
-from jaxprune.base.errors import InputError
 from jaxprune.base.workdir.reading import MODEL_DIGEST
 from jaxprune.devices import hosts
 from jaxprune.evaluation.config import EvaluateConfig
 from jaxprune.evaluation.evaluate import evaluate_all, facts_of, scorer_of
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.folders import clear_folders
-from jaxprune.evaluation.generation.generator import check_beams
 from jaxprune.evaluation.identity import identities
 from jaxprune.evaluation.workload import read_workload
 from jaxprune.hf.model import load
@@ -37,18 +35,12 @@ def evaluate_from_config(
     """
     fields = config.evaluation
     workload = read_workload(config, lambda _: fields.languages)
-    if not (workload.tasks or workload.texts or workload.sentences):
-        raise InputError(
-            "evaluation.tasks: got ''; allowed: tasks, or nothing with evaluation.perplexity or evaluation.translation"
-        )
     model = load(config.model, config.revision)
-    check_beams(model.config, fields.beams)
     scorer = scorer_of(model, config)
-    known = identities(workload, model, config.dtype, fields.beams)
+    known = identities(workload, model, config.dtype)
     facts = facts_of(config, model, fields.name or workdir.resolve().name)
     identity = {MODEL_DIGEST: facts[MODEL_DIGEST], **flatten_dict(known, sep=" ")}
     with open_workdir(workdir, identity):
         if hosts.is_first():
             clear_folders(workdir, known, model, overwrite)
-        lines = fields.weights != "streamed"
-        return evaluate_all(scorer, workload, config, workdir, facts, continuations=lines)
+        return evaluate_all(scorer, workload, config, workdir, facts)

@@ -16,7 +16,6 @@ from evaluated import (
     B,
     changes,
     evaluation,
-    made_scores,
     right,
     scored,
 )
@@ -29,7 +28,7 @@ from jaxprune.evaluation.comparison import compare_evaluations
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.scoring.perplexity import Perplexity
-from jaxprune.evaluation.write import comparison_markdown, comparison_text
+from jaxprune.evaluation.write import comparison_text
 
 SOURCE = ("b", "a", "perplexity")
 
@@ -62,7 +61,7 @@ def test_accuracies_and_their_tests_are_those_of_the_rows():
         assert (one.run, one.base, one.n) == ("b", "a", 300)
         assert (one.base_value, one.value) == pytest.approx((a.mean(), b.mean()))
         assert one.difference == pytest.approx(b.mean() - a.mean(), abs=1e-12)
-        assert (interval(one), one.p_bootstrap) == (tested.interval, tested.p)
+        assert interval(one) == tested.interval
         only = int(np.sum(a & ~b)), int(np.sum(~a & b))
         p = scipy.stats.binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
         assert one.p == pytest.approx(p)
@@ -143,7 +142,7 @@ def test_one_of_many_small_p_values_is_not_significant():
 
 def test_a_run_does_not_differ_from_itself():
     comparison = compared(b=A, groups=GROUPS)
-    assert {row.measure for row in comparison.changes} >= {"accuracy", "discrimination", "contrast"}
+    assert {row.measure for row in comparison.changes} >= {"accuracy", "discrimination"}
     for row in comparison.changes:
         assert (row.difference, interval(row)) == (0.0, (0.0, 0.0))
         assert row.p in (1.0, None)
@@ -188,52 +187,27 @@ def contrast_of(scores, i, j):
 
 def test_discrimination_and_contrast_within_groups():
     comparison = compared(groups=GROUPS)
-    preferences, contrasts = (changes(comparison, name) for name in ("discrimination", "contrast"))
+    preferences = changes(comparison, "discrimination")
+    contrasts = {
+        row.language: row.value
+        for row in comparison.measurements
+        if (row.run, row.measure) == ("a", "contrast")
+    }
     for code in A:
-        values, of_rows = [], []
-        for scores in (np.float32(A[code]).astype(float), np.float32(B[code]).astype(float)):
-            values.append(
-                [
-                    [
-                        contrast_of(scores, i, j)
-                        for i in range(start, start + 3)
-                        for j in range(start, start + 3)
-                        if LABELS[i] != LABELS[j]
-                    ]
-                    for start in range(0, 300, 3)
-                ]
-            )
+        of_rows = []
         # a row counts once, however many rows of its group have other labels
         a = np.float32(A[code]).astype(float)
         for i in range(300):
             others = [j for j in range(i - i % 3, i - i % 3 + 3) if LABELS[j] != LABELS[i]]
             of_rows += [np.array([contrast_of(a, i, j) for j in others])] if others else []
-        found = contrasts[code]
-        assert found.base_value == pytest.approx(np.mean([row.mean() for row in of_rows]))
+        assert contrasts[code] == pytest.approx(np.mean([row.mean() for row in of_rows]))
         preferred = [np.mean((row > 0) + 0.5 * (row == 0)) for row in of_rows]
         assert preferences[code].base_value == pytest.approx(np.mean(preferred))
-        assert found.difference == pytest.approx(found.value / found.base_value - 1)
-        drawn = np.random.default_rng(0).integers(0, 100, (2000, 100))
-        sums, sizes = (
-            np.array([[f(pairs) for pairs in of_run] for of_run in values]) for f in (sum, len)
-        )
-        ratios = [
-            (sums[1][at].sum() / sizes[1][at].sum()) / (sums[0][at].sum() / sizes[0][at].sum())
-            for at in drawn
-        ]
-        bounds = np.quantile(ratios, [0.025, 0.975]) - 1
-        np.testing.assert_allclose(interval(found), bounds, atol=0.06)
     assert preferences["sw"].high < 0
     assert preferences["sw"].p < 0.001
 
 
-def test_the_contrast_of_a_base_that_tells_nothing_apart_has_no_change():
-    nothing = {"fr": made_scores(11, 0.0)}
-    found = changes(compared(nothing, nothing, groups=GROUPS), "contrast")["fr"]
-    assert (found.difference, *interval(found)) == (None, None, None)
-
-
-def test_a_change_that_is_one_of_the_priors_alone_is_named():
+def test_a_change_that_is_one_of_the_priors_alone():
     """a says each option as often as it is right, b nearly always the first one."""
     comparison = compared(b=B | {"fr": A["fr"] + np.array([4.0, 0.0, 0.0])})
     assert changes(comparison, "accuracy")["fr"].p_holm < 0.05
@@ -242,9 +216,6 @@ def test_a_change_that_is_one_of_the_priors_alone_is_named():
     shown = {row.run: row.value for row in comparison.measurements
              if (row.language, row.measure) == ("fr", "chosen_0")}  # fmt: skip
     assert shown["b"] > 0.9 > 0.5 > shown["a"]
-    for text in (comparison_text(comparison), comparison_markdown(comparison)):
-        assert "fr: the significant change of" in text
-        assert "sw: the significant change of" not in text  # sw says less of everything
 
 
 # Perplexity.
@@ -268,23 +239,21 @@ def ratio_bounds(a, b):
     return np.log1p(interval(change))
 
 
-def test_the_interval_of_a_ratio_is_students_of_parts_or_else_of_windows():
+def test_the_interval_of_a_ratio_is_students_of_parts():
     rng = np.random.default_rng(0)
     a = rng.normal(-3, 0.3, 12)
     b = a + rng.normal(-0.1, 0.02, 12)
     student = scipy.stats.ttest_rel(a, b).confidence_interval(0.95)
-    of_windows = [evaluated.text(1000 * means.mean(), windows=[*means]) for means in (a, b)]
-    np.testing.assert_allclose(ratio_bounds(*of_windows), student, rtol=1e-9)
-    # whatever windows say: each part is a mean of its tokens
+    # each part is a mean of its tokens
     of_parts = [
-        evaluated.text(1200 * means.mean(), windows=[-3.0, -3.5], parts=[(100 * m, 100, 0) for m in means])
+        evaluated.text(1200 * means.mean(), parts=[(100 * m, 100, 0) for m in means])
         for means in (a, b)
     ]  # fmt: skip
     np.testing.assert_allclose(ratio_bounds(*of_parts), student, rtol=1e-9)
     # of unequal parts: the ratio of sums, with its linearised standard error
     sizes = rng.integers(20, 400, 12)
     uneven = [
-        evaluated.text(-3000.0, windows=[-3.0, -3.5], parts=[(n * m, n, 0) for n, m in zip(sizes, means, strict=True)])
+        evaluated.text(-3000.0, parts=[(n * m, n, 0) for n, m in zip(sizes, means, strict=True)])
         for means in (a, b)
     ]  # fmt: skip
     bounds = ratio_bounds(*uneven)
@@ -294,12 +263,12 @@ def test_the_interval_of_a_ratio_is_students_of_parts_or_else_of_windows():
     assert bounds.mean() == pytest.approx(centre)
     reach = scipy.stats.t(11).ppf(0.975) * ratios.std() * (12 / 11) ** 0.5
     assert bounds[1] - centre == pytest.approx(reach, rel=0.15)
-    one_window = evaluated.text(-3000.0)
-    [change] = perplexity_changes(SOURCE, {"fr": one_window}, {"fr": one_window}, False)
+    one_part = evaluated.text(-3000.0)
+    [change] = perplexity_changes(SOURCE, {"fr": one_part}, {"fr": one_part}, False)
     assert interval(change) == (None, None)
 
 
-@pytest.mark.parametrize("more", [{"tokens": 999}, {"windows": [-3.0] * 3}])
+@pytest.mark.parametrize("more", [{"tokens": 999}, {"parts": [(-1.0, 500, 0)] * 2}])
 def test_other_text_is_refused(more):
     a, b = texts({"en": 20.0}), texts({"en": 20.0}, **more)
     with pytest.raises(InputError, match=r"perplexity/en: 1000 and \d+ tokens; expected the same"):
@@ -312,9 +281,7 @@ def text_of_tokens(rng, nats, tokens, worse):
     counts = (sizes / tokens).astype(int)
     sums = -nats * sizes * worse * rng.normal(1, 0.03, len(nats))
     parts = (sums, counts, sizes)
-    return Perplexity(
-        float(sums.sum()), int(counts.sum()), int(sizes.sum()), np.array([-1.0]), *parts
-    )
+    return Perplexity(float(sums.sum()), int(counts.sum()), int(sizes.sum()), *parts)
 
 
 def test_the_interval_of_other_tokenizers_is_of_bits_per_byte():

@@ -11,33 +11,25 @@ from evaluated import (
     LABELS,
     A,
     B,
-    changes,
     evaluation,
     made_scores,
     of_perplexity,
     right,
     scored,
-    written,
 )
 from svg import told
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.evaluation.comparison import compare_evaluations
-from jaxprune.evaluation.scoring import metrics
-from jaxprune.evaluation.views import comparison_tables
 from jaxprune.report.charts.page_svg import page_svg
 
 C = {"en": made_scores(6, 0.5), "fr": A["fr"], "sw": made_scores(7, 1.0)}
 
 
-def run(name, scores, rows=None, **parts):
+def run(name, scores, **parts):
     """A run on XNLI."""
-    rows = rows or {}
-    xnli = {
-        code: scored(one[rows.get(code, slice(None))], LABELS[rows.get(code, slice(None))], rows.get(code))
-        for code, one in scores.items()
-    }  # fmt: skip
+    xnli = {code: scored(one, LABELS) for code, one in scores.items()}
     return evaluation(name, xnli=xnli, **parts)
 
 
@@ -59,54 +51,11 @@ def test_each_run_changes_against_the_first(runs):
     assert compare_evaluations(three, seed=1).changes != found.changes
 
 
-def test_figures_are_of_the_rows_that_all_runs_have(runs):
-    some = np.arange(40, 300)
-    found = compare_evaluations([*runs, run("c", C, {"fr": some})])
-    accuracies = {
-        row.run: row.value
-        for row in found.measurements
-        if (row.language, row.measure) == ("fr", "accuracy")
-    }
-    for name, scores in (("a", A), ("b", B), ("c", C)):
-        assert accuracies[name] == right(scores["fr"])[some].mean()
-    assert {row.n for row in found.changes if row.language == "fr"} == {260}
-    a, b = (right(scores["fr"])[some] for scores in (A, B))
-    assert changes(compare_evaluations([run("a", A), run("b", B, {"fr": some})]), "accuracy")[
-        "fr"
-    ].p == metrics.mcnemar(a, b)
-    note = "fr: 260 rows are in all runs and count (a has 300, b has 300, c has 260)"
-    assert note in found.notes
-    # rows of other numbers than the English ones have no RankC
-    consistent = {row.language for row in found.measurements if row.measure == "rankc"}
-    assert consistent == {"sw"}
-
-
-def test_rows_are_paired_by_number(runs):
-    order = np.random.default_rng(0).permutation(300)
-    shuffled = run("b", B, dict.fromkeys(B, order))
-    assert compare_evaluations([runs[0], shuffled]).changes == compare_evaluations(runs).changes
-
-
-@pytest.mark.parametrize("parallel", [True, False])
-def test_rankc_on_shared_rows_is_of_parallel_tasks_alone(parallel):
-    some = np.arange(100)
-    rows = {code: scored(one[some], LABELS[some]) for code, one in B.items()}
-    part = evaluated.part("b", "xnli", rows, parallel=parallel)
-    found = compare_evaluations([run("a", A), jp.Evaluation(name="b", parts={"xnli": part})])
-    values = [row for row in found.measurements if (row.run, row.measure) == ("b", "rankc")]
-    assert [row.language for row in values] == (["fr", "sw"] if parallel else [])
-    if parallel:
-        french, english = (np.float32(B[code][some]) for code in ("fr", "en"))
-        assert values[0].value == metrics.rankc(english, french).corrected
-
-
-def test_runs_of_one_name_have_distinct_names(runs, tmp_path):
-    assert compare_evaluations([runs[0]] * 3).names == ["a", "a (2)", "a (3)"]
-    folders = [written(runs[0], tmp_path / place / "a") for place in ("one", "two")]
-    found = jp.compare(*folders)
-    assert found.names == ["one/a", "two/a"]
+def test_runs_of_one_name_have_distinct_names(runs):
+    found = compare_evaluations([runs[0]] * 3)
+    assert found.names == ["a", "a (2)", "a (3)"]
     assert {row.run for row in found.measurements} == {*found.names}
-    assert {(row.run, row.base) for row in found.changes} == {("two/a", "one/a")}
+    assert {(row.run, row.base) for row in found.changes} == {("a (2)", "a"), ("a (3)", "a")}
 
 
 def test_what_one_run_lacks_is_left_out_and_told(runs):
@@ -121,8 +70,8 @@ def test_what_one_run_lacks_is_left_out_and_told(runs):
     ]
 
 
-@pytest.mark.parametrize(("parts", "noted"), [(9, True), (10, False)])
-def test_a_text_of_few_parts_is_noted_and_has_no_verdict(parts, noted):
+@pytest.mark.parametrize(("parts", "few"), [(9, True), (10, False)])
+def test_a_text_of_few_parts_has_no_verdict(parts, few):
     texts = [
         evaluated.text(total, parts=[(total / 10 - i % 3, 100, 0) for i in range(parts)])
         for total in (-3000.0, -3300.0)
@@ -130,14 +79,13 @@ def test_a_text_of_few_parts_is_noted_and_has_no_verdict(parts, noted):
     found = compare_evaluations(
         [evaluation(name, perplexity={"fr": one}) for name, one in zip("ab", texts, strict=True)]
     )
-    assert any("fewer than 10 parts of text in fr (9)" in note for note in found.notes) == noted
     change = found.changes[0]
     assert (change.measure, change.parts) == ("perplexity", parts)
     assert change.low > 0  # so the interval alone would say worse
-    table = comparison_tables(found.evaluations, found.changes)[0]
-    said = "too little text: cannot tell" if noted else "worse"
+    table = found.tables[0]
+    said = "too little text: cannot tell" if few else "worse"
     assert table.rows[0][-1] == said
-    assert table.rows[0][4].kind == ("few" if noted else "worse")
+    assert table.rows[0][4].kind == ("few" if few else "worse")
     assert told(page_svg(found.plot()))[-1].endswith(f", {said}")
 
 
@@ -200,29 +148,13 @@ def test_notebooks_show_an_overview_of_several_runs_and_each_pair(runs):
 
 @pytest.mark.parametrize("number", [2, 3])
 def test_the_plot_names_runs_tasks_and_languages(number, runs):
-    texts = {"fr": evaluated.text(-3000.0, windows=[-3.0, -3.5])}
+    texts = {"fr": evaluated.text(-3000.0, parts=[(-1400.0, 500, 0), (-1600.0, 500, 0)])}
     three = [run(name, s, perplexity=texts) for name, s in (("dense", A), ("wanda", B), ("ria", C))]
     chart = compare_evaluations(three[:number]).plot()
     drawn = " ".join(ET.fromstring(chart._repr_svg_()).itertext())
     words = ["fr", "xnli", "perplexity", "points against dense", "mean non-en"]
     words += ["wanda", "ria"][: number - 1]
     assert all(word in drawn for word in words)
-
-
-def test_translations_of_other_protocols_are_left_out_with_the_reason(runs):
-    """As those of a sweep, which end after 64 tokens; all else is compared."""
-    lines, both = {"fr": evaluated.translated(["a b"], ["a b"])}, []
-    for one, tokens in zip(runs, (128, 64), strict=True):
-        facts = {"protocol": {"target": "en", "max_new_tokens": tokens}}
-        part = evaluated.part(one.name, "translation", lines, **facts)
-        both.append(dataclasses.replace(one, parts={**one.parts, "translation": part}))
-    found = compare_evaluations(both)
-    assert found.changes == compare_evaluations(runs).changes
-    assert found.notes == ("translation: not compared (max_new_tokens 128 in a and 64 in b)",)
-    alone = [
-        dataclasses.replace(one, parts={"translation": one.parts["translation"]}) for one in both
-    ]
-    assert len(compare_evaluations(alone).table) == 0
 
 
 # Refusals.
@@ -236,7 +168,7 @@ def refused(runs, message):
 
 def test_runs_without_a_common_evaluation_are_refused(runs):
     refused(runs[:1], "compare: one run; expected two or more")
-    refused([runs[0], jp.Evaluation(name="b", parts={})], "b: not evaluated; expected <task>/<")
+    refused([runs[0], jp.Evaluation(name="b", parts={})], "b: not evaluated; expected <task>/e")
     other = evaluation("b", marc2={"fr": scored(A["fr"], LABELS)})
     has = "a has xnli/en xnli/fr xnli/sw; b has marc2/fr"
     refused([runs[0], other], f"no task and language in both runs: {has}")
@@ -246,8 +178,9 @@ def test_other_data_is_refused(runs):
     labels = LABELS.copy()
     labels[17] = (labels[17] + 1) % 3
     for rows, message in (
-        (scored(B["fr"], labels), f"row 17 has label {LABELS[17]} in a and {labels[17]} in b"),
-        (scored(B["fr"], LABELS, np.arange(300, 600)), "no row is in all runs"),
+        (scored(B["fr"], labels), "other labels in b than in a; expected runs on the same rows"),
+        (scored(B["fr"], LABELS, np.arange(300, 600)), "other rows in b than in a"),
+        (scored(B["fr"][:40], LABELS[:40]), "other rows in b than in a"),
         (scored(np.hstack([B["fr"], B["fr"][:, :1]]), LABELS), "3 scores a row in a and 4 in b"),
     ):
         refused([runs[0], evaluation("b", xnli={"fr": rows})], f"xnli/fr: {message}")
@@ -264,3 +197,13 @@ def test_other_protocols_and_labels_are_refused(name, values, runs):
         told.append(dataclasses.replace(one, parts={"xnli": part}))
     a, b = (repr(value).replace("[", r"\[").replace("]", r"\]") for value in values)
     refused(told, f"^xnli: {name} {a} in a and {b} in b; expected the same in both$")
+
+
+def test_translations_of_another_length_are_refused(runs):
+    """As those of a sweep, which end after 64 tokens."""
+    lines, both = {"fr": evaluated.translated(["a b"], ["a b"])}, []
+    for one, tokens in zip(runs, (128, 64), strict=True):
+        facts = {"protocol": {"target": "en", "max_new_tokens": tokens}}
+        part = evaluated.part(one.name, "translation", lines, **facts)
+        both.append(dataclasses.replace(one, parts={"translation": part}))
+    refused(both, "translation: protocol .*128.* in a and .*64.* in b; expected the same in both")

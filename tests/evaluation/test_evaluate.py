@@ -15,7 +15,6 @@ from transformers import AutoModelForCausalLM
 import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
-from jaxprune.base.workdir.reading import OUTPUTS
 from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation import evaluate
 from jaxprune.evaluation.folders import open_evaluation
@@ -63,7 +62,6 @@ def test_scores_of_every_language_and_their_measurements(run):
             assert (one.scores.dtype, one.scores.shape) == (np.float32, (ROWS, options))
             assert (one.labels.dtype, one.rows.dtype) == (np.int32, np.int32)
             np.testing.assert_array_equal(one.rows, np.arange(ROWS))
-            assert (one.digests.dtype, len(np.unique(one.digests))) == (np.uint64, ROWS)
             if task == "nano_nli":  # each hypothesis has premises of all labels in succession
                 np.testing.assert_array_equal(one.groups, one.rows // 3 * 3)
             else:
@@ -115,26 +113,6 @@ def test_perplexity_by_language(run):
         assert row.n == found[row.language].tokens
     # held-out sentences of the world that the model was trained on, after their language's name
     assert all(1 < text.perplexity < 60 for text in found.values())
-
-
-def test_lines_are_continued_as_torch_does(run):
-    model = AutoModelForCausalLM.from_pretrained(NANO / "bloom", dtype=torch.float32).eval()
-    tokenizer = jp.load(NANO / "bloom").tokenizer
-    written = read_evaluation(run[0] / "perplexity")["continuations"]
-    folder = files("jaxprune").joinpath("nano", "perplexity")
-    assert list(written) == ["en", "fr", "es", "de", "sw"]
-    for code, made in written.items():
-        lines = folder.joinpath(f"{code}.jsonl").read_text(encoding="utf-8").splitlines()[:3]
-        assert len(made) == 3
-        for line, one in zip(lines, made, strict=True):
-            tokens = tokenizer(json.loads(line)["text"])["input_ids"]
-            prompt = torch.tensor([tokens[: min(12, (len(tokens) + 1) // 2)]])
-            with torch.no_grad():
-                both = model.generate(prompt, do_sample=False, max_new_tokens=24, num_beams=1)[0]
-            assert one["beginning"] == tokenizer.decode(prompt[0], skip_special_tokens=True)
-            assert one["beginning"] + one["text"] == tokenizer.decode(
-                both, skip_special_tokens=True
-            )
 
 
 def test_the_table_has_every_figure(run, capsys):
@@ -257,7 +235,7 @@ OTHERS = {
     "languages": ({"languages": "en,sw"}, r"nano_nli.* with languages 'de,en,es,fr,sw', now 'en,sw';"),
     "protocol": ({"protocol": "official"}, r"nano_nli.* with protocol 'paper', now 'official';"),
     "template": (template, r"nano_nli.* with content en '[0-9a-f]{12}…', now '[0-9a-f]{12}…';"),
-    "text": ({"tasks": "", "rows": 5, "perplexity": "nano"}, r"perplexity.* with characters en \d+, now \d+;"),
+    "text": ({"tasks": "", "rows": 5, "perplexity": "nano"}, r"perplexity.* with content en '.{12}…', now '.{12}…';"),
 }  # fmt: skip
 
 
@@ -314,22 +292,6 @@ def test_another_model_than_that_of_a_run_is_not_evaluated_into_it(tmp_path):
         prune_from_config(validate(config), tmp_path)
 
 
-def test_an_evaluation_of_an_earlier_version_is_refused_and_replaced_with_overwrite(tmp_path):
-    config = job(rows=2, languages="en")
-    evaluate_from_config(config, tmp_path)
-    folder = tmp_path / "nano_nli"
-    (folder / "evaluation.json").rename(folder / "metrics.json")
-    (folder / "measurements.csv").unlink()
-    sealed.seal(folder)
-    with pytest.raises(InputError, match=r"nano_nli/metrics\.json: written by an earlier version;"):
-        evaluate_from_config(config, tmp_path)
-    assert (folder / "metrics.json").exists()
-    evaluate_from_config(config, tmp_path, overwrite=True)
-    assert sorted(file.name for file in folder.iterdir()) == [
-        "en.npz", "evaluation.json", "files.json", "measurements.csv",
-    ]  # fmt: skip
-
-
 def test_a_folder_with_other_files_is_not_replaced(tmp_path):
     (tmp_path / "nano_nli").mkdir()
     (tmp_path / "nano_nli" / "model.safetensors").touch()
@@ -338,15 +300,7 @@ def test_a_folder_with_other_files_is_not_replaced(tmp_path):
     assert (tmp_path / "nano_nli" / "model.safetensors").exists()
 
 
-def test_a_task_called_like_an_output_of_pruning_is_refused_and_takes_nothing_away(tmp_path):
-    asked = (Path(TASKS) / "nano_nli.toml").read_text()
-    asked = asked.replace("../../nano", str(Path(TASKS) / "../../nano"))
-    for name in (*OUTPUTS, "progress", "analysis", "compare"):
-        (tmp_path / "own.toml").write_text(asked.replace('"nano_nli"', f'"{name}"', 1))
-        with pytest.raises(InputError, match=rf"evaluation.tasks: name = '{name}' .*; allowed: "):
-            evaluate_from_config(job(tasks=str(tmp_path / "own.toml")), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-    # nor does any task go in the place of a folder without scores
+def test_a_task_does_not_take_the_place_of_a_folder_without_scores(tmp_path):
     with sealed.whole_folder(tmp_path / "run" / "nano_nli") as folder:
         (folder / "model.safetensors").touch()
     with pytest.raises(InputError, match=r"nano_nli contains no scores, and would be replaced"):
@@ -364,7 +318,7 @@ def test_sacrebleu_is_missed_before_the_model_is_opened(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"tasks": ""}, "evaluation.tasks: got ''; allowed: tasks"),
+        ({"tasks": ""}, "evaluation.tasks: none; expected tasks"),
         ({"tasks": "nano_nli,nano_nli"}, "evaluation.tasks: 'nano_nli' is there twice"),
         ({"tasks": "nano_nil"}, r"task: got 'nano_nil'; .*did you mean nano_nli"),
         ({"languages": "en,th"}, "nano_nli: no language 'th'; there are en fr es de sw"),
@@ -433,9 +387,9 @@ def test_sentences_and_translations_are_not_of_one_file(tmp_path):
         evaluate_from_config(config, tmp_path / "run")
 
 
-@pytest.mark.parametrize("name", ["perplexity", "translation", "hf"])
+@pytest.mark.parametrize("name", ["perplexity", "translation"])
 def test_tasks_are_not_named_as_other_outputs(name, tmp_path):
     text = (TASKS / "nano_nli.toml").read_text(encoding="utf-8")
     (tmp_path / "mine.toml").write_text(text.replace('name = "nano_nli"', f'name = "{name}"'))
-    with pytest.raises(InputError, match=f"name = '{name}' in a task; allowed: none of "):
+    with pytest.raises(InputError, match=f"evaluation.tasks: '{name}' is there twice"):
         evaluate_from_config(job(tasks=str(tmp_path / "mine.toml")), tmp_path / "run")

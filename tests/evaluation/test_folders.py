@@ -24,14 +24,13 @@ def run(tmp_path):
 
 def test_what_is_written_is_read_to_the_bit(tmp_path):
     rng = np.random.default_rng(0)
-    digests = rng.integers(0, 2**64, 300, dtype=np.uint64)
     groups = np.arange(300, dtype=np.int32) // 3
     rows = {
-        "sw": scored(A["sw"], LABELS, rng.permutation(900)[:300], groups=groups, digests=digests),
+        "sw": scored(A["sw"], LABELS, rng.permutation(900)[:300], groups=groups),
         "en": scored(np.where(A["en"] < -2, -np.inf, A["en"]), LABELS),
     }
     texts = {
-        "fr": evaluated.text(-1000 / 3, 77, [-4.1, -1 / 3], rng.normal(size=(5, 3)) ** 2 * 99, 301),
+        "fr": evaluated.text(-1000 / 3, 77, [*rng.normal(size=(5, 3)) ** 2 * 99], 301),
         "de": of_perplexity(1e300),
     }
     lines = {"fr": evaluated.translated(["a\u2028b", ""], ["é", "c d"])}
@@ -44,11 +43,9 @@ def test_what_is_written_is_read_to_the_bit(tmp_path):
         assert list(found.parts[name].rows) == list(part.rows)
         assert found.parts[name].facts == json.loads(json.dumps(part.facts))
     for code, one in rows.items():
-        read = found.scored("xnli")[code]
-        assert read.arrays.keys() == one.arrays.keys()
-        for name, array in one.arrays.items():
-            assert read.arrays[name].dtype == array.dtype
-            np.testing.assert_array_equal(read.arrays[name], array)
+        for ours, theirs in zip(one, found.scored("xnli")[code], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+            assert np.asarray(ours).dtype == np.asarray(theirs).dtype
     for code, one in texts.items():
         for ours, theirs in zip(one, found.perplexities[code], strict=True):
             np.testing.assert_array_equal(ours, theirs)
@@ -99,7 +96,7 @@ def test_scores_that_are_no_numbers_are_refused(run):
         ("evaluation.json", "{", "not JSON"),
         ("evaluation.json", "[]", "expected a JSON object"),
         ("measurements.csv", "run,value\nb,0.5\n", "damaged"),
-        ("measurements.csv", None, "damaged: could not convert string to float: 'half'"),
+        ("measurements.csv", None, "damaged: Expected `float`, got `str`"),
     ],
 )
 def test_broken_files_are_refused(run, file, content, message):
@@ -117,13 +114,6 @@ def test_a_broken_line_of_translations_is_refused(tmp_path):
     (run / "translation" / sealed.TABLE).unlink()
     (run / "translation" / "fr.jsonl").write_text("{")
     refused(run, "translation/fr.jsonl: not JSON")
-
-
-def test_an_evaluation_of_an_earlier_version_is_refused(run):
-    (run / "xnli" / "evaluation.json").rename(run / "xnli" / "metrics.json")
-    refused(
-        run, r"b/xnli/metrics\.json: written by an earlier version; evaluate again with --overwrite"
-    )
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):

@@ -40,16 +40,6 @@ PAIRS = [
     ("the dog sees", " a cat" + " and a dog" * 5),
 ]
 TEXTS = ["the dog", STORY, STORY[7:120], "", "le chat dort"]
-CONTEXTS = ["French: le chat dort</s>English:", "the dog sees", STORY]
-SETTINGS = [
-    {"until": ["</s>", "\n"], "max_gen_toks": 8},
-    {"until": [" cat", " the"], "max_gen_toks": 8, "do_sample": False, "temperature": 0.0},
-    {"until": " a", "max_new_tokens": 8},
-]
-
-
-def is_trained(folder):
-    return folder.startswith(str(NANO))
 
 
 def requests(kind, arguments):
@@ -108,27 +98,6 @@ def test_texts_in_windows_score_alike(both):
     )
     assert len(both[0].tok_encode(STORY)) > 2 * LENGTH
     np.testing.assert_allclose(got, want, atol=1e-4, rtol=1e-5)
-
-
-@pytest.mark.parametrize("folder", ["bloom", "llama"], indirect=True)
-def test_the_same_is_generated(both, folder):
-    """Settings by turns, so that answers must find their way back to their requests."""
-    asked = [(context, dict(one)) for context in CONTEXTS for one in SETTINGS]
-    got, want = (
-        model.generate_until(requests("generate_until", asked), disable_tqdm=True) for model in both
-    )
-    assert got == want
-    assert len(set(got)) > len(CONTEXTS) or not is_trained(folder)
-
-
-@pytest.mark.parametrize("folder", ["llama"], indirect=True)
-def test_nothing_stands_before_what_is_generated(both):
-    ours = both[0]
-    prefix = ours.tokenizer.decode(ours.prefix_token_id)
-    texts = ("", prefix, STORY)  # as many as above, for which all is compiled
-    asked = requests("generate_until", [(text, dict(SETTINGS[0])) for text in texts])
-    empty, named, _ = ours.generate_until(asked, disable_tqdm=True)
-    assert empty == named
 
 
 def test_a_model_is_used_up_to_its_last_position(tmp_path):
@@ -197,7 +166,6 @@ def test_simple_evaluate(monkeypatch):
         for result in (ours, theirs)
     ]
     np.testing.assert_allclose(*scores, atol=1e-4)
-    assert ours["config"]["model_dtype"] == "float32"
 
 
 def test_what_cannot_be_asked_is_refused():
@@ -214,17 +182,8 @@ def test_what_cannot_be_asked_is_refused():
     bare = JaxpruneLM(str(NANO / "bloom"))  # of an empty text it makes no token
     assert bare.loglikelihood_rolling(requests("loglikelihood_rolling", [("",)])) == [0.0]
     assert ours.loglikelihood([]) == ours.loglikelihood_rolling([]) == ours.generate_until([]) == []
-    for settings, said in (
-        ({"do_sample": True}, "got sampling"),
-        ({"temperature": 0.7}, "got sampling"),
-        ({"typical_p": 0.9}, "got typical_p"),
-        ({"do_sample": None, "temperature": 0.7}, "got sampling"),
-        ({"max_tokens": 0}, "max_new_tokens: got 0; allowed: an integer of at least 1"),
-        ({"num_beams": 0, "max_gen_toks": 2}, "beams: got 0; allowed: an integer of at least 1"),
-        ({"max_gen_toks": LENGTH}, f"max_gen_toks: got {LENGTH}; allowed: less than {LENGTH}"),
-    ):
-        with pytest.raises(jp.InputError, match=said):
-            ours.generate_until(requests("generate_until", [("a", settings)]), disable_tqdm=True)
+    with pytest.raises(jp.InputError, match=r'a task generates text; allowed: .* or model="hf"'):
+        ours.generate_until(requests("generate_until", [("a", {"until": ["b"]})]))
 
 
 @pytest.mark.skipif(not (SMOLLM2 and FLORES), reason="JAXPRUNE_SMOLLM2 and JAXPRUNE_FLORES not set")
@@ -237,16 +196,9 @@ def test_smollm2_answers_alike():
     ours = JaxpruneLM(SMOLLM2, **settings)
     theirs = HFLM(SMOLLM2, device="cpu", batch_size=4, logits_cache=False, **settings)
     pairs = [(f"{one},", f" right? {two}") for one, two in zip(french, english, strict=True)]
-    shots = "".join(
-        f"French: {a}\nEnglish: {b}\n" for a, b in zip(french[:1], english, strict=False)
-    )
     asked = {
         "loglikelihood": [*pairs, ("", english[0]), (" ".join(english), " Yes")],
         "loglikelihood_rolling": [(" ".join(french),), (english[0],)],
-        "generate_until": [
-            (f"{shots}French: {text}\nEnglish:", {"until": ["\n", ". "], "max_gen_toks": 30})
-            for text in french[1:4]
-        ],
     }
     for kind, arguments in asked.items():
         got, want = (
@@ -256,7 +208,4 @@ def test_smollm2_answers_alike():
         if kind == "loglikelihood":
             assert [greedy for _, greedy in got] == [greedy for _, greedy in want]
             got, want = ([score for score, _ in answers] for answers in (got, want))
-        if kind == "generate_until":
-            assert got == want
-        else:
-            np.testing.assert_allclose(got, want, atol=1e-3, rtol=1e-5)
+        np.testing.assert_allclose(got, want, atol=1e-3, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""What a comparison prints and writes, and the comparison of masks."""
+"""What a comparison prints and writes."""
 
 import numpy as np
 import pandas
@@ -20,11 +20,9 @@ from evaluated import (
 from run_scripts import run_alone, run_here
 
 import jaxprune as jp
-from jaxprune.base.errors import InputError
 from jaxprune.base.text import WIDTH
 from jaxprune.evaluation.comparison import compare_evaluations
-from jaxprune.evaluation.write import comparison_markdown, comparison_text, write_comparison
-from jaxprune.runs import checkpoint
+from jaxprune.evaluation.write import comparison_text, write_comparison
 
 
 def run(name, scores, **parts):
@@ -39,33 +37,16 @@ def workdirs(tmp_path):
     return [written(run(n, s, perplexity=one), tmp_path / n) for n, s, one in sides]
 
 
-def mask_trees():
-    rng = np.random.default_rng(0)
-    return [
-        {"blocks": {"mlp": {name: {"kernel": rng.random((4, 6, 10)) < share}
-                            for name in ("up", "out")}}}
-        for share in (0.7, 0.5)
-    ]  # fmt: skip
-
-
-def with_masks(workdirs):
-    trees = mask_trees()
-    for folder, tree in zip(workdirs, trees, strict=True):
-        checkpoint.save(folder / "checkpoint", masks=tree)
-    return trees
-
-
 def test_the_files_have_all_digits(workdirs, tmp_path):
     found, out = jp.compare(*workdirs), tmp_path / "deep" / "out"
     for _ in range(2):
         files = write_comparison(found, out)
-    assert [file.name for file in files] == ["measurements.csv", "changes.csv", "compare.md"]
+    assert [file.name for file in files] == ["measurements.csv", "changes.csv"]
     assert {*files} == {*out.iterdir()}
-    for file, records in zip(files, (found.measurements, found.changes), strict=False):
+    for file, records in zip(files, (found.measurements, found.changes), strict=True):
         written = pandas.read_csv(file, float_precision="round_trip", keep_default_na=False)
         expected = pandas.DataFrame(records, dtype=object).fillna("")
         assert written.astype(str).equals(expected.astype(str))
-    assert files[2].read_text() == comparison_markdown(found)
 
 
 def with_minus(text):
@@ -81,16 +62,11 @@ def test_the_table_shows_percent_and_points(workdirs):
     difference = with_minus(f"{values[1] - values[0]:+.1f}")
     cells = ["sw", "300", *(f"{value:.1f}" for value in values), difference]
     assert shown.split() == [*cells, f"[{low},", f"{high}]", "<0.001", "<0.001", "worse"]
-    row = " | ".join([*cells, f"[{low}, {high}]", "<0.001", "<0.001", "worse"])
-    markdown = comparison_markdown(found)
-    assert f"| {row} |" in markdown
     sentence = f"b against a: worse in xnli sw ({difference}); perplexity ×1.500."
     assert sentence in " ".join(text.split())
-    assert sentence in markdown
     behind = (100 * (right(s["en"]).mean() - right(s["sw"]).mean()) for s in (A, B))
     untested = ["sw", *(f"{value:.1f}" for value in behind)]
     assert untested in [line.split()[:3] for line in text.splitlines()]
-    assert markdown.startswith("# b against a\n")
 
 
 def test_no_line_is_wider_than_a_terminal():
@@ -119,66 +95,12 @@ def test_no_line_is_wider_than_a_terminal():
 
 
 def test_the_command_prints_and_writes(workdirs, monkeypatch, capfd):
-    with_masks(workdirs)
     done = run_alone("compare", *workdirs)
     assert (done.returncode, done.stderr) == (0, "")
     found = jp.compare(*workdirs)
     assert done.stdout.startswith(comparison_text(found))
-    assert (workdirs[1] / "compare" / "compare.md").read_text() == comparison_markdown(found)
+    assert (workdirs[1] / "compare" / "changes.csv").is_file()
     out = workdirs[0] / "here"
     again = run_here(monkeypatch, capfd, "compare", *workdirs, workdirs[1], "--out", out)
     assert again.returncode == 0
-    assert (out / "compare.md").read_text().startswith("# b, b (2) against a\n")
-
-
-# Masks.
-
-
-def test_masks_are_compared_by_layer_and_kernel(workdirs):
-    a, b = (
-        {name: tree["blocks"]["mlp"][name]["kernel"] for name in ("up", "out")}
-        for tree in with_masks(workdirs)
-    )
-
-    def iou(select):
-        pairs = [(select(name, a[name]), select(name, b[name])) for name in a]
-        return sum((x & y).sum() for x, y in pairs) / sum((x | y).sum() for x, y in pairs)
-
-    found = jp.compare(*workdirs)
-    masks = found.masks["b"]
-    assert masks.overall == pytest.approx(iou(lambda name, mask: mask))
-    for layer in range(4):
-        expected = iou(lambda name, mask, layer=layer: mask[layer])
-        assert masks.layers[layer] == pytest.approx(expected)
-    for name in a:
-        expected = iou(lambda other, mask, name=name: mask[: 4 if other == name else 0])
-        assert masks.kernels[f"mlp/{name}"] == pytest.approx(expected)
-    kept = [np.mean([mask.mean() for mask in tree.values()]) for tree in (a, b)]
-    assert list(masks.density) == pytest.approx(kept)
-    # drawn apart from each other, as these were
-    layers = [(a[name][layer], b[name][layer]) for name in a for layer in range(4)]
-    both = sum(x.sum() * y.sum() / x.size for x, y in layers)
-    either = sum(x.sum() + y.sum() for x, y in layers) - both
-    assert masks.independent == pytest.approx(both / either)
-    assert masks.independent == pytest.approx(masks.overall, abs=0.08)
-    for text in (comparison_text(found), comparison_markdown(found)):
-        assert f"IoU {masks.overall:.3f} of the kept weights" in text
-        assert f"{masks.layers[2]:.3f}" in text
-        assert "mlp/out" in text
-
-
-def test_masks_of_another_model_are_told(workdirs):
-    ours, _ = mask_trees()
-    a, b = workdirs
-    checkpoint.save(a / "checkpoint", masks=ours)
-    assert jp.compare(a, b).left_out == []  # a dense model has none
-    checkpoint.save(b / "checkpoint", metadata={"a": 1})
-    with pytest.raises(InputError, match=r"b/checkpoint: contains no masks$"):
-        jp.compare(a, b)
-    other = {"blocks": {"mlp": {"up": ours["blocks"]["mlp"]["up"]}}}
-    checkpoint.save(b / "checkpoint", masks=other, overwrite=True)
-    found = jp.compare(a, b)
-    assert found.masks == {}
-    [note] = found.left_out
-    assert "mlp/out/kernel is (4, 6, 10) in the first" in note
-    assert note in " ".join(comparison_text(found).split())
+    assert {*pandas.read_csv(out / "changes.csv").run} == {"b", "b (2)"}

@@ -32,7 +32,6 @@ WRONG = {
     "evaluation.languages": ["fr,,de", "fr;de"],
     "evaluation.rows": ["many"],
     "evaluation.translation_rows": ["0"],
-    "evaluation.beams": ["0", "2.5"],
     "evaluation.weights": ["gpu"],
     "sweep.evaluate": ["some"],
     "mesh.data": ["0", "two"],

@@ -63,10 +63,6 @@ ROWS = {
     "seed 2**32": Fault(
         lambda p: p.prune(f"seed={2**32}"), r"seed: got 4294967296; .*below 4294967296"
     ),
-    "beams beyond the vocabulary": Fault(
-        lambda p: p.evaluate("evaluation.tasks=nano_nli", "evaluation.beams=1401"),
-        r"beams: got 1401; allowed: 1 to 1400",
-    ),
     "layers of two dtypes in one array": Fault(
         lambda p: p.prune("output.params=true", model=mixed(p)),
         r"output\.params: .* is bfloat16, float16, float32, .*params=false",

@@ -115,9 +115,6 @@ ROWS = {
     "overflow, translated": read(
         r"translate fr-en: after prompt 0 the logits are NaN", *OVERFLOW, *TRANSLATION
     ),
-    "overflow, translated by beams": read(
-        r"translate fr-en: after prompt 0 the logits are NaN", *OVERFLOW, *TRANSLATION, "evaluation.beams=2"
-    ),
     "a site of zeros": pruned(
         r"layer 2, site qkv: no activation differs from 0", r"h\.2\.input_layernorm", lambda tensor: 0
     ),

@@ -13,7 +13,6 @@ from run_scripts import run_here
 
 from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation.in_memory import compare
-from jaxprune.evaluation.measurements import read_evaluation
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.verify import verify
@@ -112,16 +111,6 @@ def test_the_card_has_the_figures_of_the_comparison(runs, monkeypatch, capfd):
         "worse",
     ]  # fmt: skip
     assert perplexities["en"][-1] == "worse"
-
-
-def test_a_card_says_that_the_dense_model_was_evaluated_in_another_dtype(runs, monkeypatch, capfd):
-    for side, (run, dtype) in enumerate(zip(runs, ("float32", "bfloat16"), strict=True)):
-        model = read_evaluation(run / "xnli")["model_sha256"]
-        evaluated(run, side, model, identity={"dtype": dtype})
-    run_here(monkeypatch, capfd, "report", runs[1], "--against", runs[0])
-    text = (runs[1] / "hf" / "README.md").read_text()
-    note = "xnli: dense was evaluated in float32, pruned in bfloat16; the changes include the effect of rounding."
-    assert text.index(note) < text.index("### xnli")
 
 
 def test_of_another_model_nothing_is_told(runs, monkeypatch, capfd):

@@ -23,8 +23,8 @@ def main(program: str, arguments: Sequence[str]) -> None:
     parser.add_argument("runs", metavar="RUN", nargs="+", help="workdirs to compare with BASE")
     parser.add_argument(
         "--out", metavar="FOLDER", type=output,
-        help="folder for measurements.csv, changes.csv and compare.md (default: compare/ in the last RUN, unless it is "
-        "in a bucket)",
+        help="folder for measurements.csv and changes.csv (default: compare/ in the last RUN, unless that is in a "
+        "bucket)",
     )  # fmt: skip
     given = parser.parse_args(arguments)
     last = given.runs[-1]

@@ -1,1 +1,1 @@
-"""Prompts → generated tokens, by greedy decoding or beam search."""
+"""Prompts → generated tokens, by greedy decoding."""

@@ -1,4 +1,4 @@
-"""Prompts → generated tokens, with a cache of keys and values; greedy decoding or beam search.
+"""Prompts → generated tokens, with a cache of keys and values; greedy decoding.
 
 One block is compiled, for a micro-batch of prompts and for one token, and called layer by layer on the weights in
 place: in a loop over stacked layers inside one program, XLA on CPUs copies every kernel at every step.
@@ -9,16 +9,16 @@ from collections.abc import Collection, Iterator, Sequence
 import jax
 import numpy as np
 from jax.sharding import Mesh
+from jaxtyping import Bool
 from tqdm import tqdm
 
-from jaxprune.base.errors import InputError, refusal
-from jaxprune.base.schema import check, integer
+from jaxprune.base.errors import InputError
 from jaxprune.data.batches import check_tokens
 from jaxprune.devices import hosts
 from jaxprune.devices.sharding import given_mesh
-from jaxprune.evaluation.generation.decoding import BeamSearch, GreedyDecoding, Request
+from jaxprune.evaluation.generation.programs import likeliest
 from jaxprune.evaluation.generation.prompt_batch import PromptBatch, prefill_shared, rounded
-from jaxprune.evaluation.generation.resident import for_decoding, put_on_devices
+from jaxprune.evaluation.generation.resident import Resident, for_decoding, put_on_devices
 from jaxprune.hf.model import Model
 from jaxprune.models.config import ModelConfig
 
@@ -57,11 +57,10 @@ class Generator:
         *,
         max_new_tokens: int,
         stop: Collection[int] = (),
-        beams: int = 1,
         batch: int = BATCH,
         name: str = "generate",
     ) -> list[list[int]]:
-        """The generated tokens of each prompt, without the final one of `stop`.
+        """The likeliest tokens after each prompt, without the final one of `stop`.
 
         The common prefix of all prompts of a call is computed once.
 
@@ -69,31 +68,24 @@ class Generator:
           prompts: token ids, at least one each.
           max_new_tokens: limit on the length of a sequence.
           stop: token ids that end a sequence.
-          beams: 1 for greedy decoding; more for beam search, see `BeamSearch`.
-          batch: sequences generated at once: prompts times beams.
+          batch: sequences generated at once.
           name: shown on the progress bar and in messages.
 
         Raises:
-          InputError: an id outside the vocabulary, more tokens than the model has positions, a number out of range, or
-            logits that are not finite.
+          InputError: an id outside the vocabulary, more tokens than the model has positions, or logits that are not
+            finite.
         """
-        numbers = {"max_new_tokens": max_new_tokens, "beams": beams, "batch": batch}
-        for argument, value in numbers.items():
-            check(argument, value, integer(1, 1))
         config = self._model.config
-        check_beams(config, beams)
-        check_tokens("stop", list(stop), config.vocab_size)
         _check_prompts(config, prompts, max_new_tokens)
         if not prompts:
             return []
         prompts = [[int(token) for token in prompt] for prompt in prompts]
         stops = np.zeros(config.vocab_size, bool)
         stops[list(stop)] = True
-        request = Request(max_new_tokens, stops, beams)
         limit = rounded(max(map(len, prompts))) + max_new_tokens
         shared = prefill_shared(self._steps, prompts, limit)
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-        parts = np.array_split(order, -(-len(order) // max(1, batch // beams)))
+        parts = np.array_split(order, -(-len(order) // batch))
         shares = hosts.shares(np.array([len(p) for p in parts]))
         share = [parts[i] for i in shares[jax.process_index()]]
         sequences: dict[int, list[int]] = {}
@@ -101,10 +93,12 @@ class Generator:
         with tqdm(total=len(local), desc=name, unit="prompt", disable=not self.progress) as bar:
             for members in share:
                 own = [prompts[i] for i in members]
-                prompt_batch = PromptBatch(self._model, self._steps, own, shared, request, limit)
-                decode = GreedyDecoding if beams == 1 else BeamSearch
-                strategy = decode(self._steps, prompt_batch.prompts >= 0, request)
-                for i, sequence in _sequences(prompt_batch, strategy, name):
+                prompt_batch = PromptBatch(
+                    self._model, self._steps, own, shared, max_new_tokens, limit
+                )
+                for i, sequence in _sequences(
+                    self._steps, prompt_batch, stops, max_new_tokens, name
+                ):
                     sequences[int(members[i])] = sequence
                     bar.update()
         for theirs in hosts.gather_json([(i, sequences[i]) for i in local]):
@@ -113,34 +107,36 @@ class Generator:
 
 
 def _sequences(
-    prompt_batch: PromptBatch, strategy: GreedyDecoding | BeamSearch, name: str
+    model: Resident,
+    prompt_batch: PromptBatch,
+    stops: Bool[np.ndarray, " V"],
+    new_tokens: int,
+    name: str,
 ) -> Iterator[tuple[int, list[int]]]:
-    """(prompt, sequence) of each row when it is done."""
+    """(prompt, sequence) of each row when it is done; `stops` has whether a token ends a sequence."""
+    is_open = prompt_batch.prompts >= 0
+    sequences: list[list[int]] = [[] for _ in is_open]
     while True:
-        was_open = strategy.open.copy()
-        following = strategy.choose(prompt_batch.x)
-        if strategy.lost.any():
-            first = prompt_batch.prompts[strategy.lost].min()
+        following, finite = likeliest(
+            prompt_batch.x, head=model.head, config=model.config, mesh=model.mesh
+        )
+        if (lost := is_open & ~np.asarray(finite)[:, 0]).any():
+            first = prompt_batch.prompts[lost].min()
             raise InputError(
                 f"{name}: after prompt {first} the logits are NaN or infinite, from overflow in the model"
             )
-        for row in np.flatnonzero(was_open & ~strategy.open).tolist():
-            yield int(prompt_batch.prompts[row]), strategy.sequence(row)
-        if not strategy.open.any():
+        tokens, was_open = np.asarray(following)[:, 0], is_open
+        is_open = was_open & ~stops[tokens]
+        for row in np.flatnonzero(is_open).tolist():
+            sequences[row].append(int(tokens[row]))
+            is_open[row] = len(sequences[row]) < new_tokens
+        for row in np.flatnonzero(was_open & ~is_open).tolist():
+            yield int(prompt_batch.prompts[row]), sequences[row]
+        if not is_open.any():
             return
-        kept, following = prompt_batch.drop_done(strategy.open, following)
-        strategy.keep(kept)
+        kept, following = prompt_batch.drop_done(is_open, following)
+        is_open, sequences = is_open[kept], [sequences[row] for row in kept.tolist()]
         prompt_batch.advance(following)
-
-
-def check_beams(config: ModelConfig, beams: int) -> None:
-    """Rejects more beams than a model has tokens: the first step has no more continuations.
-
-    Raises:
-      InputError: names both.
-    """
-    if beams > config.vocab_size:
-        raise refusal("beams", beams, f"1 to {config.vocab_size}, the model's vocabulary")
 
 
 def _check_prompts(config: ModelConfig, prompts: Sequence[Sequence[int]], new: int) -> None:

@@ -5,9 +5,10 @@ import functools
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.devices.sharding import compiled_by_rows
+from jaxprune.evaluation.generation.resident import Head
 from jaxprune.models.attention.attend import causal_attention
 from jaxprune.models.attention.decoding import KeyValues, Stretches, attend_step
 from jaxprune.models.attention.scoring import Prefix
@@ -65,7 +66,7 @@ def decode_step(
     config: ModelConfig,
     limit: int,
 ) -> tuple[Float[Array, "B M D"], KeyValues]:
-    """A block over one new token of each beam: its output, and that token's keys and values [B, M, K, H].
+    """A block over one new token of each prompt (M = 1): its output, and that token's keys and values [B, M, K, H].
 
     Args:
       x: the block's input.
@@ -103,11 +104,16 @@ def write_token(generated: KeyValues, new: KeyValues, *, slot: Int[Array, ""]) -
     return jax.tree.map(write, generated, new)
 
 
-@compiled_by_rows
-def reorder(generated: KeyValues, parents: Int[Array, "B M"]) -> KeyValues:
-    """Keys and values by beam, each copied from the parent of the beam."""
-    index = parents[:, :, None, None, None]
-    return jax.tree.map(lambda y: jnp.take_along_axis(y, index, axis=1), generated)
+@functools.partial(compiled_by_rows, static_argnames=("config",))
+def likeliest(
+    x: Float[Array, "B M D"], *, head: Head, config: ModelConfig
+) -> tuple[Int[Array, "B M"], Bool[Array, "B M"]]:
+    """The token of the largest logit (of equal ones, the lowest id), and whether that logit is finite."""
+    params, table = head
+    logits = nnx.merge(modules(config).head[0], params)(x, table)
+    chosen = jnp.argmax(logits, axis=-1)  # the first of NaNs
+    largest = jnp.take_along_axis(logits, chosen[..., None], axis=-1)[..., 0]
+    return chosen.astype(jnp.int32), jnp.isfinite(largest)
 
 
 def _finish(block: Block, residual: Array, u: Array) -> Array:

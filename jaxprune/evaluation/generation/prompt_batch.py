@@ -15,8 +15,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxprune.devices.sharding import by_rows, compiled_by_rows, replicated
-from jaxprune.evaluation.generation.decoding import NextTokens, Request
-from jaxprune.evaluation.generation.programs import decode_step, prefill, reorder, write_token
+from jaxprune.evaluation.generation.programs import decode_step, prefill, write_token
 from jaxprune.evaluation.generation.resident import Resident
 from jaxprune.evaluation.scoring.forest import common_prefix
 from jaxprune.models.attention.decoding import KeyValues, Stretches
@@ -149,12 +148,12 @@ class PromptBatch:
       steps: on the devices for new tokens.
       prompts: sorted by length.
       shared: the common prefix.
-      request: the number of beams and of new tokens.
+      new_tokens: the most generated tokens of a prompt.
       limit: upper bound of all positions, exclusive.
 
     Attributes:
       prompts: [B] the prompt of each row, -1 for a row that pads the batch.
-      x: [B, M, D] output of the last block, for the next tokens.
+      x: [B, 1, D] output of the last block, for the next tokens.
     """
 
     def __init__(
@@ -163,7 +162,7 @@ class PromptBatch:
         steps: Resident,
         prompts: Sequence[Sequence[int]],
         shared: SharedPrefix,
-        request: Request,
+        new_tokens: int,
         limit: int,
     ) -> None:
         self._steps, self._shared, self._limit = steps, shared, limit
@@ -175,11 +174,9 @@ class PromptBatch:
         lengths = np.array([len(rests[i]) if i >= 0 else 1 for i in self.prompts], np.int32)
         self._lengths = lengths + np.int32(shared.tokens)
         self._on_devices = jax.device_put(self._lengths, self._share)
-        x = self._prefill(model, micro_batches, lengths - 1)
-        self.x = x if request.beams == 1 else jnp.repeat(x, request.beams, axis=1)
+        self.x = self._prefill(model, micro_batches, lengths - 1)
         config, dtype = model.config, self._prompt[0].keys.dtype
-        heads, slots = config.n_kv_heads, request.new_tokens
-        shape = (len(self.prompts), request.beams, heads, slots, config.head_dim)
+        shape = (len(self.prompts), 1, config.n_kv_heads, new_tokens, config.head_dim)
         self._generated = [_zeros(shape, dtype, steps.mesh) for _ in steps.blocks]
 
     def _prefill(
@@ -195,15 +192,13 @@ class PromptBatch:
         last = _last(jax.device_put(places, by_rows(mesh)), *states, mesh=mesh)
         return jax.device_put(last, self._share)
 
-    def advance(self, following: NextTokens) -> None:
+    def advance(self, following: Int[Array, "B 1"]) -> None:
         """Passes the next tokens through all blocks."""
         model, mesh, limit = self._steps, self._steps.mesh, self._limit
         slot = _scalar(self._slot, mesh)
-        x = _embedded(model, following.tokens, self._lengths[:, None] + self._slot, limit)
+        x = _embedded(model, following, self._lengths[:, None] + self._slot, limit)
         for layer, block in enumerate(model.blocks):
             generated = self._generated[layer]
-            if following.parents is not None:
-                generated = reorder(generated, following.parents, mesh=mesh)
             stretches = Stretches(self._shared.layers[layer], self._prompt[layer], generated)
             x, new = decode_step(
                 x, self._on_devices, stretches, params=block, kind=layer_kind(model.config, layer),
@@ -214,8 +209,8 @@ class PromptBatch:
         self._slot += 1
 
     def drop_done(
-        self, is_open: Bool[np.ndarray, " B"], following: NextTokens
-    ) -> tuple[Int[np.ndarray, " b"], NextTokens]:
+        self, is_open: Bool[np.ndarray, " B"], following: Int[Array, "B 1"]
+    ) -> tuple[Int[np.ndarray, " b"], Int[Array, "b 1"]]:
         """Drops finished rows, if at most half of the rows are left on every device.
 
         Returns:

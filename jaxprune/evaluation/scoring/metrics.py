@@ -5,7 +5,6 @@ has groups; the other tests assume that rows are independent.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import scipy  # a submodule is imported when it is used first: scipy.stats takes a second
@@ -25,13 +24,6 @@ _DRAWN_AT_ONCE = 1 << 22
 _NEARLY_ALL = 0.9
 
 
-class RankC(NamedTuple):
-    """Consistency with English, under both orders of the options; see `rankc`."""
-
-    corrected: float
-    official: float
-
-
 def weighted_f1(predictions: Int[np.ndarray, " R"], labels: Int[np.ndarray, " R"]) -> float:
     """Mean of the F1 of every label, weighted by its number of rows.
 
@@ -45,28 +37,24 @@ def weighted_f1(predictions: Int[np.ndarray, " R"], labels: Int[np.ndarray, " R"
     return float(f1 @ support / len(labels))
 
 
-def rankc(scores_a: Float[np.ndarray, "R C"], scores_b: Float[np.ndarray, "R C"]) -> RankC:
+def rankc(scores_a: Float[np.ndarray, "R C"], scores_b: Float[np.ndarray, "R C"]) -> float:
     """Cross-lingual consistency RankC of the same rows and options in two languages.
 
     Qi, Fernández and Bisazza (EMNLP 2023, arXiv 2310.10378, section 3): options are ranked in each language, P@j is
     the share of options that are among the first j in both languages, and a row's consistency is Σ_j w_j P@j with
     w_j = e^(C-j) / Σ_k e^(C-k). RankC is the mean over rows. With three options the weights are 0.665, 0.245, 0.090.
 
-    "corrected" ranks the likeliest option first, like that paper and its RankC.py (Betswish/Cross-Lingual-Consistency).
-    "official" ranks the least likely option first, like evaluate_consistency.py of
-    hwichan0720/pruning_for_multilinguality with its ascending argsort. Both rank equal scores by index.
+    The likeliest option is ranked first, as in that paper and its RankC.py (Betswish/Cross-Lingual-Consistency); equal
+    scores are ranked by index.
     """
     places = np.arange(1, scores_a.shape[1] + 1)
     weights = np.exp(1.0 - places)
     shares = weights / weights.sum() / places
     from_rank_on = np.cumsum(shares[::-1])[::-1]
 
-    def consistency(sign: int) -> float:
-        # an option is among the first j of both if j is at least the worse of its two ranks
-        worse = np.maximum(_ranks(sign * scores_a), _ranks(sign * scores_b))
-        return float(from_rank_on[worse].sum(axis=1).mean())
-
-    return RankC(corrected=consistency(-1), official=consistency(1))
+    # an option is among the first j of both if j is at least the worse of its two ranks
+    worse = np.maximum(_ranks(-scores_a), _ranks(-scores_b))
+    return float(from_rank_on[worse].sum(axis=1).mean())
 
 
 def _ranks(keys: Float[np.ndarray, "R C"]) -> Int[np.ndarray, "R C"]:
@@ -206,8 +194,7 @@ def task_measurements(
             gap = english.correct.mean() - scored.correct.mean()
             figures["gap_to_english"] = float(gap)
         if parallel and english is not None and code != "en" and _same_rows(scored, english):
-            consistency = rankc(english.scores, scored.scores)
-            figures |= {"rankc": consistency.corrected, "rankc_official": consistency.official}
+            figures["rankc"] = rankc(english.scores, scored.scores)
         for measure, figure in figures.items():
             value, low, high = figure if isinstance(figure, tuple) else (figure, None, None)
             measured.append(Measurement(*source, code, measure, value, low, high, len(scored.rows)))

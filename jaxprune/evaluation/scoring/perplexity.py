@@ -32,16 +32,14 @@ class Perplexity(NamedTuple):
     Attributes:
       total: log-probability of all predicted tokens.
       tokens: number of predicted tokens.
-      bytes: of the predicted tokens' text in UTF-8; 0 for tokenizers without character offsets.
-      windows: [W] mean log-probability of each window, in order; all have the same number of tokens.
+      bytes: of the predicted tokens' text in UTF-8.
       part_sums, part_tokens, part_bytes: [P] log-probability, tokens and bytes of each part of the text, a document or
-        ten lines (`PlainText`); empty for tokenizers without character offsets.
+        ten lines (`PlainText`).
     """
 
     total: float
     tokens: int
     bytes: int
-    windows: Float[np.ndarray, " W"]
     part_sums: Float[np.ndarray, " P"]
     part_tokens: Int[np.ndarray, " P"]
     part_bytes: Int[np.ndarray, " P"]
@@ -55,11 +53,6 @@ class Perplexity(NamedTuple):
     def bits_per_byte(self) -> float | None:
         """Minus the log-probability in bits over the bytes, comparable between tokenizers; None without `bytes`."""
         return -self.total / math.log(2) / self.bytes if self.bytes else None
-
-    @property
-    def arrays(self) -> dict[str, Any]:
-        """The contents of the file."""
-        return self._asdict()
 
     @property
     def part_values(self) -> Float[np.ndarray, " P"]:
@@ -127,24 +120,22 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
       name: for the progress bar and messages.
 
     Raises:
-      InputError: a text of fewer than two tokens.
+      InputError: a text of fewer than two tokens; a tokenizer without character offsets.
     """
-    tokenizer, starts = scorer.model.tokenizer, text.starts if isinstance(text, PlainText) else ()
-    encoded = tokenizer(text, verbose=False, return_offsets_mapping=tokenizer.is_fast)
+    tokenizer, starts = scorer.model.tokenizer, text.starts if isinstance(text, PlainText) else (0,)
+    if not tokenizer.is_fast:
+        raise InputError(
+            f"{name}: the tokenizer has no character offsets of tokens; use a fast tokenizer"
+        )
+    encoded = tokenizer(text, verbose=False, return_offsets_mapping=True)
     tokens = encoded["input_ids"]
     if len(tokens) < 2:
         raise InputError(f"{name}: a text of {len(tokens)} tokens; allowed: at least 2")
     windows = windows_of(scorer.model, tokens)
-    scores = [one.log_probabilities for one in scorer(windows, name=name)]
-    scored = np.concatenate(scores)
+    scored = np.concatenate([one.log_probabilities for one in scorer(windows, name=name)])
     total = float(scored.sum(dtype=np.float64))
     if math.isnan(total):
         raise InputError(f"{name}: the model returns NaN, a sign of overflow")
-    means = np.array([one.mean(dtype=np.float64) for one in scores])
-    none = np.zeros(0, np.int64)
-    measured = Perplexity(total, len(scored), 0, means, np.zeros(0), none, none)
-    if not tokenizer.is_fast:
-        return measured
 
     def predicted(values: Sequence[int]) -> np.ndarray:
         """The values of the scored tokens, from one of each token of the text."""
@@ -153,13 +144,11 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
 
     begins, ends = zip(*encoded["offset_mapping"], strict=True)
     sizes = predicted(_byte_sizes(text, ends).tolist())
-    if starts:
-        of_token = predicted((np.searchsorted(starts, begins, side="right") - 1).tolist())
-        sums, counts = np.bincount(of_token, scored), np.bincount(of_token)
-        there, in_bytes = counts > 0, np.bincount(of_token, sizes).astype(int)
-        parts = (sums[there], counts[there], in_bytes[there])
-        measured = measured._replace(part_sums=parts[0], part_tokens=parts[1], part_bytes=parts[2])
-    return measured._replace(bytes=int(sizes.sum()))
+    of_token = predicted((np.searchsorted(starts, begins, side="right") - 1).tolist())
+    sums, counts = np.bincount(of_token, scored), np.bincount(of_token)
+    there, in_bytes = counts > 0, np.bincount(of_token, sizes).astype(int)
+    parts = (sums[there], counts[there], in_bytes[there])
+    return Perplexity(total, len(scored), int(sizes.sum()), *parts)
 
 
 def _byte_sizes(text: str, ends: Sequence[int]) -> np.ndarray:

@@ -1,9 +1,9 @@
 """Scores of options: the contents of `<language>.npz`."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt64
+from jaxtyping import Bool, Float, Int
 
 from jaxprune.base.errors import InputError
 
@@ -19,28 +19,17 @@ class Scored(NamedTuple):
       labels: [R] index of the right option.
       rows: [R] number of each row in its source.
       groups: [R] number of the first row of each row's group, such as an XNLI premise; None if the task has no groups.
-      digests: [R] uint64 of the content of each row, see `identity.row_digest`; None if it is unknown.
     """
 
     scores: Float[np.ndarray, "R C"]
     labels: Int[np.ndarray, " R"]
     rows: Int[np.ndarray, " R"]
     groups: Int[np.ndarray, " R"] | None = None
-    digests: UInt64[np.ndarray, " R"] | None = None
 
     @property
     def correct(self) -> Bool[np.ndarray, " R"]:
         """Whether the prediction is the label."""
         return self.scores.argmax(axis=1) == self.labels
-
-    @property
-    def arrays(self) -> dict[str, Any]:
-        """The arrays that are present, by name."""
-        return {name: array for name, array in self._asdict().items() if array is not None}
-
-    def at(self, places: Int[np.ndarray, " _"] | slice) -> "Scored":
-        """The rows at these places."""
-        return self._replace(**{name: array[places] for name, array in self.arrays.items()})
 
     @property
     def clusters(self) -> Int[np.ndarray, " R"]:
@@ -76,24 +65,11 @@ def check_scores(scored: Scored, where: str) -> None:
       where: language or file, for the message.
 
     Raises:
-      InputError: no rows, arrays of different lengths, a repeated row, a label without a column of scores, a score
-        that is NaN or +inf; names the place and the row.
+      InputError: no rows, or a score that is NaN or +inf; names the place and the row.
     """
-    scores, labels, rows = scored[:3]
-    if len({len(array) for array in scored.arrays.values()}) > 1:
-        raise InputError(f"{where}: arrays of different lengths; expected the same rows in all")
+    scores, _, rows = scored[:3]
     if not len(rows):
         raise InputError(f"{where}: no rows")
-    ordered = np.sort(rows)
-    if (twice := ordered[1:][ordered[1:] == ordered[:-1]]).size:
-        raise InputError(f"{where}: row {twice[0]} occurs twice; expected each row once")
-    options = scores.shape[1]
-    if (wrong := np.flatnonzero((labels < 0) | (labels >= options))).size:
-        row = wrong[0]
-        raise InputError(
-            f"{where}: row {rows[row]} has label {labels[row]}; expected 0 to {options - 1}, as "
-            f"there are {options} scores a row"
-        )
     bad = ~(scores < np.inf)  # NaN is not less either
     if bad.any():
         row, option = np.argwhere(bad)[0]

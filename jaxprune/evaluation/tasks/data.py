@@ -141,12 +141,7 @@ class Source:
         if not existing:
             there = listed(sorted(self.languages() or []), " ") or "none"
             raise InputError(f"{self.data}: no language {language!r}; there are {there}")
-        path, *others = existing
-        if others:
-            raise InputError(
-                f"{path.parent}: contains {path.name} and {others[0].name}; allowed: one of them"
-            )
-        return path
+        return existing[0]
 
     def _hub(self, language: str) -> list[Row]:
         name = self._fill(self.data, language)
@@ -192,18 +187,14 @@ def _jsonl(path: Path, text: str) -> Iterator[Row]:
 
 
 def _csv(path: Path, text: str) -> Iterator[Row]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
-        header = next(reader, [])
-        if len(set(header)) < len(header):
-            raise InputError(f"{path}:1: two columns have one name: {listed(header)}")
-        for number, values in enumerate(reader):
-            # the last line of a row whose texts have line breaks
-            where = f"{path}:{reader.line_num}"
-            if len(values) != len(header):
-                raise InputError(f"{where}: {len(values)} values; the header has {len(header)}")
-            yield Row(number, where, dict(zip(header, values, strict=True)))
+        for number, fields in enumerate(reader):
+            where = f"{path}:{reader.line_num}"  # the last line of a row with line breaks
+            if None in fields or None in fields.values():
+                raise InputError(f"{where}: more or fewer values than the header has")
+            yield Row(number, where, fields)
     except csv.Error as error:
         raise InputError(
-            f"{path}:{reader.line_num}: {error}; allowed: comma-separated values"
+            f"{path}:{reader.reader.line_num}: {error}; allowed: comma-separated values"
         ) from None

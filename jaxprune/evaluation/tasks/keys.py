@@ -42,7 +42,7 @@ class TaskTable(Struct, forbid_unknown_fields=True):
     Attributes:
       data: a pattern of .jsonl or .csv files, a folder, or a hub id.
       languages: codes, or code → name in the data set.
-      group: a field, or the number of successive rows in a group.
+      group: a field.
     """
 
     name: _Name
@@ -57,7 +57,7 @@ class TaskTable(Struct, forbid_unknown_fields=True):
     revision: _Text | None = None
     files: _Text | None = None
     parallel: bool = False
-    group: _Text | Annotated[int, Meta(ge=2)] | None = None
+    group: _Text | None = None
     labels: _Options | None = None
     empty: Literal["error", "drop"] = "error"
     paper: SectionTable | None = None

@@ -189,8 +189,6 @@ def _groups(task: Task, rows: list[Row]) -> dict[int, int]:
     """Row → the first row of its group, as indices; empty if the task has no groups."""
     if task.group is None:
         return {}
-    if isinstance(task.group, int):
-        return {row.number: row.number - row.number % task.group for row in rows}
     first: dict[str, int] = {}
     return {row.number: first.setdefault(str(row.value(task.group)), row.number) for row in rows}
 

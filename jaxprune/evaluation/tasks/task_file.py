@@ -1,7 +1,6 @@
 """A task as a record, and its TOML file."""
 
 import dataclasses
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -64,8 +63,7 @@ class Task:
       source: location of the rows.
       names: language → its name in the data set.
       parallel: whether row i is the same question in every language.
-      group: the field that is equal within a group of rows, as the premise in XNLI, or the number of successive rows
-        in a group; None: no groups.
+      group: the field that is equal within a group of rows, as the premise in XNLI; None: no groups.
       labels: names of the options, if they are equal in every row.
       label: the rule for the label of a row.
       drops_empty: whether rows with an empty text are skipped; otherwise they are errors.
@@ -76,7 +74,7 @@ class Task:
     source: Source
     names: Mapping[str, str]
     parallel: bool
-    group: str | int | None
+    group: str | None
     labels: tuple[str, ...] | None
     label: LabelRule
     drops_empty: bool
@@ -111,7 +109,6 @@ def read_task(path: Path) -> Task:
         raise InputError(f"{path}: {error}") from None
     named = table.languages
     if isinstance(named, list):
-        _check_distinct(f"{path}: languages", named)
         named = {code: code for code in named}
     _check_distinct(f"{path}: labels", table.labels or ())
     tables = {name: getattr(table, name) for name in SECTIONS}
@@ -144,11 +141,6 @@ def _check_distinct(where: str, texts: Sequence[str]) -> None:
 
 def _source(path: Path, table: TaskTable, names: Mapping[str, str]) -> Source:
     source = Source(table.data, table.config, table.split, table.revision, table.files)
-    places = [text for text in (source.data, source.config, source.files) if text is not None]
-    for text in places:
-        unknown = set(re.findall(r"\{(.*?)\}", text)) - {"lang", "split"}
-        if unknown:
-            raise InputError(f"{path}: {text!r}: {{{unknown.pop()}}}; allowed: {{lang}}, {{split}}")
     # A path is one from the task file. A hub id may look like one, so a folder has to be there.
     beside = path.parent / Path(source.data).expanduser()
     if source.is_pattern or beside.is_dir():
@@ -180,18 +172,14 @@ def _label_rule(path: Path, table: LabelTable, labels: Sequence[str | int]) -> L
 def _number_of_options(
     path: Path, sections: Mapping[str, Prompts], labels: tuple[str, ...] | None
 ) -> int:
-    sizes = {
-        f"{name}.languages.{language}" if language else name: len(prompt.options)
-        for name, section in sections.items()
-        for language, prompt in section.languages.items()
-    }
-    expected = len(labels) if labels else next(iter(sizes.values()))  # a section has a prompt
-    for place, size in sizes.items():
-        if size != expected:
-            raise InputError(
-                f"{path}: {place}.options: got {size}; allowed: {expected}, as many as there are labels"
-            )
-    return expected
+    prompts = (prompt for section in sections.values() for prompt in section.languages.values())
+    sizes = {*(len(prompt.options) for prompt in prompts), *([len(labels)] if labels else [])}
+    if len(sizes) > 1:
+        numbers = " and ".join(map(str, sorted(sizes)))
+        raise InputError(
+            f"{path}: options: got {numbers}; expected as many in every prompt as there are labels"
+        )
+    return sizes.pop()
 
 
 def _prompts(path: Path, name: str, table: SectionTable, languages: Sequence[str]) -> Prompts:
@@ -200,13 +188,10 @@ def _prompts(path: Path, name: str, table: SectionTable, languages: Sequence[str
             raise InputError(
                 f"{path}: {name}.languages.{language}: no language of this task; allowed: {', '.join(languages)}"
             )
-    every = [table, *table.languages.values()]
-    if name == "paper" and any(entry.context for entry in every):
-        raise InputError(f"{path}: paper.context: paper scores all of the text; allowed: template")
-    words = {word for entry in every for word in entry.words}
     prompts: dict[str | None, Prompt] = {}
-    if (table.template and table.options and words <= table.words.keys()) or not table.languages:
-        prompts[None] = _prompt(path, name, table, words)
+    has_words = all(entry.words.keys() <= table.words.keys() for entry in table.languages.values())
+    if (table.template and table.options and has_words) or not table.languages:
+        prompts[None] = _prompt(path, name, table)
     for language, entry in table.languages.items():
         merged = PromptTable(
             context=entry.context or table.context,
@@ -214,18 +199,15 @@ def _prompts(path: Path, name: str, table: SectionTable, languages: Sequence[str
             options=entry.options or table.options,
             words={**table.words, **entry.words},
         )
-        prompts[language] = _prompt(path, f"{name}.languages.{language}", merged, words)
+        prompts[language] = _prompt(path, f"{name}.languages.{language}", merged)
     return Prompts(table.split, prompts)
 
 
-def _prompt(path: Path, where: str, table: PromptTable, words: set[str]) -> Prompt:
+def _prompt(path: Path, where: str, table: PromptTable) -> Prompt:
     if table.template is None or table.options is None:
         missing = "template" if table.template is None else "options"
         raise InputError(f"{path}: {where}.{missing}: missing; expected template and options")
     _check_distinct(f"{path}: {where}.options", table.options)
-    for word in sorted(words):
-        if word not in table.words:
-            raise InputError(f"{path}: {where}.words.{word}: missing; expected it in each language")
     prompt = Prompt(
         context=parse(table.context or "", f"{path}: {where}.context"),
         template=parse(table.template, f"{path}: {where}.template"),
@@ -240,12 +222,10 @@ def _check_slots(where: str, prompt: Prompt) -> None:
     if all(slot.name != OPTION for slot in slots(prompt.context, prompt.template)):
         raise InputError(f"{where}.template: no {{option}}; allowed: {{option}} at its place")
     for slot in prompt.slots:
-        word = prompt.words.get(slot.name)
-        if slot.key is None and isinstance(word, dict):
-            raise InputError(f"{where}: {{{slot.name}}}; allowed: {{{slot.name}[field]}}")
-        if slot.key is not None and not isinstance(word, dict):
+        if (slot.key is not None) != isinstance(prompt.words.get(slot.name), dict):
             raise InputError(
-                f"{where}: {{{slot.name}[{slot.key}]}}; allowed: a word with a text for each value"
+                f"{where}: {{{slot.name}}}; expected {{word[field]}} for a word with a text for each value, and for no "
+                "other"
             )
     if any(slot.name == OPTION for slot in slots(*prompt.options)):
         raise InputError(f"{where}.options: {{option}} in an option; allowed: fields and words")

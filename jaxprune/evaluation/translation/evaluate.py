@@ -1,36 +1,10 @@
-"""A model and sentences → translations."""
+"""Translations → measurements."""
 
 from collections.abc import Mapping
 
-from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.measurements import Measurement
 from jaxprune.evaluation.translation.bleu import translation_scores
-from jaxprune.evaluation.translation.results import Translated, TranslationProtocol
-from jaxprune.evaluation.translation.sentences import Sentences, hypothesise
-
-
-def translate(
-    generator: Generator, languages: Mapping[str, Sentences], protocol: TranslationProtocol
-) -> dict[str, Translated]:
-    """Translates the sentences of every language.
-
-    Args:
-      generator: of the model.
-      languages: by code; see `translation.read_sentences`.
-      protocol: gives the number of beams and the most tokens of a hypothesis.
-
-    Raises:
-      InputError: as `hypothesise`; the model was changed during the evaluation.
-    """
-    translated = {}
-    for code, sentences in languages.items():
-        hypotheses = hypothesise(
-            generator, sentences, beams=protocol.beams, new_tokens=protocol.max_new_tokens
-        )
-        sources, references = zip(*sentences.pairs, strict=True)
-        translated[code] = Translated(sources, hypotheses, references)
-    generator.model.source.fingerprint.check_unchanged()
-    return translated
+from jaxprune.evaluation.translation.results import Translated
 
 
 def translation_measurements(

@@ -27,9 +27,7 @@ class TranslationProtocol(NamedTuple):
 
     target: str
     shots: int
-    beams: int
     max_new_tokens: int
-    length_penalty: float = 1.0
     stop: str = "eos or a line break"
 
 

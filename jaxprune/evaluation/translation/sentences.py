@@ -154,7 +154,7 @@ def stop_tokens(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
 
 
 def hypothesise(
-    generator: Generator, sentences: Sentences, *, beams: int = 1, new_tokens: int = NEW_TOKENS
+    generator: Generator, sentences: Sentences, new_tokens: int = NEW_TOKENS
 ) -> list[str]:
     """The model's translation of each sentence, of at most `new_tokens`, without surrounding white space.
 
@@ -169,7 +169,6 @@ def hypothesise(
         tokenizer(texts)["input_ids"],
         max_new_tokens=new_tokens,
         stop=stop_tokens(tokenizer),
-        beams=beams,
         name=f"translate {sentences.source}-{sentences.target}",
     )
     return [str(tokenizer.decode(ids, skip_special_tokens=True)).strip() for ids in continuations]

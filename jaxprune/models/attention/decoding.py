@@ -4,10 +4,10 @@ A query sees three stretches of keys, each stored once:
 
     shared    [1, K, P, H]     the common prefix of all prompts, once per device
     prompt    [B, K, T, H]     the rest of each prompt, left-justified, written once
-    generated [B, M, K, S, H]  the tokens of each of a prompt's M beams, from slot 0 in every row
+    generated [B, M, K, S, H]  the tokens of M sequences of each prompt, from slot 0 in every row
 
-No row is padded on the left, a long prompt is neither copied nor reordered at any step, and all beams of a prompt
-read its keys in one product.
+No row is padded on the left, a long prompt is neither copied nor reordered at any step, and all sequences of
+a prompt read its keys in one product.
 """
 
 import functools
@@ -64,7 +64,7 @@ def attend_step(
     scoring: Scoring,
     kind: Kind = None,
 ) -> Float[Array, "B M NH"]:
-    """Attention of each beam's new token to the three stretches and to itself; float32.
+    """Attention of each sequence's new token to the three stretches and to itself; float32.
 
     `q` is already scaled. Each stretch is computed in the axis order of its product; then all are joined.
     """

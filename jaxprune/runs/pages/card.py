@@ -15,7 +15,6 @@ from jaxprune.evaluation.views import (
     ABOUT_MEASURES,
     comparison_tables,
     conclusion,
-    evaluation_tables,
     overlap_note,
 )
 from jaxprune.evaluation.write import markdown_tables
@@ -77,12 +76,13 @@ def _measured(run: RunFiles, comparison: Comparison | None) -> Measured:
             *comparison.notes,
             *comparison.left_out,
         ]
-        tables = comparison_tables(evaluations, changes)
+        measurements = [row for one in evaluations for row in one.measurements]
+        tables = comparison_tables([base, this], measurements, changes)
     else:
         notes = [
             "The dense model is not evaluated here: `jaxprune report RUN --against DENSE` adds changes."
         ]
-        tables = evaluation_tables(run.evaluation)
+        tables = run.evaluation.tables
     text = run.evaluation.parts.get(PERPLEXITY)
     if text and (overlap := overlap_note(text.facts)):
         notes.append(overlap)

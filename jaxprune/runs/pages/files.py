@@ -11,7 +11,6 @@ from jaxprune.base.workdir.json_files import Report
 from jaxprune.base.workdir.reading import read_config, read_report
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.folders import open_evaluation
-from jaxprune.evaluation.measurements import evaluated_folders
 from jaxprune.runs import checkpoint
 from jaxprune.stats.stats import ActivationStats
 
@@ -44,7 +43,6 @@ def read_files(folder: Path) -> RunFiles:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected the --workdir of a run")
-    evaluated_folders(folder)  # rejects those of earlier versions
     evaluation = open_evaluation(folder)
     report = read_report(folder) or {}
     sealed.check_whole(folder / "analysis")

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxprune.base.text import fraction, percent
 from jaxprune.base.workdir.json_files import Report
-from jaxprune.evaluation.comparison import MaskComparison
 from jaxprune.report.charts.lines import Line, line_chart
 from jaxprune.report.charts.rows import bar_chart
 from jaxprune.report.document import Charts, Folded, Picture, Section
@@ -30,22 +28,6 @@ def sparsity_section(report: Report) -> Section:
         line, title = Line("measured", measured), "Measured for the allocation"
         charts.append(line_chart([line], title=title, y_title="measured"))
     return Section("sparsity", "Sparsity", [Charts(charts)])
-
-
-def mask_section(base: str, run: str, masks: MaskComparison) -> Section:
-    """The overlap of the masks of two runs, by name."""
-    text = (
-        f"Intersection over union of the kept weights: {fraction(masks.overall)} "
-        f"({fraction(masks.independent)} for independent masks). Kept: {base} "
-        f"{percent(masks.density[0])}%, {run} {percent(masks.density[1])}%."
-    )
-    kernels = [(name, 100 * share) for name, share in masks.kernels.items()]
-    line = Line("IoU", [100 * share for share in masks.layers])
-    charts = [
-        line_chart([line], title="IoU by layer, %", y_title="IoU, %"),
-        bar_chart(kernels, title="IoU by kernel, %", most=100),
-    ]
-    return Section(f"masks-{run}", f"Masks of {base} and {run}", [text, Charts(charts)])
 
 
 def magnitude_section(stats: ActivationStats) -> Section:

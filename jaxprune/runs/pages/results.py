@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from jaxprune.base.text import Cell, Table
 from jaxprune.evaluation.changes import Change
 from jaxprune.evaluation.comparison import Comparison
-from jaxprune.evaluation.continuations import NEW_TOKENS
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.measurements import MEASURES
 from jaxprune.evaluation.pictures import accuracy_charts, change_charts
@@ -20,24 +19,19 @@ from jaxprune.evaluation.views import (
     change_kind,
     comparison_tables,
     conclusion,
-    evaluation_tables,
     figure_cell,
     figures_and_means,
     overlap_note,
     overview_cell,
     show_value,
 )
-from jaxprune.report.document import Charts, Folded, Note, Part, Section, Texts
+from jaxprune.report.document import Charts, Folded, Note, Part, Section
 
 # Of the folders of an evaluation, those after the tasks.
 _LAST = {PERPLEXITY: 1, TRANSLATION: 2}
 _SENTENCES = 3  # runs with a conclusion that is not folded
 # The measures of the first table; the others are folded.
 _MAIN = ("accuracy", "perplexity", "bleu")
-_ABOUT_CONTINUATIONS = (
-    f"Greedy continuations of the beginnings of a text's first lines, up to {NEW_TOKENS} tokens. "
-    "They illustrate the output and are not a measurement."
-)
 
 
 def comparison_lead(comparison: Comparison) -> list[Part]:
@@ -92,9 +86,10 @@ def results_section(
         if charts:
             parts.append(Charts([one._replace(title=f"{task}: {one.title}") for one in charts]))
     if changes:
-        tables, terms = comparison_tables(evaluations, changes), [ABOUT_CHANGES]
+        names = [one.name for one in evaluations]
+        tables, terms = comparison_tables(names, measurements, changes), [ABOUT_CHANGES]
     else:
-        tables, terms = evaluation_tables(evaluations[0]), []
+        tables, terms = evaluations[0].tables, []
     parts.append(Folded("all measures", tables))
     parts.append(Folded("method and terms", [*map(Note, [*terms, ABOUT_MEASURES])]))
     return Section("results", "Results", parts)
@@ -102,9 +97,9 @@ def results_section(
 
 def main_table(evaluations: Sequence[Evaluation], changes: Sequence[Change]) -> Table:
     """A row for each language: accuracy, perplexity and BLEU of each run, and the changes against the first."""
-    keyed, figures = by_key(changes), figures_and_means(evaluations, changes)
-    known = {(run, task, measure) for run, task, _, measure in figures}
     measured = [row for one in evaluations for row in one.measurements]
+    keyed, figures = by_key(changes), figures_and_means(measured, changes)
+    known = {(run, task, measure) for run, task, _, measure in figures}
     measured.sort(key=lambda row: _LAST.get(row.task, 0))
     codes = [row.language for row in measured] + [row.language for row in changes]
     columns = {
@@ -142,25 +137,3 @@ def _main_cell(
     if change := changes.get(key):
         return Cell(overview_cell(figures.get(key), change), change_kind(figures, change))
     return figure_cell(figures, key)
-
-
-def continuation_section(evaluations: Mapping[str, Evaluation]) -> Section | None:
-    """A folded table for each language of the last of the evaluations, by the names of their columns."""
-    texts, folded = dict[str, dict[str, dict[str, str]]](), []
-    for name, evaluation in evaluations.items():
-        part = evaluation.parts.get(PERPLEXITY)
-        by_language = part.facts.get("continuations", {}) if part else {}
-        texts[name] = {
-            code: {line["beginning"]: line["text"] or "(end of text)" for line in lines}
-            for code, lines in by_language.items()
-        }
-    for code, last in [*texts.values()][-1].items():
-        rows = [
-            [beginning, *(side.get(code, {}).get(beginning, "") for side in texts.values())]
-            for beginning in last
-        ]
-        table = Table(f"{code}, continued", ["beginning", *evaluations], rows)
-        folded.append(Folded(code, [Texts(table)]))
-    if not folded:
-        return None
-    return Section("continuations", "Continuations", [Note(_ABOUT_CONTINUATIONS), *folded])

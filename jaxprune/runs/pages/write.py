@@ -18,7 +18,6 @@ from jaxprune.runs.pages.files import RunFiles, read_files
 from jaxprune.runs.pages.pruning import (
     analysis_section,
     magnitude_section,
-    mask_section,
     sparsity_section,
 )
 from jaxprune.runs.pages.settings import settings_section, shown_value
@@ -65,7 +64,6 @@ def run_page(run: RunFiles) -> str:
         [*results.evaluation_lead(run.evaluation), *model_parts(run)],
         [
             results.results_section([run.evaluation]),
-            results.continuation_section({"continuation": run.evaluation}),
             *_model_sections(run),
             settings_section({"value": run}),
         ],
@@ -76,15 +74,12 @@ def comparison_page(runs: Mapping[str, RunFiles], comparison: Comparison) -> str
     """The page of runs compared with the first of them; sections on the model are of the last."""
     *_, run = runs.values()
     base, *others = comparison.names
-    evaluations = dict(zip(comparison.names, comparison.evaluations, strict=True))
     return page(
         f"{', '.join(others)} against {base}",
         [*results.comparison_lead(comparison), *model_parts(run)],
         [
             results.results_section(comparison.evaluations, comparison.changes),
-            results.continuation_section(evaluations),
             *_model_sections(run),
-            *(mask_section(base, name, masks) for name, masks in comparison.masks.items()),
             settings_section(runs),
         ],
     )

@@ -52,13 +52,11 @@ def test_weighted_f1_by_hand():
 # RankC.
 
 
-def rankc_loop(scores_a, scores_b, descending):
+def rankc_loop(scores_a, scores_b):
     total = 0.0
     for a, b in zip(scores_a.tolist(), scores_b.tolist(), strict=True):
         # sorted is stable, reverse=True too: of equal scores the lower index comes first
-        order_a, order_b = (
-            sorted(range(len(s)), key=s.__getitem__, reverse=descending) for s in (a, b)
-        )
+        order_a, order_b = (sorted(range(len(s)), key=s.__getitem__, reverse=True) for s in (a, b))
         size = len(a)
         norm = sum(math.exp(size - k) for k in range(1, size + 1))
         for j in range(1, size + 1):
@@ -74,11 +72,8 @@ SCORES = hnp.arrays(np.float32, (6, 4), elements=st.sampled_from([-np.inf, -2.0,
 @given(SCORES, SCORES)
 @settings(deadline=None)
 def test_rankc_is_the_formula_of_the_paper(a, b):
-    for kind, descending in (("corrected", True), ("official", False)):
-        expected = rankc_loop(a, b, descending)
-        assert getattr(metrics.rankc(a, b), kind) == pytest.approx(expected, abs=1e-12)
-        assert getattr(metrics.rankc(a, a), kind) == pytest.approx(1.0)
-    assert metrics.rankc(a, b).official == pytest.approx(rankc_loop(-a, -b, True), abs=1e-12)
+    assert metrics.rankc(a, b) == pytest.approx(rankc_loop(a, b), abs=1e-12)
+    assert metrics.rankc(a, a) == pytest.approx(1.0)
 
 
 def test_rankc_by_hand():
@@ -86,16 +81,14 @@ def test_rankc_by_hand():
     weights = np.exp([3, 2, 1]) / np.exp([3, 2, 1]).sum()
     assert weights[0] == pytest.approx(0.665, abs=5e-4)
     swapped_top = np.array([[-2.0, -1.0, -3.0]])  # P@1 = 0, P@2 = P@3 = 1
-    assert metrics.rankc(a, swapped_top).corrected == pytest.approx(1 - weights[0])
-    assert metrics.rankc(a, swapped_top).official == pytest.approx(1 - weights[1] / 2)
+    assert metrics.rankc(a, swapped_top) == pytest.approx(1 - weights[0])
     swapped_bottom = np.array([[-1.0, -3.0, -2.0]])
-    assert metrics.rankc(a, swapped_bottom).corrected == pytest.approx(1 - weights[1] / 2)
-    assert metrics.rankc(a, swapped_bottom).official == pytest.approx(1 - weights[0])
+    assert metrics.rankc(a, swapped_bottom) == pytest.approx(1 - weights[1] / 2)
     # reversed: P@1 = 0, P@2 = 1/2, P@3 = 1
-    assert metrics.rankc(a, a[:, ::-1]).corrected == pytest.approx(weights[1] / 2 + weights[2])
+    assert metrics.rankc(a, a[:, ::-1]) == pytest.approx(weights[1] / 2 + weights[2])
     both = metrics.rankc(np.vstack([a, a]), np.vstack([a, swapped_top]))
-    assert both.corrected == pytest.approx(1 - weights[0] / 2)
-    assert metrics.rankc(np.zeros((2, 300)), np.ones((2, 300))).corrected == pytest.approx(1.0)
+    assert both == pytest.approx(1 - weights[0] / 2)
+    assert metrics.rankc(np.zeros((2, 300)), np.ones((2, 300))) == pytest.approx(1.0)
 
 
 # Intervals and tests.
@@ -287,8 +280,7 @@ def test_measurements_of_every_language(three_languages):
         assert found[code, "accuracy"] == np.mean(one.scores.argmax(1) == one.labels)
     assert ("en", "rankc") not in found
     english, french = three_languages["en"].scores, three_languages["fr"].scores
-    assert found["fr", "rankc"] == pytest.approx(rankc_loop(english, french, True))
-    assert found["fr", "rankc_official"] == pytest.approx(rankc_loop(english, french, False))
+    assert found["fr", "rankc"] == pytest.approx(rankc_loop(english, french))
 
 
 def test_rankc_only_where_rows_mean_the_same(three_languages):
@@ -298,16 +290,14 @@ def test_rankc_only_where_rows_mean_the_same(three_languages):
         return [row.language for row in measured if row.measure == "rankc"]
 
     french = three_languages["fr"]
+    fewer = scored(french.scores[:30], french.labels[:30], french.rows[:30])
     assert languages_with_rankc() == ["fr", "sw"]
     assert languages_with_rankc(parallel=False) == []
     assert languages_with_rankc(fr=french._replace(rows=french.rows + 1)) == ["sw"]
-    assert languages_with_rankc(fr=french.at(slice(30))) == ["sw"]
+    assert languages_with_rankc(fr=fewer) == ["sw"]
     assert languages_with_rankc(fr=french._replace(labels=2 - french.labels)) == ["sw"]
     wider = np.hstack([french.scores, french.scores[:, :1] - 1])
     assert languages_with_rankc(fr=french._replace(scores=wider)) == ["sw"]
-
-
-GOOD = np.zeros((3, 2), np.float32)
 
 
 @pytest.mark.parametrize(
@@ -316,10 +306,6 @@ GOOD = np.zeros((3, 2), np.float32)
         (scored([[0, 0], [0, np.nan], [0, 0]], [0, 1, 0], [7, 9, 11]),
          "fr: row 9 has the score nan for option 1; expected a number"),
         (scored([[0, 0], [0, 0], [np.inf, 0]], [0, 1, 0], [7, 9, 11]), "row 11 has the score inf"),
-        (scored(GOOD, [0, 2, 1], [7, 9, 11]), "fr: row 9 has label 2; expected 0 to 1, as there are 2"),
-        (scored(GOOD, [0, 1, -1]), "fr: row 2 has label -1"),
-        (scored(GOOD, [0, 1, 1], [4, 8, 4]), "fr: row 4 occurs twice"),
-        (scored(GOOD, [0]), "fr: arrays of different lengths; expected the same rows in all"),
         (scored(np.zeros((0, 2)), []), "fr: no rows"),
     ],
 )  # fmt: skip

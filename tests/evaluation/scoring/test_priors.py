@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from jaxprune.base.errors import InputError
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.scoring.priors import right_without_prior, within_groups
 
@@ -153,8 +152,3 @@ def test_clusters_are_drawn_whole_in_all_languages_at_once(monkeypatch):
     rows = np.concatenate([values for _, values in by_language])  # as if all were independent
     alone = metrics.paired_bootstrap(rows)
     assert width > 1.3 * np.ptp(alone.interval)
-
-
-def test_groups_that_do_not_fit_are_refused():
-    with pytest.raises(InputError, match="fr: arrays of different lengths"):
-        figures(grouped(np.zeros((3, 2)), [0, 1, 0], np.zeros(2)))

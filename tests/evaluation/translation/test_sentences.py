@@ -89,7 +89,7 @@ def test_what_an_evaluation_writes(generator, tmp_path):
     (tmp_path / "translation").mkdir()
     write(tmp_path / "translation", "old.jsonl", ["{}"])
     sealed.seal(tmp_path / "translation")
-    protocol = TranslationProtocol("en", shots=2, beams=1, max_new_tokens=40)
+    protocol = TranslationProtocol("en", shots=2, max_new_tokens=40)
     facts = {"run": "translated", "model": "nano"}
     part = translate_texts(generator, data, protocol, facts)
     write_part(tmp_path, "translation", part)
@@ -100,7 +100,7 @@ def test_what_an_evaluation_writes(generator, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["translation"]
     written = json.loads((folder / "evaluation.json").read_text())
     assert written["protocol"] == {
-        "target": "en", "shots": 2, "beams": 1, "length_penalty": 1.0, "max_new_tokens": 40,
+        "target": "en", "shots": 2, "max_new_tokens": 40,
         "stop": "eos or a line break",
     }  # fmt: skip
     assert (written["languages"], written["model"]) == (["de", "es"], "nano")
