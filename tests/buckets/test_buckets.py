@@ -18,6 +18,7 @@ from gcp_storage_emulator import server as emulator
 from kills import Killed
 from moto.server import ThreadedMotoServer
 from ports import free_port
+from recount import recount
 from run_scripts import run_here
 
 from jaxprune.base.errors import InputError
@@ -31,7 +32,6 @@ from jaxprune.runs.buckets import ownership, workdir
 from jaxprune.runs.buckets.mirror import Mirror
 from jaxprune.runs.buckets.ownership import Ownership
 from jaxprune.runs.buckets.workdir import staged
-from jaxprune.runs.verify import verify
 
 ADDRESS = "memory://bucket/runs/one"
 
@@ -661,7 +661,7 @@ def test_an_interrupted_run_goes_on_from_a_server_with_the_same_bits(
     assert str(copies) not in done.stdout
     assert run_here(monkeypatch, capfd, "verify", address).stdout.endswith("/nano: OK\n")
     Mirror(Store(address, "--workdir"), tmp_path / "copy")
-    assert not verify(tmp_path / "copy")
+    assert not recount(tmp_path / "copy")
     reports = [
         json.loads((folder / "report.json").read_text()) for folder in (local, tmp_path / "copy")
     ]

@@ -14,6 +14,7 @@ import transformers
 from conftest import tiny_torch
 from flax.traverse_util import flatten_dict
 from jobs import job, on_tokens
+from recount import recount
 from run_scripts import run_alone
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
@@ -23,7 +24,6 @@ from jaxprune.hf import finite
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.runs import block_writer, checkpoint
 from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.verify import verify
 from jaxprune.stats.calibration_sets import demonstrations, token_batches
 
 LANGUAGES = {"fr": "French", "en": "English"}
@@ -280,7 +280,7 @@ def test_a_run_that_dies_leaves_nothing_that_looks_finished(
             prune_from_config(config, workdir, overwrite=True)
     if before == "a whole run":
         assert names(workdir) == names(run[0]) | {"progress"}
-        assert verify(workdir, progress=False) == []
+        assert recount(workdir) == []
     else:
         assert names(workdir) == {"progress"}
 
