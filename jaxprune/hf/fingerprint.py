@@ -2,9 +2,6 @@
 
 Names, sizes and times can be equal for different bytes, so bytes are hashed. The user's cache keeps the digest of a
 file while its inode and change time (ctime) stay the same; unlike the modification time, no program can set it.
-
-A file in a bucket of which only parts are read is identified by its address, its size and the store's tag of its
-content: a pointer consists of them.
 """
 
 import contextlib
@@ -22,7 +19,6 @@ import numpy as np
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
 from jaxprune.base.files.digests import combined
-from jaxprune.base.files.objects import pointer_at
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.whole import user_cache, write_json
 
@@ -31,7 +27,7 @@ _TICK = 2.0  # seconds
 
 
 class FileState(NamedTuple):
-    """The status of a file, which changes with every write to it; the size of a pointer is that of its object."""
+    """The status of a file, which changes with every write to it."""
 
     device: int
     inode: int
@@ -106,9 +102,9 @@ def file_state(path: Path) -> FileState:
         found = path.stat()
     except FileNotFoundError:
         raise InputError(f"{path}: removed since the model was opened") from None
-    pointer = pointer_at(path)
-    size = pointer.size if pointer else found.st_size
-    return FileState(found.st_dev, found.st_ino, size, found.st_mtime_ns, found.st_ctime_ns)
+    return FileState(
+        found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    )
 
 
 def exported_digest(files: Mapping[str, tuple[int, str]]) -> str:

@@ -17,8 +17,8 @@ def resolve(model: str, revision: str | None = None) -> Path:
     """The folder of a model.
 
     Args:
-      model: a local folder; one in a bucket (s3://…, gs://…), of whose safetensors files only the parts that are read
-        are downloaded; a hub id such as "bigscience/bloom-560m"; or a bundled model such as "nano/bloom".
+      model: a local folder; one in a bucket (s3://…, gs://…), which is downloaded; a hub id such as
+        "bigscience/bloom-560m"; or a bundled model such as "nano/bloom".
       revision: branch, tag or commit, for hub ids.
 
     Raises:
@@ -40,7 +40,7 @@ def config_folder(model: str, revision: str | None = None) -> Path:
 
 
 def _local(model: str, revision: str | None) -> Path | None:
-    path = local_path(MODELS.get(model, model), in_parts="*.safetensors", beside=BESIDE)
+    path = local_path(MODELS.get(model, model), ("*.safetensors", *BESIDE))
     meant = "/" not in model and bool(difflib.get_close_matches(model, ["nano"]))
     if (meant or model.startswith("nano/")) and not path.exists():
         raise refusal("model", model, f"{', '.join(MODELS)}, a folder, a hub id", choices=MODELS)

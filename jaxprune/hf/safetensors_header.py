@@ -16,7 +16,6 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from jaxprune.base.errors import InputError, shown
-from jaxprune.base.files.objects import with_bytes
 from jaxprune.hf.tensors import StoredTensor
 
 DTYPES: dict[str, np.dtype] = {
@@ -49,17 +48,16 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
     Raises:
       InputError: the library rejects the file, or numpy has no such dtype.
     """
-    local = _with_header(path)
     try:
-        with safe_open(local, "numpy"):
+        with safe_open(path, "numpy"):
             pass
     except SafetensorError as error:
         reason = str(error).removeprefix("Error while deserializing header: ")[:200]
-        size = local.stat().st_size
+        size = path.stat().st_size
         raise InputError(
             f"{path}: safetensors header: truncated or damaged, of {size} bytes: {reason}"
         ) from error
-    with local.open("rb") as file:
+    with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         header = msgspec.json.decode(file.read(length))
     header.pop("__metadata__", None)
@@ -73,15 +71,6 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
         offset = 8 + length + entry["data_offsets"][0]
         tensors[name] = StoredTensor(tuple(entry["shape"]), DTYPES[code], path, offset)
     return tensors
-
-
-def _with_header(path: Path) -> Path:
-    """A local file of the same size with at least the header."""
-    local = with_bytes(path, [(0, 1)])
-    size = local.stat().st_size
-    with local.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-    return with_bytes(path, [(0, min(8 + length, size))])
 
 
 def file_header(

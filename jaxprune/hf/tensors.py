@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files.objects import with_bytes
 from jaxprune.hf.aligned import aligned_empty
 
 _CHUNK = 16 << 20  # bytes in memory while a tensor is copied
@@ -85,22 +84,9 @@ class StoredTensor:
             yield out
 
 
-def fetch(tensors: Iterable[tuple[StoredTensor, range]]) -> None:
-    """Downloads these rows of axis 0 where a file is in a bucket, many parts at once, before they are read."""
-    spans: dict[Path, list[tuple[int, int]]] = {}
-    for tensor, rows in tensors:
-        size = math.prod(tensor.shape[1:]) * tensor.dtype.itemsize
-        of_file = spans.setdefault(tensor.file, [])
-        of_file.append((tensor.offset + rows.start * size, tensor.offset + rows.stop * size))
-    for file, of_file in spans.items():
-        with_bytes(file, of_file)
-
-
 def _fill(path: Path, spans: Iterable[tuple[int, np.ndarray]]) -> None:
     """Reads a file from given offsets into arrays in C order. The only place that reads tensors."""
-    spans = [*spans]
-    local = with_bytes(path, ((offset, offset + out.nbytes) for offset, out in spans))
-    with local.open("rb", buffering=0) as file:
+    with path.open("rb", buffering=0) as file:
         for offset, out in spans:
             file.seek(offset)
             rest = out.reshape(-1).view(np.uint8).data

@@ -19,7 +19,7 @@ from jaxprune.hf.fingerprint import FileState, Fingerprint
 from jaxprune.hf.finite import check_finite
 from jaxprune.hf.shards import ShardWriter, Specs
 from jaxprune.hf.tensor_index import find_tensors
-from jaxprune.hf.tensors import StoredTensor, fetch
+from jaxprune.hf.tensors import StoredTensor
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.model import family_of, modules
 from jaxprune.models.trees import Params
@@ -140,7 +140,6 @@ class Weights:
             hosts.share(tensor.shape[0]) if tensor.shape else range(1)
             for tensor in tensors.values()
         ]
-        fetch(zip(tensors.values(), rows, strict=True))
         arrays = {}
         for (below, tensor), own in zip(tensors.items(), rows, strict=True):
             array = tensor.rows(np.arange(own.start, own.stop)) if tensor.shape else tensor.read()

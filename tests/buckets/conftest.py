@@ -2,16 +2,13 @@
 
 import pytest
 
-from jaxprune.base.files import objects, places
+from jaxprune.base.files import places
 
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """The user's cache; this process remembers no bucket before and after."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    remembered = (places._downloaded, objects._store)
-    for one in remembered:
-        one.cache_clear()
+    places._downloaded.cache_clear()
     yield tmp_path / "cache"
-    for one in remembered:
-        one.cache_clear()
+    places._downloaded.cache_clear()

@@ -11,7 +11,7 @@ from fsspec.exceptions import FSTimeoutError
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from jaxprune.base.files import objects, places, store
+from jaxprune.base.files import places, store
 from jaxprune.runs.buckets import ownership, workdir
 
 
@@ -66,7 +66,6 @@ def bucket(p, request=None, error=None):
     p.patch.setattr(workdir.tempfile, "mkdtemp", lambda **_: str(staged(p)))
     p.patch.setenv("XDG_CACHE_HOME", str(p.folder / "staged" / "cache"))
     places._downloaded.cache_clear()
-    objects._store.cache_clear()
     return folder / "bucket"
 
 
@@ -151,36 +150,6 @@ def model(change):
     return command
 
 
-def reading(error):
-    """A run of a model in a bucket whose store fails at all requests of parts of an object."""
-
-    def command(p):
-        shutil.copytree(p.model(), bucket(p, "cat_ranges", ERRORS[error]) / "weights")
-        return p.prune(model="test://bucket/weights")
-
-    return Fault(command, rf"test://bucket/weights: .*{ERRORS[error].args[-1]}", 1)
-
-
-def meanwhile(change):
-    """A run of a model in a bucket whose weights change there when the first part of a tensor is read."""
-
-    def command(p):
-        address = uploaded(p, p.model(), "weights")
-        there, real = p.folder / "bucket/bucket/weights/model.safetensors", store.Store.read_ranges
-        requests = iter(range(1000))
-
-        def read_ranges(self, name, ranges):
-            if next(requests) == 1:  # after that for the header
-                change(there)
-            return real(self, name, ranges)
-
-        p.patch.setattr(objects, "_CHUNK", 100_000)
-        p.patch.setattr(store.Store, "read_ranges", read_ranges)
-        return p.prune(model=address)
-
-    return command
-
-
 def other_run(p):
     """A workdir in a bucket with the unfinished run of another command."""
     progress = bucket(p) / "workdir/progress"
@@ -240,20 +209,6 @@ ROWS = {
     ),
     "a model without its config": Fault(
         model(lambda folder: (folder / "config.json").unlink()), r"no config\.json"
-    ),
-    **{
-        f"a store that {error} when it reads a model": reading(error)
-        for error in ("refuses", "has no credentials")
-    },
-    "a model that is replaced meanwhile": Fault(
-        meanwhile(lambda weights: weights.write_bytes(weights.read_bytes())),
-        r"test://bucket/weights/model\.safetensors: changed while it was read",
-    ),
-    "a model that is cut meanwhile": Fault(
-        meanwhile(halve), r"test://bucket/weights/model\.safetensors: changed while it was read"
-    ),
-    "a model that is removed meanwhile": Fault(
-        meanwhile(lambda weights: weights.unlink()), r"weights/model\.safetensors", 1
     ),
     "saved statistics that are not in the bucket": Fault(
         lambda p: both(

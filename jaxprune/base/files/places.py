@@ -5,31 +5,29 @@ import fcntl
 import fnmatch
 import functools
 import hashlib
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
-from jaxprune.base.files.objects import BUCKETS, Pointer, pointer_at
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.store import Store, is_address
 from jaxprune.base.files.whole import user_cache, write_json
 
+BUCKETS = "buckets"  # the folder of the user's cache with what comes from buckets
 _OBJECTS = ".objects.json"  # the size and the tag of each object that was downloaded
 
 
-def local_path(
-    place: str | Path, in_parts: str | None = None, beside: tuple[str, ...] = ()
-) -> Path:
+def local_path(place: str | Path, patterns: tuple[str, ...] = ()) -> Path:
     """The path that a user names.
 
     `~` is expanded. A folder in a bucket (s3://…, gs://…) is downloaded to the user's cache, at most once in a process;
     files of an earlier download that have not changed since are kept.
 
     Args:
-      in_parts: a pattern of names, whose files become pointers (see `objects`).
-      beside: patterns of the names that are downloaded beside such files. All names are in a folder without such files,
-        and in one that this package wrote, whose table of files has digests of whole files.
+      patterns: of the names that are downloaded. All names are of a folder in which the first pattern has no match, and
+        of one that this package wrote, whose table of files lists all.
 
     Raises:
       InputError: an address of another form, or the extra of its store is not installed.
@@ -39,21 +37,20 @@ def local_path(
     text = str(place)
     if not is_address(text):
         return Path(text).expanduser()
-    return _downloaded(text, in_parts, beside)
+    return _downloaded(text, patterns)
 
 
 @functools.cache
-def _downloaded(address: str, in_parts: str | None, beside: tuple[str, ...]) -> Path:
+def _downloaded(address: str, patterns: tuple[str, ...]) -> Path:
     store = Store(address, address)
     found = store.facts()
     if not found:
         raise FileNotFoundError(f"{address}: no such folder in the bucket, or it is empty")
-    pointed = fnmatch.filter(found, in_parts) if in_parts and sealed.TABLE not in found else []
     key = store.address
-    if pointed:
-        key += f" {in_parts}"
-        matches = (fnmatch.filter(found, pattern) for pattern in beside)
-        found = {name: found[name] for name in {*pointed}.union(*matches)}
+    if sealed.TABLE not in found and patterns and fnmatch.filter(found, patterns[0]):
+        key += f" {patterns}"
+        matches = (fnmatch.filter(found, pattern) for pattern in patterns)
+        found = {name: found[name] for name in {*itertools.chain(*matches)}}
     base = user_cache(BUCKETS) / hashlib.sha256(key.encode()).hexdigest()[:16]
     folder = base / store.address.rpartition("/")[2]
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,14 +71,8 @@ def _downloaded(address: str, in_parts: str | None, beside: tuple[str, ...]) -> 
         write_json(record, {**dict.fromkeys(found, (-1, "")), **kept})
         for name in old.keys() - kept.keys():
             with contextlib.suppress(FileNotFoundError):
-                if pointer := pointer_at(folder / name):
-                    pointer.forget()
                 (folder / name).unlink()
-        new = found.keys() - kept.keys()
-        for name in new.intersection(pointed):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            Pointer(store.address, name, *found[name]).write(folder / name)
-        store.download(new.difference(pointed), folder)
+        store.download(found.keys() - kept.keys(), folder)
         write_json(record, found)
     return folder
 

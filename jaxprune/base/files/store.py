@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -99,17 +99,6 @@ class Store:
         """
         with self._as_os_errors():
             return self._fs.cat_file(f"{self._root}/{name}")
-
-    def read_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """The bytes of an object between these offsets, all requested at once; fewer where the object ends before.
-
-        Raises:
-          FileNotFoundError: no such object.
-        """
-        objects = [f"{self._root}/{name}"] * len(ranges)
-        begins, ends = ([offsets[i] for offsets in ranges] for i in (0, 1))
-        with self._as_os_errors():
-            return self._fs.cat_ranges(objects, begins, ends, on_error="raise")
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a small object."""
