@@ -26,7 +26,6 @@ from jaxprune.devices.sharding import one_cpu_device_per_core
 from jaxprune.runs.buckets.workdir import staged
 from jaxprune.runs.planning.checked import by_path, config_of, unknown_field
 from jaxprune.runs.planning.config import PruneConfig
-from jaxprune.runs.planning.costs import CHIPS
 from jaxprune.stats.config import JobConfig, check_with_stats
 
 _HELP = {"--help", "-help", "-h"}
@@ -117,17 +116,8 @@ def leave_torch_alone() -> None:
 
 
 def define_plan(meaning: str) -> None:
-    """Defines the flags that print a plan in place of the job."""
+    """Defines the flag that prints a plan in place of the job."""
     flags.DEFINE_boolean("plan", False, meaning)
-    flags.DEFINE_string("chip", None, f"plan for these devices: {', '.join(CHIPS)}")
-
-
-def is_planned() -> bool:
-    """Whether to print a plan; rejects --chip otherwise."""
-    given = flags.FLAGS
-    if given.chip is not None and not given.plan:
-        raise InputError(f"--chip: got {given.chip!r}; allowed: with --plan")
-    return bool(given.plan)
 
 
 def define_overwrite(

@@ -12,7 +12,6 @@ from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, windows_of
 from jaxprune.hf.model import Model, load
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.config import PruneConfig
-from jaxprune.runs.planning.costs import chip_of
 from jaxprune.runs.planning.plan import plan_from_config
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.runner import Runner
@@ -30,7 +29,6 @@ class SweepPlan:
       pruning, evaluation: operations of products, of all variants.
       device, host: most bytes of a pruning run on each device, and of a process.
       written: bytes of all masks and outputs.
-      rate: published operations per second of the chip; None without one.
     """
 
     variants: int
@@ -40,28 +38,23 @@ class SweepPlan:
     device: int
     host: int
     written: int
-    rate: float | None
 
 
-def plan_sweep(
-    config: SweepConfig, workdir: Path, chip: str | None = None, shard: str | None = None
-) -> SweepPlan:
-    """The plan of a sweep on one device of a kind, or on the devices of this machine.
+def plan_sweep(config: SweepConfig, workdir: Path, shard: str | None = None) -> SweepPlan:
+    """The plan of a sweep on the devices of this machine.
 
     Args:
       config: validated; the model is a folder or can be downloaded, as its tokenizer counts the tokens.
       workdir: of the sweep; nothing is written.
-      chip: a name in `CHIPS`.
       shard: plan this share only, see `shard_of`.
 
     Raises:
-      InputError: as `sweep_from_config`; an unknown chip.
+      InputError: as `sweep_from_config`.
     """
-    kind = chip_of(chip) if chip else None
     runner = Runner(config, load(config.model, config.revision), workdir)
     variants = runner.variants if shard is None else shard_of(runner.variants, shard)
     pruned = [one.config for one in variants if isinstance(one.config, PruneConfig)]
-    runs = [plan_from_config(one, chip=chip) for one in pruned]
+    runs = [plan_from_config(one) for one in pruned]
     works = [
         dataclasses.replace(run.work, groups=costs.groups_of(runner.sets.batches(one)))
         for one, run in zip(pruned, runs, strict=True)
@@ -77,12 +70,11 @@ def plan_sweep(
     return SweepPlan(
         variants=len(variants),
         left_out=runner.left_out,
-        pruning=sum(map(costs.flops, works)),
+        pruning=sum(map(costs.operations, works)),
         evaluation=2.0 * scored * _products(runner.model),
         device=max((sum(run.device.values()) for run in runs), default=0),
         host=max((sum(run.host.values()) for run in runs), default=0),
         written=sum(map(costs.bytes_written, works)),
-        rate=kind.flops[config.dtype] if kind else None,
     )
 
 
@@ -109,7 +101,7 @@ def _products(model: Model) -> int:
     return config.n_layers * sum(costs.kernel_sizes(config).values()) + head
 
 
-def print_sweep_plan(config: SweepConfig, plan: SweepPlan, chip: str | None) -> None:
+def print_sweep_plan(config: SweepConfig, plan: SweepPlan) -> None:
     """Prints the table of `--plan`, and the products that are left out."""
     rows = {
         "variants": f"{plan.variants} of {config.model}",
@@ -118,9 +110,4 @@ def print_sweep_plan(config: SweepConfig, plan: SweepPlan, chip: str | None) -> 
         "memory": f"{byte_size(plan.device)} on each device, {byte_size(plan.host)} on each host, while pruning",
         "written": byte_size(plan.written),
     }
-    if plan.rate:
-        hours = (plan.pruning + plan.evaluation) / plan.rate / 3600
-        rows["time"] = (
-            f"at least {hours:.2g} h at the published rate of one {chip}, divided by their number"
-        )
     print("\n".join([*left_out_lines(plan.left_out), *named_values(rows)]))

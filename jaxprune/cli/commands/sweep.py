@@ -16,7 +16,7 @@ from pathlib import Path
 from absl import flags
 
 from jaxprune.cli.arguments import Arguments, output, path
-from jaxprune.cli.configured import define_plan, is_planned, run_configured
+from jaxprune.cli.configured import define_plan, run_configured
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.merge import merge
 from jaxprune.sweeps.planning import plan_sweep, print_sweep_plan
@@ -63,9 +63,8 @@ def define() -> None:
 def sweep(config: SweepConfig, workdir: Path) -> None:
     """Makes the sweep, or a share of it, and prints its tables; or prints its plan."""
     given = flags.FLAGS
-    if is_planned():
-        plan = plan_sweep(config, workdir, given.chip, given.shard)
-        print_sweep_plan(config, plan, given.chip)
+    if given.plan:
+        print_sweep_plan(config, plan_sweep(config, workdir, given.shard))
         return
     if given.shard is not None:
         make_shard(config, workdir, given.shard)
