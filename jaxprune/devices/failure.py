@@ -23,8 +23,8 @@ import jax
 # jax.process_index() waits until all processes have initialised their devices, which may never happen.
 from jax._src.distributed import global_state
 
+from jaxprune.base.ending import ending, show_traceback
 from jaxprune.base.errors import TerminatedError
-from jaxprune.base.process.ending import ending, show_traceback
 from jaxprune.base.progress import say
 
 _REASON = "jaxprune/reason"  # key of the store

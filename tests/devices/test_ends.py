@@ -11,13 +11,13 @@ import pytest
 from device_jobs import environment
 from ports import free_port
 
-from jaxprune.base.process.ending import errors_in_one_line
+from jaxprune.base.ending import errors_in_one_line
 
 # Joins, says so, and meets the other process until it ends; process 1 fails when it is told.
 PROGRAM = """
 import pathlib, sys, time
 from jaxprune.devices import failure, hosts
-from jaxprune.base.process.ending import errors_in_one_line
+from jaxprune.base.ending import errors_in_one_line
 
 def main(coordinator, process, fault):
     print("joining", flush=True)
