@@ -12,7 +12,6 @@ from typing import Any
 from absl import app, flags, logging
 
 from jaxprune.base.errors import InputError, refusal
-from jaxprune.base.files.places import shown_path
 from jaxprune.base.files.store import check_address, is_address
 from jaxprune.base.schema import Field, fields_of
 from jaxprune.cli.arguments import check_folder, described
@@ -96,7 +95,7 @@ def _workdir(place: str) -> Iterator[Path]:
         try:
             yield workdir
         except InputError as error:
-            raise InputError(str(error).replace(str(workdir), shown_path(workdir))) from error
+            raise InputError(str(error).replace(str(workdir), place.rstrip("/"))) from error
 
 
 def leave_torch_alone() -> None:

@@ -11,7 +11,7 @@ from jaxprune.analysis.neurons import language_neurons
 from jaxprune.analysis.summary import analysis_summary, compare_sets
 from jaxprune.analysis.tables import write_magnitudes, write_masks, write_neurons, write_overlaps
 from jaxprune.base.files import sealed
-from jaxprune.base.files.places import local_path, shown_path
+from jaxprune.base.files.places import local_path
 from jaxprune.base.files.whole import write_json
 from jaxprune.base.progress import Clock
 from jaxprune.base.text import columns, count, fraction, percent, tenths
@@ -165,4 +165,4 @@ def print_summary(model: str, summary: Mapping[str, Any], folder: Path) -> None:
         print(f"  masks of {names}: IoU {fraction(pair['iou'])}, unrelated {unrelated}")
     if found := summary.get("language_neurons"):
         print("\n".join(f"  {line}".rstrip() for line in neuron_lines(found)))
-    print(f"  written: {shown_path(folder)}")
+    print(f"  written: {folder.name}")

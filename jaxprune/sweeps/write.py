@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxprune.base.errors import listed
-from jaxprune.base.files.places import shown_path
 from jaxprune.base.files.whole import write_text
 from jaxprune.base.text import Table, table_lines, wrapped
 from jaxprune.evaluation.changes import Change
@@ -81,7 +80,7 @@ def print_tables(result: SweepResult, workdir: Path) -> None:
     print("\n".join(f"  {line}".rstrip() for line in lines))
     drawn = (_DRAWS,) if result.drawn else ()
     names = (MEASUREMENTS, CHANGES, *drawn, _TABLES, _PAGE)
-    print(f"\n  written: {', '.join(shown_path(workdir / name) for name in names)}")
+    print(f"\n  written: {', '.join(names)}")
 
 
 class _Part(NamedTuple):

@@ -6,7 +6,6 @@ import fnmatch
 import functools
 import hashlib
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
 from jaxprune.base.errors import InputError
@@ -75,25 +74,3 @@ def _downloaded(address: str, patterns: tuple[str, ...]) -> Path:
         store.download(found.keys() - kept.keys(), folder)
         write_json(record, found)
     return folder
-
-
-# The local copy of a workdir → its address in a bucket.
-_STAGED: dict[Path, str] = {}
-
-
-@contextlib.contextmanager
-def staged_at(copy: Path, address: str) -> Iterator[None]:
-    """Makes `shown_path` give the address for the local copy of a workdir."""
-    _STAGED[copy] = address
-    try:
-        yield
-    finally:
-        del _STAGED[copy]
-
-
-def shown_path(path: Path) -> str:
-    """A path for people to read: in a bucket its address, in place of the local copy."""
-    for copy, address in _STAGED.items():
-        if path.is_relative_to(copy):
-            return "/".join([address, *path.relative_to(copy).parts])
-    return str(path)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from jaxprune.base.errors import InputError, one_line
-from jaxprune.base.files.places import staged_at
 from jaxprune.base.files.store import Store
 from jaxprune.base.progress import say
 from jaxprune.base.text import byte_size
@@ -45,8 +44,7 @@ def staged(address: str) -> Iterator[Path]:
         mirror = None
         try:
             mirror = Mirror(store, workdir)
-            push = _repeated(_PAUSE, lambda: None if ownership.is_lost else mirror.push())
-            with staged_at(workdir, store.address), push:
+            with _repeated(_PAUSE, lambda: None if ownership.is_lost else mirror.push()):
                 yield workdir
         finally:
             if mirror is not None:
