@@ -375,10 +375,9 @@ def test_a_store_that_fails_for_a_while_is_tried_again(quick, monkeypatch, capfd
         real(self, file, name)
 
     monkeypatch.setattr(Store, "upload", upload)
-    monkeypatch.setattr(workdir.time, "sleep", lambda _: None)
     with staged(ADDRESS) as folder:
         (folder / "config.json").write_text("{}")
-        while len(fails) > 1:  # the thread fails twice
+        while fails:  # the thread fails three times
             threading.Event().wait(0.01)
     assert "config.json" in Store(ADDRESS, "--workdir").facts()
     assert capfd.readouterr().err.count("workdir: Reduce your request rate; tries again") == 1
@@ -389,7 +388,6 @@ def test_a_store_that_fails_to_the_end_leaves_the_results_here(quick, monkeypatc
         raise PermissionError("Access Denied")
 
     monkeypatch.setattr(Store, "upload", upload)
-    monkeypatch.setattr(workdir.time, "sleep", lambda _: None)
 
     def run():
         with staged(ADDRESS) as folder:
@@ -442,16 +440,6 @@ def test_files_of_a_download_that_stopped_are_removed_with_their_objects(
     memory.rm_file("bucket/texts/fr.txt")
     places._downloaded.cache_clear()
     assert contents(local_path("memory://bucket/texts")) == {"sw.txt": b"sw.txt"}
-
-
-def test_a_download_whose_record_is_damaged_is_repeated(cache, memory):
-    memory.pipe_file("bucket/texts/fr.txt", b"un")
-    folder = local_path("memory://bucket/texts")
-    for name, wrong in (("fr.txt", "half"), ("of an object that is gone", "x")):
-        (folder / name).write_text(wrong)
-    (folder.parent / places._OBJECTS).write_text("")
-    places._downloaded.cache_clear()
-    assert contents(local_path("memory://bucket/texts")) == {"fr.txt": b"un"}
 
 
 def test_an_address_with_nothing_is_named(cache):

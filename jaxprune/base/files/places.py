@@ -8,7 +8,6 @@ import hashlib
 import itertools
 from pathlib import Path
 
-from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.store import Store, is_address
@@ -56,11 +55,7 @@ def _downloaded(address: str, patterns: tuple[str, ...]) -> Path:
     with (base / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         record = base / _OBJECTS
-        try:
-            old = read_json(record)
-        except InputError:  # the machine lost power while the record was written
-            files = (file for file in folder.rglob("*") if file.is_file())
-            old = {file.relative_to(folder).as_posix(): [-1, ""] for file in files}
+        old = read_json(record)
         kept = {
             name: facts
             for name, facts in found.items()

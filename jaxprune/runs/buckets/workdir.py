@@ -4,7 +4,6 @@ import contextlib
 import shutil
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -80,18 +79,14 @@ def _push_at_last(mirror: Mirror, ownership: Ownership, workdir: Path) -> None:
     """Uploads what is left.
 
     Raises:
-      InputError: another run has taken over, or the store still fails; names the folder of the results.
+      InputError: another run has taken over, or the store fails; names the folder of the results.
     """
     kept = f"the results of this one are in {workdir}"
-    for pause in (1, 2, 4, 8, None):
-        try:
-            ownership.renew()
-            if not ownership.is_lost:
-                mirror.push()
-            break
-        except (OSError, InputError) as error:
-            if pause is None:
-                raise InputError(f"--workdir: {ownership.address}: {error}; {kept}") from error
-            time.sleep(pause)
+    try:
+        ownership.renew()
+        if not ownership.is_lost:
+            mirror.push()
+    except (OSError, InputError) as error:
+        raise InputError(f"--workdir: {ownership.address}: {error}; {kept}") from error
     if ownership.is_lost:
         raise InputError(f"--workdir: another run has {ownership.address}; {kept}")
