@@ -150,9 +150,9 @@ def test_half_precision_is_read_as_it_is_stored(tmp_path):
     assert recount(tmp_path / "run") == []
 
 
-def test_files_of_others_are_a_few_lines_whatever_their_names(run):
-    for number in range(300):
+def test_files_of_others_are_a_line_each_whatever_their_names(run):
+    for number in range(3):
         (run / "checkpoint" / f"{number:03}\n\x1b[1m").touch()
     faults = verify(run)
     assert faults[0] == r"checkpoint: 000\n\x1b[1m: not written by jaxprune"
-    assert faults[12:] == ["checkpoint: and 288 more: not written by jaxprune"]
+    assert len(faults) == 3
