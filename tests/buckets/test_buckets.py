@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 import threading
 from email.parser import BytesParser
@@ -249,6 +250,15 @@ def test_the_workdir_of_an_owner_that_is_gone_is_taken_over(quick):
     assert [*Store(ADDRESS, "--workdir").facts()] == ["progress/owner-000002.json"]
     second.release()
     assert not Store(ADDRESS, "--workdir").facts()
+
+
+def test_a_process_of_this_machine_that_has_ended_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(ownership.time, "sleep", lambda _: pytest.fail("waits"))
+    ended = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, check=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: int(ended.stdout))
+        Ownership(Store(ADDRESS, "--workdir"))
+    Ownership(Store(ADDRESS, "--workdir"))
 
 
 def test_one_of_several_that_take_over_at_once_has_the_workdir(quick):

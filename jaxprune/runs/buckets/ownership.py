@@ -12,6 +12,7 @@ import re
 import signal
 import socket
 import time
+from pathlib import Path
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.files.store import Store
@@ -96,7 +97,7 @@ def _wait_for_end(store: Store, name: str) -> None:
       InputError: the owner is alive.
     """
     first, began = _read(store, name), time.monotonic()
-    if first is None:
+    if first is None or _has_ended_here(first):
         return
     who = f"process {first.get('process')} on {first.get('host')}"
     say(f"workdir: {store.address} belongs to {who}; waits up to {LEASE:.0f} s for a sign of life")
@@ -109,6 +110,13 @@ def _wait_for_end(store: Store, name: str) -> None:
                 f"--workdir: {who} is writing to {store.address}; allowed: to wait for its end, or another folder"
             )
         time.sleep(min(1.0, RENEW / 4))
+
+
+def _has_ended_here(facts: dict[str, object]) -> bool:
+    """Whether the owner was a process of this host that has ended."""
+    own = Path("/proc/self")
+    is_here = own.exists() and facts.get("host") == socket.gethostname()
+    return is_here and not own.with_name(str(facts.get("process"))).exists()
 
 
 def _read(store: Store, name: str) -> dict[str, object] | None:
