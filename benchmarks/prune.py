@@ -18,6 +18,7 @@ import torch
 import torch_loop
 import torch_ways
 from random_checkpoint import SHAPES, write
+from roofline import flops
 
 from jaxprune.data.arrangements import paired, prompts, sample_lines
 from jaxprune.data.batches import Batch
@@ -137,7 +138,7 @@ def compare(arguments, folder):
         print(f"  {name}: {best[name]:.1f} s; {', '.join(ratios)}", end="")
         if how[2] == "float32":
             work = costs.Work(config=model.config, groups=costs.groups_of(how[0]), propagate=how[1])
-            rate = costs.flops(work) / best[name]
+            rate = flops(work) / best[name]
             print(f"; {rate / 1e9:.0f} GFLOP/s, {rate / max(rates):.0%} of matmul", end="")
         print()
     print(f"  bfloat16 over float32: {best['real block'] / best['real block bfloat16']:.2f}x")

@@ -6,15 +6,15 @@
     python benchmarks/scaling.py --gpu
 
 Nothing is run: passes over a block of published shapes are compiled from shapes alone. Predicted time of a layer, for
-100 samples in bfloat16 with propagate=block, with rates of `jaxprune.runs.planning.costs`:
+100 samples in bfloat16 with propagate=block, with rates of `roofline`:
 
     compute   pieces * sum over passes of max(flops / peak, bytes / bandwidth) + selection
     selection (bytes of the program + 19 more rounds * 4 bytes a weight) / bandwidth
     link      (block + states to and fro) / link, in the background
     layer     max(compute, link)
 
-Operations are those of the products, attention's among them, as `costs.flops` has them: XLA does not look into kernels.
-Bytes are inputs and outputs of each operation of the compiled program. The roofline is `plan.floor`: products at their
+Operations are those of the products, attention's among them (`roofline.flops`): XLA does not look into kernels. Bytes
+are inputs and outputs of each operation of the compiled program. The roofline is `roofline.floor`: products at their
 peak, or the link, whichever is longer. "One after another" is the time if no operation of the device ran while memory
 is read or written: the sum in place of the maximum.
 """
@@ -35,6 +35,8 @@ from flax.traverse_util import flatten_dict
 from hlo_bytes import moved
 from jax.experimental import topologies
 from random_checkpoint import read
+from roofline import CHIPS, floor
+from roofline import flops as operations_of
 
 from jaxprune.devices.sharding import block_shares, by_rows, device_mesh, mesh_of, replicated
 from jaxprune.models.model import family_of, modules
@@ -44,7 +46,6 @@ from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs.planning import costs, plan
-from jaxprune.runs.planning.costs import CHIPS
 from jaxprune.stats.micro_batches import Context
 from jaxprune.stats.walk import run_segment
 
@@ -208,7 +209,7 @@ def operations(config, length):
     def of_layers(count):
         few = dataclasses.replace(config, n_layers=count)
         work = costs.Work(config=few, groups=((ROWS, length),), propagate="dense")
-        return costs.flops(work)
+        return operations_of(work)
 
     statistics = of_layers(1)  # nothing computes the last block's output
     return statistics, of_layers(2) - statistics
@@ -225,7 +226,7 @@ def predicted(name, target, length=LENGTH):
         config=config, groups=((SAMPLES, length),), dtype="bfloat16", stored="bfloat16"
     )
     machines = costs.Machines(target.devices, 1, target.hosts, chip.platform)
-    made = plan.planned(work, machines, (chip.memory, None), chip)
+    made = plan.planned(work, machines, (chip.memory, None))
     pieces = costs.micro_batches(work, machines, made.samples_per_device)
     times = [
         (flops / chip.flops["bfloat16"], bytes_of(program) / chip.bandwidth)
@@ -234,19 +235,19 @@ def predicted(name, target, length=LENGTH):
     # a device ranks its share of the columns
     ranked = sum(costs.kernel_sizes(config).values()) / target.devices
     select = (bytes_of(selection) + MORE_ROUNDS * 4 * ranked) / chip.bandwidth
-    floors = plan.floor(made)
+    floors = floor(made, chip)
     total, apart = (
         max(config.n_layers * (pieces * sum(map(both, times)) + select), floors["link"])
         for both in (max, sum)
     )
-    floor = max(floors.values())
+    least = max(floors.values())
     device, host = sum(made.device.values()), sum(made.host.values())
     print(
         f"{name} on {target.name}, {SAMPLES} x {length}: device {device / 1e9:.2f} GB, host {host / 1e9:.2f} GB; "
         f"passes {config.n_layers * pieces * sum(map(max, times)):.2f} s, "
         f"selection {config.n_layers * select:.2f} s, link {floors['link']:.2f} s: "
-        f"predicted {total:.2f} s, roofline {floor:.2f} s ({floor / total:.0%}); "
-        f"one after another {apart:.2f} s ({floor / apart:.0%})",
+        f"predicted {total:.2f} s, roofline {least:.2f} s ({least / total:.0%}); "
+        f"one after another {apart:.2f} s ({least / apart:.0%})",
         flush=True,
     )
 

@@ -1,7 +1,9 @@
 """What scoring and generating take at least: operations of their products, and bytes that they read.
 
-Of pruning `jaxprune.runs.planning.costs` knows. Attention counts what a query sees; norms and softmax count nothing.
+Of pruning `roofline` knows. Attention counts what a query sees; norms and softmax count nothing.
 """
+
+from roofline import flops
 
 from jaxprune.evaluation.scoring.forest import pack_forests
 from jaxprune.evaluation.scoring.vocabulary import predictions
@@ -16,7 +18,7 @@ def scoring(config, sequences):
         places = predictions(forest).places.size
         work = costs.Work(config=config, groups=((rows, length),), propagate="dense")
         # a pass of pruning leaves out the last product of the last block
-        total += costs.flops(work) + 2 * rows * length * config.d_ff * config.d_model
+        total += flops(work) + 2 * rows * length * config.d_ff * config.d_model
         total += 2 * places * config.d_model * config.vocab_size
     return total
 

@@ -10,10 +10,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # `nano` is not part of the installed package
 
-from jaxprune.base.process.ending import errors_in_one_line  # noqa: E402
-from jaxprune.base.process.start import starting  # noqa: E402
+from jaxprune.base.ending import errors_in_one_line  # noqa: E402
 
-with starting():
+with errors_in_one_line():
     from absl import app, flags
 
     from jaxprune.devices.compilation import keep_compiled

@@ -11,7 +11,6 @@ REPORT = {
     "weight_bytes": {"dense": 5_000_000, "hf": 5_000_000},
     "tokens": {"translation": 8874},
     "seconds": {"prepare": 0.1, "total": 2},
-    "compilation": {"seconds": 1.5, "programs": 18, "kept": 17},
     "peak_memory_bytes": {"host": 600_000_000},
     "digests": {"weights": SHA, "masks": SHA, "calibration": SHA},
     "environment": {"jax": "0.7.1", "processes": 1},

@@ -48,7 +48,7 @@ def started(package, workdir, devices, *processes):
     workdir.mkdir(exist_ok=True)
     return subprocess.Popen(
         command, cwd=package, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env=environment(devices) | {"PYTHONPATH": str(package)},
+        env=environment(devices) | {"PYTHONPATH": f"{package}:{FILES.parent}"},
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def imported(work, *modules):
 
 
 def test_nothing_is_imported_before_a_name_is_used():
-    work = "import jaxprune.cli.main, jaxprune.base.process"
+    work = "import jaxprune.cli.main, jaxprune.base.ending"
     assert imported(work, "jaxprune.base.errors", *HEAVY) == {"jaxprune.base.errors"}
 
 

@@ -45,6 +45,8 @@ def prune(job, side, model):
 
 def _plan(job, opened, batches, mesh):
     """The plan, and its floor: seconds that products, weights and the link take at the rates that were measured."""
+    import roofline
+
     from jaxprune.devices.memory import room
     from jaxprune.devices.products import product_dtype
     from jaxprune.models.attention.platform import platform
@@ -62,11 +64,11 @@ def _plan(job, opened, batches, mesh):
     if rates is None:
         return plan.planned(work, machines, room(mesh)), {}
     flops = {dtype: rates["matmul"][SPEED_DTYPE]}
-    chip = costs.Chip(
+    chip = roofline.Chip(
         machines.platform, flops, math.inf, rates["memory"], rates["link"] or math.inf
     )
-    planned = plan.planned(work, machines, room(mesh), chip)
-    return planned, plan.floor(planned)
+    planned = plan.planned(work, machines, room(mesh))
+    return planned, roofline.floor(planned, chip)
 
 
 def score(job, side, model):

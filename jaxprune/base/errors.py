@@ -1,7 +1,6 @@
 """Errors that the user can correct: one line, no traceback."""
 
 import difflib
-import os.path
 import re
 import reprlib
 from collections.abc import Iterable, Mapping
@@ -102,19 +101,3 @@ def listed(names: Iterable[object], between: str = ", ") -> str:
     every = list(names)
     first = between.join(map(named, every[:_MOST_NAMES]))
     return first + (f" and {left:,} more" if (left := len(every) - _MOST_NAMES) > 0 else "")
-
-
-def unusable(name: str) -> str | None:
-    """The reason why a text from outside cannot name a file, as the end of a message; None if it can.
-
-    Python accepts names that are not UTF-8; libraries then fail when they write the result.
-    """
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return "not UTF-8; allowed: another name, or PYTHONUTF8=1 if the locale is C"
-    if "\0" in name:
-        return "contains a NUL; allowed: another name"
-    if name.startswith("~") and os.path.expanduser(name) == name:
-        return "no such user; allowed: another name, or ./ before it"
-    return None

@@ -12,7 +12,6 @@ from typing import Any
 from absl import app, flags, logging
 
 from jaxprune.base.errors import InputError, refusal
-from jaxprune.base.files.places import shown_path
 from jaxprune.base.files.store import check_address, is_address
 from jaxprune.base.schema import Field, fields_of
 from jaxprune.cli.arguments import check_folder, described
@@ -26,7 +25,6 @@ from jaxprune.devices.sharding import one_cpu_device_per_core
 from jaxprune.runs.buckets.workdir import staged
 from jaxprune.runs.planning.checked import by_path, config_of, unknown_field
 from jaxprune.runs.planning.config import PruneConfig
-from jaxprune.runs.planning.costs import CHIPS
 from jaxprune.stats.config import JobConfig, check_with_stats
 
 _HELP = {"--help", "-help", "-h"}
@@ -97,7 +95,7 @@ def _workdir(place: str) -> Iterator[Path]:
         try:
             yield workdir
         except InputError as error:
-            raise InputError(str(error).replace(str(workdir), shown_path(workdir))) from error
+            raise InputError(str(error).replace(str(workdir), place.rstrip("/"))) from error
 
 
 def leave_torch_alone() -> None:
@@ -117,17 +115,8 @@ def leave_torch_alone() -> None:
 
 
 def define_plan(meaning: str) -> None:
-    """Defines the flags that print a plan in place of the job."""
+    """Defines the flag that prints a plan in place of the job."""
     flags.DEFINE_boolean("plan", False, meaning)
-    flags.DEFINE_string("chip", None, f"plan for these devices: {', '.join(CHIPS)}")
-
-
-def is_planned() -> bool:
-    """Whether to print a plan; rejects --chip otherwise."""
-    given = flags.FLAGS
-    if given.chip is not None and not given.plan:
-        raise InputError(f"--chip: got {given.chip!r}; allowed: with --plan")
-    return bool(given.plan)
 
 
 def define_overwrite(

@@ -4,9 +4,8 @@ import importlib
 import sys
 import textwrap
 
+from jaxprune.base.ending import DEBUG, errors_in_one_line
 from jaxprune.base.errors import refusal
-from jaxprune.base.process.ending import DEBUG, errors_in_one_line
-from jaxprune.base.process.start import starting
 from jaxprune.base.version import __version__
 from jaxprune.cli.ready import ready_configs
 
@@ -48,7 +47,7 @@ def run(name: str, program: str, arguments: list[str] | None = None) -> None:
       arguments: of the command; by default those of this process.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    with starting():
+    with errors_in_one_line():
         command = importlib.import_module(f"jaxprune.cli.commands.{name}")
         rest = [argument for argument in given if argument != DEBUG]
         if hasattr(command, "main"):

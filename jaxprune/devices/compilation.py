@@ -1,16 +1,12 @@
-"""Compilation: compiled programs are stored in the user's cache, and counted for reports.
+"""Compiled programs are stored in the user's cache.
 
 This is JAX's persistent cache. Its key contains the program, the compiler with its version and options, and the
 devices, for a CPU including its instructions, so each kind of CPU compiles its own programs. A cached program is the
 machine code that the compiler made and computes the same bits.
 """
 
-import contextlib
 import os
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jaxlib.version
@@ -27,8 +23,6 @@ _SETTINGS = {
 }
 # Older versions warn for every program with AVX-512 that this CPU may not run it (openxla/xla issue 44565).
 _LEAST_JAXLIB = (0, 10, 2)
-_COMPILED = "/jax/core/compile/backend_compile_duration"
-_WAS_KEPT = "/jax/compilation_cache/cache_hits"
 
 
 def keep_compiled() -> None:
@@ -61,40 +55,3 @@ def keep_compiled() -> None:
         if name.upper() not in os.environ:
             jax.config.update(name, value)
     jax.config.update("jax_compilation_cache_dir", str(folder))
-
-
-@dataclass
-class Compilation:
-    """The cost of compiling.
-
-    Attributes:
-      seconds: of compiling, or of reading cached programs.
-      programs: their number.
-      kept: the number of them that came from the cache.
-    """
-
-    seconds: float = 0.0
-    programs: int = 0
-    kept: int = 0
-
-
-@contextlib.contextmanager
-def compiling() -> Iterator[Compilation]:
-    """Counts the programs that any thread compiles inside the block."""
-    counts = Compilation()
-
-    def add(event: str, duration_secs: float, **_: Any) -> None:
-        if event == _COMPILED:
-            counts.seconds += duration_secs
-            counts.programs += 1
-
-    def add_kept(event: str, **_: Any) -> None:
-        counts.kept += event == _WAS_KEPT
-
-    jax.monitoring.register_event_duration_secs_listener(add)
-    jax.monitoring.register_event_listener(add_kept)
-    try:
-        yield counts
-    finally:
-        jax.monitoring.unregister_event_duration_listener(add)
-        jax.monitoring.unregister_event_listener(add_kept)

@@ -7,7 +7,6 @@ others or waits in a collective, so the same thread receives signals.
 
 import atexit
 import contextlib
-import math
 import os
 import signal
 import socket
@@ -23,13 +22,12 @@ import jax
 # jax.process_index() waits until all processes have initialised their devices, which may never happen.
 from jax._src.distributed import global_state
 
+from jaxprune.base.ending import ending, show_traceback
 from jaxprune.base.errors import TerminatedError
-from jaxprune.base.process.ending import ending, show_traceback
 from jaxprune.base.progress import say
 
 _REASON = "jaxprune/reason"  # key of the store
 _POLL = 0.5  # seconds
-_QUIET = 10.0  # seconds after which a process says that it waits for the others to join
 _ending = threading.Lock()  # its owner reports the reason and ends the process
 
 
@@ -72,16 +70,9 @@ def _leave_to_listener(*_: Any) -> None:
 
 
 def _listen(signals: socket.socket, joined: threading.Event, over: threading.Event) -> None:
-    quiet_until = time.monotonic() + _QUIET
     while not over.is_set():
         if joined.is_set():
             _end_with_others()
-        elif global_state.coordinator_address and time.monotonic() > quiet_until:
-            say(
-                f"process {global_state.process_id} of {global_state.num_processes} waits for the others to join; "
-                f"check that all were started and can reach {global_state.coordinator_address}"
-            )
-            quiet_until = math.inf
         with contextlib.suppress(TimeoutError):
             _end_at(signal.Signals(signals.recv(1)[0]), joined.is_set())
 

@@ -10,7 +10,6 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxprune.base.errors import InputError, refusal
-from jaxprune.base.process.start import cores
 from jaxprune.base.schema import config_record, is_int, rule
 from jaxprune.devices.compiled import compiled
 
@@ -69,7 +68,9 @@ def one_cpu_device_per_core() -> None:
     forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if forced or "JAX_NUM_CPU_DEVICES" in os.environ:
         return
-    jax.config.update("jax_num_cpu_devices", min(cores(), _MAX_CPU_DEVICES))
+    # macOS does not tell which cores this process may use
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    jax.config.update("jax_num_cpu_devices", min(own or 1, _MAX_CPU_DEVICES))
 
 
 def device_mesh(data: int = -1, model: int = 1) -> Mesh:

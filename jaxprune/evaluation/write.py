@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from jaxprune.base.files.places import shown_path
 from jaxprune.base.files.whole import write_text
 from jaxprune.base.text import (
     Table,
@@ -28,7 +27,7 @@ def print_evaluation(evaluation: Evaluation, workdir: Path) -> None:
     """Prints the tables of an evaluation and the written folders."""
     for table in evaluation.tables:
         print("\n".join(f"  {line}".rstrip() for line in _printed(table)))
-    written = ", ".join(shown_path(workdir / name) for name in evaluation.parts)
+    written = ", ".join(evaluation.parts)
     print(f"\n  written: {written}")
 
 

@@ -138,12 +138,11 @@ class Weights:
         arrays = {}
         for below in self._below(path):
             tensor = self._tensor(below, layer)
-            own = (
-                tensor.rows(np.array(hosts.share(tensor.shape[0])))
-                if tensor.shape
-                else tensor.read()
-            )
-            arrays[below] = check_finite(own, below, layer)
+            if tensor.shape:
+                array = tensor.rows(np.array(hosts.share(tensor.shape[0])))
+            else:
+                array = tensor.read()
+            arrays[below] = check_finite(array, below, layer)
         return arrays
 
     def joined(self, path: str, share: Mapping[str, np.ndarray], layer: int = 0) -> dict[str, Any]:

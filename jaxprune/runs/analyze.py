@@ -13,7 +13,7 @@ from jaxprune.analysis.summary import analysis_summary, compare_sets
 from jaxprune.analysis.tables import write_csv, write_magnitudes, write_neurons, write_overlaps
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
-from jaxprune.base.files.places import local_path, shown_path
+from jaxprune.base.files.places import local_path
 from jaxprune.base.files.whole import short_names, write_json
 from jaxprune.base.progress import Clock
 from jaxprune.base.text import columns, count, fraction, percent
@@ -177,4 +177,4 @@ def print_summary(model: str, summary: Mapping[str, Any], folder: Path) -> None:
         chance = "" if found["by_chance"] is None else f"; by chance: {count(found['by_chance'])}"
         numbers = (f"{code} {count(one['neurons'])}" for code, one in found["languages"].items())
         print(f"  language neurons of {count(found['of'])}: {', '.join(numbers)}{chance}")
-    print(f"  written: {shown_path(folder)}")
+    print(f"  written: {folder.name}")

@@ -59,25 +59,18 @@ def run_identity(
     # the model's files, and those that are copied into the Hugging Face folder
     beside = exported_beside(model) if config["output"]["hf"] else {}
     files = {**beside, **model.source.fingerprint.digests}
+    products = product_dtype(config["dtype"])
     return {
         **{f"config.{path}": value for path, value in flatten_dict(fields, sep=".").items()},
         **{f"file {name}": sha256 for name, sha256 in files.items()},
         "calibration": digest(batches) if stats is None else stats,
         "code": _code(*_NUMERIC),
-        **_arithmetic(model, config["dtype"]),
-        **more,
-    }
-
-
-def _arithmetic(model: Model, dtype: str) -> dict[str, str | int | float | bool | None]:
-    """Versions and settings of the libraries that compute."""
-    products = product_dtype(dtype)
-    return {
         **{name: importlib.metadata.version(name) for name in _VERSIONS},
         "platform": jax.default_backend(),
         "products": products,
         "attention": attention_path(model.config, products, platform()).name,
         **compiler_settings(),
+        **more,
     }
 
 
@@ -96,24 +89,14 @@ def shrink_identity(
       batches: the calibration set that measures layers or neurons; empty if none are measured.
       order: see `stats.order_of_sums`; None without running sums.
     """
-    mixture = config["calibration"]
-    fields = {name: config["shrink"][name] for name in _SHRINK}
-    files = {**exported_beside(model), **model.source.fingerprint.digests}
-    return {
-        **{f"config.shrink.{name}": value for name, value in fields.items()},
-        **{f"file {name}": sha256 for name, sha256 in files.items()},
-        **{
-            f"config.calibration.{name}": mixture[name] if order else None
-            for name in ("combine", "weights")
-        },
-        "config.dtype": config["dtype"] if batches else None,
-        "running sums": order,
-        "calibration": digest(batches),
+    more = {f"config.shrink.{name}": config["shrink"][name] for name in _SHRINK}
+    more |= {name: importlib.metadata.version(name) for name in ("tokenizers", "transformers")}
+    more |= {
         "calibration texts": texts,
-        "code": _code(*_NUMERIC, "shrinking"),
-        **{name: importlib.metadata.version(name) for name in ("tokenizers", "transformers")},
-        **(_arithmetic(model, config["dtype"]) if batches else {}),
+        "running sums": order,
+        "shrinking code": _code("shrinking"),
     }
+    return run_identity(model, {**config, "pruning": {}, "output": {"hf": True}}, batches, more)
 
 
 def agree(now: Mapping[str, Any]) -> None:

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.base.files import sealed
-from jaxprune.base.files.places import shown_path
 from jaxprune.devices import hosts
-from jaxprune.devices.compilation import compiling
 from jaxprune.devices.machine import peak_memory
 from jaxprune.hf.fingerprint import exported_digest
 from jaxprune.hf.model import Model
@@ -42,18 +40,16 @@ def open_run(
     with open_identified_run(workdir, identity, config, overwrite=overwrite) as run:
         if run.result is not None:
             if hosts.is_first():
-                print(f"{shown_path(workdir)} is complete; --overwrite repeats the run")
+                print("this run is complete; --overwrite repeats the run")
             yield run
             return
-        with compiling() as compilation:
-            yield run
+        yield run
         result = run.result
         assert result is not None
         for model in models:
             model.source.fingerprint.check_unchanged()
         hosts.wait("unchanged")
         result["seconds"]["total"] = round(time.perf_counter() - began, 3)
-        result["compilation"] = {**vars(compilation), "seconds": round(compilation.seconds, 3)}
         result["peak_memory_bytes"] = peak_memory()
         result["identity"] = identity
         result |= _about_files(models[0], run.folder / "hf")

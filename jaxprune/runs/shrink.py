@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxprune.base.errors import InputError, refusal
-from jaxprune.base.files.places import shown_path
 from jaxprune.base.progress import Clock
 from jaxprune.base.text import named_values, seconds, table_lines
 from jaxprune.base.workdir.json_files import Report
@@ -147,7 +146,7 @@ def _written(
 def print_smaller(config: Mapping[str, Any], report: Report, workdir: Path) -> None:
     """The facts at the end of a run."""
     facts = run_facts(config, report)
-    times = {"seconds": seconds(report["seconds"]["total"]), "written": shown_path(workdir / "hf")}
+    times = {"seconds": seconds(report["seconds"]["total"]), "written": "hf"}
     lines = ["", *named_values({**facts, **times})]
     if splits := split_table(report["shrunk"]):
         lines += ["", *table_lines(splits)]

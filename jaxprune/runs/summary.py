@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxprune.base.files.places import shown_path
-from jaxprune.base.text import byte_size, count, named_values, seconds
+from jaxprune.base.text import byte_size, named_values, seconds
 from jaxprune.base.workdir.json_files import CONFIG, REPORT
 from jaxprune.base.workdir.reading import OUTPUTS
 from jaxprune.runs.facts import run_facts
@@ -21,14 +20,7 @@ def print_summary(config: BlocksConfig, report: Mapping[str, Any], workdir: Path
         "model": config.model,
         **run_facts(config.json(), report),
         "seconds": f"{seconds(times['total'])} ({stages})",
-        "compiled": _compiled(report["compilation"]),
         "peak memory": ", ".join(f"{name} {byte_size(size)}" for name, size in peaks.items()),
-        "written": ", ".join(sorted(shown_path(workdir / name) for name in written)),
+        "written": ", ".join(sorted(written)),
     }
     print("\n".join(["", *named_values(rows)]))
-
-
-def _compiled(compilation: Mapping[str, Any]) -> str:
-    programs, kept = compilation["programs"], compilation["kept"]
-    before = f", {count(kept)} of them cached" if kept else ""
-    return f"{count(programs)} programs in {seconds(compilation['seconds'])} s of these{before}"

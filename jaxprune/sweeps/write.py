@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jaxprune.base.errors import listed
-from jaxprune.base.files.places import shown_path
 from jaxprune.base.files.whole import write_text
 from jaxprune.base.text import Table, table_lines, wrapped
 from jaxprune.evaluation.measurements import MEASUREMENTS, frame
@@ -63,8 +62,8 @@ def print_tables(result: SweepResult, workdir: Path) -> None:
     for note in (*_missing(result), *result.comparison.notes):
         lines += ["", *wrapped(note)]
     print("\n".join(f"  {line}".rstrip() for line in lines))
-    files = (MEASUREMENTS, CHANGES, *([_DRAWS] if result.drawn else []), _PAGE)
-    print(f"\n  written: {', '.join(shown_path(workdir / name) for name in files)}")
+    names = (MEASUREMENTS, CHANGES, *([_DRAWS] if result.drawn else []), _PAGE)
+    print(f"\n  written: {', '.join(names)}")
 
 
 def _missing(result: SweepResult) -> Iterator[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from recount import recount
 
 import jaxprune as jp
 from jaxprune.cli.config.validate import base_config, validate
@@ -18,7 +19,6 @@ from jaxprune.devices import hosts
 from jaxprune.pruning import loop
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.pruned_model import pruned_model
-from jaxprune.runs.verify import verify
 from jaxprune.sweeps.run import sweep_from_config
 
 CASES = {
@@ -80,7 +80,7 @@ def in_use(model, case, workdir):
         for m in (overlaid, exported)
     ]
     return {
-        "faults": verify(workdir, progress=False),
+        "faults": recount(workdir),
         "overlaid": all(jax.tree.leaves(same)),
         "evaluated": scores[0] == scores[1],
         "card": (workdir / "hf" / "README.md").read_text(),

@@ -8,8 +8,8 @@ import pytest
 from absl import flags
 from run_scripts import run_here
 
+from jaxprune.base.ending import errors_in_one_line
 from jaxprune.base.errors import InputError
-from jaxprune.base.process.ending import errors_in_one_line
 from jaxprune.cli import configured
 from jaxprune.cli.configured import parse, run_configured
 from jaxprune.stats.config import CalibrationFields

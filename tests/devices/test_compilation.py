@@ -5,14 +5,16 @@ import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import pytest
+from compiling import compiling
 from run_scripts import run_alone
 
 import jaxprune as jp
-from jaxprune.devices.compilation import compiling, keep_compiled
+from jaxprune.devices.compilation import keep_compiled
 
 OURS = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
 
@@ -95,7 +97,8 @@ def test_an_unknown_value_of_the_switch_is_refused(updates, monkeypatch):
 
 PROGRAM = """
 import jax, jax.numpy as jnp
-from jaxprune.devices.compilation import compiling, keep_compiled
+from compiling import compiling
+from jaxprune.devices.compilation import keep_compiled
 keep_compiled()
 x = jnp.arange(64.0)
 with compiling() as counts:
@@ -113,7 +116,7 @@ def test_a_truncated_program_is_compiled_again_without_a_word(place, tmp_path):
     for _ in range(2):
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False,
-            env=unset | given,
+            env=unset | given | {"PYTHONPATH": str(Path(__file__).parents[1])},
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "")
         said.append(done.stdout)
@@ -139,7 +142,7 @@ def test_the_second_run_compiles_nothing_and_has_the_same_bits(tmp_path):
     """Processes, with what users have: no variable of JAX's cache."""
     unset = {name: os.environ.pop(name) for name in OURS}
     try:
-        reports = []
+        reports, numbers = [], []
         for run in range(2):
             done = run_alone(
                 "prune", "--config", "nano:bloom", "--workdir", tmp_path / str(run),
@@ -150,9 +153,8 @@ def test_the_second_run_compiles_nothing_and_has_the_same_bits(tmp_path):
             assert not [line for line in done.stderr.split("\n") if "cache" in line.lower()]
             reports.append(json.loads((tmp_path / str(run) / "report.json").read_text()))
             programs = sorted((tmp_path / "cache" / "jaxprune" / "compiled").glob("*-cache"))
+            numbers.append(len(programs))
     finally:
         os.environ |= unset
-    first, second = (report["compilation"] for report in reports)
-    assert first["kept"] == 0
-    assert second["kept"] == second["programs"] == first["programs"] == len(programs)
+    assert numbers[0] == numbers[1] > 0
     assert reports[0]["digests"] == reports[1]["digests"]

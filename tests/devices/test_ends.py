@@ -11,13 +11,13 @@ import pytest
 from device_jobs import environment
 from ports import free_port
 
-from jaxprune.base.process.ending import errors_in_one_line
+from jaxprune.base.ending import errors_in_one_line
 
 # Joins, says so, and meets the other process until it ends; process 1 fails when it is told.
 PROGRAM = """
 import pathlib, sys, time
 from jaxprune.devices import failure, hosts
-from jaxprune.base.process.ending import errors_in_one_line
+from jaxprune.base.ending import errors_in_one_line
 
 def main(coordinator, process, fault):
     print("joining", flush=True)
@@ -134,20 +134,6 @@ def test_a_signal_before_all_have_joined(number):
     [(code, said)] = ends([alone])
     assert code == 128 + number
     assert said == [f"error: ended by {number.name} before all processes had joined"]
-
-
-def test_a_process_that_waits_says_once_for_whom():
-    quick = PROGRAM.replace("def main", "failure._QUIET = 0.3\ndef main")
-    port = free_port()
-    alone = [*started(0, program=quick), *started(1, port=port, program=quick)]
-    wait_for("joining", alone)
-    time.sleep(2.0)
-    for one in alone:
-        one.kill()
-    for number, (_, said) in enumerate(ends(alone)):
-        [line] = said
-        assert line.startswith(f"process {number} of 2 waits for the others to join; check")
-    assert line.endswith(f"can reach 127.0.0.1:{port}")
 
 
 def test_after_sigint_nobody_waits_for_threads_of_libraries(monkeypatch, capfd):

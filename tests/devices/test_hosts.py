@@ -18,6 +18,7 @@ from device_jobs import environment, prune_as_configured, prune_where_memory_is
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ports import free_port
+from recount import recount
 
 import jaxprune as jp
 from jaxprune.cli.config.validate import base_config, validate
@@ -28,7 +29,6 @@ from jaxprune.runs.evaluate import evaluate_from_config
 from jaxprune.runs.planning.costs import Machines
 from jaxprune.runs.planning.plan import plan_from_config
 from jaxprune.runs.shrink import shrink_from_config
-from jaxprune.runs.verify import verify
 
 ROOT = Path(__file__).parents[2]
 
@@ -181,9 +181,9 @@ def test_two_processes_make_the_bits_of_one(pair, tiny_folder, tokens, tmp_path)
     assert prune_where_memory_is(little, tmp_path / "one", *job) == 1
     assert [Path(f"{two}-{process}").read_text() for process in range(2)] == ["1", "1"]
     assert outcome(tmp_path / "one") == outcome(two)
-    assert verify(two, progress=False) == []
-    assert str(two / "checkpoint") in outputs[0]  # the table
-    assert str(two / "checkpoint") not in outputs[1]
+    assert recount(two) == []
+    assert "written               checkpoint, config.json, " in outputs[0]
+    assert "written " not in outputs[1]
     report = json.loads((two / "report.json").read_text())
     assert report["environment"]["processes"] == 2
 
@@ -192,7 +192,7 @@ def test_two_processes_change_weights_as_one_within_rounding(pair, tiny_folder, 
     """They add Gram matrices in another order, which is part of the identity of a run."""
     device_jobs.prune_as_configured(tmp_path, tiny_folder("bloom"), fields(tokens, **SPARSEGPT))
     runs = tmp_path, pair[0] / "sparsegpt"
-    assert verify(runs[1], progress=False) == []
+    assert recount(runs[1]) == []
     reports = (json.loads((run / "report.json").read_text()) for run in runs)
     orders = [report["identity"]["running sums"] for report in reports]
     assert orders == ["8 lanes, 1 processes", "8 lanes, 2 processes"]
@@ -232,7 +232,7 @@ def test_two_processes_recover_as_one_within_rounding(how, pair, tiny_folder, to
     job = tiny_folder(PRUNED), fields(tokens, **HOW)
     alone = device_jobs.recover_run(run, tmp_path / "one", how, *job)
     both = json.loads((two / "report.json").read_text())
-    assert verify(two, progress=False) == []
+    assert recount(two) == []
     are_within_rounding(run, (tmp_path / "one", alone), (two, both))
 
 
@@ -241,7 +241,7 @@ def test_two_processes_recover_a_smaller_model_as_one_within_rounding(pair, tmp_
     fields = json.loads((pair[0] / "plan.json").read_text())["smaller"][0]
     alone = device_jobs.recovered_run(fields, tmp_path / "one")
     both = json.loads((two / "report.json").read_text())
-    assert verify(two, progress=False) == []
+    assert recount(two) == []
     assert both["environment"]["processes"] == 2
     are_within_rounding(run, (tmp_path / "one", alone), (two, both))
 

@@ -37,22 +37,9 @@ def short_model(place):
 
 
 ROWS = {
-    "stdout full": Fault(stdout_full, r"stdout: No space left on device", 1),
-    "workdir of bytes": Fault(
-        lambda p: p.prune(workdir=p.folder / "\udcff"), r"'--workdir=.*udcff': not UTF-8"
-    ),
-    "workdir of nobody": Fault(lambda p: p.prune(workdir="~nosuchuser/x"), r".*: no such user"),
-    "model of nobody": Fault(lambda p: p.prune(model="~nosuchuser/x"), r"model: got .*no such user"),
-    "a task of nobody": Fault(
-        lambda p: p.evaluate("evaluation.tasks=xnli,~nosuchuser/x.toml"), r"tasks: got .*no such user"
-    ),
-    "run of nobody": Fault(lambda p: ["report", "~nosuchuser/x"], r".*: no such user"),
-    "out of nobody": Fault(
-        lambda p: ["compare", *p.runs(), "--out=~nosuchuser/x"], r".*: no such user"
-    ),
-    "a NUL in the model": Fault(lambda p: p.prune(model="a\0b"), r".*a\\x00b': contains a NUL"),
+    "stdout full": Fault(stdout_full, r".*No space left on device", 1),
     "workdir of a long name": Fault(
-        lambda p: p.prune(workdir=p.folder / ("x" * 300)), r".*File name too long: .{300,500}$"
+        lambda p: p.prune(workdir=p.folder / ("x" * 300)), r".*File name too long: .{300,500}$", 1
     ),
     "workdir is a link to nothing": Fault(
         lambda p: both(p.workdir.symlink_to("nothing"), p.prune()), r"--workdir: .* is a broken link;"

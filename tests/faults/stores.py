@@ -62,7 +62,6 @@ def bucket(p, request=None, error=None):
     p.patch.setattr(fsspec, "filesystem", filesystem)
     p.patch.setitem(store._EXTRAS, "test", "test")
     p.patch.setattr(ownership, "LEASE", 0.2)
-    p.patch.setattr(workdir.time, "sleep", lambda _: None)
     p.patch.setattr(workdir.tempfile, "mkdtemp", lambda **_: str(staged(p)))
     p.patch.setenv("XDG_CACHE_HOME", str(p.folder / "staged" / "cache"))
     places._downloaded.cache_clear()

@@ -63,7 +63,7 @@ def test_ready_configs_are_planned_without_network(path, monkeypatch, capsys):
     for name, model in ready["MODELS"].items():
         assert published(model), model
         config = validate(ready["get_config"](name))
-        print_plan(config, plan_from_config(config, chip="h100"))
+        print_plan(config, plan_from_config(config))
         assert f"{model}: {published(model)[0].n_layers} blocks" in capsys.readouterr().out
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from huggingface_hub import ModelCard
+from recount import recount
 from report_runs import WEIGHTS, evaluate, write_perplexity
 from run_scripts import run_here
 
@@ -15,7 +16,6 @@ from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation.in_memory import compare
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.verify import verify
 
 PERPLEXITY = {"en": (20.0, 25.5), "sw": (66.5, 1234.0)}
 
@@ -73,7 +73,7 @@ def test_the_card_has_the_figures_of_the_comparison(runs, monkeypatch, capfd):
     size = sum(file.stat().st_size for file in (pruned / "hf").glob("*.safetensors"))
     assert f"- files of the weights: {size / 1e6:.1f} MB, unchanged\n" in file.read_text()
     assert f"<dd>{size / 1e6:.1f} MB, unchanged</dd>" in page
-    assert verify(pruned, progress=False) == []
+    assert recount(pruned) == []
     card = ModelCard.load(file)
     compared = compare(dense, pruned)
     changes = [row for row in compared.changes if row.measure == "accuracy"]

@@ -6,12 +6,12 @@ import json
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiling import compiling
 from device_jobs import batch, xglm_shaped
 from flax.traverse_util import flatten_dict
 
 import jaxprune as jp
 from jaxprune.data.batches import SetKey
-from jaxprune.devices.compilation import compiling
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.models.model import family_of
 from jaxprune.pruning.allocated import kernel_shares, layer_shares, measure_blocks

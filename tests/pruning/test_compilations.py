@@ -1,10 +1,10 @@
 """How many programs a run compiles: some for each length of samples, whatever the number of layers and samples."""
 
 import pytest
+from compiling import compiling
 from device_jobs import batch, xglm_shaped
 
 import jaxprune as jp
-from jaxprune.devices.compilation import compiling
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.pruning.criterion import key_of_seed
 

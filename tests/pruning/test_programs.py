@@ -1,9 +1,9 @@
 """One program prunes blocks whatever the layer, the seed, the sparsity and how it is spread."""
 
 import pytest
+from compiling import compiling
 
 import jaxprune as jp
-from jaxprune.devices.compilation import compiling
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.pruning.allocations.allocation import Allocation
 

@@ -11,6 +11,7 @@ import torch
 import transformers
 from flax import nnx
 from kills import Killed, killed_after
+from recount import recount
 from recoveries import job, recovered
 
 import jaxprune as jp
@@ -20,7 +21,6 @@ from jaxprune.models.model import layer_kind, layer_kinds, modules
 from jaxprune.recovery import distil, fit
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.recover import recover_from_config
-from jaxprune.runs.verify import verify
 
 FAMILIES = ("bloom", "llama", "gemma3", "cohere")
 
@@ -164,7 +164,7 @@ def distilled(pruned_run, tokens, tiny_folder, tmp_path_factory):
 
 def test_a_workdir_like_any_other(distilled, pruned_run):
     _, workdir, report = distilled
-    assert verify(workdir, progress=False) == []
+    assert recount(workdir) == []
     assert not (workdir / "progress").exists()
     [[before, after]] = report["losses"]
     assert after < before

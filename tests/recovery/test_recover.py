@@ -13,6 +13,7 @@ import transformers
 from device_jobs import environment, in_a_process, optimised
 from flax.traverse_util import flatten_dict
 from kills import Killed, killed_after
+from recount import recount
 from recoveries import EPOCHS, RATE, job, recovered
 from run_scripts import run_alone
 
@@ -22,7 +23,6 @@ from jaxprune.recovery import by_block
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.pruned_model import pruned_model
 from jaxprune.runs.recover import recover_from_config
-from jaxprune.runs.verify import verify
 
 
 def output_of_first_block(model, ids):
@@ -171,7 +171,7 @@ def report_of(run):
 
 def test_a_workdir_like_any_other(runs, tokens):
     model, pruned, done = runs
-    assert verify(done, progress=False) == []
+    assert recount(done) == []
     before, after = report_of(pruned), report_of(done)
     assert after["digests"]["masks"] == before["digests"]["masks"]
     assert json.loads((done / "config.json").read_text())["pruning"]["sparsity"] == 0.5
@@ -213,7 +213,7 @@ def test_the_script(runs, tokens, tmp_path):
     assert ran.returncode == 0, ran.stderr
     assert "mean loss of a block on held-out samples" in ran.stdout
     assert report_of(tmp_path / "run")["digests"]["masks"] == report_of(done)["digests"]["masks"]
-    assert verify(tmp_path / "run", progress=False) == []
+    assert recount(tmp_path / "run") == []
 
 
 def test_a_recovery_that_crashed_goes_on_with_the_same_bits(runs, tokens, tmp_path, monkeypatch):
@@ -256,7 +256,7 @@ def test_a_recovered_model_is_recovered_again(runs, tokens, tmp_path):
     model, _, done = runs
     config = job(model, tokens, recovery__run=str(done))
     report = recover_from_config(config, tmp_path)
-    assert verify(tmp_path, progress=False) == []
+    assert recount(tmp_path) == []
     first = report_of(done)["losses"]
     for (before, after), (_, earlier) in zip(report["losses"], first, strict=True):
         assert after <= before < 1.1 * earlier

@@ -8,6 +8,7 @@ import pytest
 import torch
 import transformers
 from kills import Killed, killed_after
+from recount import recount
 from recoveries import job
 from run_scripts import run_here
 
@@ -18,7 +19,6 @@ from jaxprune.recovery import fit
 from jaxprune.runs.pages.write import write_report
 from jaxprune.runs.recover import recover_from_config
 from jaxprune.runs.shrink import shrink_from_config
-from jaxprune.runs.verify import verify
 from jaxprune.shrinking.vocabulary import teacher_of
 
 
@@ -77,7 +77,7 @@ def test_the_loss_is_torchs_divergence_over_the_tokens_that_are_left(smaller):
 
 def test_a_workdir_like_any_other(recovered, smaller):
     _, run, report = recovered
-    assert verify(run, progress=False) == []
+    assert recount(run) == []
     assert not (run / "progress").exists()
     [[before, after]] = report["losses"]
     assert after < before

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from jobs import job
 from kills import Killed, killed_after
+from recount import recount
 
 import jaxprune as jp
 from jaxprune.base.files import sealed
@@ -19,7 +20,6 @@ from jaxprune.base.files.outside import read_json
 from jaxprune.base.workdir.reading import read_report
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.verify import verify
 
 JOB = job(CHECKPOINTS["bloom"], pruning__criterion="magnitude")
 
@@ -58,11 +58,11 @@ def test_a_run_with_another_card_is_the_same_whole_run(run, capsys):
         for file in run.rglob("*")
         if file.is_file() and file.name != "README.md"
     }
-    assert verify(run, progress=False) == []
+    assert recount(run) == []
     for text in ("new é\n", "new é\n", "newer\n"):
         assert recard(run, text)
         assert card(run) == sealed.signed(text)
-        assert verify(run, progress=False) == []
+        assert recount(run) == []
     after = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
     assert after == files | {run / "hf" / "README.md": sealed.signed("newer\n").encode()}
     prune_from_config(JOB, run)  # nothing is made anew
@@ -70,7 +70,7 @@ def test_a_run_with_another_card_is_the_same_whole_run(run, capsys):
     assert card(run) == sealed.signed("newer\n")
     prune_from_config(JOB, run, overwrite=True)
     assert card(run).startswith("---\n")
-    assert verify(run, progress=False) == []
+    assert recount(run) == []
 
 
 def test_a_process_killed_at_any_line_leaves_the_old_card_or_the_new_one(
@@ -88,10 +88,10 @@ def test_a_process_killed_at_any_line_leaves_the_old_card_or_the_new_one(
             recard(work, "second\n")
             break
         assert card(work) in (first, sealed.signed("second\n"))
-        assert verify(work, progress=False) == []
+        assert recount(work) == []
         assert recard(work, "last\n")
         assert card(work) == sealed.signed("last\n")
-        assert verify(work, progress=False) == []
+        assert recount(work) == []
         assert not [*work.glob(f"*{sealed.UNFINISHED}")]
     assert last > 4
 
@@ -105,12 +105,12 @@ def test_a_card_that_somebody_changed_is_theirs(after, run):
         file.write_text(edited)
         assert not recard(run, "third\n")
         assert card(run) == edited
-        [fault] = verify(run, progress=False)
+        [fault] = recount(run)
         assert fault.startswith("hf: README.md: ")
     file.unlink()
     assert not recard(run, "third\n")
     assert not file.exists()
-    assert verify(run, progress=False) == ["hf: README.md: missing"]
+    assert recount(run) == ["hf: README.md: missing"]
 
 
 def test_a_card_that_somebody_changed_is_not_overwritten_with_the_run(run):
@@ -126,13 +126,11 @@ def test_damage_elsewhere_stays_damage(run):
     config = run / "hf" / "config.json"
     config.write_text(config.read_text() + " ")
     assert recard(run, "second\n")
-    assert [*verify(run, progress=False)] == [
+    assert [*recount(run)] == [
         "hf: config.json: damaged, its bytes are not those that were written"
     ]
     table = read_json(run / "hf" / "files.json")
     table["config.json"] = [*sealed.file_facts(config)]  # somebody tells of it in the table
     (run / "hf" / "files.json").write_text(json.dumps(table, indent=2) + "\n")
     assert recard(run, "third\n")
-    assert [*verify(run, progress=False)] == [
-        "hf/files.json: damaged, its bytes are not those that were written"
-    ]
+    assert [*recount(run)] == ["hf/files.json: damaged, its bytes are not those that were written"]

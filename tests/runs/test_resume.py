@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from jobs import on_tokens
 from kills import Killed, killed_after
+from recount import recount
 
 import jaxprune as jp
 from jaxprune.base.workdir.differences import difference
@@ -24,7 +25,6 @@ from jaxprune.runs import pipeline
 from jaxprune.runs.identity import run_identity
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.run import open_run
-from jaxprune.runs.verify import verify
 
 ROOT = Path(__file__).parents[2]
 RUNS = [("bloom", propagate) for propagate in PROPAGATIONS]
@@ -79,7 +79,7 @@ def test_a_run_that_crashed_goes_on_with_the_same_bits(
     prune_from_config(config, tmp_path / "broken")
     assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
     assert not (tmp_path / "broken" / "progress").exists()
-    assert verify(tmp_path / "broken", progress=False) == []
+    assert recount(tmp_path / "broken") == []
 
 
 @pytest.mark.parametrize("propagate", ["block", "site"])
@@ -95,7 +95,7 @@ def test_a_method_that_changes_weights_goes_on_at_every_layer(
         crash(monkeypatch, config, tmp_path / "broken", 4 if propagate == "site" else 1)
     prune_from_config(config, tmp_path / "broken")
     assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
-    assert verify(tmp_path / "broken", progress=False) == []
+    assert recount(tmp_path / "broken") == []
 
 
 def test_what_is_done_is_not_selected_again(tiny_folder, tokens, tmp_path, monkeypatch):
@@ -145,7 +145,7 @@ def test_a_run_that_crashed_measures_nothing_again(
     report = prune_from_config(config, tmp_path / "broken")
     assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
     assert not (tmp_path / "broken" / "progress").exists()
-    assert verify(tmp_path / "broken", progress=False) == []
+    assert recount(tmp_path / "broken") == []
     assert report["allocation"]["ignored"] == ["1/mlp/out"]
     assert len(report["allocation"]["measured"]) == len(report["sparsity"]["layers"])
     np.testing.assert_allclose(

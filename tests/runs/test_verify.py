@@ -8,6 +8,7 @@ import jax
 import ml_dtypes
 import numpy as np
 import pytest
+from recount import recount
 from run_scripts import run_alone, run_here
 from safetensors.numpy import load_file, save_file
 
@@ -37,7 +38,7 @@ def run(whole, tmp_path):
 
 
 def test_a_whole_run_is_as_it_says(whole):
-    assert verify(whole, progress=False) == []
+    assert recount(whole) == []
 
 
 def change_tensor(run, name, change):
@@ -51,13 +52,6 @@ def change_tensor(run, name, change):
 KERNEL = "transformer.h.1.mlp.dense_h_to_4h.weight"
 
 
-def revived(tensor):
-    """With its first three dropped weights alive."""
-    flat = tensor.copy().ravel()
-    flat[np.flatnonzero(flat == 0)[:3]] = 0.5
-    return flat.reshape(tensor.shape)
-
-
 def nudged(tensor):
     """With the last bit of one kept weight flipped."""
     bits = tensor.copy().view(f"u{tensor.itemsize}")
@@ -66,27 +60,19 @@ def nudged(tensor):
     return bits.view(tensor.dtype)
 
 
-def test_dropped_weights_that_are_not_zero_are_counted(run):
-    change_tensor(run, KERNEL, revived)
-    _, first, second = verify(run, progress=False)
-    assert first == "hf: layer 1, mlp/up/kernel: 3 dropped weights are not 0"
-    assert second.startswith("hf: weights: SHA-256 ")
-
-
 def test_an_export_of_other_sizes_is_a_fault(run, tiny_folder):
     shutil.rmtree(run / "hf")
     shutil.copytree(tiny_folder("bloom"), run / "hf")
-    assert any(fault.startswith("hf: ") for fault in verify(run, progress=False))
+    assert verify(run) == ["hf/files.json: missing"]
 
 
 def test_one_bit_of_a_kept_weight_is_found(run):
     change_tensor(run, KERNEL, nudged)
-    damaged, fault = verify(run, progress=False)
+    [damaged] = verify(run)
     assert re.fullmatch(r"hf: model\.safetensors: damaged, its bytes are not those .*", damaged)
-    assert fault.startswith("hf: weights: SHA-256 ")
 
 
-def test_other_masks_and_figures_are_found(run):
+def test_other_masks_are_found(run):
     restored = jp.checkpoint.restore(run / "checkpoint")
     mask = restored.masks["blocks"]["mlp"]["up"]["kernel"]
     mask[0, 0, 0] ^= True
@@ -97,30 +83,7 @@ def test_other_masks_and_figures_are_found(run):
         metadata=restored.metadata,
         overwrite=True,
     )
-    table, *faults = verify(run, progress=False)
-    assert table.startswith("checkpoint/files.json: damaged")
-    assert faults[0].startswith("checkpoint: masks: SHA-256 ")
-    assert any("sparsity overall" in fault for fault in faults)
-    assert any("sparsity kernels/mlp/up/kernel" in fault for fault in faults)
-
-
-def test_parameters_of_the_checkpoint_are_recounted(run):
-    restored = jp.checkpoint.restore(run / "checkpoint")
-    kernel = restored.params["blocks"]["attention"]["out"]["kernel"]
-    dropped = np.argwhere(~restored.masks["blocks"]["attention"]["out"]["kernel"])
-    kernel[tuple(dropped[0])] = 1
-    jp.checkpoint.save(
-        run / "checkpoint",
-        params=restored.params,
-        masks=restored.masks,
-        metadata=restored.metadata,
-        overwrite=True,
-    )
-    _, first, second = verify(run, progress=False)
-    assert first.startswith(
-        "checkpoint: layer 0, attention/out/kernel: 1 dropped weights are not 0"
-    )
-    assert second.startswith("checkpoint: weights: SHA-256 ")
+    assert verify(run)[0].startswith("checkpoint/files.json: damaged")
 
 
 def cut(file):
@@ -137,8 +100,8 @@ def test_damaged_files_are_told_in_one_line(run, damage):
         for file in (run / "checkpoint" / "masks").rglob("*"):
             if file.is_file() and file.stat().st_size > 1000:
                 cut(file)
-    faults = verify(run, progress=False)
-    assert len(faults) > 1
+    faults = verify(run)
+    assert faults
     for fault in faults:
         assert fault.startswith("checkpoint: " if damage == "checkpoint" else "hf: ")
         assert "\n" not in fault
@@ -148,14 +111,14 @@ def test_a_run_that_is_not_complete_is_refused(run, tmp_path):
     (run / "report.json").unlink()
     for folder in (run, tmp_path / "none"):
         with pytest.raises(jp.InputError, match="no complete run"):
-            verify(folder, progress=False)
+            verify(folder)
 
 
 def test_a_report_that_was_changed_is_a_difference(run, monkeypatch, capfd):
     report = json.loads((run / "report.json").read_text())
     report["sparsity"]["layers"][1] = None
     (run / "report.json").write_text(json.dumps(report))
-    [fault] = verify(run, progress=False)
+    [fault] = verify(run)
     assert fault.startswith("report.json: changed since it was written; ")
     bad = run_here(monkeypatch, capfd, "verify", run)
     assert bad.returncode == 1
@@ -184,12 +147,12 @@ def test_half_precision_is_read_as_it_is_stored(tmp_path):
     config.model = str(tmp_path / "half")
     config.pruning.criterion = "random"
     prune_from_config(validate(config), tmp_path / "run")
-    assert verify(tmp_path / "run", progress=False) == []
+    assert recount(tmp_path / "run") == []
 
 
-def test_files_of_others_are_a_few_lines_whatever_their_names(run):
-    for number in range(300):
+def test_files_of_others_are_a_line_each_whatever_their_names(run):
+    for number in range(3):
         (run / "checkpoint" / f"{number:03}\n\x1b[1m").touch()
-    faults = verify(run, progress=False)
+    faults = verify(run)
     assert faults[0] == r"checkpoint: 000\n\x1b[1m: not written by jaxprune"
-    assert faults[12:] == ["checkpoint: and 288 more: not written by jaxprune"]
+    assert len(faults) == 3

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from jobs import on_tokens
 from kills import Killed, killed_after
+from recount import recount
 
 import jaxprune as jp
 from jaxprune.base.files import sealed
@@ -130,7 +131,7 @@ def test_another_job_is_refused_and_named_and_replaces_when_told(place, change, 
         prune_from_config(config, place / "run")
     assert contents(place / "run") == before
     prune_from_config(config, place / "run", overwrite=True)
-    assert verify(place / "run", progress=False) == []
+    assert recount(place / "run") == []
     prune_from_config(config, place / "fresh")
     one, other = (json.loads((place / n / "report.json").read_text()) for n in ("run", "fresh"))
     assert one["digests"]["masks"] == other["digests"]["masks"]
@@ -151,9 +152,9 @@ def test_a_run_that_stops_has_destroyed_nothing(place, monkeypatch):
             prune_from_config(config, place / "run", overwrite=True)
     after = contents(place / "run")
     assert {file: after[file] for file in before} == before
-    assert verify(place / "run", progress=False) == []
+    assert recount(place / "run") == []
     prune_from_config(config, place / "run", overwrite=True)
-    assert verify(place / "run", progress=False) == []
+    assert recount(place / "run") == []
     assert not (place / "run" / "progress").exists()
 
 
@@ -194,9 +195,9 @@ def test_a_committed_run_is_put_in_place_after_a_kill_at_any_step(committed, mon
         check_workdir(work, place / "model")
         with contextlib.suppress(jp.InputError):  # readers refuse until all is in place
             assert read_report(work)["sparsity"]["overall"] > 0.7
-            assert verify(work, progress=False) == []
+            assert recount(work) == []
         ledger_run._put_in_place(work)
-        assert verify(work, progress=False) == []
+        assert recount(work) == []
         assert read_report(work)["sparsity"]["overall"] > 0.7
         assert not (work / "figures").exists()
         if is_whole:
@@ -208,10 +209,10 @@ def test_readers_refuse_a_run_that_is_not_in_place_and_its_command_completes_it(
     place, config = committed
     for _ in range(2):
         with pytest.raises(jp.InputError, match="not yet in place; repeat its command"):
-            verify(place / "run", progress=False)
+            recount(place / "run")
     report = prune_from_config(config, place / "run")
     assert "run is complete" in capsys.readouterr().out
-    assert verify(place / "run", progress=False) == []
+    assert recount(place / "run") == []
     assert report["sparsity"]["overall"] > 0.7
     assert not (place / "run" / "progress").exists()
 
@@ -226,7 +227,7 @@ def test_a_file_that_others_put_where_an_output_belongs_is_named_and_stays(commi
     assert mine.read_text() == "mine"
     mine.unlink()
     prune_from_config(config, place / "run")
-    assert verify(place / "run", progress=False) == []
+    assert recount(place / "run") == []
 
 
 def test_parts_of_two_runs_are_refused(committed):
@@ -262,7 +263,7 @@ def test_outputs_without_their_report_are_replaced_when_their_config_is_moved_aw
     assert contents(place / "run") == before
     (place / "run" / "config.json").unlink()  # as the message says
     prune_from_config(job(place), place / "run")
-    assert verify(place / "run", progress=False) == []
+    assert recount(place / "run") == []
 
 
 @pytest.mark.parametrize("name", ["code", "jax", "platform", "products"])
@@ -335,19 +336,19 @@ def damages(run):
 
 def test_every_damage_is_found_and_named(place):
     run = place / "run"
-    assert verify(run, progress=False) == []
+    assert recount(run) == []
     for name in damages(run):
         file = run / name
         content = file.read_bytes()
         for damaged in (content[:-1] + bytes([content[-1] ^ 1]), None):
             file.unlink() if damaged is None else file.write_bytes(damaged)
             try:
-                faults = verify(run, progress=False)
+                faults = verify(run)
             except jp.InputError as error:
                 faults = [str(error)]
             assert any(file.name in fault for fault in faults), (name, faults)
             file.write_bytes(content)
-    assert verify(run, progress=False) == []
+    assert recount(run) == []
 
 
 @pytest.mark.parametrize("folder", ["/", "/out", "/out/hf"])

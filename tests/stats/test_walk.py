@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiling import compiling
 from device_jobs import (
     CASES,
     OPTIMISED,
@@ -24,7 +25,6 @@ from device_jobs import (
 )
 
 import jaxprune as jp
-from jaxprune.devices.compilation import compiling
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.source import InMemory
 from jaxprune.models.block import SITES

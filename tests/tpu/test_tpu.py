@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from roofline import CHIPS, floor, flops
 
 from jaxprune.cli.config.record import FIELDS
 from jaxprune.models.model import load_config
-from jaxprune.runs.planning import costs
-from jaxprune.runs.planning.costs import CHIPS, Machines, Work
-from jaxprune.runs.planning.plan import floor, planned
+from jaxprune.runs.planning.costs import Machines, Work
+from jaxprune.runs.planning.plan import planned
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "tpu").glob("*.sh"))
@@ -339,13 +339,13 @@ def test_the_plan_of_the_readme(tmp_path):
     chip = CHIPS["v5e"]
     columns = []
     for machines in (Machines(8, platform="tpu"), Machines(4, processes=4, platform="tpu")):
-        plan = planned(work, machines, (chip.memory, None), chip)
-        operations = costs.flops(work) / machines.devices / machines.processes
+        plan = planned(work, machines, (chip.memory, None))
+        operations = flops(work) / machines.devices / machines.processes
         columns.append([
             f"{sum(plan.device.values()) / 1e9:.2f} GB",
             f"{sum(plan.host.values()) / 1e9:.1f} GB",
             f"{operations / 10**14:.1f} · 10¹⁴",
-            f"{max(floor(plan).values()):.1f}",
+            f"{max(floor(plan, chip).values()):.1f}",
         ])  # fmt: skip
     rows = re.findall(
         r"^\| (?:each|operations|seconds) [^|]* \| ([^|]+?)(?: \(.*\))? \| ([^|]+) \|$",

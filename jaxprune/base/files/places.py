@@ -1,13 +1,10 @@
 """A path or address that a user names → a local path."""
 
-import contextlib
 import fcntl
 import functools
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
-from jaxprune.base.errors import InputError
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.store import Store, is_address
 from jaxprune.base.files.whole import user_cache, write_json
@@ -44,11 +41,7 @@ def _downloaded(address: str) -> Path:
     with (base / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         record = base / _OBJECTS
-        try:
-            old = read_json(record)
-        except InputError:  # the machine lost power while the record was written
-            files = (file for file in folder.rglob("*") if file.is_file())
-            old = {file.relative_to(folder).as_posix(): [-1, ""] for file in files}
+        old = read_json(record)
         kept = {
             name: facts
             for name, facts in found.items()
@@ -61,25 +54,3 @@ def _downloaded(address: str) -> Path:
         store.download(found.keys() - kept.keys(), folder)
         write_json(record, found)
     return folder
-
-
-# The local copy of a workdir → its address in a bucket.
-_STAGED: dict[Path, str] = {}
-
-
-@contextlib.contextmanager
-def staged_at(copy: Path, address: str) -> Iterator[None]:
-    """Makes `shown_path` give the address for the local copy of a workdir."""
-    _STAGED[copy] = address
-    try:
-        yield
-    finally:
-        del _STAGED[copy]
-
-
-def shown_path(path: Path) -> str:
-    """A path for people to read: in a bucket its address, in place of the local copy."""
-    for copy, address in _STAGED.items():
-        if path.is_relative_to(copy):
-            return "/".join([address, *path.relative_to(copy).parts])
-    return str(path)

@@ -20,7 +20,6 @@ from jaxprune.base.files.whole import write_json
 TABLE = "files.json"
 CARD = "README.md"
 UNFINISHED = ".jaxprune-unfinished"  # ends the name of a folder in which another one is filled
-_MOST = 12  # lines about files that are not from this package
 DAMAGED = "damaged, its bytes are not those that were written"
 
 FileFacts = tuple[int, str]  # size in bytes, SHA-256 in hexadecimal digits
@@ -107,11 +106,8 @@ def faults(folder: Path, *, digests: bool = False) -> Iterator[str]:
     for name, facts in files.items():
         if wrong := fault(folder / name, facts, digest=digests):
             yield f"{name}: {wrong}"
-    foreign = _foreign(folder, files)
-    for name in foreign[:_MOST]:
+    for name in _foreign(folder, files):
         yield f"{name}: not written by jaxprune"
-    if left := foreign[_MOST:]:
-        yield f"and {len(left):,} more: not written by jaxprune"
 
 
 def check_whole(folder: Path) -> None:

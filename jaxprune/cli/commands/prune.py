@@ -2,7 +2,7 @@
 
 jaxprune prune --config nano --workdir runs/nano
 
---plan estimates memory and operations of a run on this machine, or with --chip on others. An interrupted run
+--plan estimates memory and operations of a run on this machine. An interrupted run
 resumes when the command is repeated. On several hosts, run the same command on each, with --distributed and a
 shared workdir.
 """
@@ -15,7 +15,6 @@ from jaxprune.cli.configured import (
     define_overwrite,
     define_plan,
     define_processes,
-    is_planned,
     join_processes,
 )
 from jaxprune.runs.pipeline import prune_from_config
@@ -33,9 +32,8 @@ def define() -> None:
 def prune(config: PruneConfig, workdir: Path) -> None:
     """Prunes `config.model` and writes to `workdir`, or prints the plan of that."""
     given = flags.FLAGS
-    if is_planned():
-        processes = given.processes or 1
-        print_plan(config, plan_from_config(config, chip=given.chip, processes=processes))
+    if given.plan:
+        print_plan(config, plan_from_config(config, given.processes or 1))
         return
     join_processes()
     prune_from_config(config, workdir, overwrite=given.overwrite)

@@ -1,8 +1,8 @@
 """A local workdir → the objects of its bucket, in an order that never shows half of a result.
 
-A *marker* completes other files: report.json those of a run, files.json those of a folder. Before a file changes, its
-marker is removed; markers are uploaded last. A journal lists the files of results while they are uploaded, so that the
-next owner neither reads nor keeps what a killed one left.
+A *marker* completes other files: report.json those of a run, files.json those of a folder. It has their digests, so it
+changes with them: it is removed before any of them changes, and uploaded last. A journal lists the files of results
+while they are uploaded, so that the next owner neither reads nor keeps what a killed one left.
 """
 
 import contextlib
@@ -42,42 +42,25 @@ class Mirror:
         store.download((name for name in found if name not in half and name != _JOURNAL), folder)
         # The files as they are in the bucket; None is an object that is to be replaced or removed.
         self._sent: dict[str, _Facts | None] = {**self._local(), **dict.fromkeys(half)}
-        self._completed = {
-            name: _completed(folder, name) for name in self._sent if _is_marker(name)
-        }
 
     def push(self) -> None:
         """Uploads files that are new or changed, and removes the objects of files that are gone."""
         local = self._local()
         touched = {name for name, facts in local.items() if self._sent.get(name) != facts}
         touched |= self._sent.keys() - local.keys()
-        markers = self._markers_of(touched)
-        touched |= {*markers} & {*local}
         results = {name for name in touched if not _is_progress(name)}
         if results:
-            listed = results.union(*(self._completed[name] for name in markers))
-            sizes = {name: local[name][0] if name in local else None for name in listed}
+            sizes = {name: local[name][0] if name in local else None for name in results}
             self._store.write(_JOURNAL, json.dumps(sizes).encode())
-        self._remove(markers)
+        self._remove(sorted(filter(_is_marker, touched & self._sent.keys()), key=_place)[::-1])
         for name in sorted(touched & local.keys(), key=_place):
             self._upload(name, local[name])
         self._remove(name for name in touched if name not in local)
         if results:
             self._store.remove([_JOURNAL])
 
-    def _markers_of(self, names: Iterable[str]) -> list[str]:
-        """The markers that complete any of these files, or one of these markers."""
-        found, touched = [], {*names}
-        for marker in sorted(self._completed, key=_place):
-            if touched & self._completed[marker]:
-                found.append(marker)
-                touched.add(marker)
-        return found
-
     def _upload(self, name: str, facts: _Facts) -> None:
         try:
-            if _is_marker(name):
-                self._completed[name] = _completed(self._folder, name)
             self._store.upload(self._folder / name, name)
         except FileNotFoundError:
             if (self._folder / name).exists():
@@ -90,7 +73,6 @@ class Mirror:
         for name in [*names]:
             self._store.remove([name])
             self._sent.pop(name, None)
-            self._completed.pop(name, None)
 
     def _local(self) -> dict[str, _Facts]:
         """The finished files of the workdir, and those of progress/ itself."""
@@ -136,16 +118,6 @@ def _is_progress(name: str) -> bool:
 
 def _is_marker(name: str) -> bool:
     return name.rpartition("/")[2] in _MARKERS and not _is_progress(name)
-
-
-def _completed(folder: Path, marker: str) -> set[str]:
-    """The files that a marker completes: those that it lists."""
-    try:
-        listed = json.loads((folder / marker).read_bytes())
-        names = listed.get("files", {}) if marker.endswith(REPORT) else listed
-        return {(PurePosixPath(marker).parent / name).as_posix() for name in names}
-    except (OSError, ValueError, AttributeError):  # broken; whoever reads it says so
-        return set()
 
 
 def _place(name: str) -> tuple[int, str]:

@@ -52,9 +52,7 @@ class Ownership:
         store.remove(_name(old) for old in _numbers(store) if old < self._number)
 
     def _facts(self) -> bytes:
-        facts = {
-            "host": socket.gethostname(), "place": _place(), "process": os.getpid(), "beats": self._beats,
-        }  # fmt: skip
+        facts = {"host": socket.gethostname(), "process": os.getpid(), "beats": self._beats}
         return json.dumps(facts).encode()
 
     def renew(self) -> None:
@@ -92,15 +90,6 @@ def _numbers(store: Store) -> list[int]:
     return [int(found[1]) for name in store.facts("progress") if (found := _NAME.fullmatch(name))]
 
 
-def _place() -> str:
-    """A name of this machine since its start and of its container; process numbers are unique there."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return ""
-
-
 def _wait_for_end(store: Store, name: str) -> None:
     """Returns when an owner has released the workdir, or is gone.
 
@@ -108,7 +97,7 @@ def _wait_for_end(store: Store, name: str) -> None:
       InputError: the owner is alive.
     """
     first, began = _read(store, name), time.monotonic()
-    if first is None or _is_dead_here(first):
+    if first is None or _has_ended_here(first):
         return
     who = f"process {first.get('process')} on {first.get('host')}"
     say(f"workdir: {store.address} belongs to {who}; waits up to {LEASE:.0f} s for a sign of life")
@@ -123,12 +112,11 @@ def _wait_for_end(store: Store, name: str) -> None:
         time.sleep(min(1.0, RENEW / 4))
 
 
-def _is_dead_here(facts: dict[str, object]) -> bool:
-    """Whether the owner was a process of this machine that has ended."""
-    process = facts.get("process")
-    if not isinstance(process, int) or not _place() or facts.get("place") != _place():
-        return False
-    return not Path(f"/proc/{process}").exists()
+def _has_ended_here(facts: dict[str, object]) -> bool:
+    """Whether the owner was a process of this host that has ended."""
+    own = Path("/proc/self")
+    is_here = own.exists() and facts.get("host") == socket.gethostname()
+    return is_here and not own.with_name(str(facts.get("process"))).exists()
 
 
 def _read(store: Store, name: str) -> dict[str, object] | None:

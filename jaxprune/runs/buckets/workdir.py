@@ -4,12 +4,10 @@ import contextlib
 import shutil
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from jaxprune.base.errors import InputError, one_line
-from jaxprune.base.files.places import staged_at
 from jaxprune.base.files.store import Store
 from jaxprune.base.progress import say
 from jaxprune.base.text import byte_size
@@ -45,8 +43,7 @@ def staged(address: str) -> Iterator[Path]:
         mirror = None
         try:
             mirror = Mirror(store, workdir)
-            push = _repeated(_PAUSE, lambda: None if ownership.is_lost else mirror.push())
-            with staged_at(workdir, store.address), push:
+            with _repeated(_PAUSE, lambda: None if ownership.is_lost else mirror.push()):
                 yield workdir
         finally:
             if mirror is not None:
@@ -82,18 +79,14 @@ def _push_at_last(mirror: Mirror, ownership: Ownership, workdir: Path) -> None:
     """Uploads what is left.
 
     Raises:
-      InputError: another run has taken over, or the store still fails; names the folder of the results.
+      InputError: another run has taken over, or the store fails; names the folder of the results.
     """
     kept = f"the results of this one are in {workdir}"
-    for pause in (1, 2, 4, 8, None):
-        try:
-            ownership.renew()
-            if not ownership.is_lost:
-                mirror.push()
-            break
-        except (OSError, InputError) as error:
-            if pause is None:
-                raise InputError(f"--workdir: {ownership.address}: {error}; {kept}") from error
-            time.sleep(pause)
+    try:
+        ownership.renew()
+        if not ownership.is_lost:
+            mirror.push()
+    except (OSError, InputError) as error:
+        raise InputError(f"--workdir: {ownership.address}: {error}; {kept}") from error
     if ownership.is_lost:
         raise InputError(f"--workdir: another run has {ownership.address}; {kept}")

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.base.errors import InputError, unusable
+from jaxprune.base.errors import InputError
 from jaxprune.base.schema import Field, check, fields_of
 from jaxprune.data.config import check_calibration
 from jaxprune.pruning.allocations.listed import text_of
@@ -54,10 +54,6 @@ def config_of(
         for path, value in given.items()
         if path in read or value is not None
     }
-    for path, value in typed.items():
-        for name in map(str, value if isinstance(value, tuple) else (value,)):
-            if why := unusable(name):
-                raise InputError(f"{path}: got {name!r}, {why}")
     values = unflatten_dict({path: typed[path] for path in read}, sep=".")
     for name, value in values.items():
         if isinstance(value, dict):  # a group, of which the command may fill in a part

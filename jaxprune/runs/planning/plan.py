@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from jaxprune.base.errors import InputError, refusal
 from jaxprune.base.files.outside import read_json
-from jaxprune.base.text import byte_size, named_values, percent, seconds, share_range
+from jaxprune.base.text import byte_size, named_values, percent, share_range
 from jaxprune.data.batches import Batch
 from jaxprune.data.kinds import KINDS
 from jaxprune.devices.memory import room
@@ -22,13 +22,13 @@ from jaxprune.hf.model import load
 from jaxprune.hf.weights import STORED
 from jaxprune.models.attention.platform import platform
 from jaxprune.models.config import ModelConfig
-from jaxprune.models.model import attention_path, kernel_shapes, load_config, site_widths
+from jaxprune.models.model import attention_path, kernel_shapes, load_config
 from jaxprune.models.published import published
 from jaxprune.pruning.allocated import ignored_kernels, kernel_shares, layer_shares
 from jaxprune.pruning.drop import check_pattern
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.config import PruneConfig
-from jaxprune.runs.planning.costs import Chip, Machines, Work, chip_of
+from jaxprune.runs.planning.costs import Machines, Work
 from jaxprune.stats.calibration_sets import token_batches
 from jaxprune.stats.probe import SAMPLES_PER_DEVICE
 
@@ -41,14 +41,12 @@ class Plan:
       work, machines: the job and its machines.
       samples_per_device: samples of a device per micro-batch.
       room: available bytes of a device and of a host, None if unknown; CPUs use the host's.
-      chip: of the devices, or None.
     """
 
     work: Work
     machines: Machines
     samples_per_device: int
     room: tuple[float | None, float | None]
-    chip: Chip | None = None
 
     @property
     def device(self) -> dict[str, int]:
@@ -67,16 +65,9 @@ class Plan:
         return tuple(room is None or n <= room for n, room in zip(needs, self.room, strict=True))  # type: ignore[return-value]
 
 
-def planned(
-    work: Work,
-    machines: Machines,
-    room: tuple[float | None, float | None],
-    chip: Chip | None = None,
-) -> Plan:
+def planned(work: Work, machines: Machines, room: tuple[float | None, float | None]) -> Plan:
     """The plan with the largest micro-batch that fits, or with one sample per device if none fits."""
-    plans = [
-        Plan(work, machines, samples, room, chip) for samples in range(SAMPLES_PER_DEVICE, 0, -1)
-    ]
+    plans = [Plan(work, machines, samples, room) for samples in range(SAMPLES_PER_DEVICE, 0, -1)]
     return next((plan for plan in plans if all(plan.fits)), plans[-1])
 
 
@@ -123,7 +114,7 @@ def plan_of(
     Args:
       record: of an unfinished run, whose choices are kept, if it has any; by default those that memory allows.
     """
-    work = _work(config, stored, costs.groups_of(batches), run, product_dtype(run.dtype))
+    work = _work(config, stored, costs.groups_of(batches), run)
     plan = _planned_here(work, mesh, jax.process_count())
     if "samples_per_device" not in record:
         return plan
@@ -135,28 +126,18 @@ def _planned_here(work: Work, mesh: Mesh, processes: int) -> Plan:
     return planned(work, machines, room(mesh))
 
 
-def plan_from_config(run: PruneConfig, *, chip: str | None = None, processes: int = 1) -> Plan:
+def plan_from_config(run: PruneConfig, processes: int = 1) -> Plan:
     """The plan of a run, from its config and the model's config.json, or the sizes of published models in the package.
 
     Every sample of text counts with length `calibration.max_length`, so the plan is an upper bound.
 
     Args:
       run: validated.
-      chip: a name in `CHIPS`; by default the devices of this machine. With a chip, -1 in the mesh counts as 1.
-      processes: number of hosts, each with the mesh of the config.
-
-    Raises:
-      InputError: an unknown chip.
+      processes: number of hosts like this one, each with the mesh of the config.
     """
     config, stored = _sizes(run)
-    dtype = product_dtype(run.dtype) if chip is None else run.dtype
-    work = _work(config, stored, _groups(run), run, dtype)
-    if chip is None:
-        return _planned_here(work, device_mesh(run.mesh.data, run.mesh.model), processes)
-    kind = chip_of(chip)
-    data, model = (max(1, number) for number in (run.mesh.data, run.mesh.model))  # -1: one
-    machines = Machines(data, model, processes, kind.platform)
-    return planned(work, machines, (kind.memory, None), kind)
+    work = _work(config, stored, _groups(run), run)
+    return _planned_here(work, device_mesh(run.mesh.data, run.mesh.model), processes)
 
 
 def _work(
@@ -164,7 +145,6 @@ def _work(
     stored: str,
     groups: tuple[tuple[int, int], ...],
     run: PruneConfig,
-    dtype: str,
 ) -> Work:
     settings = run.settings
     ignored = {*ignored_kernels(config, settings.ignored)}
@@ -181,7 +161,7 @@ def _work(
         # without a criterion that reads samples, the pass of the allocation is the only one
         propagate="dense" if reads and not settings.method.needs else settings.propagate,
         allocates=reads and bool(settings.method.needs),
-        dtype=dtype,
+        dtype=product_dtype(run.dtype),
         stored=stored,
         hf=run.output.hf,
         params=run.output.params,
@@ -227,7 +207,7 @@ def print_plan(run: PruneConfig, plan: Plan) -> None:
     every = machines.devices * machines.processes
     samples = ", ".join(f"{count} x {length}" for count, length in work.groups) or "none"
     blocks = work.config.n_layers * costs.part_size(work.config, "blocks")
-    operations = costs.flops(work)
+    operations = costs.operations(work)
     computed = run.dtype if work.dtype == run.dtype else f"{run.dtype} as {work.dtype}"
     rows = {
         "model": f"{run.model}: {work.config.n_layers} blocks, {blocks / 1e6:,.1f} million weights in them, "
@@ -241,13 +221,8 @@ def print_plan(run: PruneConfig, plan: Plan) -> None:
         "device": _parts(plan.device, plan.room[0]),
         "host": _parts(plan.host, plan.room[1]),
         "operations": f"{operations:.3g}, {operations / every:.3g} per device",
-        "read": byte_size(costs.bytes_read(work, machines)),
         "written": byte_size(costs.bytes_written(work)),
     }
-    if plan.chip is not None:
-        parts = floor(plan)
-        by_part = ", ".join(f"{name} {seconds(least)}" for name, least in parts.items())
-        rows["floor"] = f"{seconds(max(parts.values()))} s at published rates ({by_part})"
     print("\n".join(named_values(rows)))
 
 
@@ -260,27 +235,6 @@ def _sparsity(run: PruneConfig, config: ModelConfig) -> str:
         return f"{overall}{others}, by layer as measured in {source} ({settings.spread.name})"
     shares = share_range(layer_shares(config, kernel_shares(config, settings)))
     return f"{overall}{others}, {f'{shares} by layer' if shares else 'the same in every layer'}"
-
-
-def floor(plan: Plan) -> dict[str, float]:
-    """Seconds at the chip's published rates: for products, for reading weights from the device's memory, for the link.
-
-    They can overlap, so the longest is a lower bound for a run.
-    """
-    work, machines, chip = plan.work, plan.machines, plan.chip
-    assert chip is not None
-    config, every = work.config, machines.devices * machines.processes
-    block = costs.part_size(config, "blocks") * costs.size_of(work.dtype)
-    passes = (2 if work.propagate == "block" else 1) + work.allocates
-    turns = costs.micro_batches(work, machines, plan.samples_per_device)
-    width = sum(site_widths(config).values()) if work.propagate == "site" else 0
-    tokens = sum(count * length for count, length in work.groups) / every
-    states = 2 * 4 * tokens * (config.d_model + width)
-    return {
-        "products": costs.flops(work) / every / chip.flops[work.dtype],
-        "weights": config.n_layers * passes * turns * block / chip.bandwidth,
-        "link": config.n_layers * (block / machines.model + states) / chip.link,
-    }
 
 
 def _parts(parts: dict[str, int], room: float | None) -> str:

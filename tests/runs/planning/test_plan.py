@@ -19,20 +19,17 @@ from jaxprune.devices import memory
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.weights import size
 from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
-from jaxprune.models.model import family_of, kernel_shapes, load_config, modules, site_widths
+from jaxprune.models.model import family_of, load_config, modules
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.drop import Drop
-from jaxprune.pruning.methods import METHODS
 from jaxprune.pruning.programs import prune_compiled
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.planning import costs, plan
-from jaxprune.runs.planning.costs import CHIPS, Machines, Work
+from jaxprune.runs.planning.costs import Machines, Work
 from jaxprune.stats.calibration_sets import token_batches
-from jaxprune.stats.inverse_factor import inverse_factor
-from jaxprune.stats.statistics.gram import gram
 from jaxprune.stats.walk import Context, run_segment
 
 
@@ -113,113 +110,23 @@ def test_memory_of_selection_within_a_fifth_of_what_xla_allocates(name, dtype):
     assert predicted == pytest.approx(memory_of(selected.compile()), rel=0.2)
 
 
-def inside(equation):
-    """The programs that an operation runs."""
-    for value in equation.params.values():
-        for part in value if isinstance(value, (tuple, list)) else [value]:
-            program = getattr(part, "jaxpr", part)
-            if hasattr(program, "eqns"):
-                yield program
-
-
-def products(jaxpr):
-    """Operations of all products in a traced program, those in loops as often as these run."""
-    total = 0
-    for equation in jaxpr.eqns:
-        inner = sum(products(part) for part in inside(equation))
-        total += inner * equation.params.get("length", 1)
-        if equation.primitive.name == "dot_general":
-            (left, _), _ = equation.params["dimension_numbers"]
-            shape = equation.invars[0].aval.shape
-            depth = np.prod([shape[axis] for axis in left], dtype=int)
-            total += 2 * equation.outvars[0].aval.size * depth
-    return total
-
-
-@pytest.mark.parametrize(
-    ("name", "propagate", "rel"),
-    [
-        ("xglm", "block", 0.03),
-        ("xglm", "dense", 0.03),
-        ("xglm", "site", 0.03),
-        ("mistral", "block", 0.05),
-    ],
-)
-def test_operations_are_those_of_the_traced_products(name, propagate, rel):
-    config, rows, length = CONFIGS[name], 2, 512
-    block = modules(config).block[1]
-    x = jax.ShapeDtypeStruct((rows, length, config.d_model), jnp.float32)
-    valid = jax.ShapeDtypeStruct((rows, length), bool)
-    widths = dict(enumerate(site_widths(config).values(), start=1))
-    total = 0
-    for layer in range(config.n_layers):
-        for step in PROPAGATIONS[propagate].steps:
-            segment = step.segment
-            if layer + 1 == config.n_layers:
-                if not segment.measures:
-                    continue
-                # nothing needs the output; XLA drops the product, tracing would count it
-                segment = dataclasses.replace(segment, stop=min(segment.stop, len(widths)))
-            state = x
-            if segment.start:
-                u = jax.ShapeDtypeStruct((rows, length, widths[segment.start]), jnp.float32)
-                state = (x, u)
-            traced = run_segment.trace(
-                (block, None),
-                state,
-                Context(valid),
-                config=config,
-                mesh=device_mesh(1),
-                segment=segment,
-            )
-            total += products(traced.jaxpr.jaxpr)
-    predicted = costs.flops(Work(config=config, groups=((rows, length),), propagate=propagate))
-    # attention in chunks of 64 queries computes a little more than half of its square, or than its windows
-    assert predicted == pytest.approx(total, rel=rel)
-    assert predicted <= total
-
-
-def test_operations_of_sparsegpt_are_those_of_the_traced_products():
-    """Of its Gram matrices, their factors and updates."""
-    config, rows, length = CONFIGS["xglm"], 2, 512
-    method, total = METHODS["sparsegpt"], 0
-    for width in site_widths(config).values():
-        u = jax.ShapeDtypeStruct((1, length, width), jnp.float32)
-        valid = jax.ShapeDtypeStruct((1, length), bool)
-        total += rows * products(jax.make_jaxpr(gram)(u, valid).jaxpr)
-        matrix = jax.ShapeDtypeStruct((width, width), jnp.float32)
-        total += products(jax.make_jaxpr(inverse_factor)(matrix, 1.0).jaxpr)
-    for path, (inputs, outputs) in kernel_shapes(config).items():
-        found = {"factor": jnp.eye(inputs), "dead": jnp.zeros(inputs, bool)}
-        given = Inputs({}, path, 0, key_of_seed(0), "corrected", {"demonstrations": found})
-        kernel = jax.ShapeDtypeStruct((inputs, outputs), jnp.float32)
-        drop = jax.device_put(Drop.of(Settings(), path, (inputs, outputs)))
-        traced = jax.make_jaxpr(
-            lambda kernel, given=given, drop=drop: method.prune(kernel, given, drop)
-        )
-        total += products(traced(kernel).jaxpr)
-    work = Work(config=config, groups=((rows, length),))
-    more = costs.flops(dataclasses.replace(work, gram=True)) - costs.flops(work)
-    assert more / config.n_layers == pytest.approx(total, rel=0.1)
-
-
 def test_pieces_and_bytes():
     work = Work(config=CONFIGS["bloom"], groups=((13, 64), (4, 128)), stored="bfloat16")
     assert costs.micro_batches(work, Machines(data=2), 2) == 4 + 1
     assert costs.micro_batches(work, Machines(data=2, model=2, processes=2), 2) == 1 + 1
-    assert costs.bytes_read(work, Machines()) == 2 * size(work.config)
     kernels = 3 * sum(costs.kernel_sizes(work.config).values())
     assert costs.bytes_written(work) == 2 * (kernels // 8) + 2 * size(work.config)
-    # of four processes the first reads a quarter of the blocks, and what it copies
-    blocks = 3 * costs.part_size(work.config, "blocks")
-    outside = size(work.config) - blocks
-    four = Machines(processes=4)
-    assert costs.bytes_read(work, four) == 2 * (blocks // 4 + outside)
-    slim = dataclasses.replace(work, hf=False)
-    assert costs.bytes_read(slim, four) == 2 * (blocks // 4)
-    assert costs.bytes_read(dataclasses.replace(slim, params=True), four) == 2 * (
-        (blocks + outside) // 4
-    )
+
+
+def test_operations_are_those_of_the_kernels():
+    work = Work(config=CONFIGS["bloom"], groups=((13, 64), (4, 128)))
+    tokens, kernels = 13 * 64 + 4 * 128, 3 * (4 * 256**2 + 2 * 256 * 1024)
+    assert costs.operations(work) == 2 * 2 * tokens * kernels
+    dense = dataclasses.replace(work, propagate="dense")
+    assert costs.operations(dense) == 2 * tokens * kernels
+    grams = 3 * (3 * 256**2 + 1024**2)
+    with_grams = costs.operations(dataclasses.replace(dense, gram=True))
+    assert with_grams == 2 * tokens * (kernels + grams)
 
 
 def test_a_share_of_a_block_needs_less_of_a_device():
@@ -244,18 +151,6 @@ def test_an_accelerator_holds_the_activations_of_few_rows_at_once():
     # where no kernel does it, the scores of a chunk are in the memory of the device
     scores = activations(1, "gpu") - activations(1, "sm90")
     assert scores == 4 * 4 * 512 * 512
-
-
-def test_what_processes_exchange_has_room_on_devices():
-    config = CONFIGS["bloom"]
-    work = Work(config=config, groups=(), stored="float32", params=True)
-    alone, two = (
-        costs.device_memory(work, Machines(processes=count, platform="tpu"), 2) for count in (1, 2)
-    )
-    assert alone["exchange"] == 0
-    # on one device of two: half of the checkpoint, and two blocks
-    half = 4 * size(config) // 2 + two["weights"]
-    assert sum(two.values()) == max(half, sum(alone.values()))
 
 
 # Runs.
@@ -341,29 +236,19 @@ def test_the_script_prints_a_plan_and_writes_nothing(tmp_path, monkeypatch, capf
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text(json.dumps(raw | {"dtype": "bfloat16"}))
     done = run_here(
-        monkeypatch, capfd, "prune", "--plan", "--chip=v5e",
+        monkeypatch, capfd, "prune", "--plan",
         f"--config=configs/base.py:{tmp_path / 'model'}", f"--workdir={tmp_path / 'run'}",
-        "--config.mesh.data=8", "--config.dtype=bfloat16", "--config.calibration.data=nano",
+        "--config.mesh.data=1", "--config.dtype=bfloat16", "--config.calibration.data=nano",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if line)
     assert "30 blocks, 6,041.4 million weights in them, stored as bfloat16" in lines["model"]
-    assert lines["devices"] == "8: 1 process(es) of 8 x 1"
-    assert lines["attention"] == "splash attention"
-    assert re.match(r"1\.\d\d GB of 16\.00 GB \(weights 0\.81 GB, activations", lines["device"])
-    assert lines["read"] == "14.14 GB"
-    assert "s at published rates" in lines["floor"]
+    assert lines["devices"] == "1: 1 process(es) of 1 x 1"
+    assert re.match(r"\d\.\d\d GB \(weights (0\.81|1\.61) GB, activations", lines["device"])
     assert not (tmp_path / "run").exists()
 
 
-def test_a_chip_without_a_plan_and_a_pattern_that_does_not_fit(
-    tokens, tmp_path, monkeypatch, capfd
-):
-    done = run_here(
-        monkeypatch, capfd, "prune", "--chip=v5e", "--config=nano", f"--workdir={tmp_path / 'run'}"
-    )
-    assert done.returncode == 2
-    assert "--chip: got 'v5e'; allowed: with --plan" in done.stderr
+def test_a_pattern_that_does_not_fit_is_refused(tokens, tmp_path):
     config = job(BLOOM, tokens, pruning__pattern="3:5", pruning__sparsity=None)
     message = "pattern: attention/qkv/kernel has 128 inputs; allowed: a multiple of 5"
     with pytest.raises(jp.InputError, match=message):
@@ -371,15 +256,3 @@ def test_a_chip_without_a_plan_and_a_pattern_that_does_not_fit(
     with pytest.raises(jp.InputError, match=message):
         prune_from_config(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-def test_an_unknown_chip_is_refused(tokens):
-    message = f"--chip: got 'h900'; allowed: {', '.join(CHIPS)}"
-    with pytest.raises(jp.InputError, match=re.escape(message)):
-        plan.plan_from_config(job(BLOOM, tokens), chip="h900")
-
-
-@pytest.mark.parametrize("fields", [{}, {"mesh__data": 1, "mesh__model": -1}])
-def test_a_mesh_of_any_size_is_one_device_of_a_chip(fields, tokens):
-    machines = plan.plan_from_config(job(BLOOM, tokens, **fields), chip="h100").machines
-    assert (machines.data, machines.model) == (1, 1)

@@ -1,0 +1,90 @@
+"""The end of a command's process: one line with the error, and an exit code for its kind.
+
+Imports neither JAX nor anything that imports it, as that import may fail.
+"""
+
+import contextlib
+import io
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+
+from jaxprune.base.errors import InputError, TerminatedError, one_line
+from jaxprune.base.progress import say
+
+BAD_INPUT, ENVIRONMENT = 2, 1
+DEBUG = "--debug"  # an argument of every command
+# The modules of JAX that read environment variables at import, and platforms at the start.
+_OF_JAX = frozenset({"jax._src.config", "jax._src.xla_bridge"})
+_MEMORY = ("RESOURCE_EXHAUSTED", "failed to map segment", "can't start new thread")
+
+
+@contextlib.contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Prints `error: …` and ends the process, with 2 for bad input and with 1 for errors of the environment.
+
+    The exit code is 130 after SIGINT and 143 after SIGTERM, as if the signal had killed the process. Output that cannot
+    be written is an error too. Any other exception is a bug and keeps its traceback, as every error with `--debug`.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            yield
+        except SystemExit:
+            _flush_stdout()
+            raise
+        _flush_stdout()
+    except TerminatedError as error:
+        say(f"{error}; the same command resumes from there")
+        sys.exit(128 + signal.SIGTERM)
+    except BaseException as error:
+        end = ending(error)
+        if end is None:
+            raise
+        with contextlib.suppress(OSError):
+            _flush_stdout()
+        show_traceback()
+        message, code = end
+        say(f"error: {message}")
+        if isinstance(error, KeyboardInterrupt):
+            # sys.exit would wait for threads of Orbax, for minutes if they wait for the interrupted one
+            os._exit(code)
+        sys.exit(code)
+
+
+def _flush_stdout() -> None:
+    """Writes what is left; if that fails, Python is kept from trying again at exit and printing lines of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        error.filename = "stdout"
+        raise
+
+
+def show_traceback() -> None:
+    """Prints the traceback of the current error if `--debug` is given."""
+    if DEBUG in sys.argv[1:]:
+        traceback.print_exc()
+
+
+def ending(error: BaseException) -> tuple[str, int] | None:
+    """The line and the exit code with which an error ends a command; None for a bug."""
+    said = one_line(" ".join(str(error).split())) or type(error).__name__
+    if isinstance(error, KeyboardInterrupt):
+        return "ended by SIGINT", 128 + signal.SIGINT
+    if isinstance(error, InputError) or said.startswith("Could not determine home"):  # of ~user
+        return said, BAD_INPUT
+    if isinstance(error, OSError):
+        return said, ENVIRONMENT
+    if isinstance(error, MemoryError) or any(sign in said for sign in _MEMORY):
+        return f"memory or threads: {said}", ENVIRONMENT
+    frames = traceback.walk_tb(error.__traceback__)
+    if any(frame.f_globals.get("__name__") in _OF_JAX for frame, _ in frames):
+        settings = {name: value for name, value in os.environ.items() if name.startswith("JAX_")}
+        given = ", ".join(f"{name}={value}" for name, value in sorted(settings.items()))
+        return f"JAX does not start: {said}; set: {given or 'nothing'}", BAD_INPUT
+    return None
