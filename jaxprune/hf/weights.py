@@ -138,10 +138,8 @@ class Weights:
         arrays = {}
         for below in self._below(path):
             tensor = self._tensor(below, layer)
-            if tensor.shape:
-                array = tensor.rows(np.array(hosts.share(tensor.shape[0])))
-            else:
-                array = tensor.read()
+            rows = np.array(hosts.share(tensor.shape[0] if tensor.shape else 1))
+            array = tensor.rows(rows) if tensor.shape else tensor.read()
             arrays[below] = check_finite(array, below, layer)
         return arrays
 
