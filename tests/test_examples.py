@@ -14,7 +14,7 @@ ROOMS = {"jp": jp, "masks": jp.masks, "scores": jp.scores, "checkpoint": jp.chec
 # Said in one line, with the example at another one of their kind.
 SHOWN_ELSEWHERE = {
     "masks.union", "masks.difference", "masks.invert", "masks.unpack",
-    "checkpoint.save_stats", "checkpoint.restore_packed_masks",
+    "checkpoint.save_stats", "checkpoint.restore_packed_masks", "jp.open_evaluation",
 }  # fmt: skip
 
 

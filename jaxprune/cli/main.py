@@ -15,7 +15,7 @@ COMMANDS = {
     "recover": "fit the kept weights of a pruned or smaller model to the dense one",
     "shrink": "make a model smaller for some languages: fewer tokens, layers, neurons",
     "evaluate": "evaluate a model on tasks in every language, its perplexity and its translations",
-    "compare": "report the changes between two evaluated runs and their significance",
+    "compare": "report the changes between evaluated runs and their significance",
     "analyze": "measure a model's features in every language, and compare masks",
     "sweep": "prune and evaluate one model for every product of a grid of settings",
     "report": "write one HTML page about a run, a comparison or a sweep",

@@ -10,6 +10,7 @@ import numpy as np
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import sealed
 from jaxprune.base.files.arrays import read_npz
+from jaxprune.base.files.places import local_path
 from jaxprune.base.files.whole import write_json, write_text
 from jaxprune.base.text import csv_text
 from jaxprune.base.workdir.differences import difference
@@ -110,12 +111,16 @@ def write_part(workdir: Path | None, name: str, part: Part) -> None:
         write_json(folder / EVALUATION, part.facts)
 
 
-def open_evaluation(workdir: Path) -> Evaluation:
-    """The evaluation in a workdir.
+def open_evaluation(workdir: str | Path) -> Evaluation:
+    """The evaluation that `jaxprune evaluate` wrote, as `evaluate` returns it: figures and the scores of every row.
+
+    Args:
+      workdir: its --workdir, a folder or an address in a bucket.
 
     Raises:
       InputError: no such folder, or a broken file; scores of another model than the workdir's.
     """
+    workdir = local_path(workdir)
     if not workdir.is_dir():
         raise InputError(f"{workdir}: no such folder; expected the --workdir of an evaluated run")
     check_scored_model(workdir)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from jax.sharding import Mesh
 
-from jaxprune.base.files.places import local_path
 from jaxprune.base.schema import check, checked
 from jaxprune.data.config import SEED
 from jaxprune.devices import hosts
@@ -116,9 +115,7 @@ def compare(*runs: Evaluation | str | Path, seed: int = 0) -> Comparison:
       True
     """
     check("seed", seed, SEED)
-    opened = [
-        run if isinstance(run, Evaluation) else open_evaluation(local_path(run)) for run in runs
-    ]
+    opened = [run if isinstance(run, Evaluation) else open_evaluation(run) for run in runs]
     return compare_evaluations(opened, seed)
 
 
