@@ -10,7 +10,7 @@ from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.whole import write_json
 from jaxprune.base.progress import say
 from jaxprune.base.workdir.json_files import CONFIG, EVALUATION, REPORT
-from jaxprune.base.workdir.locks import locked
+from jaxprune.base.workdir.locks import PROGRESS, locked
 from jaxprune.base.workdir.reading import is_complete, read_report
 from jaxprune.runs.run import SWEEP
 from jaxprune.sweeps.result import SweepResult
@@ -33,7 +33,7 @@ def merge(parts: Sequence[Path], workdir: Path) -> SweepResult:
       InputError: a part is no sweep, or of another config or other inputs; a variant is damaged, or another in two
         parts; a worker is writing to the workdir; no scores of the dense model.
     """
-    waiting = [part for part in parts if not is_sweep(part)]
+    waiting = [part for part in parts if {*part.glob("*")} <= {part / PROGRESS}]
     if 0 < len(waiting) < len(parts):
         say(f"sweep: {listed(waiting)}: not started; merges the rest")
         parts = [part for part in parts if part not in waiting]
