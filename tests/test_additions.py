@@ -80,7 +80,7 @@ def test_the_card_tells_what_was_done(alone, case):
     card = alone[1][case]["card"]
     changes = case == "allocation"
     assert ("all other weights are bit-identical to the dense model's" in card) != changes
-    assert ("`rescaled` changed other weights of these layers" in card) == changes
+    assert ("The method changed other weights of these layers" in card) == changes
     assert ("falling: more in the first blocks" in card) == (case == "allocation")
     assert ("largest: the language where a feature is largest" in card) == (case == "combination")
     assert alone[1][case]["changes"] == changes

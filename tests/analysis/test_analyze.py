@@ -283,7 +283,7 @@ def test_languages_where_none_are_named(tmp_path):
         ({"analysis.masks": "nowhere,./nowhere"}, "analysis.masks: a run is given twice"),
         (
             {"analysis.masks": "nowhere,gone"},
-            "analysis.masks: nowhere, gone: no masks in checkpoint/",
+            "analysis.masks: nowhere, gone: nowhere/checkpoint: no complete checkpoint",
         ),
     ],
 )

@@ -347,9 +347,8 @@ def test_fields_are_checked(field, value):
 def test_calibration_needs_to_make_sense_only_where_something_is_pruned():
     config = base_config()
     config.model = "m"
-    config.calibration.kind = "tokens"
-    config.calibration.data = "/no/such.npz"
-    with pytest.raises(InputError, match=r"calibration\.data: no file '/no/such"):
+    config.calibration.source = config.calibration.target = "en"
+    with pytest.raises(InputError, match=r"calibration\.target: got 'en', the source"):
         validate(config)
     validate(config, "evaluate")
 

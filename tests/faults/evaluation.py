@@ -15,7 +15,7 @@ ROWS = {
     "unknown task": Fault(
         lambda p: p.evaluate("evaluation.tasks=xnly"), r"task: got 'xnly'.*did you mean xnli\?"
     ),
-    "no task": Fault(lambda p: p.evaluate("evaluation.tasks="), r"evaluation\.tasks: got ''"),
+    "no task": Fault(lambda p: p.evaluate("evaluation.tasks="), r"evaluation\.tasks: none; expected tasks, "),
     "task twice": Fault(
         lambda p: p.evaluate("evaluation.tasks=nano_nli,nano_nli"), r"'nano_nli' is there twice"
     ),

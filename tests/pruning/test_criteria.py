@@ -12,6 +12,7 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 import jaxprune as jp
+from jaxprune.pruning.methods import METHODS
 
 ROOT = Path(__file__).parents[2]
 FILE = '''"""Weights times the square of their features' norms."""
@@ -91,7 +92,7 @@ def added(tmp_path_factory):
 def test_it_is_allowed_and_offered(added):
     _, said = added
     assert "squared" in said["choices"]
-    assert set(said["choices"]) - {"squared"} == set(jp.pruning.METHODS)
+    assert set(said["choices"]) - {"squared"} == set(METHODS)
     assert said["refused"].startswith("pruning.criterion: got 'sqared'; allowed: ")
     assert "squared" in said["refused"].partition("allowed: ")[2].partition("did you mean")[0]
     assert "--config.pruning.criterion: " in said["help"]

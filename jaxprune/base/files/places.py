@@ -16,7 +16,8 @@ def local_path(place: str | Path) -> Path:
     """The path that a user names.
 
     `~` is expanded. A folder in a bucket (s3://…, gs://…) is downloaded to the user's cache, at most once in a process;
-    files of an earlier download that have not changed since are kept.
+    files of an earlier download that have not changed since are kept. Of a model with safetensors files no .bin files
+    are downloaded.
 
     Raises:
       InputError: an address of another form, or the extra of its store is not installed.
@@ -35,6 +36,10 @@ def _downloaded(address: str) -> Path:
     found = store.facts()
     if not found:
         raise FileNotFoundError(f"{address}: no such folder in the bucket, or it is empty")
+    if any(
+        name.endswith(".safetensors") for name in found
+    ):  # .bin files have the same weights again
+        found = {name: facts for name, facts in found.items() if not name.endswith(".bin")}
     base = user_cache("buckets") / hashlib.sha256(store.address.encode()).hexdigest()[:16]
     folder = base / store.address.rpartition("/")[2]
     folder.mkdir(parents=True, exist_ok=True)

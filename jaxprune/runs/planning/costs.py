@@ -16,7 +16,7 @@ from jaxprune.stats.walk import rows_at_once
 
 # Resident memory of a command that has imported its packages and compiled a model's passes, and of a tokenizer with its
 # imports; measured on Linux. Outside the command line the tokenizer also imports an installed torch.
-PROCESS = 450_000_000
+PROCESS = 400_000_000
 TOKENIZER = 40_000_000
 TOKEN = 1_300  # of a tokenizer's vocabulary, measured with Gemma 3
 # Share of all other memory that allocators keep of freed blocks and states.
