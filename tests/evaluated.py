@@ -34,8 +34,9 @@ def scored(scores, labels, rows=None, **arrays):
     return Scored(np.float32(scores), np.int32(labels), np.int32(rows), **arrays)
 
 
-def text(total, tokens=1000, parts=(), size=0):
-    """The log-probability of a text; `parts` are (log-probability, tokens, bytes), by default one."""
+def text(total, tokens=1000, parts=(), size=None):
+    """The log-probability of a text; `parts` are (log-probability, tokens, bytes), by default one, 4 bytes a token."""
+    size = 4 * tokens if size is None else size
     sums, counts, sizes = np.array(parts or [(total, tokens, size)], float).reshape(-1, 3).T
     return Perplexity(total, tokens, size, sums, counts.astype(int), sizes.astype(int))
 

@@ -4,13 +4,10 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
 from jaxprune.base.errors import InputError, listed
 from jaxprune.base.text import NotebookTable, Table
 from jaxprune.evaluation.changes import (
     Change,
-    Source,
     perplexity_changes,
     task_changes,
     translation_changes,
@@ -20,7 +17,6 @@ from jaxprune.evaluation.measurements import MEASURES, Measurement, frame
 from jaxprune.evaluation.pictures import change_charts
 from jaxprune.evaluation.same_evaluation import check_same, other_tokenizer
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
-from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.evaluation.translation.results import TRANSLATION, Translated
 from jaxprune.evaluation.views import comparison_tables
 from jaxprune.report.charts.chart import Chart
@@ -120,9 +116,10 @@ def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Com
             )
         for task in base.tasks:
             if task in run.parts:
-                source = (run.name, base.name, task)
-                pairs = _pairs(source, base.scored(task), run.scored(task))
-                changes += task_changes(source, pairs, seed)
+                ours, theirs = base.scored(task), run.scored(task)
+                codes = sorted(ours.keys() & theirs.keys(), key=order)
+                pairs = {code: (ours[code], theirs[code]) for code in codes}
+                changes += task_changes((run.name, base.name, task), pairs, seed)
         source = (run.name, base.name, PERPLEXITY)
         changes += perplexity_changes(source, base.perplexities, run.perplexities, differs)
         if TRANSLATION in base.parts and TRANSLATION in run.parts:
@@ -130,26 +127,6 @@ def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Com
             target = base.parts[TRANSLATION].facts["protocol"]["target"]
             changes += translation_changes((run.name, base.name, TRANSLATION), a, b, target)
     return Comparison(evaluations=named, changes=changes, notes=notes, left_out=left_out)
-
-
-def _pairs(
-    source: Source, base: Mapping[str, Scored], run: Mapping[str, Scored]
-) -> dict[str, tuple[Scored, Scored]]:
-    """The scores of both in the languages that both have; rejects other rows, labels or numbers of options."""
-    pairs = {code: (base[code], run[code]) for code in sorted(base, key=order) if code in run}
-    for code, (a, b) in pairs.items():
-        for name in ("rows", "labels"):
-            if not np.array_equal(getattr(a, name), getattr(b, name)):
-                raise InputError(
-                    f"{source[2]}/{code}: other {name} in {source[0]} than in {source[1]}; expected runs on the "
-                    "same rows"
-                )
-        if a.scores.shape != b.scores.shape:
-            raise InputError(
-                f"{source[2]}/{code}: {a.scores.shape[1]} scores a row in {source[1]} and {b.scores.shape[1]} in "
-                f"{source[0]}; expected the same options in both"
-            )
-    return pairs
 
 
 def order(code: str) -> tuple[bool, str]:

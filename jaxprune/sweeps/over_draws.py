@@ -153,14 +153,11 @@ def _of_task(
 
 
 def _log_perplexity(pairs: Mapping[str, Pair]) -> Float[np.ndarray, " G"] | None:
-    """Rises in the parts of the text; a part is the same in all languages.
-
-    Texts have no parts with a tokenizer that has no offsets of characters.
-    """
+    """Rises in the parts of the text; a part is the same in all languages."""
     rises = []
     for code, pair in pairs.items():
         texts = [run.perplexities[code] for run in pair if code in run.perplexities]
-        if len(texts) < 2 or not all(len(text.part_tokens) for text in texts):
+        if len(texts) < 2:
             return None
         base, run = (text.part_values for text in texts)
         rises.append((np.arange(len(base)), base - run))

@@ -174,18 +174,6 @@ def test_runs_without_a_common_evaluation_are_refused(runs):
     refused([runs[0], other], f"no task and language in both runs: {has}")
 
 
-def test_other_data_is_refused(runs):
-    labels = LABELS.copy()
-    labels[17] = (labels[17] + 1) % 3
-    for rows, message in (
-        (scored(B["fr"], labels), "other labels in b than in a; expected runs on the same rows"),
-        (scored(B["fr"], LABELS, np.arange(300, 600)), "other rows in b than in a"),
-        (scored(B["fr"][:40], LABELS[:40]), "other rows in b than in a"),
-        (scored(np.hstack([B["fr"], B["fr"][:, :1]]), LABELS), "3 scores a row in a and 4 in b"),
-    ):
-        refused([runs[0], evaluation("b", xnli={"fr": rows})], f"xnli/fr: {message}")
-
-
 @pytest.mark.parametrize(
     ("name", "values"), [("protocol", ["paper", "lm_eval"]), ("labels", [["yes", "no"], ["no", "yes"]])]
 )  # fmt: skip

@@ -104,22 +104,6 @@ def runs_of(swept, *names):
     return wanted, [replace(open_evaluation(folder / one.name), name=one.name) for one in wanted]
 
 
-def test_texts_without_parts_have_no_row_over_the_draws(swept):
-    """As those of a tokenizer without offsets of characters."""
-    variants, runs = runs_of(swept, "wanda-monolingual-fr-1", "wanda-monolingual-fr-2")
-    bare = []
-    for run in runs:
-        part = run.parts["perplexity"]
-        rows = {
-            code: one._replace(part_tokens=one.part_tokens[:0])
-            for code, one in run.perplexities.items()
-        }
-        bare.append(replace(run, parts={**run.parts, "perplexity": replace(part, rows=rows)}))
-    measures = [{d.measure for d in drawn_changes(variants, some)} for some in (runs, bare)]
-    assert measures[0] - measures[1] == {"log-perplexity"}
-    assert "accuracy" in measures[1]
-
-
 def test_means_of_an_unfinished_sweep_are_over_the_draws_of_all_languages(swept):
     def found(**draws_by_language):
         names = (

@@ -50,9 +50,9 @@ class Perplexity(NamedTuple):
         return math.exp(min(-self.total / self.tokens, LARGEST_LOG))
 
     @property
-    def bits_per_byte(self) -> float | None:
-        """Minus the log-probability in bits over the bytes, comparable between tokenizers; None without `bytes`."""
-        return -self.total / math.log(2) / self.bytes if self.bytes else None
+    def bits_per_byte(self) -> float:
+        """Minus the log-probability in bits over the bytes, comparable between tokenizers."""
+        return -self.total / math.log(2) / self.bytes
 
     @property
     def part_values(self) -> Float[np.ndarray, " P"]:
@@ -70,7 +70,6 @@ def perplexity_measurements(
         measured += [
             Measurement(*source, code, measure, value, None, None, text.tokens)
             for measure, value in figures.items()
-            if value is not None
         ]
     return measured
 

@@ -173,7 +173,7 @@ def test_a_run_that_cannot_fit_is_refused_before_it_starts(tokens, tmp_path, mon
     monkeypatch.setattr(memory, "available_memory", lambda: slim)
     with pytest.raises(
         jp.InputError,
-        match=r"memory: the run needs .* expected output.params=false, .* a larger machine",
+        match=r"memory: the run needs .* expected output.params=false.* a larger machine",
     ):
         prune_from_config(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
