@@ -4,15 +4,18 @@ import json
 import os
 import re
 import subprocess
-import sysconfig
 from pathlib import Path
 
-import jsonschema
 import pytest
 import yaml
-from manifests import documents
+from ci_packages import needs, program_path
 
 from jaxprune.cli.main import COMMANDS
+
+needs("hadolint", "jsonschema", "kubernetes_validate", "shellcheck")
+
+import jsonschema  # noqa: E402
+from manifests import documents  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "cluster/slurm").iterdir())
@@ -23,7 +26,7 @@ PAGE = (ROOT / "docs/guide/cluster.md").read_text(encoding="utf-8")
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_scripts_are_clean(script):
-    shellcheck = Path(sysconfig.get_path("scripts"), "shellcheck")  # of the test extra
+    shellcheck = program_path("shellcheck")
     done = subprocess.run([shellcheck, script], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert "\nset -euo pipefail\n" in script.read_text(encoding="utf-8")
@@ -31,7 +34,7 @@ def test_scripts_are_clean(script):
 
 
 def test_the_image_is_clean():
-    hadolint = Path(sysconfig.get_path("scripts"), "hadolint")
+    hadolint = program_path("hadolint")
     done = subprocess.run(
         [hadolint, "--no-color", ROOT / "cluster/Dockerfile"], capture_output=True, text=True
     )
@@ -73,7 +76,7 @@ def test_tasks_of_skypilot_fit_its_schema(file, tmp_path):
         known = {*task["envs"], "SKYPILOT_NODE_RANK", "SKYPILOT_NUM_NODES"}
         script = "#!/bin/bash\n" + "".join(f"{name}=given\n" for name in sorted(known)) + task[step]
         (tmp_path / step).write_text(script, encoding="utf-8")
-        shellcheck = Path(sysconfig.get_path("scripts"), "shellcheck")
+        shellcheck = program_path("shellcheck")
         done = subprocess.run(
             [shellcheck, "--exclude=SC2034", tmp_path / step], capture_output=True
         )

@@ -4,22 +4,14 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 import threading
-from email.parser import BytesParser
-from http.server import HTTPServer
 from pathlib import Path
 
 import fsspec
-import numpy as np
 import pytest
 from absl import flags
-from gcp_storage_emulator import server as emulator
+from folder_contents import contents
 from kills import Killed
-from moto.server import ThreadedMotoServer
-from ports import free_port
-from recount import recount
-from run_scripts import run_here
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
@@ -47,15 +39,6 @@ def memory(monkeypatch):
     return fs
 
 
-@pytest.fixture(autouse=True)
-def copies(tmp_path, monkeypatch):
-    """The folder of local copies: some stay after a failure, and the system's may contain the clone."""
-    folder = tmp_path / "copies"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
-
-
 class Stops(Store):
     """A store at whose n-th change the process is killed."""
 
@@ -80,14 +63,6 @@ class Stops(Store):
         for name in names:
             self._count()
             super().remove([name])
-
-
-def contents(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def a_run(folder, layers, text, outputs=("hf", "checkpoint")):
@@ -480,174 +455,3 @@ def test_paths_of_this_machine_stay(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert local_path("~/x") == tmp_path / "x"
     assert local_path(tmp_path) == tmp_path
-
-
-# A real server and a real run.
-
-
-@pytest.fixture(scope="module")
-def s3():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    settings = {
-        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-    }  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        fsspec.filesystem("s3", skip_instance_cache=True).mkdir("bucket")
-        yield "s3://bucket/runs"
-    server.stop()
-
-
-class ExactParser(BytesParser):
-    """Reads an upload to the end. The server's own parser takes a \\r there for a part of the line break after it."""
-
-    def parsebytes(self, text):
-        message = super().parsebytes(text)
-        if message.get_content_subtype() == "related":
-            part = text.split(b"\n--==0==\n", 2)[2].removesuffix(b"\n--==0==--")
-            content = part.partition(b"\n\n")[2]
-            message.get_payload(1).get_payload = lambda decode: content
-        return message
-
-
-@pytest.fixture(scope="module")
-def gs():
-    """As `s3`; this server ignores the conditions of writes."""
-    port = free_port()
-    with pytest.MonkeyPatch.context() as patch:
-        # it answers one request after the other, and many arrive at once
-        patch.setattr(HTTPServer, "request_queue_size", 256)
-        patch.setattr(emulator, "BytesParser", ExactParser)
-        server = emulator.create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket")
-        server.start()
-        patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
-        # requests for kinds of buckets that the server does not have
-        patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-        yield "gs://bucket/runs"
-    server.stop()
-
-
-@pytest.fixture(params=["s3", "gs"])
-def runs(request):
-    """The address of a folder of a server."""
-    return request.getfixturevalue(request.param)
-
-
-def test_objects_of_a_server(runs, tmp_path):
-    there = Store(f"{runs}/objects", "--workdir")
-    content = np.random.default_rng(0).bytes(20 << 20)
-    (tmp_path / "a").write_bytes(content)
-    there.upload(tmp_path / "a", "deep/a")
-    there.write("b", b"1")
-    first = there.facts()
-    assert {name: size for name, (size, _) in first.items()} == {"b": 1, "deep/a": len(content)}
-    assert there.facts("deep/a") == {"deep/a": first["deep/a"]}
-    there.write("b", b"2\r")
-    assert there.read("b") == b"2\r"
-    after = there.facts()
-    assert after["deep/a"] == first["deep/a"]
-    assert after["b"] != first["b"]
-    there.download(["b", "deep/a"], tmp_path / "copy")
-    assert contents(tmp_path / "copy") == {"b": b"2\r", "deep/a": content}
-    there.remove(["b", "none"])
-    assert [*there.facts()] == ["deep/a"]
-    with pytest.raises(FileNotFoundError):
-        there.read("b")
-
-
-def test_two_requests_that_create_an_object_of_s3(s3):
-    one = Store(f"{s3}/create", "--workdir")
-    assert one.create("a/b.json", b"1")
-    assert not one.create("a/b.json", b"2")
-    assert one.read("a/b.json") == b"1"
-    assert one.facts() == one.facts("a")
-    assert [size for size, _ in one.facts().values()] == [1]
-    for folder in ("", "a/"):  # as consoles make them
-        one._fs.call_s3("put_object", Bucket="bucket", Key=f"runs/create/{folder}", Body=b"")
-    assert [*one.facts()] == ["a/b.json"]
-    one.remove(["a/b.json", "none"])
-    assert one.facts() == {}
-    with pytest.raises(FileNotFoundError):
-        Store("s3://nobucket/x", "--workdir").facts()
-
-
-def test_a_model_and_texts_of_a_server_give_the_masks_of_local_ones(
-    runs, cache, tmp_path, monkeypatch, capfd
-):
-    nano = Path(jp.__file__).parent / "nano"
-    for code in ("en", "fr"):
-        (tmp_path / f"texts/{code}.txt").parent.mkdir(exist_ok=True)
-        (tmp_path / f"texts/{code}.txt").write_text("\n".join(f"{code} {n}" for n in range(40)))
-    for name, folder in (("model", nano / "checkpoints/bloom"), ("texts", tmp_path / "texts")):
-        for file in folder.iterdir():
-            Store(f"{runs}/{name}", name).upload(file, file.name)
-    digests = []
-    for number, (model, texts) in enumerate(
-        (
-            (nano / "checkpoints/bloom", tmp_path / "texts"),
-            (f"{runs}/model", f"{runs}/texts"),
-        )
-    ):
-        settings = [
-            f"--config.model={model}",
-            f"--config.calibration.data={texts}",
-            "--config.calibration.samples=4",
-        ]
-        folder = tmp_path / f"run{number}"
-        done = run_here(
-            monkeypatch, capfd, "prune", "--config=nano", *settings, "--workdir", folder
-        )
-        assert done.returncode == 0, done.stderr
-        digests.append(json.loads((folder / "report.json").read_text())["digests"])
-        assert "://bucket" not in (folder / "hf/README.md").read_text().partition("\n# ")[0]
-    assert digests[0] == digests[1]
-
-
-def test_an_interrupted_run_goes_on_from_a_server_with_the_same_bits(
-    runs, copies, tmp_path, monkeypatch, capfd
-):
-    from jaxprune.pruning import loop
-
-    settings = ("--config", "nano", "--config.calibration.samples=4")
-    local = tmp_path / "local"
-    assert run_here(monkeypatch, capfd, "prune", *settings, "--workdir", local).returncode == 0
-    address, real, calls = f"{runs}/nano", loop.progress_bar, []
-
-    def stops(*args, **options):
-        bar = real(*args, **options)
-        inner = bar.__enter__()
-        update = inner.update
-
-        def counted():
-            calls.append(1)
-            if len(calls) == 3:
-                raise OSError("the machine ends")
-            update()
-
-        inner.update = counted
-        return type(
-            "Bar", (), {"__enter__": lambda _: inner, "__exit__": lambda _, *e: bar.__exit__(*e)}
-        )()
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "progress_bar", stops)
-        assert run_here(patch, capfd, "prune", *settings, "--workdir", address).returncode != 0
-    left = Store(address, "--workdir").facts()
-    assert any("layer_" in name for name in left)
-    assert "report.json" not in left
-    done = run_here(monkeypatch, capfd, "prune", *settings, "--workdir", address)
-    assert done.returncode == 0, done.stderr
-    assert str(copies) not in done.stdout
-    assert run_here(monkeypatch, capfd, "verify", address).stdout.endswith("/nano: OK\n")
-    Mirror(Store(address, "--workdir"), tmp_path / "copy")
-    assert not recount(tmp_path / "copy")
-    reports = [
-        json.loads((folder / "report.json").read_text()) for folder in (local, tmp_path / "copy")
-    ]
-    assert reports[0]["digests"] == reports[1]["digests"]
-    hf = [(folder / "hf/model.safetensors").read_bytes() for folder in (local, tmp_path / "copy")]
-    assert hf[0] == hf[1]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from folder_contents import contents
 from run_scripts import run_alone
 from transformers import AutoModelForCausalLM
 
@@ -216,10 +217,6 @@ def test_a_run_that_dies_leaves_nothing_that_looks_whole(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk"):
         evaluate_from_config(job(rows=3, languages="en,fr"), tmp_path, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
-
-
-def contents(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def template(tmp_path):

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from ci_packages import needs
 from conftest import TINY
 
 import jaxprune as jp
 
-# accelerate: the harness's own class needs it
-lm_eval = pytest.importorskip("lm_eval")
-pytest.importorskip("accelerate")
+needs("lm_eval", "accelerate")  # the harness, and a package that its own class needs
 
 from lm_eval.api.instance import Instance  # noqa: E402
 from lm_eval.models.huggingface import HFLM  # noqa: E402

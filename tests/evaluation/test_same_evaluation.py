@@ -182,7 +182,6 @@ def counted(comparison):
 
 
 def test_translations_with_other_demonstrations(tmp_path):
-    pytest.importorskip("sacrebleu")
     shown = [Pair("la femme lit", "the woman reads")]
     run = write_translation(tmp_path / "a", shown)
     same = write_translation(tmp_path / "same", shown)

@@ -6,11 +6,11 @@ import re
 import shlex
 import shutil
 import subprocess
-import sysconfig
 from pathlib import Path
 
 import pytest
 import yaml
+from ci_packages import needs, program_path
 from roofline import CHIPS, floor, flops
 
 from jaxprune.cli.config.record import FIELDS
@@ -297,10 +297,9 @@ def test_bad_settings_end_in_one_line(machine, script, flags, named):
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_scripts_are_clean(script):
-    subprocess.run(["bash", "-n", script], check=True)
-    shellcheck = Path(sysconfig.get_path("scripts"), "shellcheck")  # of the test extra
+    needs("shellcheck")
     done = subprocess.run(
-        [shellcheck, "--external-sources", "--source-path=SCRIPTDIR", script],
+        [program_path("shellcheck"), "--external-sources", "--source-path=SCRIPTDIR", script],
         capture_output=True, text=True,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ci_packages import needs
 
 from jaxprune.evaluation.scoring.crossed import mixed_model
 
@@ -13,8 +14,9 @@ def made(rng, draws, groups, of_draws, of_groups, of_rest, mean=0.0):
 
 def test_the_standard_error_is_that_of_statsmodels():
     """REML with crossed effects as components of one group; the design is balanced."""
-    api = pytest.importorskip("statsmodels.api")
+    needs("statsmodels")
     from scipy.special import stdtrit
+    from statsmodels import api
 
     rng = np.random.default_rng(1)
     values = made(rng, 5, 12, 1.0, 0.7, 0.5)
