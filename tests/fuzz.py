@@ -220,7 +220,7 @@ def play_round(tally: Tally, watch: Watch, number: int, end: float) -> None:
 
 def report(tally: Tally, keep: Path | None) -> None:
     print(f"{tally.target.name}: {tally.examples} files, {tally.taken} taken, ", end="")
-    print(f"{len(tally.said)} kinds of refusal, {len(tally.failures)} failures")
+    print(f"{len(tally.said)} kinds of invalid_value, {len(tally.failures)} failures")
     for number, (kind, (data, message)) in enumerate(tally.failures.items()):
         print(f"  {kind}: {message[:200]!r}")
         print(f"    {len(data)} bytes: {data[:400]!r}")

@@ -95,7 +95,7 @@ def test_statistics_of_other_kinds_have_a_repr_and_no_norms():
         stats.to_pandas,
         lambda: jp.scores.wanda(model.params, stats),
     ):
-        with pytest.raises(jp.InputError, match="stats: no squares; allowed: jaxprune"):
+        with pytest.raises(jp.InputError, match="stats: no squares; expected jaxprune"):
             use()
 
 
@@ -177,8 +177,8 @@ BAD = {
     "no such setting": ({"sweep": {"sparsity": 0.3}}, r"sweep\.sparsity: no such field; did you mean"),
     "not of a sweep": ({"recovery": {"run": "a"}}, r"recovery\.run: no such field"),
     "no group": ({"calibration": 3}, "calibration: no such field; its fields are"),
-    "value": ({"sweep": {"grid": {"pruning.sparsity": [3]}}}, r"sweep\.grid: pruning\.sparsity: got 3; allowed"),
-    "model": ({"model": 3}, "model: got 3; allowed"),
+    "value": ({"sweep": {"grid": {"pruning.sparsity": [3]}}}, r"sweep\.grid: pruning\.sparsity: got 3; expected"),
+    "model": ({"model": 3}, "model: got 3; expected"),
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 read_settings 'NAME PROJECT ZONE ACCELERATOR RUNTIME_VERSION' 'SPOT POLL_SECONDS' "$@"
-[[ -z $SPOT || $SPOT == 1 ]] || fail "SPOT: $SPOT; allowed: 1, or nothing"
+[[ -z $SPOT || $SPOT == 1 ]] || fail "SPOT: $SPOT; expected 1, or nothing"
 
 create() {
     run gcloud compute tpus queued-resources create "$NAME" --node-id="$NAME" "${PLACE[@]}" \

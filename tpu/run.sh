@@ -8,7 +8,7 @@ read_settings 'NAME PROJECT ZONE ACCELERATOR CONFIG WORKDIR' '' "$@"
 
 command=(.venv/bin/python scripts/prune.py --config="$CONFIG" --workdir="$WORKDIR")
 if has_several_hosts; then
-    [[ $WORKDIR == "$MOUNT"/?* ]] || fail "WORKDIR: $WORKDIR; $ACCELERATOR has several hosts; allowed: a folder in $MOUNT, which all see"
+    [[ $WORKDIR == "$MOUNT"/?* ]] || fail "WORKDIR: $WORKDIR; $ACCELERATOR has several hosts; expected a folder in $MOUNT, which all see"
     command+=(--distributed)
 fi
 # exec: a signal for the run reaches it, not a shell around it

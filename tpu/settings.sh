@@ -25,22 +25,22 @@ read_settings() {
         case $1 in
             --) REST=("${@:2}") && break ;;
             --dry-run) DRY_RUN=1 ;;
-            --*) is_one_of "$name" "$required $optional" || fail "$flag: unknown; allowed: $(flags "$required $optional"), --dry-run" ;;
-            *) fail "$1: unexpected; allowed: $(flags "$required $optional"), --dry-run" ;;
+            --*) is_one_of "$name" "$required $optional" || fail "$flag: unknown; expected $(flags "$required $optional"), --dry-run" ;;
+            *) fail "$1: unexpected; expected $(flags "$required $optional"), --dry-run" ;;
         esac
         case $1 in
             --dry-run) ;;
             --spot) SPOT=1 ;;
             --?*=?*) printf -v "$name" %s "${1#*=}" ;;
-            *) fail "$flag: no value; allowed: $flag=VALUE" ;;
+            *) fail "$flag: no value; expected $flag=VALUE" ;;
         esac
         shift
     done
     for name in $required; do
-        [[ -n ${!name-} ]] || fail "$name: missing; allowed: $(flags "$name") or the environment variable $name"
+        [[ -n ${!name-} ]] || fail "$name: missing; expected $(flags "$name") or the environment variable $name"
     done
     # shellcheck disable=SC2153  # NAME is a setting, name a loop variable
-    [[ $NAME =~ ^[a-z]([-a-z0-9]*[a-z0-9])?$ ]] || fail "NAME: $NAME; allowed: small letters, digits and hyphens, such as bloom-v5e"
+    [[ $NAME =~ ^[a-z]([-a-z0-9]*[a-z0-9])?$ ]] || fail "NAME: $NAME; expected small letters, digits and hyphens, such as bloom-v5e"
     PLACE=(--project="$PROJECT" --zone="$ZONE")
 }
 

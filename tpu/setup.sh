@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tpu/settings.sh
 read_settings 'NAME PROJECT ZONE ACCELERATOR' 'SHARE PACKAGE_DATE' "$@"
 if [[ -z $SHARE ]] && has_several_hosts; then
-    fail "SHARE: missing; $ACCELERATOR has several hosts, which need a folder that all see; allowed: --share=HOST:/FOLDER of an NFS server"
+    fail "SHARE: missing; $ACCELERATOR has several hosts, which need a folder that all see; expected --share=HOST:/FOLDER of an NFS server"
 fi
 
 run mkdir -p build

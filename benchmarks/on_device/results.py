@@ -40,7 +40,7 @@ def _fault(row):
         return row.get("error")
     bound = "at least" if row["at_least"] else "at most"
     value = "not a number" if row["value"] is None else f"{row['value']:.3g}"
-    return f"{value}; allowed: {bound} {row['allowed']:g}"
+    return f"{value}; expected {bound} {row['allowed']:g}"
 
 
 def _failed_steps(job):

@@ -148,7 +148,7 @@ def _by_language(
     if len(languages) < 2 or "" in languages:
         raise InputError(
             f"stats: neurons of {', '.join(map(repr, languages)) or 'no language'}; "
-            "allowed: jaxprune.probe(neurons=True) of two languages or more"
+            "expected jaxprune.probe(neurons=True) of two languages or more"
         )
 
     def added(name: str) -> np.ndarray:

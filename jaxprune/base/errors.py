@@ -47,10 +47,10 @@ class TerminatedError(Exception):
     """SIGTERM ended the run; finished work is kept. The message gives the last finished layer."""
 
 
-def refusal(
+def invalid_value(
     where: object, got: object, allowed: str | Iterable[str], *, choices: Iterable[str] = ()
 ) -> InputError:
-    """The error "{where}: got {got}; allowed: {allowed}", to be raised.
+    """The error "{where}: got {got}; expected {allowed}", to be raised.
 
     Args:
       where: field, argument or file.
@@ -63,7 +63,7 @@ def refusal(
         allowed = ", ".join(choices)
     value = repr(got) if isinstance(got, str) else shown(got)
     said = "not set" if got is None else f"got {value}"
-    return InputError(f"{where}: {said}; allowed: {allowed}{did_you_mean(got, choices)}")
+    return InputError(f"{where}: {said}; expected {allowed}{did_you_mean(got, choices)}")
 
 
 def check_equal(
@@ -74,7 +74,7 @@ def check_equal(
         one, two = first.get(name, "missing"), second.get(name, "missing")
         if one != two:
             raise InputError(
-                f"{where}: {name} is {one} in the first and {two} in the second; allowed: {allowed}"
+                f"{where}: {name} is {one} in the first and {two} in the second; expected {allowed}"
             )
 
 

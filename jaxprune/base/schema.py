@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard, TypeVar, dataclass_transform
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 
 _T = TypeVar("_T")
 
@@ -212,7 +212,7 @@ def check(name: str, value: Any, field: Field) -> Any:
         except ValueError:
             pass
     hint = field.hint(value) if field.hint else ""
-    raise refusal(name, value, field.allowed + hint, choices=field.choices)
+    raise invalid_value(name, value, field.allowed + hint, choices=field.choices)
 
 
 def checked(record: type[_T], values: Mapping[str, Any], where: str = "") -> _T:

@@ -20,7 +20,7 @@ def path(text: str) -> Path:
 def output(text: str) -> Path:
     """The path of what is written. Expands `~`, which the shell does not expand after `--out=`."""
     if is_address(text):
-        raise argparse.ArgumentTypeError(f"got {text!r}; allowed: a path of this machine")
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a path of this machine")
     return Path(text).expanduser()
 
 
@@ -31,9 +31,9 @@ def check_folder(flag: str, folder: Path) -> None:
       InputError: names the flag and the path.
     """
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{flag}: {folder} is a file; allowed: a folder")
+        raise InputError(f"{flag}: {folder} is a file; expected a folder")
     if folder.is_symlink() and not folder.exists():
-        raise InputError(f"{flag}: {folder} is a broken link; allowed: a folder")
+        raise InputError(f"{flag}: {folder} is a broken link; expected a folder")
 
 
 class Arguments(argparse.ArgumentParser):

@@ -11,7 +11,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.files.store import check_address, is_address
 from jaxprune.base.schema import Field, fields_of
 from jaxprune.cli.arguments import check_folder, described
@@ -90,7 +90,7 @@ def _workdir(place: str) -> Iterator[Path]:
         yield Path(place).expanduser()
         return
     if "distributed" in given and (given.distributed or given.coordinator):
-        raise refusal("--workdir", place, "a folder that all processes share")
+        raise invalid_value("--workdir", place, "a folder that all processes share")
     with staged(place) as workdir:
         try:
             yield workdir
@@ -151,7 +151,7 @@ def join_processes() -> None:
         for name in ("processes", "process"):
             if getattr(given, name) is not None:
                 raise InputError(
-                    f"--{name}: set without --coordinator=HOST:PORT or --distributed; allowed: with one of them"
+                    f"--{name}: set without --coordinator=HOST:PORT or --distributed; add one of them"
                 )
     else:
         with failure.listening():
@@ -197,7 +197,7 @@ def parse(
     given = _given(argv, flag_values, command)
     for name in ("config", "workdir"):
         if not flag_values[name].value:
-            raise InputError(f"--{name}: missing; allowed: {flag_values[name].help}")
+            raise InputError(f"--{name}: missing; expected {flag_values[name].help}")
     workdir = flag_values.workdir
     if is_address(workdir):
         check_address(workdir, "--workdir")

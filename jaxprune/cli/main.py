@@ -5,7 +5,7 @@ import sys
 import textwrap
 
 from jaxprune.base.ending import DEBUG, errors_in_one_line
-from jaxprune.base.errors import refusal
+from jaxprune.base.errors import invalid_value
 from jaxprune.base.version import __version__
 from jaxprune.cli.ready import ready_configs
 
@@ -34,7 +34,7 @@ def main() -> None:
             print(__version__ if name == "--version" else overview())
             sys.exit()
         if name not in COMMANDS:
-            raise refusal("command", name, COMMANDS)
+            raise invalid_value("command", name, COMMANDS)
     run(name, f"jaxprune {name}", arguments[1:])
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from jaxprune.base.errors import InputError, did_you_mean, refusal
+from jaxprune.base.errors import InputError, did_you_mean, invalid_value
 
 # In a clone a link to the folder beside the package.
 _CONFIGS = (Path(__file__).parents[1] / "configs").resolve()
@@ -26,10 +26,10 @@ def config_file(given: str) -> str:
         return f"{known[name]}{colon}{argument}"
     if Path(name).is_file() and name.endswith(".json"):
         raise InputError(
-            f"--config: {name}: not a Python file; allowed: FILE.py, {', '.join(known)}"
+            f"--config: {name}: not a Python file; expected FILE.py, {', '.join(known)}"
         )
     if Path(name).is_file():
         return given
     if name.endswith(".py"):
         raise InputError(f"--config: no file {name!r}{did_you_mean(Path(name).stem, known)}")
-    raise refusal("--config", name, f"FILE.py, {', '.join(known)}", choices=known)
+    raise invalid_value("--config", name, f"FILE.py, {', '.join(known)}", choices=known)

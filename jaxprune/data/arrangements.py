@@ -32,7 +32,7 @@ def sample_lines(
     if samples > fit:
         raise InputError(
             f"{lines} lines make {fit} samples of {shots} shots, not {samples}; "
-            f"allowed: calibration.samples up to {fit}"
+            f"set calibration.samples up to {fit}"
         )
     first = np.arange(samples)[:, None] * (shots + gap)
     return order[first + np.arange(shots)]

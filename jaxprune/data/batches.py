@@ -65,7 +65,7 @@ def check_batches(batches: object) -> None:
     Raises:
       InputError: names the type or the fault.
     """
-    allowed = "allowed: a list of Batch, as jaxprune.demonstrations returns"
+    allowed = "expected a list of Batch, as jaxprune.demonstrations returns"
     if isinstance(batches, str) or not isinstance(batches, Sequence):
         raise InputError(f"batches: got {type(batches).__name__}; {allowed}")
     for number, batch in enumerate(batches):
@@ -81,24 +81,24 @@ def _fault(batch: Batch) -> str | None:
         array = getattr(batch, name)
         if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds or array.ndim != rank:
             kind = "bool" if kinds == "b" else "integers"
-            return f"{name}: got {shown(array)}; allowed: an array of {kind}, {'[B, T]' if rank == 2 else '[B]'}"
+            return f"{name}: got {shown(array)}; expected an array of {kind}, {'[B, T]' if rank == 2 else '[B]'}"
     shapes = batch.tokens.shape, batch.valid.shape, batch.samples.shape
     if not batch.tokens.size or shapes[1:] != (shapes[0], shapes[0][:1]):
         return (
-            f"tokens, valid and samples have the shapes {shapes}; allowed: [B, T], [B, T] and [B]"
+            f"tokens, valid and samples have the shapes {shapes}; expected [B, T], [B, T] and [B]"
         )
     if len(batch.languages) not in (0, shapes[0][0]):
-        return f"languages: got {len(batch.languages)} for {shapes[0][0]} rows; allowed: one for each, or none"
+        return f"languages: got {len(batch.languages)} for {shapes[0][0]} rows; expected one for each, or none"
     gaps = ~batch.valid[:, 0] | (batch.valid[:, 1:] & ~batch.valid[:, :-1]).any(axis=1)
     if gaps.any():
         return (
-            f"row {gaps.argmax()} is not left-justified; allowed: real tokens first, one at least"
+            f"row {gaps.argmax()} is not left-justified; expected real tokens first, one at least"
         )
     counted = batch.counted
     if counted is not None and (
         np.shape(counted) != shapes[0] or counted.dtype != bool or (counted & ~batch.valid).any()
     ):
-        return f"counted: got {shown(counted)}; allowed: an array of bool, [B, T], False at pads"
+        return f"counted: got {shown(counted)}; expected an array of bool, [B, T], False at pads"
     return None
 
 
@@ -157,7 +157,7 @@ def check_tokens(
     if len(tokens) and not 0 <= min(tokens) <= max(tokens) < vocab_size:
         wrong = next(token for token in tokens if not 0 <= token < vocab_size)
         raise InputError(
-            f"{where} has token id {wrong}; allowed: 0 to {vocab_size - 1}, the model's vocabulary"
+            f"{where} has token id {wrong}; expected 0 to {vocab_size - 1}, the model's vocabulary"
         )
 
 

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Collection
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.schema import choice, config_record, fields_of, integer, rule, text
 from jaxprune.data.draws import draw_field
 from jaxprune.data.kinds import KINDS, CalibrationKind
@@ -94,11 +94,11 @@ def check_texts(fields: TextFields) -> None:
         if _same_text(one, other):
             raise InputError(
                 f"calibration.source: got {named!r}; {one} and {other} are the same text; "
-                "allowed: each language once"
+                "expected each language once"
             )
     least = len(source) * kind.least
     if least > fields.samples:
-        raise refusal(
+        raise invalid_value(
             "calibration.samples",
             fields.samples,
             f"{least} or more for {named} with kind {kind.name}",
@@ -106,18 +106,18 @@ def check_texts(fields: TextFields) -> None:
     if kind.reads_text and kind.may_hold_code and fields.code is None:
         allowed = fields_of(TextFields)["code"].allowed
         raise InputError(
-            f"calibration.code: not set; kind {kind.name} needs it; allowed: {allowed}"
+            f"calibration.code: not set; kind {kind.name} needs it; expected {allowed}"
         )
     if kind.has_target and any(_same_text(code, target) for code in source):
         which = "the source" if len(source) == 1 else f"one of the sources {named}"
-        raise InputError(f"calibration.target: got {target!r}, {which}; allowed: another language")
+        raise InputError(f"calibration.target: got {target!r}, {which}; choose another language")
 
 
 def check_side(tokens: str, kind: CalibrationKind, compat: str) -> None:
     """Rejects tokens of one side in samples of one language, and where pads count."""
     if tokens != ALL and (not kind.has_target or compat == "official"):
         raise InputError(
-            f"calibration.tokens: got {tokens!r}; allowed: {ALL}, with kind {kind.name} and compat {compat}"
+            f"calibration.tokens: got {tokens!r}; expected {ALL}, with kind {kind.name} and compat {compat}"
         )
 
 
@@ -144,7 +144,7 @@ def check_calibration(
     with_code = "code" in roles
     if with_code and not kind.may_hold_code:
         able = " or ".join(name for name, other in KINDS.items() if other.may_hold_code)
-        raise refusal(
+        raise invalid_value(
             "calibration.kind",
             kind.name,
             f"{able}, as pruning.criterion {criterion} needs code",
@@ -159,4 +159,4 @@ def check_all_rows(calibration: TextFields) -> None:
     """Rejects a part of ready-made tokens; raises InputError."""
     for name in ("lines", "draw"):
         if (value := getattr(calibration, name)) is not None:
-            raise refusal(f"calibration.{name}", value, f"none, with {calibration.kind}")
+            raise invalid_value(f"calibration.{name}", value, f"none, with {calibration.kind}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Int, Int32
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.data.arrangements import prompts, sample_lines
 from jaxprune.data.config import (
     ALL,
@@ -61,7 +61,7 @@ def sampled(
         on_side = tokens != ALL and role != "code"
         if on_side and not tokenizer.is_fast:
             raise InputError(
-                f"calibration.tokens: got {tokens!r}; allowed: {ALL}, with this tokenizer"
+                f"calibration.tokens: got {tokens!r}; expected {ALL}, with this tokenizer"
             )
         encoded = tokenizer(
             texts, truncation=True, max_length=fields.max_length, return_offsets_mapping=on_side
@@ -79,7 +79,7 @@ def sampled(
             ]
             if not any(one.any() for one in counted):
                 raise InputError(
-                    f"calibration.tokens: no sample has a token of the {tokens}; allowed: a calibration.max_length "
+                    f"calibration.tokens: no sample has a token of the {tokens}; expected a calibration.max_length "
                     f"above {fields.max_length}"
                 )
         found.append(
@@ -142,12 +142,12 @@ def _usable(
 ) -> "PreTrainedTokenizerBase":
     if not kind.reads_text:
         raise InputError(
-            f"calibration.kind: got {kind.name!r}; allowed: a kind of text (token_batches reads token ids)"
+            f"calibration.kind: got {kind.name!r}; expected a kind of text (token_batches reads token ids)"
         )
     if tokenizer is None:
         raise InputError(f"the model has no tokenizer, which {kind.name} demonstrations need")
     if not hasattr(tokenizer, "eos_token"):
-        raise refusal("tokenizer", tokenizer, "one of transformers, as Model.tokenizer")
+        raise invalid_value("tokenizer", tokenizer, "one of transformers, as Model.tokenizer")
     if not tokenizer.eos_token:
         raise InputError("the tokenizer has no eos_token, which ends each sentence of a prompt")
     return tokenizer

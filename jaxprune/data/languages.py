@@ -50,7 +50,7 @@ def language(code: str) -> Language:
     if code in LANGUAGES:
         return LANGUAGES[code]
     hint = code_hint(code)
-    raise InputError(f"language {code!r} is not known; allowed: a code such as fr{hint}")
+    raise InputError(f"language {code!r} is not known; expected a code such as fr{hint}")
 
 
 def code_hint(codes: object) -> str:

@@ -38,7 +38,7 @@ def lines_of(
     first, last = _bounds(lines)
     if last >= len(texts):
         raise InputError(
-            f"{field}: got {lines!r}; {where} has {len(texts):,} lines; allowed: up to {len(texts) - 1}"
+            f"{field}: got {lines!r}; {where} has {len(texts):,} lines; expected up to {len(texts) - 1}"
         )
     return texts[first : last + 1]
 

@@ -38,7 +38,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
     if not {"input_ids"} <= arrays.keys() <= {"input_ids", "attention_mask", "code_ids"}:
         raise InputError(
             f"{path}: contains {listed(sorted(arrays)) or 'nothing'}; "
-            "allowed: input_ids, and optionally attention_mask and code_ids"
+            "expected input_ids, and optionally attention_mask and code_ids"
         )
     return arrays
 
@@ -75,7 +75,7 @@ def token_ids(array: np.ndarray, name: str) -> Int32[np.ndarray, "N T"]:
     array = np.asarray(array)
     if array.ndim != 2 or not array.size or not np.issubdtype(array.dtype, np.integer):
         raise InputError(
-            f"{name}: got {array.dtype} of shape {array.shape}; allowed: int32 [samples, tokens]"
+            f"{name}: got {array.dtype} of shape {array.shape}; expected int32 [samples, tokens]"
         )
     return array.astype(np.int32)
 
@@ -91,7 +91,7 @@ def _left_justify(
         if places[-1] - places[0] + 1 != places.size:
             raise InputError(
                 f"attention_mask: row {row} has pads between real tokens; "
-                "allowed: pads on the left or the right"
+                "expected pads on the left or the right"
             )
         sequences.append(ids[row, places])
     return sequences

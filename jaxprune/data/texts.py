@@ -216,7 +216,7 @@ def _hub_sentences(name: str, code: str) -> list[str]:
     column = next((column for column in _SENTENCE_COLUMNS if column in rows.column_names), None)
     if column is None:
         raise InputError(
-            f"{name}: columns {' '.join(rows.column_names)}; allowed: text or sentence"
+            f"{name}: columns {' '.join(rows.column_names)}; expected text or sentence"
         )
     lines = [str(line).strip() for line in rows[column]]
     for number, line in enumerate(lines):
@@ -271,5 +271,5 @@ def _hub_code(name: str) -> Any:
     with hub_data_sets(name) as datasets:
         rows = datasets.load_dataset(name, split="train")
     if _CODE_COLUMN not in rows.column_names:
-        raise InputError(f"{name}: columns {' '.join(rows.column_names)}; allowed: {_CODE_COLUMN}")
+        raise InputError(f"{name}: columns {' '.join(rows.column_names)}; expected {_CODE_COLUMN}")
     return rows

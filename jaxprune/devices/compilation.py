@@ -11,7 +11,7 @@ import warnings
 import jax
 import jaxlib.version
 
-from jaxprune.base.errors import refusal
+from jaxprune.base.errors import invalid_value
 from jaxprune.base.files.whole import user_cache
 
 # JAX's own environment variables, the names in capitals, have precedence.
@@ -40,7 +40,7 @@ def keep_compiled() -> None:
     settings = jax.config.values
     is_set = settings["jax_compilation_cache_dir"] or not settings["jax_enable_compilation_cache"]
     if (switch := os.environ.get("JAXPRUNE_CACHE", "on")) not in ("on", "off"):
-        raise refusal("JAXPRUNE_CACHE", switch, ("on", "off"))
+        raise invalid_value("JAXPRUNE_CACHE", switch, ("on", "off"))
     if is_set or switch == "off" or jaxlib.version.__version_info__ < _LEAST_JAXLIB:
         return
     folder = user_cache("compiled")

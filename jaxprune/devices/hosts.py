@@ -44,7 +44,7 @@ def join(
         )  # fmt: skip
     except (ValueError, RuntimeError) as error:
         raise InputError(
-            f"--distributed: {' '.join(str(error).split())}; allowed: a TPU slice, Slurm or GKE, or "
+            f"--distributed: {' '.join(str(error).split())}; expected a TPU slice, Slurm or GKE, or "
             "--coordinator, --processes and --process"
         ) from error
 

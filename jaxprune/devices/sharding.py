@@ -9,7 +9,7 @@ import jax
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.schema import config_record, is_int, rule
 from jaxprune.devices.compiled import compiled
 
@@ -56,7 +56,7 @@ def given_mesh(mesh: Mesh | None) -> Mesh:
     if mesh is None:
         return device_mesh()
     if not isinstance(mesh, Mesh) or {*mesh.axis_names} != {DATA, MODEL}:
-        raise refusal("mesh", mesh, f"a jax.sharding.Mesh of the axes {DATA!r} and {MODEL!r}")
+        raise invalid_value("mesh", mesh, f"a jax.sharding.Mesh of the axes {DATA!r} and {MODEL!r}")
     return Mesh(mesh.devices, mesh.axis_names)  # jax.make_mesh makes axes of another type
 
 

@@ -62,7 +62,7 @@ def clear_folders(
         report = read_report(workdir) or report
     if report and digest not in (report.get("models", {}).get("hf"), pruned_digest(report)):
         raise InputError(
-            f"--workdir: {workdir} is the workdir of another model; allowed: {workdir / 'hf'} as the model, or another "
+            f"--workdir: {workdir} is the workdir of another model; expected {workdir / 'hf'} as the model, or another "
             "folder"
         )
     others = []
@@ -77,7 +77,7 @@ def clear_folders(
             other = f"another evaluation, with {differs}" if is_model else "another model"
             raise InputError(
                 f"--workdir: {workdir / name / EVALUATION} has the scores of {other}; "
-                "allowed: --overwrite (replaces them), or another folder"
+                "add --overwrite to replace them, or choose another folder"
             )
         others.append(name)
     for name in others:
@@ -90,7 +90,7 @@ def _score_origin(folder: Path) -> Mapping[str, Any]:
     if (folder / sealed.TABLE).is_file() and EVALUATION not in sealed.table(folder):
         raise InputError(
             f"--workdir: {folder} contains no scores, and would be replaced by those of a task of this name; "
-            "allowed: a task of another name, or another folder"
+            "give the task another name, or choose another folder"
         )
     return read_evaluation(folder)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.schema import check
 from jaxprune.devices.sharding import one_cpu_device_per_core
 from jaxprune.evaluation.scoring.options import prefix_token
@@ -85,7 +85,7 @@ class JaxpruneLM(TemplateLM):
             return limit or (of_tokenizer if of_tokenizer < _NO_LIMIT else MAX_LENGTH)
         if max_length < 1 or (limit is not None and max_length > limit):
             highest = " or more" if limit is None else f" to {limit}, the model's positions"
-            raise refusal("max_length", max_length, f"1{highest}")
+            raise invalid_value("max_length", max_length, f"1{highest}")
         return max_length
 
     # Tokens.
@@ -123,7 +123,7 @@ class JaxpruneLM(TemplateLM):
         for number, (_, context, continuation) in enumerate(requests):
             if not 1 <= len(continuation) <= self.max_length:
                 raise InputError(
-                    f"request {number}: a continuation of {len(continuation)} tokens; allowed: 1 to "
+                    f"request {number}: a continuation of {len(continuation)} tokens; expected 1 to "
                     f"{self.max_length}, max_length"
                 )
             # the last token is only predicted, so one more fits
@@ -169,7 +169,7 @@ class JaxpruneLM(TemplateLM):
         """
         if requests:
             raise InputError(
-                'a task generates text; allowed: tasks of log-probabilities, or model="hf" with the folder hf/ of a run'
+                'a task generates text; choose tasks of log-probabilities, or model="hf" with the folder hf/ of a run'
             )
         return []
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.evaluation.config import EvaluateConfig, EvaluationFields
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, PlainText, texts
 from jaxprune.evaluation.tasks.questions import (
@@ -72,7 +72,7 @@ def read_workload(config: EvaluateConfig, languages_by_name: Languages) -> Workl
                     data, code, calibration, rows=fields.translation_rows, seed=config.seed
                 )
         if not sentences:
-            raise refusal(
+            raise invalid_value(
                 "evaluation.languages",
                 ",".join(fields.languages or ()) or None,
                 f"a language to translate into {calibration.target}",
@@ -96,7 +96,7 @@ def _tasks(config: EvaluateConfig, languages_by_name: Languages) -> list[TaskQue
     names = [PERPLEXITY, TRANSLATION, *(task.name for task in tasks)]  # of folders
     for name, count in Counter(names).items():
         if count > 1:
-            raise InputError(f"evaluation.tasks: {name!r} is there twice; allowed: each name once")
+            raise InputError(f"evaluation.tasks: {name!r} is there twice; expected each name once")
     read = []
     for task in tasks:
         codes = languages_by_name(task.name) or languages_of(task, protocol=protocol, data=data)

@@ -41,7 +41,7 @@ class HfWriter:
         self._model, self._files = model, files
         self._folder = folder.absolute()
         if self._folder.resolve() == model.folder.resolve():
-            raise InputError(f"{folder}: the folder of the model; allowed: another folder")
+            raise InputError(f"{folder}: the folder of the model; choose another folder")
         sealed.check_replaceable(self._folder, overwrite)
         self._unfinished = sealed.unfinished(self._folder)
         specs = exported_specs(model.config, model.source.dtype_of)

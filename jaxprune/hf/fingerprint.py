@@ -81,9 +81,7 @@ class Fingerprint:
         """
         for path, state in self.states.items():
             if file_state(path) != state:
-                raise InputError(
-                    f"{path}: changed while it was read; allowed: to repeat the command"
-                )
+                raise InputError(f"{path}: changed while it was read; repeat the command")
 
 
 def files_in(folder: Path, patterns: Iterable[str]) -> list[Path]:

@@ -3,7 +3,7 @@
 import difflib
 from pathlib import Path
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.files.places import local_path
 from jaxprune.nano import MODELS
 
@@ -43,13 +43,15 @@ def _local(model: str, revision: str | None) -> Path | None:
     path = local_path(MODELS.get(model, model))
     meant = "/" not in model and bool(difflib.get_close_matches(model, ["nano"]))
     if (meant or model.startswith("nano/")) and not path.exists():
-        raise refusal("model", model, f"{', '.join(MODELS)}, a folder, a hub id", choices=MODELS)
+        raise invalid_value(
+            "model", model, f"{', '.join(MODELS)}, a folder, a hub id", choices=MODELS
+        )
     if path.exists() and not path.is_dir():
         raise InputError(f"{model}: is a file; expected a Hugging Face folder or a hub id")
     if not path.is_dir():
         return None
     if revision is not None:
-        raise refusal("revision", revision, f"none, as {model} is a folder")
+        raise invalid_value("revision", revision, f"none, as {model} is a folder")
     return path
 
 

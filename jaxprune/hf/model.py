@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.schema import PATH, check
 from jaxprune.devices.products import product_dtype
 from jaxprune.hf.fingerprint import states_in
@@ -149,7 +149,7 @@ class Model:
 def check_model(model: object) -> None:
     """Rejects anything but an open model, for example its name; raises InputError."""
     if not isinstance(model, Model):
-        raise refusal("model", model, "a Model, as jaxprune.load opens it")
+        raise invalid_value("model", model, "a Model, as jaxprune.load opens it")
 
 
 def load(model: str | Path, revision: str | None = None) -> Model:
@@ -176,7 +176,7 @@ def load(model: str | Path, revision: str | None = None) -> Model:
     folder = resolve(str(model), revision)
     if (folder / "adapter_config.json").exists():  # transformers would apply it
         raise InputError(
-            f"{model}: has a PEFT adapter (adapter_config.json); allowed: a model into which it is merged"
+            f"{model}: has a PEFT adapter (adapter_config.json); merge it into the model"
         )
     # Config, headers and tokenizer are read before the fingerprint is taken, and copied after it.
     opened = states_in(folder, [*CONFIG_FILES, "*.safetensors", "*.bin"])

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from jax.sharding import Sharding
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.files import sealed
 from jaxprune.base.files.outside import read_json
 from jaxprune.devices import hosts
@@ -127,14 +127,18 @@ def _shardings(sharding: Placement, arrays: Mapping[str, Any]) -> Any:
 def _fitting(sharding: Any, name: str, shape: tuple[int, ...]) -> Sharding:
     """The sharding, if it fits the parameter."""
     if not isinstance(sharding, Sharding):
-        raise refusal(f"sharding: {name}", sharding, "a jax.sharding.Sharding, or a tree of them")
+        raise invalid_value(
+            f"sharding: {name}", sharding, "a jax.sharding.Sharding, or a tree of them"
+        )
     fits = len(getattr(sharding, "spec", ())) <= len(shape)  # on one device JAX accepts more axes
     try:
         sharding.shard_shape(shape)
     except (ValueError, IndexError):
         fits = False
     if not fits:
-        raise refusal(f"sharding: {name}", sharding, f"one that divides the shape {shape} evenly")
+        raise invalid_value(
+            f"sharding: {name}", sharding, f"one that divides the shape {shape} evenly"
+        )
     return sharding
 
 

@@ -62,13 +62,13 @@ def check_params(config: ModelConfig, params: Params) -> None:
     for path, shape in stacked.items():
         leaf, allowed = leaves.get(path), f"floats of shape {shape}, as in Model.params"
         if leaf is None:
-            raise InputError(f"params: {path}: missing; allowed: {allowed}")
+            raise InputError(f"params: {path}: missing; expected {allowed}")
         if leaf.shape != shape or not jnp.issubdtype(leaf.dtype, jnp.floating):
             got = f"{leaf.dtype} of shape {leaf.shape}"
-            raise InputError(f"params: {path}: got {got}; allowed: {allowed}")
+            raise InputError(f"params: {path}: got {got}; expected {allowed}")
     if others := [path for path in leaves if path not in stacked]:
         allowed = "the paths of Model.params"
-        raise InputError(f"params: {others[0]}: not in this model; allowed: {allowed}")
+        raise InputError(f"params: {others[0]}: not in this model; expected {allowed}")
 
 
 class InMemory:

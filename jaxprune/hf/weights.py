@@ -235,7 +235,7 @@ class Weights:
         if not same or not all(itertools.starmap(np.array_equal, pairs)):
             raise InputError(
                 f"{head.file}: {HEAD_TENSOR} differs from the embedding, to which config.json ties it; "
-                "allowed: tie_word_embeddings false"
+                "set tie_word_embeddings to false"
             )
 
 

@@ -183,7 +183,7 @@ def read_config(folder: Path) -> tuple[dict[str, Any], str]:
         ) from None
     raw = parse_json(content, str(path))
     if (folder / "hf" / "config.json").exists():
-        raise InputError(f"{folder}: the workdir of a run; allowed: its model, {folder / 'hf'}")
+        raise InputError(f"{folder}: the workdir of a run; give its model, {folder / 'hf'}")
     if not isinstance(raw, dict) or not isinstance(raw.get("model_type"), str):
         raise InputError(f"{path}: expected a JSON object with model_type")
     return raw, str(path)

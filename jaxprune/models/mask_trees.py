@@ -25,14 +25,14 @@ def masks_of(params: Params, masks: MaskTree) -> dict[str, Any]:
             raise InputError(f"masks: {path} {mask.shape} has no parameter of that path")
         if mask.dtype != bool or mask.shape != weights[path].shape:
             raise InputError(
-                f"masks: {path} is {mask.dtype} of shape {mask.shape}; allowed: bool of the "
+                f"masks: {path} is {mask.dtype} of shape {mask.shape}; expected bool of the "
                 f"parameter's shape {weights[path].shape}"
             )
 
     for path in weights:
         if path.startswith("blocks/") and path.endswith("/kernel") and path not in by_path:
             raise InputError(
-                f"masks: {path} has none; allowed: masks of all kernels of the blocks, all True for kernels to keep"
+                f"masks: {path} has none; expected masks of all kernels of the blocks, all True for kernels to keep"
             )
     return by_path
 
@@ -62,7 +62,7 @@ def named_masks(masks: MaskTree) -> dict[str, Any]:
     for path, mask in by_path.items():
         if mask.dtype != bool or mask.ndim not in (2, 3):
             raise InputError(
-                f"masks: {path} is {mask.dtype} of shape {mask.shape}; allowed: bool [in, out] or [layers, in, out]"
+                f"masks: {path} is {mask.dtype} of shape {mask.shape}; expected bool [in, out] or [layers, in, out]"
             )
     return by_path
 

@@ -151,7 +151,7 @@ def pack(masks: MaskTree) -> PackedMasks:
         True
     """
     if not named_masks(masks).keys() or masks.keys() != {"blocks"}:
-        raise InputError('masks: no masks of blocks; allowed: {"blocks": …}, as PruneResult.masks')
+        raise InputError('masks: no masks of blocks; expected {"blocks": …}, as PruneResult.masks')
     return PackedMasks.of(flatten_dict(masks["blocks"], sep="/"))
 
 

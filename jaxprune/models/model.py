@@ -14,7 +14,7 @@ from flax.traverse_util import flatten_dict
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.base.errors import InputError, refusal, shown
+from jaxprune.base.errors import InputError, invalid_value, shown
 from jaxprune.models.attention.paths import Path as AttentionPath
 from jaxprune.models.attention.paths import path_for
 from jaxprune.models.attributes import DEFAULTS, Attributes, read_config
@@ -166,7 +166,9 @@ def forward(
     order, tokens = None, jnp.asarray(tokens)
     if valid is not None:  # left-justify, so that the causal mask alone hides pads from real tokens
         if np.shape(valid) != tokens.shape:
-            raise refusal("valid", f"shape {np.shape(valid)}", f"{tokens.shape}, that of tokens")
+            raise invalid_value(
+                "valid", f"shape {np.shape(valid)}", f"{tokens.shape}, that of tokens"
+            )
         order = jnp.argsort(~jnp.asarray(valid, bool), axis=1, stable=True)
         tokens = jnp.take_along_axis(tokens, order, axis=1)
     parts = modules(config)
@@ -187,15 +189,15 @@ def _check_tokens(config: ModelConfig, tokens: Array | np.ndarray) -> None:
     """Rejects tokens that a gather would clip or wrap."""
     allowed = "integers [B, T]"
     if not hasattr(tokens, "dtype") or tokens.dtype.kind not in "iu" or tokens.ndim != 2:
-        raise refusal("tokens", tokens, allowed)
+        raise invalid_value("tokens", tokens, allowed)
     if config.max_positions is not None and tokens.shape[1] > config.max_positions:
         raise InputError(
-            f"tokens: rows of {tokens.shape[1]}; allowed: {config.max_positions}, the model's positions"
+            f"tokens: rows of {tokens.shape[1]}; expected {config.max_positions}, the model's positions"
         )
     if isinstance(tokens, jax.core.Tracer) or not tokens.size:
         return
     for token in (int(tokens.min()), int(tokens.max())):
         if not 0 <= token < config.vocab_size:
             raise InputError(
-                f"tokens: got {token}; allowed: 0 to {config.vocab_size - 1}, the model's vocabulary"
+                f"tokens: got {token}; expected 0 to {config.vocab_size - 1}, the model's vocabulary"
             )

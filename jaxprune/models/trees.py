@@ -37,9 +37,9 @@ def named_leaves(what: str, tree: Any) -> dict[str, Any]:
       InputError: the tree is not a dict, or a leaf is not an array.
     """
     if not isinstance(tree, Mapping):
-        raise InputError(f"{what}: got {type(tree).__name__}; allowed: a nested dict of arrays")
+        raise InputError(f"{what}: got {type(tree).__name__}; expected a nested dict of arrays")
     leaves = {path_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
     for name, leaf in leaves.items():
         if not (hasattr(leaf, "shape") and hasattr(leaf, "dtype")):
-            raise InputError(f"{what}: {name}: got {type(leaf).__name__}; allowed: an array")
+            raise InputError(f"{what}: {name}: got {type(leaf).__name__}; expected an array")
     return leaves

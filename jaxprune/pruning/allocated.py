@@ -12,7 +12,7 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 from jaxtyping import Array
 
-from jaxprune.base.errors import InputError, refusal, shown
+from jaxprune.base.errors import InputError, invalid_value, shown
 from jaxprune.base.progress import progress_bar
 from jaxprune.base.schema import is_number
 from jaxprune.data.batches import Batch, SetKey, set_tokens
@@ -79,7 +79,7 @@ def measure_blocks(
             number = np.asarray(_measured(*given, measure=allocation.measure))
             if number.shape or not np.isfinite(number):
                 where = f"layer {layer}: allocation {allocation.name}"
-                raise refusal(where, number, "a finite number")
+                raise invalid_value(where, number, "a finite number")
             found.append(float(number))
             bar.update()
     agreed: list[float] = hosts.gather_json(found)[0]
@@ -117,10 +117,10 @@ def ignored_kernels(config: ModelConfig, patterns: Sequence[str]) -> list[str]:
     for pattern in patterns:
         if not fnmatch.filter(names, pattern):
             allowed = f"patterns that match a kernel, such as {names[-1]}; a block has "
-            raise refusal("ignore", pattern, allowed + ", ".join(kernels))
+            raise invalid_value("ignore", pattern, allowed + ", ".join(kernels))
     found = [name for name in names if any(fnmatch.fnmatchcase(name, one) for one in patterns)]
     if len(found) == len(names):
-        raise InputError(f"ignore: {', '.join(patterns)} match all kernels; allowed: some")
+        raise InputError(f"ignore: {', '.join(patterns)} match all kernels; expected some")
     return found
 
 
@@ -151,20 +151,20 @@ def kernel_shares(
     for layer, of_layer in enumerate(shares):
         if {*of_layer} != {*every}:
             raise InputError(
-                f"{where}: layer {layer}: got {shown([*of_layer])}; allowed: a share, or one of each of "
+                f"{where}: layer {layer}: got {shown([*of_layer])}; expected a share, or one of each of "
                 f"{', '.join(every)}"
             )
     values = [s[name] for s, of in zip(shares, sizes, strict=False) for name in of]
     if len(found) != len(sizes) or not all(is_number(s) and 0 <= s < 1 for s in values):
         raise InputError(
-            f"{where}: got {shown(found)}; allowed: {len(sizes)} shares s with 0 <= s < 1, one a block"
+            f"{where}: got {shown(found)}; expected {len(sizes)} shares s with 0 <= s < 1, one a block"
         )
     dropped = sum(
         s[name] * n for s, of in zip(shares, sizes, strict=True) for name, n in of.items()
     )
     if not math.isclose(overall := dropped / sum(totals), sparsity, abs_tol=_NEAR):
         raise InputError(
-            f"{where}: drops {overall:.6g} of all weights; allowed: {sparsity:g}, the sparsity"
+            f"{where}: drops {overall:.6g} of all weights; expected {sparsity:g}, the sparsity"
         )
     return [
         {f"{name}{_KERNEL}": float(s[name]) for name in of}

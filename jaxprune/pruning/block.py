@@ -91,7 +91,7 @@ def prune_kernels(
         if math.isnan(added):
             raise InputError(
                 f"layer {layer}, site {site}: the Gram matrix of the features has no Cholesky factor, even with "
-                f"damping; allowed for {method.name}: more calibration samples, or another criterion"
+                f"damping; use more calibration samples, or another criterion than {method.name}"
             )
     wrong, allowed = "NaN or infinity", "finite scores"
     if settings.threshold == VARIANT:
@@ -100,7 +100,7 @@ def prune_kernels(
         if not columns.all():
             raise InputError(
                 f"layer {layer}, criterion {method.name}: {path}: got {wrong} in "
-                f"{np.sum(~columns)} of {columns.size} columns; allowed: {allowed}"
+                f"{np.sum(~columns)} of {columns.size} columns; expected {allowed}"
             )
     masks = ignored | {path: one.keep for path, one in pruned.items()}
     keep = {path: masks[path] for path in of_sites}  # in their order

@@ -116,7 +116,7 @@ def kernel_scores(chosen: Criterion, kernel: Array, inputs: Inputs) -> Array:
     except (TypeError, ValueError, LookupError) as error:  # JAX's are among these
         reason = str(error).split("\n")[0]
         raise InputError(
-            f"{where}: {reason}; allowed: what can be compiled, as jnp.abs(kernel) * norm[:, None]"
+            f"{where}: {reason}; expected what can be compiled, as jnp.abs(kernel) * norm[:, None]"
         ) from error
     if scores.shape != kernel.shape:
         raise InputError(

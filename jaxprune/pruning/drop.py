@@ -29,7 +29,7 @@ def check_pattern(pattern: str, name: str, shape: tuple[int, ...]) -> None:
     """InputError if the M of a pattern N:M does not divide the inputs of a kernel [in, out]; names the kernel."""
     if (groups := group_sizes(pattern)) and shape[0] % groups[1]:
         raise InputError(
-            f"pattern: {name} has {shape[0]} inputs; allowed: a multiple of {groups[1]}, as the pattern is {pattern}"
+            f"pattern: {name} has {shape[0]} inputs; expected a multiple of {groups[1]}, as the pattern is {pattern}"
         )
 
 
@@ -83,21 +83,21 @@ class Selection(SelectionFields):
             check(name, getattr(self, name), rules[name])
         groups = group_sizes(self.pattern)
         if groups and self.threshold == VARIANT:
-            raise InputError(f"threshold: got 'variant'; allowed: row, with pattern {self.pattern}")
+            raise InputError(f"threshold: got 'variant'; expected row, with pattern {self.pattern}")
         if self.group == KERNEL and (groups or self.threshold == VARIANT):
             raise InputError(
-                f"group: got 'kernel'; allowed: row, with pattern {self.pattern} and threshold {self.threshold}"
+                f"group: got 'kernel'; expected row, with pattern {self.pattern} and threshold {self.threshold}"
             )
         if groups:
             implied = 1 - groups[0] / groups[1]
             fits = is_number(self.sparsity) and abs(self.sparsity - implied) < 1e-6
             if self.sparsity is not None and not fits:
                 raise InputError(
-                    f"sparsity: got {shown(self.sparsity)}; allowed: {implied:g} or none, with pattern "
+                    f"sparsity: got {shown(self.sparsity)}; expected {implied:g} or none, with pattern "
                     f"{self.pattern}"
                 )
         elif not (is_number(self.sparsity) and 0 <= self.sparsity < 1):
-            raise InputError(f"sparsity: got {shown(self.sparsity)}; allowed: 0 <= sparsity < 1")
+            raise InputError(f"sparsity: got {shown(self.sparsity)}; expected 0 <= sparsity < 1")
 
 
 @jax.tree_util.register_dataclass

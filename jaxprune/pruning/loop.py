@@ -9,7 +9,7 @@ import numpy as np
 from flax.traverse_util import unflatten_dict
 from jax.sharding import Mesh
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.progress import Clock, progress_bar
 from jaxprune.base.text import NotebookTable, Table, percent
 from jaxprune.data.batches import Batch, by_kind, set_tokens
@@ -273,16 +273,16 @@ def prune_blocks(
 
 def _check_stats(stats: ActivationStats, settings: Settings, config: ModelConfig) -> None:
     if not isinstance(stats, ActivationStats):
-        raise refusal("stats", stats, "ActivationStats, as jaxprune.probe returns")
+        raise invalid_value("stats", stats, "ActivationStats, as jaxprune.probe returns")
     if settings.propagate != "dense":
-        raise InputError(f"stats: propagate is {settings.propagate!r}; allowed: dense, with stats")
+        raise InputError(f"stats: propagate is {settings.propagate!r}; expected dense, with stats")
     if stats.measured_on and stats.measured_on.propagate != "dense":
-        raise refusal(
+        raise invalid_value(
             "stats", stats.measured_on, "statistics of the dense model, as of jaxprune.probe"
         )
     if dict(stats.sites) != dict(family_of(config).sites):
         kernels = [path for path, _ in stats.sites]
-        raise refusal("stats", ", ".join(kernels), f"those of a {config.family} model")
+        raise invalid_value("stats", ", ".join(kernels), f"those of a {config.family} model")
     widths = site_widths(config)
     for key, sites in stats.sums.items():
         for site in dict.fromkeys(site for _, site in stats.sites):
@@ -292,11 +292,11 @@ def _check_stats(stats: ActivationStats, settings: Settings, config: ModelConfig
                     got, name = f"{', '.join(by_name)} of {site}", settings.method.name
                     if one not in settings.method.statistics:
                         name = settings.spread.name
-                    raise refusal("stats", got, f"{one.name}, which {name} needs")
+                    raise invalid_value("stats", got, f"{one.name}, which {name} needs")
                 shape, allowed = np.shape(by_name[one.name])[:2], (config.n_layers, widths[site])
                 if shape != allowed:
                     raise InputError(
-                        f"stats: {site} has (layers, features) {shape}; allowed: {allowed}, as the model has"
+                        f"stats: {site} has (layers, features) {shape}; expected {allowed}, as the model has"
                     )
                 for layer, of_layer in enumerate(by_name[one.name]):
                     check_sums(of_layer, layer, site, key.kind, one.never_zero)

@@ -79,10 +79,10 @@ def keep(
     how = Selection(sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop, group=group)
     for name, leaf in named_leaves("scores", scores).items():
         if not jnp.issubdtype(leaf.dtype, jnp.floating):  # JAX would truncate integers to 32 bits
-            raise InputError(f"scores: {name} is {leaf.dtype}; allowed: floats")
+            raise InputError(f"scores: {name} is {leaf.dtype}; expected floats")
         if leaf.ndim not in (2, 3):
             raise InputError(
-                f"scores: {name} has shape {leaf.shape}; allowed: [in, out] or [layers, in, out]"
+                f"scores: {name} has shape {leaf.shape}; expected [in, out] or [layers, in, out]"
             )
 
     def leaf_masks(path: Any, leaf: Array | np.ndarray) -> Any:

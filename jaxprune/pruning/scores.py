@@ -27,7 +27,7 @@ import jax.numpy as jnp
 from flax import traverse_util
 from jaxtyping import Array, Float
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.schema import check
 from jaxprune.data.config import COMPAT, SEED
 from jaxprune.devices.compiled import pinned
@@ -73,20 +73,22 @@ def tree_scores(
     """
     chosen = method_of(criterion)
     if not isinstance(chosen, Criterion):
-        raise refusal("criterion", chosen.name, ", ".join(CRITERIA) + ", which have scores")
+        raise invalid_value("criterion", chosen.name, ", ".join(CRITERIA) + ", which have scores")
     check("compat", compat, COMPAT)
     check("seed", seed, SEED)
     kernels, norms = _kernels(params), dict[str, dict[str, Array]]()
     if chosen.measures:
         if not isinstance(stats, ActivationStats):
-            raise refusal("stats", stats, "ActivationStats, as jaxprune.probe returns")
+            raise invalid_value("stats", stats, "ActivationStats, as jaxprune.probe returns")
         for path, site in stats.sites:
             if path not in kernels:
                 raise InputError(
-                    f"blocks/{path}: missing in params; allowed: all kernels of stats, this one of {site}"
+                    f"blocks/{path}: missing in params; expected all kernels of stats, this one of {site}"
                 )
         if CODE in chosen.measures and CODE not in stats.roles:
-            raise refusal("stats", ", ".join(stats.roles), f"a set of code too, for {chosen.name}")
+            raise invalid_value(
+                "stats", ", ".join(stats.roles), f"a set of code too, for {chosen.name}"
+            )
         kernels = {path: kernels[path] for path, _ in stats.sites}
         of = {CODE: CODE}
         if DEMONSTRATIONS in chosen.measures:
@@ -148,7 +150,7 @@ def _kernels(params: Params) -> dict[str, Array]:
     if not isinstance(params, Mapping) or "blocks" not in params:
         kind = type(params).__name__
         raise InputError(
-            f'params: got {kind}; allowed: {{"embed", "blocks", "head"}}, as Model.params'
+            f'params: got {kind}; expected {{"embed", "blocks", "head"}}, as Model.params'
         )
     leaves = traverse_util.flatten_dict(params["blocks"], sep="/")
     return {path: jnp.asarray(leaf) for path, leaf in leaves.items() if path.endswith("/kernel")}
@@ -160,13 +162,13 @@ def _demonstrations(stats: ActivationStats, beside_code: bool) -> str:
     if len(others) == 1:
         return others[0]
     if not others:
-        raise refusal("stats", CODE, "a set of demonstrations too")
-    raise InputError(f"role: not set; allowed: {', '.join(others)}, as stats contains several")
+        raise invalid_value("stats", CODE, "a set of demonstrations too")
+    raise InputError(f"role: not set; expected {', '.join(others)}, as stats contains several")
 
 
 def _norms(stats: ActivationStats, role: str) -> dict[str, Float[Array, "L in"]]:
     """The norms of the inputs of every kernel."""
     if role not in stats.roles:
-        raise refusal("role", role, stats.roles)
+        raise invalid_value("role", role, stats.roles)
     by_site = stats.norms(role)
     return {path: jnp.asarray(by_site[site]) for path, site in stats.sites}

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.schema import (
     check,
     choice,
@@ -126,7 +126,7 @@ class Settings(PruningFields, Selection):
             for name, only in (("threshold", ROW), ("drop", LOWEST), ("group", ROW)):
                 if (got := getattr(self, name)) != only:
                     raise InputError(
-                        f"{name}: got {got!r}; allowed: {only}, with criterion {self.method.name}"
+                        f"{name}: got {got!r}; expected {only}, with criterion {self.method.name}"
                     )
         self._set_allocation()
         object.__setattr__(self, "ignore", check("ignore", self.ignore, _RULES["ignore"]))
@@ -145,12 +145,12 @@ class Settings(PruningFields, Selection):
         object.__setattr__(self, "spread", chosen)
         if group_sizes(self.pattern) and chosen is not UNIFORM:
             raise InputError(
-                f"allocation: got {chosen.name!r}; allowed: {UNIFORM.name}, with pattern {self.pattern}"
+                f"allocation: got {chosen.name!r}; expected {UNIFORM.name}, with pattern {self.pattern}"
             )
         check("slope", self.slope, _RULES["slope"])
         if (self.slope is not None) != (takes := "slope" in chosen.options):
             allowed = _RULES["slope"].allowed if takes else "none"
-            raise refusal("slope", self.slope, f"{allowed}, with allocation {chosen.name}")
+            raise invalid_value("slope", self.slope, f"{allowed}, with allocation {chosen.name}")
 
     @property
     def ignored(self) -> tuple[str, ...]:

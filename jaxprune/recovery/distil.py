@@ -76,7 +76,7 @@ def distil(task: Task) -> Generator[PrunedBlock, None, None]:
     if config.logit_softcap is not None:
         raise InputError(
             "recovery.how: distil needs logits that are products, and this model caps them "
-            "(final_logit_softcapping); allowed: block"
+            "(final_logit_softcapping); use block"
         )
     clock = Clock()
     start = [task.pruned(layer) for layer in range(config.n_layers)]

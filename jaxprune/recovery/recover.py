@@ -21,10 +21,10 @@ def recover_blocks(task: Task) -> Generator[PrunedBlock, None, None]:
     rows = math.gcd(task.samples_per_device, task.fields.batch)  # a step has `batch` samples
     if sum(-(-len(batch.tokens) // rows) for batch in task.batches) < 2:
         raise InputError(
-            "calibration.samples: too few for recovery, which also holds out some; allowed: more"
+            "calibration.samples: too few for recovery, which also holds out some; use more"
         )
     if task.teacher is not task.model and task.fields.how != "distil":
         raise InputError(
-            f"recovery.how: got {task.fields.how!r}; allowed for a smaller model: distil"
+            f"recovery.how: got {task.fields.how!r}; expected distil for a smaller model"
         )
     return _WAYS[task.fields.how](dataclasses.replace(task, samples_per_device=rows))

@@ -123,11 +123,11 @@ def _masks(names: Sequence[str] | None, workdir: Path) -> Masks:
         return {}
     runs = {folder.resolve(): folder for folder in map(local_path, names)}
     if len(runs) < len(names):
-        raise InputError("analysis.masks: a run is given twice; allowed: each once")
+        raise InputError("analysis.masks: a run is given twice; expected each once")
     if (workdir / "checkpoint").is_dir():
         runs = {workdir.resolve(): workdir, **runs}
     if len(runs) < 2:
-        raise InputError("analysis.masks: one run; allowed: two or more, including the workdir")
+        raise InputError("analysis.masks: one run; expected two or more, including the workdir")
     pairs: Masks = {}
     named = zip(short_names([*runs]), runs.values(), strict=True)
     for (first, one), (second, other) in itertools.combinations(named, 2):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.schema import OUTPUT_PATH, PATH, check
 from jaxprune.hf.orbax_folder import Placement, restore_json, restore_tree, save_trees, whole
 from jaxprune.hf.orbax_folder import restore_packed_masks as restore_packed_masks
@@ -124,6 +124,6 @@ def _check_json(metadata: object) -> None:
     try:
         json.dumps(metadata)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"metadata: {error}; allowed: JSON values") from None
+        raise InputError(f"metadata: {error}; expected JSON values") from None
     if not isinstance(metadata, Mapping | None):
-        raise refusal("metadata", metadata, "a dict of JSON values")
+        raise invalid_value("metadata", metadata, "a dict of JSON values")

@@ -7,7 +7,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 from jaxtyping import Float
 
-from jaxprune.base.errors import refusal
+from jaxprune.base.errors import invalid_value
 from jaxprune.base.text import tenths
 from jaxprune.models.shares import Shares
 from jaxprune.pruning.loop import PruneResult
@@ -40,7 +40,9 @@ def plot(result: object) -> Chart:
       >>> jp.plot(jp.probe(model, batches, progress=False))
       <Chart: features of each site, root mean square over tokens>
     """
-    raise refusal("result", result, "statistics, a result of prune or recover, or shares of masks")
+    raise invalid_value(
+        "result", result, "statistics, a result of prune or recover, or shares of masks"
+    )
 
 
 @plot.register

@@ -26,11 +26,11 @@ def finished_report(run: Path, where: str) -> Report:
     report = read_report(run) or {}
     if "shrunk" not in report and not {"digests", "models", "tokens"} <= report.keys():
         raise InputError(
-            f"{where}: {run} is not a finished run; allowed: a workdir with report.json, which jaxprune prune, "
+            f"{where}: {run} is not a finished run; expected a workdir with report.json, which jaxprune prune, "
             "recover and shrink write last"
         )
     if wrong := next(file_faults(run, report), None):
-        raise InputError(f"{where}: {run}: {wrong}; allowed: an unchanged run")
+        raise InputError(f"{where}: {run}: {wrong}; expected an unchanged run")
     return report
 
 
@@ -42,7 +42,7 @@ def check_dense(model: Model, name: str, run: Path, report: Report) -> None:
     """
     if report["models"]["dense"] != model.source.fingerprint.digest:
         raise InputError(
-            f"model: got {name}, another model than the dense one of {run}; allowed: that one, unchanged"
+            f"model: got {name}, another model than the dense one of {run}; expected that one, unchanged"
         )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.places import local_path
 from jaxprune.base.progress import Clock
@@ -73,7 +73,7 @@ def recover_from_config(
     dense = load(config.model, config.revision)
     check_dense(dense, config.model, run, before)
     if run.resolve() == workdir.resolve():
-        raise InputError(f"--workdir: {workdir} is recovery.run itself; allowed: another folder")
+        raise InputError(f"--workdir: {workdir} is recovery.run itself; choose another folder")
     is_smaller, model = "shrunk" in before, dense
     if is_smaller:
         _check_default_outputs(config)
@@ -237,7 +237,7 @@ def recover(
     if isinstance(start, Model):
         if start.config == model.config:  # without masks, its dropped weights would be fitted too
             raise InputError(
-                f"pruned: {start.folder} has the tokens, layers and neurons of the dense model; allowed: a smaller "
+                f"pruned: {start.folder} has the tokens, layers and neurons of the dense model; expected a smaller "
                 "model, or of a pruned one the result of jaxprune.prune or its workdir"
             )
         teacher, model = teacher_of(model, start), start
@@ -275,7 +275,7 @@ def _layers(model: Model, pruned: object) -> Callable[[int], FinishedLayer]:
     if callable(pruned):
         return pruned
     if not isinstance(pruned, PruneResult):
-        raise refusal(
+        raise invalid_value(
             "pruned", pruned, "the result of jaxprune.prune, a smaller model, or a workdir"
         )
     model.replace(pruned.params)  # rejects those of another model
@@ -309,7 +309,7 @@ def _check_default_outputs(config: RecoverConfig) -> None:
     """Rejects fields that the recovery of a smaller model, which writes `hf/` and its card alone, does not read."""
     for name, field in fields_of(OutputFields).items():
         if (value := getattr(config.output, name)) != field.default:
-            raise refusal(f"output.{name}", value, f"{field.default}, of a smaller model")
+            raise invalid_value(f"output.{name}", value, f"{field.default}, of a smaller model")
 
 
 def _pruning(run: Path) -> PruningFields:

@@ -66,18 +66,18 @@ def stats_for(
         folder = folder / "stats"
     if unsaved := [name for name in statistics if not STATISTICS[name].persisted]:
         raise InputError(
-            f"{where}: a run saves no {unsaved[0]}, which the criterion needs; allowed: no stats"
+            f"{where}: a run saves no {unsaved[0]}, which the criterion needs; measure without stats"
         )
     got = restore_json(whole(folder)).get("measured_on")
     if got is None:
         raise InputError(
-            f"{where}: no record of the model; allowed: save_stats(path, stats, model)"
+            f"{where}: no record of the model; save them by save_stats(path, stats, model)"
         )
     dense = MeasuredOn(model.source.fingerprint.digest, dtype, "dense")
     for name, value in _measured_with(dense, model).items():
         if got.get(name) != value:
             raise InputError(
-                f"{where}: measured with {name} {shortened(got.get(name))}; allowed: {shortened(value)}, as here"
+                f"{where}: measured with {name} {shortened(got.get(name))}; expected {shortened(value)}, as here"
             )
     return restore_stats(folder)
 

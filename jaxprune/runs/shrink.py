@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.progress import Clock
 from jaxprune.base.text import named_values, seconds, table_lines
 from jaxprune.base.workdir.json_files import Report
@@ -82,7 +82,7 @@ def _samples(config: ShrinkConfig, model: Model) -> Samples:
     if fields.mlp is not None:
         mixture.check(list(dict.fromkeys(code for one in batches for code in one.languages)))
     elif how.combine != SUM.name:
-        raise refusal(
+        raise invalid_value(
             "calibration.combine", how.combine, f"{SUM.name}; others only with shrink.mlp"
         )
     return Samples(batches, mixture, config.dtype)
@@ -105,7 +105,7 @@ def _texts(fields: ShrinkFields) -> _Texts:
     if fields.vocabulary is None:
         if all(cut is None for cut in (fields.layers, fields.drop_layers, fields.mlp)):
             raise InputError(
-                "shrink: nothing to shrink; allowed: shrink.vocabulary, shrink.layers, shrink.drop_layers or "
+                "shrink: nothing to shrink; set shrink.vocabulary, shrink.layers, shrink.drop_layers or "
                 "shrink.mlp"
             )
         fields.check_without_texts("shrink.", "shrink.vocabulary")

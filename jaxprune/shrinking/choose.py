@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.data.batches import Batch
 from jaxprune.hf.model import Model
 from jaxprune.shrinking.config import ShrinkFields
@@ -76,7 +76,7 @@ def choose(
         nothing that is dropped.
     """
     if not samples.batches and not (fields.layers is fields.mlp is None):
-        raise InputError("shrink: no samples; allowed: batches, with layers or mlp")
+        raise InputError("shrink: no samples; give batches, with layers or mlp")
     kept = _tokens(model, texts, fields, words) if texts else Kept()
     depth = _layers(model, fields, samples, progress=progress)
     kept = kept._replace(depth=depth, neurons=_neurons(model, fields))
@@ -120,7 +120,7 @@ def _layers(
     kept = tuple(layer for layer in range(whole) if layer not in dropped)
     if max(dropped) >= whole or not kept:
         named = ",".join(map(str, dropped))
-        raise refusal("shrink.drop_layers", named, f"some of the layers 0 to {whole - 1}")
+        raise invalid_value("shrink.drop_layers", named, f"some of the layers 0 to {whole - 1}")
     return Depth(kept, dropped, {})
 
 
@@ -132,6 +132,6 @@ def _neurons(model: Model, fields: ShrinkFields) -> int | None:
     if neurons >= whole:
         raise InputError(
             f"shrink.mlp: got {fields.mlp:g}, which keeps all {whole} neurons of a block, as their number is a "
-            f"multiple of {fields.multiple}; allowed: less, or a smaller shrink.multiple"
+            f"multiple of {fields.multiple}; set less, or a smaller shrink.multiple"
         )
     return neurons

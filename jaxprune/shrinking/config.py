@@ -1,6 +1,6 @@
 """The config fields `shrink.*`."""
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.schema import config_record, fields_of, flag, integer, is_number, rule, several
 from jaxprune.data.languages import languages_field
 
@@ -60,9 +60,9 @@ class ShrinkFields:
     def check_alternatives(self) -> None:
         """Rejects two fields that say the same in two ways; raises InputError."""
         if self.tokens is not None and self.coverage != ShrinkFields.coverage:
-            raise InputError("shrink.tokens: set with shrink.coverage; allowed: one of them")
+            raise InputError("shrink.tokens: set with shrink.coverage; set one of them")
         if self.drop_layers is not None and self.layers is not None:
-            raise InputError("shrink.drop_layers: set with shrink.layers; allowed: one of them")
+            raise InputError("shrink.drop_layers: set with shrink.layers; set one of them")
 
     def check_without_texts(self, prefix: str, texts: str) -> None:
         """Rejects fields that have no effect without texts.
@@ -74,4 +74,4 @@ class ShrinkFields:
         for name, field in fields_of(self).items():
             value = field.text(getattr(self, name))
             if name in _OF_TEXTS and value != field.default:
-                raise refusal(f"{prefix}{name}", value, f"only with {texts}")
+                raise invalid_value(f"{prefix}{name}", value, f"only with {texts}")

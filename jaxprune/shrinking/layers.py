@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.progress import progress_bar
 from jaxprune.data.batches import Batch
 from jaxprune.devices.compiled import compiled
@@ -63,7 +63,7 @@ def chosen_layers(
     """
     whole = model.config.n_layers
     if not 0 < layers < whole:
-        raise InputError(f"shrink.layers: got {layers}; allowed: 1 to {whole - 1}, of {whole}")
+        raise InputError(f"shrink.layers: got {layers}; expected 1 to {whole - 1}, of {whole}")
     first = influence = block_influence(model, batches, dtype=dtype, progress=progress)
     kept, dropped = [*range(whole)], list[int]()
     while len(kept) > layers:
@@ -97,7 +97,7 @@ def block_influence(
                 cosines = [np.asarray(cosine(a, b))[np.asarray(one.valid)] for a, b, one in pairs]
                 mean = float(np.concatenate(cosines).mean(dtype=np.float64))
                 if not math.isfinite(mean):
-                    raise refusal(
+                    raise invalid_value(
                         f"layer {layer}: cosine of input and output", mean, "finite numbers"
                     )
                 influence[code].append(1.0 - mean)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.files import sealed
 from jaxprune.base.schema import OUTPUT_PATH, check, checked
 from jaxprune.data.batches import Batch, check_batches
@@ -99,13 +99,13 @@ def shrink(
     for name, given in (("texts", texts or {}), ("heldout", heldout or {})):
         for code, of_code in given.items():
             if isinstance(of_code, str):  # its characters would pass for texts
-                raise refusal(f"{name}: {code}", of_code, "a list of texts")
+                raise invalid_value(f"{name}: {code}", of_code, "a list of texts")
             if not any(map(str.strip, of_code)):
-                raise InputError(f"{name}: {code}: no text; allowed: one or more")
+                raise InputError(f"{name}: {code}: no text; expected one or more")
     if not texts:
         fields.check_without_texts("", "texts")
         if heldout:
-            raise refusal("heldout", heldout, "only with texts")
+            raise invalid_value("heldout", heldout, "only with texts")
     samples = Samples(batches)
     kept = choose(model, fields, texts or {}, samples, progress=progress)
     folder = Path(folder).expanduser().absolute()

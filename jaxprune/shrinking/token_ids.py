@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jaxprune.base.errors import refusal
+from jaxprune.base.errors import invalid_value
 
 CONFIGS = ("config.json", "generation_config.json")
 TOKENIZER_CONFIG, ADDED = "tokenizer_config.json", "added_tokens.json"
@@ -42,7 +42,7 @@ def with_new_ids(name: str, raw: Mapping[str, Any], new: Mapping[int, int]) -> d
         if isinstance(value, dict):
             return with_new_ids(name, value, new)
         if key in _UNREAD and value is not None:
-            raise refusal(f"{name}: {key}", value, "none")
+            raise invalid_value(f"{name}: {key}", value, "none")
         if key in _FORBIDDEN:
             return value and [new[i] for i in value if i in new]
         if _TOKEN.fullmatch(key):

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from jaxprune.base.errors import refusal
+from jaxprune.base.errors import invalid_value
 
 FILE = "tokenizer.json"
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
@@ -29,13 +29,13 @@ def check_kind(rules: Mapping[str, Any]) -> None:
     """Rejects tokenizers whose splits a smaller vocabulary could change; raises InputError."""
     model = rules["model"]
     if model.get("type") not in ("BPE", "Unigram"):
-        raise refusal(f"{FILE}: model.type", model.get("type"), ("BPE", "Unigram"))
+        raise invalid_value(f"{FILE}: model.type", model.get("type"), ("BPE", "Unigram"))
     for name in ("continuing_subword_prefix", "end_of_word_suffix", "dropout"):
         if model.get(name):
-            raise refusal(f"{FILE}: model.{name}", model[name], "none")
+            raise invalid_value(f"{FILE}: model.{name}", model[name], "none")
     for processor in _processors(rules.get("post_processor")):
         if processor["type"] not in _RENUMBERED:
-            raise refusal(f"{FILE}: post_processor.type", processor["type"], _RENUMBERED)
+            raise invalid_value(f"{FILE}: post_processor.type", processor["type"], _RENUMBERED)
 
 
 def fillers(rules: Mapping[str, Any]) -> list[int]:

@@ -83,7 +83,7 @@ def narrow_blocks(
             if not np.isfinite(damping):
                 raise InputError(
                     f"layer {layer}: the Gram matrix of the neurons has no Cholesky factor, even with damping; "
-                    "allowed for shrink.mlp: more calibration samples"
+                    "use more calibration samples for shrink.mlp"
                 )
             narrow = _cut(host, kept, np.asarray(rows))
             if layer + 1 < config.n_layers:

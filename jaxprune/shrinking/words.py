@@ -15,7 +15,7 @@ def frequent_words(language: str, count: int) -> list[str]:
     try:
         wordfreq = importlib.import_module("wordfreq")
     except ImportError:
-        raise InputError("shrink.words: needs wordfreq; allowed: pip install wordfreq") from None
+        raise InputError("shrink.words: needs wordfreq; run pip install wordfreq") from None
     if language not in wordfreq.available_languages():
         return []
     words = wordfreq.top_n_list(language, count)

@@ -38,7 +38,7 @@ def mixture_of(
     mixture = Mixture(COMBINATIONS[combine], weights_of(weights))
     if not (mixture.combination.linear or statistics <= {SQUARES.name}):
         linear = ", ".join(name for name, how in COMBINATIONS.items() if how.linear)
-        raise InputError(f"combine: got {combine!r}; allowed: {linear}{where}")
+        raise InputError(f"combine: got {combine!r}; expected {linear}{where}")
     return mixture
 
 

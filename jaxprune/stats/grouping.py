@@ -69,12 +69,12 @@ def group_by_length(
         raise InputError(f"{role}: no samples")
     if not lengths.all():
         raise InputError(
-            f"{role}: sample {int(lengths.argmin())} has no tokens; allowed: 1 or more"
+            f"{role}: sample {int(lengths.argmin())} has no tokens; expected 1 or more"
         )
     longest = int(lengths.max())
     if max_length is not None and longest > max_length:
         raise InputError(
-            f"{role}: sample {int(lengths.argmax())} has {longest} tokens; allowed: {max_length}"
+            f"{role}: sample {int(lengths.argmax())} has {longest} tokens; expected {max_length}"
         )
     order = np.argsort(lengths, kind="stable")
     shapes = -(-lengths[order] // multiple) * multiple

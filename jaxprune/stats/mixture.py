@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from jaxprune.base.errors import InputError, refusal, shown
+from jaxprune.base.errors import InputError, invalid_value, shown
 from jaxprune.base.files.outside import json_of_file
 from jaxprune.base.schema import comma_separated, is_number
 from jaxprune.data.batches import SetKey
@@ -45,7 +45,7 @@ class Mixture:
             got = ", ".join(f"{code}:{weight:g}" for code, weight in self.weights)
             wanted = _ALLOWED if name == _WEIGHTS else "none, unless combine is weights"
             raise InputError(
-                f"weights: got {got or 'none'}, with combine {name}; allowed: {wanted}"
+                f"weights: got {got or 'none'}, with combine {name}; expected {wanted}"
             )
 
     def check(self, languages: Collection[str]) -> None:
@@ -53,7 +53,7 @@ class Mixture:
         if self.weights and {*dict(self.weights)} != {*languages}:
             got = ",".join(code for code, _ in self.weights)
             raise InputError(
-                f"weights: got {got}; allowed: {','.join(languages) or 'none'}, the languages of the samples"
+                f"weights: got {got}; expected {','.join(languages) or 'none'}, the languages of the samples"
             )
 
     def combine(
@@ -89,17 +89,17 @@ def weights_of(value: Weights) -> tuple[tuple[str, float], ...]:
     elif isinstance(value, str):
         parts = [_ONE.fullmatch(part) for part in comma_separated(value)]
         if not all(parts):
-            raise refusal("weights", value, _ALLOWED)
+            raise invalid_value("weights", value, _ALLOWED)
         pairs = {part[1]: float(part[2]) for part in parts if part}
         if len(pairs) < len(parts):
-            raise refusal("weights", value, "each language once")
+            raise invalid_value("weights", value, "each language once")
     if value is None:
         return ()
     if isinstance(value, tuple):
         pairs = dict(value)
     if not isinstance(pairs, Mapping) or not pairs:
-        raise refusal("weights", value, _ALLOWED)
+        raise invalid_value("weights", value, _ALLOWED)
     for code, weight in pairs.items():
         if code not in LANGUAGES or not (is_number(weight) and 0 < weight < math.inf):
-            raise InputError(f"weights: got {shown(code)}: {shown(weight)}; allowed: {_ALLOWED}")
+            raise InputError(f"weights: got {shown(code)}: {shown(weight)}; expected {_ALLOWED}")
     return tuple((code, float(weight)) for code, weight in sorted(pairs.items()))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.progress import progress_bar
 from jaxprune.base.schema import check, integer
 from jaxprune.data.batches import Batch, SetKey, check_batches
@@ -77,11 +77,11 @@ def probe(
     check("dtype", dtype, DTYPE)
     check_samples(batches, samples_per_device)
     if not batches:
-        raise InputError("batches: none; allowed: at least one Batch")
+        raise InputError("batches: none; expected at least one Batch")
     if unknown := [name for name in statistics if name not in STATISTICS]:
-        raise refusal("statistics", unknown[0], STATISTICS)
+        raise invalid_value("statistics", unknown[0], STATISTICS)
     if halves and "gram" in statistics:
-        raise refusal("statistics", "gram", "those of a feature, with halves")
+        raise invalid_value("statistics", "gram", "those of a feature, with halves")
     measured = tuple(STATISTICS[name] for name in statistics)
     mesh = given_mesh(mesh)
     states = calibration_states(model, batches, mesh, samples_per_device, dtype, measured)

@@ -79,7 +79,7 @@ class CalibrationStates(MicroBatches):
         if not all(self._counts):
             raise InputError(
                 f"calibration.samples: {len(self.samples)} samples are too few for {len(shares)} "
-                f"processes; allowed: at least {samples_per_device} for each"
+                f"processes; expected at least {samples_per_device} for each"
             )
         self._is_real: list[np.ndarray] = []  # False at rows that pad a micro-batch
         firsts = np.cumsum([0, *(len(batch.tokens) for batch in batches)])

@@ -12,7 +12,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 from jaxtyping import Float
 
-from jaxprune.base.errors import InputError, check_equal, refusal
+from jaxprune.base.errors import InputError, check_equal, invalid_value
 from jaxprune.base.text import NotebookTable, Table, count, number
 from jaxprune.data.batches import SetKey, by_kind, by_language
 from jaxprune.stats.mixture import Mixture
@@ -94,7 +94,7 @@ class ActivationStats(NotebookTable):
             raise KeyError(f"no statistics of {role!r}, only of {', '.join(self.roles)}")
         if not self.sum_sq[role]:
             raise InputError(
-                "stats: no squares; allowed: jaxprune.probe(statistics=('squares', …))"
+                "stats: no squares; expected jaxprune.probe(statistics=('squares', …))"
             )
         return {site: np.sqrt(sums) for site, sums in self.sum_sq[role].items()}
 
@@ -177,7 +177,7 @@ class ActivationStats(NotebookTable):
           True
         """
         if not isinstance(other, ActivationStats):
-            raise refusal("merge", other, "ActivationStats, as jaxprune.probe returns")
+            raise invalid_value("merge", other, "ActivationStats, as jaxprune.probe returns")
         allowed = "statistics of the same model, dtype and propagation"
         check_equal("stats", _facts(self), _facts(other), allowed)
         measured_on = None  # unless both are known

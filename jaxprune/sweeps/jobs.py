@@ -38,7 +38,7 @@ def dense_jobs(config: SweepConfig) -> dict[str, list[str]]:
         available = languages_of(task, protocol=protocol, data=fields.data)
         languages[task.name] = _evaluated_of(available, config, f"task {task.name}")
     if not languages:
-        raise InputError("evaluation.tasks: got ''; allowed: tasks, on which variants are compared")
+        raise InputError("evaluation.tasks: got ''; expected tasks, on which variants are compared")
     if text := fields.perplexity:
         languages[PERPLEXITY] = _evaluated_of(text_languages(text), config, text)
     if fields.translation:

@@ -64,7 +64,7 @@ def _copy_variant(source: Path, target: Path) -> None:
         for name in ("identity", "digests"):
             check_equal(f"{source} and {target}", report[name], there[name], "runs of one sweep")
     elif report and not is_complete(source):
-        raise InputError(f"{source}: damaged or unfinished; allowed: to make it again there")
+        raise InputError(f"{source}: damaged or unfinished; make it again there")
     for folder in sorted(filter(Path.is_dir, source.iterdir())):
         _copy(folder, target / folder.name)
     if report and not there:

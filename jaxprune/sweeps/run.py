@@ -73,7 +73,7 @@ def sweep_from_config(
       InputError: config, model or data do not fit; the workdir has another sweep; no such share.
     """
     if read_report(workdir):
-        raise InputError(f"--workdir: {workdir} contains a run; allowed: another folder")
+        raise InputError(f"--workdir: {workdir} contains a run; choose another folder")
     model = load(config.model, config.revision)
     check_workdir(workdir, model.folder)
     check_same_sweep(config, workdir)

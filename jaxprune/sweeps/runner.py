@@ -170,7 +170,7 @@ class Runner:
         before, now = (_settings(fields) for fields in (read_json(folder / CONFIG), config.json()))
         if differs := difference(before, now):
             raise InputError(
-                f"--workdir: {folder} contains a complete run with {differs}; allowed: the run of this "
+                f"--workdir: {folder} contains a complete run with {differs}; expected the run of this "
                 "variant there, or another --workdir"
             )
         return isinstance(config, PruneConfig) or self._reads_its_run(folder, config)

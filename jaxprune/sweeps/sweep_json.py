@@ -63,7 +63,7 @@ def check_same_sweep(config: SweepConfig, workdir: Path) -> None:
         if value != before[path] and path not in _FREE:
             raise InputError(
                 f"{path}: got {value!r}; {workdir} contains a sweep with {before[path]!r}; "
-                "allowed: the same, with another sweep.grid, or another --workdir"
+                "change sweep.grid alone, or choose another --workdir"
             )
 
 
@@ -95,7 +95,7 @@ def write_sweep(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) 
         if before.get(name, digest) != digest:
             raise InputError(
                 f"{name}: has changed since the sweep in {workdir} began (SHA-256 {before[name][:12]}…, "
-                f"now {digest[:12]}…); allowed: another --workdir"
+                f"now {digest[:12]}…); choose another --workdir"
             )
     new = {"config": _texts(config), "digests": {**before, **digests}}
     if sweep == new:
@@ -106,7 +106,7 @@ def write_sweep(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) 
     except LockedError:
         raise InputError(
             f"--workdir: workers of this sweep with other variants are running in {workdir}; "
-            "allowed: their config, or to wait for their end"
+            "use their config, or wait for their end"
         ) from None
 
 

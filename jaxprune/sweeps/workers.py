@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from jaxprune.base.errors import InputError, listed, refusal
+from jaxprune.base.errors import InputError, invalid_value, listed
 from jaxprune.base.progress import say
 from jaxprune.base.workdir.locks import LockedError, locked
 from jaxprune.sweeps.variants import Variant
@@ -79,5 +79,5 @@ def shard_of(planned: Sequence[Variant], shard: str) -> list[Variant]:
         if not number:
             raise InputError(f"--shard: auto, but none of {', '.join(_NUMBERS)} is set")
     if not (number.isdecimal() and count.isdecimal() and 0 < int(count) >= int(number)):
-        raise refusal("--shard", f"{number}/{count}", "i/n with i from 0 to n, or auto/n")
+        raise invalid_value("--shard", f"{number}/{count}", "i/n with i from 0 to n, or auto/n")
     return [*planned[int(number) % int(count) :: int(count)]]

@@ -301,4 +301,4 @@ def test_the_script_refuses_a_field_that_it_does_not_read(tmp_path, monkeypatch,
     )  # fmt: skip
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: calibration.kind: analyze does not read it; allowed: with ")
+    assert line.startswith("error: calibration.kind: analyze does not read it; expected with ")

@@ -214,7 +214,7 @@ def test_sets_with_few_samples_have_no_errors():
 
 def test_statistics_without_two_languages_are_refused(tiny_folder):
     counts, tokens = random_counts()
-    with pytest.raises(jp.InputError, match=r"^stats: neurons of 'a'; allowed: jaxprune.probe"):
+    with pytest.raises(jp.InputError, match=r"^stats: neurons of 'a'; expected jaxprune.probe"):
         jp.language_neurons(stats_of(counts[:1], tokens[:1]))
     batches = group_by_length(sequences(2), "text", multiple=8, max_shapes=1)
     model = jp.load(tiny_folder("bloom"))

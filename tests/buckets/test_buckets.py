@@ -300,7 +300,7 @@ def test_paths_that_are_no_addresses(text):
     [("s3:/b/x", "s3://b/x"), ("S3://b/x", "s3://b/x"), ("GS:/b/x/y", "gs://b/x/y")],
 )
 def test_a_workdir_that_is_meant_as_an_address_is_refused_at_the_start(address, meant, tmp_path):
-    message = rf"^--workdir: got '{address}'; allowed: .*\(did you mean {meant}\?\)$"
+    message = rf"^--workdir: got '{address}'; expected .*\(did you mean {meant}\?\)$"
     with pytest.raises(InputError, match=message):
         parse(["prune", "--config=nano", f"--workdir={address}"], flags.FlagValues())
     with pytest.raises(InputError, match=rf"\(did you mean {meant}\?\)$"):
@@ -312,7 +312,7 @@ def test_a_workdir_that_is_meant_as_an_address_is_refused_at_the_start(address, 
 )
 def test_addresses_that_are_refused(address):
     with pytest.raises(
-        InputError, match=r"--workdir: got .*; allowed: a folder, s3://BUCKET/PREFIX or"
+        InputError, match=r"--workdir: got .*; expected a folder, s3://BUCKET/PREFIX or"
     ):
         Store(address, "--workdir")
 
@@ -323,7 +323,7 @@ def test_a_store_without_its_package_names_the_extra(monkeypatch):
 
     monkeypatch.setattr(fsspec, "filesystem", missing)
     with pytest.raises(
-        InputError, match=r"s3://b/x needs a package; allowed: pip install 'jaxprune\[s3\]'"
+        InputError, match=r"s3://b/x needs a package; run pip install 'jaxprune\[s3\]'"
     ):
         Store("s3://b/x", "--workdir")
 

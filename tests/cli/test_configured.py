@@ -61,10 +61,10 @@ def test_a_field_that_a_config_sets_is_unset_by_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--config.pruning.sparsity=half"], r"^pruning.sparsity: got 'half'; allowed: a number s"),
-        (["--config.calibration.shots=1.5"], r"^calibration.shots: got '1.5'; allowed: an integer"),
-        (["--config.output.hf=maybe"], "^output.hf: got 'maybe'; allowed: true or false"),
-        (["--config.pruning.sparsity=1.5"], r"^pruning.sparsity: got 1.5; allowed: a number s"),
+        (["--config.pruning.sparsity=half"], r"^pruning.sparsity: got 'half'; expected a number s"),
+        (["--config.calibration.shots=1.5"], r"^calibration.shots: got '1.5'; expected an integer"),
+        (["--config.output.hf=maybe"], "^output.hf: got 'maybe'; expected true or false"),
+        (["--config.pruning.sparsity=1.5"], r"^pruning.sparsity: got 1.5; expected a number s"),
         (
             ["--config.pruning.pattrn=2:4"],
             r"^pruning.pattrn: no such .*did you mean pruning.pattern",
@@ -110,7 +110,7 @@ def test_a_field_that_a_command_does_not_read_is_refused(command, argument, read
         arguments.append("--config.recovery.run=runs/nano")
     with pytest.raises(InputError) as error:
         parse(arguments, flags.FlagValues(), command)
-    assert str(error.value) == f"{path}: {command} does not read it; allowed: with {readers}"
+    assert str(error.value) == f"{path}: {command} does not read it; use it with {readers}"
 
 
 def test_a_config_may_set_fields_that_a_command_does_not_read(tmp_path):
@@ -174,14 +174,14 @@ def test_a_ready_config_goes_by_its_name(tmp_path):
 def test_config_file_and_workdir_that_are_refused(tmp_path):
     workdir = f"--workdir={tmp_path}"
     for arguments, message in (
-        ([workdir], "--config: missing; allowed: a config file"),
+        ([workdir], "--config: missing; expected a config file"),
         ([XGLM], "--workdir: missing"),
         ([XGLM, "--workdir="], "--workdir: missing"),
         (["--config", tmp_path / "no.py", workdir], "--config: no file '.*no.py'"),
         (["--config=blom:3b", workdir], r"--config: got 'blom'; .*did you mean bloom\?"),
         ([f"{XGLM}:2.9b", workdir], r"^config argument: got '2.9b'; .*did you mean 2.9B\?"),
-        ([XGLM, f"--workdir={__file__}"], "is a file; allowed: a folder"),
-        ([XGLM, "--workdir=az://b/x"], "^--workdir: got 'az://b/x'; allowed: a folder, s3://"),
+        ([XGLM, f"--workdir={__file__}"], "is a file; expected a folder"),
+        ([XGLM, "--workdir=az://b/x"], "^--workdir: got 'az://b/x'; expected a folder, s3://"),
     ):
         with pytest.raises(InputError, match=message):
             read(*arguments)
@@ -262,6 +262,6 @@ def test_the_script_refuses_a_bad_field_in_one_line(tmp_path, monkeypatch, capfd
     arguments = (XGLM, f"--workdir={tmp_path / 'new'}", "--config.dtype=half")
     result = run_here(monkeypatch, capfd, "prune", *arguments)
     assert result.returncode == 2
-    assert result.stderr == "error: dtype: got 'half'; allowed: float32, bfloat16\n"
+    assert result.stderr == "error: dtype: got 'half'; expected float32, bfloat16\n"
     assert result.stdout == ""
     assert not (tmp_path / "new").exists()

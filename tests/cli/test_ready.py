@@ -38,13 +38,13 @@ def test_files_are_taken_as_they_are(tmp_path, monkeypatch):
     [
         (
             "blom:3b",
-            r"--config: got 'blom'; allowed: FILE\.py, apertus, .* \(did you mean bloom\?\)",
+            r"--config: got 'blom'; expected FILE\.py, apertus, .* \(did you mean bloom\?\)",
         ),
         ("paper/mpgt", r"--config: got 'paper/mpgt'; .* \(did you mean paper/mgpt\?\)"),
-        ("", "--config: got ''; allowed: FILE.py"),
+        ("", "--config: got ''; expected FILE.py"),
         ("configs/nano.py", r"--config: no file 'configs/nano\.py' \(did you mean nano\?\)"),
         ("elsewhere.py", r"--config: no file 'elsewhere\.py'$"),
-        ("config.json", r"--config: config\.json: not a Python file; allowed: FILE\.py, apertus"),
+        ("config.json", r"--config: config\.json: not a Python file; expected FILE\.py, apertus"),
     ],
 )
 def test_refuses_what_is_neither_with_the_closest_name(given, says, tmp_path, monkeypatch):

@@ -115,12 +115,12 @@ def test_a_pattern_implies_the_sparsity(pattern, sparsity):
 
 
 BAD_VALUES = [
-    ("model", "", "model: got ''; allowed: a hub id or a local Hugging Face folder"),
+    ("model", "", "model: got ''; expected a hub id or a local Hugging Face folder"),
     ("revision", "", "revision: got ''"),
     ("dtype", "bfloat", r"dtype: got 'bfloat'; .*float32, bfloat16 \(did you mean bfloat16\?\)"),
     ("compat", "offical", r"compat: got 'offical'; .*did you mean official\?"),
-    ("seed", -1, "seed: got -1; allowed: an integer of at least 0"),
-    ("calibration.kind", "code", "calibration.kind: got 'code'; allowed: translation, "),
+    ("seed", -1, "seed: got -1; expected an integer of at least 0"),
+    ("calibration.kind", "code", "calibration.kind: got 'code'; expected translation, "),
     ("calibration.source", "french", "calibration.source: got 'french'"),
     ("calibration.target", "fr", "calibration.target: got 'fr', the source"),
     ("calibration.shots", 0, "calibration.shots: got 0"),
@@ -133,17 +133,17 @@ BAD_VALUES = [
         "refined",
         "calibration.kind: .*translation_vs_code or monolingual_vs_code or tokens",
     ),
-    ("pruning.sparsity", 1.0, r"pruning.sparsity: got 1.0; allowed: a number s with 0 <= s < 1"),
+    ("pruning.sparsity", 1.0, r"pruning.sparsity: got 1.0; expected a number s with 0 <= s < 1"),
     ("pruning.sparsity", -0.1, "pruning.sparsity: got -0.1"),
     ("pruning.sparsity", float("nan"), "pruning.sparsity: got nan"),
     ("pruning.pattern", "4:2", "pruning.pattern: got '4:2'"),
     ("pruning.pattern", "0:4", "pruning.pattern: got '0:4'"),
     ("pruning.pattern", "2:4 ", "pruning.pattern: got '2:4 '"),
-    ("pruning.threshold", "column", "pruning.threshold: got 'column'; allowed: row, variant"),
+    ("pruning.threshold", "column", "pruning.threshold: got 'column'; expected row, variant"),
     ("pruning.drop", "low", r"did you mean lowest\?"),
-    ("pruning.propagate", "layer", "pruning.propagate: got 'layer'; allowed: block, dense, site"),
+    ("pruning.propagate", "layer", "pruning.propagate: got 'layer'; expected block, dense, site"),
     ("mesh.data", 0, "mesh.data: got 0"),
-    ("mesh.model", 0, "mesh.model: got 0; allowed: a number of devices that share a block"),
+    ("mesh.model", 0, "mesh.model: got 0; expected a number of devices that share a block"),
 ]
 
 
@@ -176,7 +176,7 @@ def test_fields_that_are_unknown_or_unset():
     del less.pruning.drop
     del less.seed
     assert validate(less) == validate(ready()), "the others are defaults"
-    with pytest.raises(InputError, match="model: not set; allowed: a hub id"):
+    with pytest.raises(InputError, match="model: not set; expected a hub id"):
         validate(base_config())
 
 
@@ -185,11 +185,11 @@ def test_fields_that_are_unknown_or_unset():
     [
         (
             {"pruning__pattern": "2:4", "pruning__sparsity": 0.3},
-            "pruning.sparsity: got 0.3; allowed: 0.5 or none, with pattern 2:4",
+            "pruning.sparsity: got 0.3; expected 0.5 or none, with pattern 2:4",
         ),
         (
             {"pruning__pattern": "2:4", "pruning__threshold": "variant"},
-            "pruning.threshold: got 'variant'; allowed: row",
+            "pruning.threshold: got 'variant'; expected row",
         ),
         ({"calibration__kind": "translation_vs_code"}, "calibration.code: not set"),
         (
@@ -202,11 +202,11 @@ def test_fields_that_are_unknown_or_unset():
         ),
         (
             {"calibration__kind": "tokens", "calibration__draw": "1/2"},
-            "calibration.draw: got '1/2'; allowed: none, with tokens",
+            "calibration.draw: got '1/2'; expected none, with tokens",
         ),
         (
             {"calibration__kind": "tokens", "calibration__lines": "0-9"},
-            "calibration.lines: got '0-9'; allowed: none, with tokens",
+            "calibration.lines: got '0-9'; expected none, with tokens",
         ),
     ],
 )

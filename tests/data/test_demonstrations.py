@@ -231,13 +231,13 @@ def test_translation_vs_code_gives_both_sets(data, tmp_path):
         ({"samples": 8}, r"30 lines make 7 samples of 4 shots, not 8; .* up to 7"),
         ({"samples": 7, "compat": "official"}, "30 lines make 6 samples"),
         ({"samples": 1, "shots": 31}, "30 lines make 0 samples"),
-        ({"shots": 0}, r"calibration.shots: got 0; allowed: an integer of at least 1"),
+        ({"shots": 0}, r"calibration.shots: got 0; expected an integer of at least 1"),
         ({"samples": True}, r"calibration.samples: got True"),
         ({"max_length": 1}, r"calibration.max_length: got 1"),
         ({"kind": "translations"}, r"calibration.kind: .*did you mean translation\?"),
         ({"kind": "tokens"}, "token_batches"),
         ({"kind": "translation_vs_code"}, "calibration.code: not set"),
-        ({"compat": "fixed"}, "compat: got 'fixed'; allowed: corrected, official"),
+        ({"compat": "fixed"}, "compat: got 'fixed'; expected corrected, official"),
         ({"target": "fr"}, "calibration.target: got 'fr', the source"),
         ({"source": "xx"}, "calibration.source: got 'xx'"),
         ({"source": "fr,xx"}, "calibration.source: got 'fr,xx'; .*, each once, as fr,ru,sw"),
@@ -248,17 +248,17 @@ def test_translation_vs_code_gives_both_sets(data, tmp_path):
         ),
         (
             {"source": "fr,sw", "samples": 1},
-            "calibration.samples: got 1; allowed: 2 or more for fr,sw",
+            "calibration.samples: got 1; expected 2 or more for fr,sw",
         ),
         (
             {"source": "fr,sw", "samples": 3, "kind": "unpaired"},
-            "calibration.samples: got 3; allowed: 4 or more for fr,sw with kind unpaired",
+            "calibration.samples: got 3; expected 4 or more for fr,sw with kind unpaired",
         ),
         ({"kind": "monolingual_vs_code"}, "calibration.code: not set"),
         ({"source": "fr,en"}, "calibration.target: got 'en', one of the sources fr,en"),
         ({"source": "fr,de"}, "no language 'de'; there are en fr sw"),
-        ({"lines": "9-8"}, "calibration.lines: got '9-8'; allowed: the first and the last line"),
-        ({"lines": "20-30"}, "calibration.lines: got '20-30'; .* has 30 lines; allowed: up to 29"),
+        ({"lines": "9-8"}, "calibration.lines: got '9-8'; expected the first and the last line"),
+        ({"lines": "20-30"}, "calibration.lines: got '20-30'; .* has 30 lines; expected up to 29"),
         ({"source": "de"}, "no language 'de'; there are en fr sw"),
     ],
 )
@@ -315,7 +315,7 @@ def test_official_token_files_stay_as_they_are_and_pads_count(tmp_path):
 def test_token_files_that_are_refused(tmp_path):
     ids = np.ones((2, 3), dtype=np.int32)
     for arrays, message in (
-        ({"tokens": ids}, "contains tokens; allowed: input_ids"),
+        ({"tokens": ids}, "contains tokens; expected input_ids"),
         ({"input_ids": ids, "attention_masks": ids}, "contains attention_masks, input_ids"),
         ({"input_ids": ids * 0.5}, "t.npz: input_ids: got float64"),
         ({"input_ids": ids, "code_ids": ids[0]}, r"t.npz: code_ids: got int32 of shape \(3,\)"),
@@ -440,9 +440,9 @@ def test_hub_code_is_chosen_by_the_permutation_of_the_authors_shuffle(hub):
 
 
 def test_hub_sets_without_the_columns_are_refused(hub):
-    with pytest.raises(InputError, match="owner/plus: columns id text; allowed: content"):
+    with pytest.raises(InputError, match="owner/plus: columns id text; expected content"):
         code_samples("owner/plus", 3, seed=4)
-    with pytest.raises(InputError, match="owner/code: columns content; allowed: text or sentence"):
+    with pytest.raises(InputError, match="owner/code: columns content; expected text or sentence"):
         sentences("owner/code", "fr")
 
 

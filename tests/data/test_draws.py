@@ -79,5 +79,5 @@ def test_files_of_code_are_divided(tmp_path):
 @pytest.mark.parametrize("draw", ["0/2", "3/2", "2", "1/0", "2/5 ", 2, "-1/2"])
 def test_draws_that_are_refused(draw, folder):
     tokenizer = jp.load("nano/bloom").tokenizer
-    with pytest.raises(InputError, match=r"calibration.draw: got .* allowed: one of several draws"):
+    with pytest.raises(InputError, match=r"calibration.draw: got .* expected one of several draws"):
         jp.demonstrations(tokenizer, folder, samples=2, draw=draw)

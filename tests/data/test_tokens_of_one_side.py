@@ -34,7 +34,7 @@ def test_the_sentences_of_one_side_are_counted(side, names, model):
 
 def test_samples_that_are_cut_before_the_side_are_refused(model):
     with pytest.raises(
-        jp.InputError, match="no sample has a token of the target; allowed: a calib"
+        jp.InputError, match="no sample has a token of the target; expected a calib"
     ):
         batches_of(model, tokens="target", max_length=4)
 
@@ -70,8 +70,8 @@ def test_a_run_of_one_side_has_masks_of_its_own(model):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"calibration.kind": "monolingual"}, "tokens: got 'source'; allowed: all, with kind mono"),
-        ({"compat": "official"}, "calibration.tokens: got 'source'; allowed: all, with kind trans"),
+        ({"calibration.kind": "monolingual"}, "tokens: got 'source'; expected all, with kind mono"),
+        ({"compat": "official"}, "calibration.tokens: got 'source'; expected all, with kind trans"),
     ],
 )
 def test_sides_are_of_translations_alone(fields, message):

@@ -90,7 +90,7 @@ def test_a_user_without_a_home_has_no_cache(updates, monkeypatch):
 
 def test_an_unknown_value_of_the_switch_is_refused(updates, monkeypatch):
     monkeypatch.setenv("JAXPRUNE_CACHE", "0")
-    with pytest.raises(jp.InputError, match="JAXPRUNE_CACHE: got '0'; allowed: on, off"):
+    with pytest.raises(jp.InputError, match="JAXPRUNE_CACHE: got '0'; expected on, off"):
         keep_compiled()
     assert not updates
 

@@ -242,7 +242,7 @@ def test_another_evaluation_is_refused_and_says_what_differs(name, run, tmp_path
     fields, message = OTHERS[name]
     fields = fields(tmp_path) if callable(fields) else fields
     before = contents(run[0])
-    with pytest.raises(InputError, match=rf"^--workdir: .*{message} allowed: --overwrite"):
+    with pytest.raises(InputError, match=rf"^--workdir: .*{message} expected --overwrite"):
         evaluate_from_config(job(**fields), run[0])
     assert contents(run[0]) == before
 
@@ -271,18 +271,18 @@ def test_another_model_than_that_of_a_run_is_not_evaluated_into_it(tmp_path):
     config.model, config.pruning.criterion = str(NANO / "bloom"), "magnitude"
     prune_from_config(validate(config), tmp_path)
     with pytest.raises(
-        InputError, match=rf"the workdir of another model; allowed: {tmp_path}/hf as"
+        InputError, match=rf"the workdir of another model; expected {tmp_path}/hf as"
     ):
         evaluate_from_config(job(), tmp_path)
     with pytest.raises(
-        InputError, match=rf"the workdir of a run; allowed: its model, {tmp_path}/hf"
+        InputError, match=rf"the workdir of a run; expected its model, {tmp_path}/hf"
     ):
         evaluate_from_config(job(tmp_path), tmp_path)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/report.json").write_text("[]")  # of another program
     assert evaluate_from_config(job(rows=2), tmp_path / "elsewhere")
     config.sweep.grid = "pruning.criterion=magnitude|random"
-    with pytest.raises(InputError, match="contains a run; allowed: another folder"):
+    with pytest.raises(InputError, match="contains a run; choose another folder"):
         sweep_from_config(validate(config, "sweep"), tmp_path)
     (tmp_path / "sweep.json").write_text("{}")
     with pytest.raises(InputError, match="contains a sweep; expected another folder"):
@@ -319,9 +319,9 @@ def test_sacrebleu_is_missed_before_the_model_is_opened(tmp_path, monkeypatch):
         ({"tasks": "nano_nli,nano_nli"}, "evaluation.tasks: 'nano_nli' is there twice"),
         ({"tasks": "nano_nil"}, r"task: got 'nano_nil'; .*did you mean nano_nli"),
         ({"languages": "en,th"}, "nano_nli: no language 'th'; there are en fr es de sw"),
-        ({"protocol": "lm_eval"}, "protocol: got 'lm_eval'; allowed: paper, official"),
+        ({"protocol": "lm_eval"}, "protocol: got 'lm_eval'; expected paper, official"),
         ({"tasks": "xnli", "data": "/no/such"}, "no folder '/no/such'"),
-        ({"perplexity": "/no/such"}, "evaluation.perplexity: got '/no/such'; allowed: a folder"),
+        ({"perplexity": "/no/such"}, "evaluation.perplexity: got '/no/such'; expected a folder"),
     ],
 )
 def test_bad_settings_are_refused_in_one_line(fields, message, tmp_path):
@@ -337,7 +337,7 @@ def test_bad_settings_are_refused_in_one_line(fields, message, tmp_path):
      ("rows", 0), ("weights", "half"), ("data", ""), ("perplexity", "")],
 )  # fmt: skip
 def test_fields_are_checked(field, value):
-    with pytest.raises(InputError, match=f"evaluation.{field}: got .*; allowed: "):
+    with pytest.raises(InputError, match=f"evaluation.{field}: got .*; expected "):
         job(**{field: value})
 
 
@@ -365,7 +365,7 @@ def test_the_command_of_the_contract(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"languages": "en,fr"}, "one set for 2 languages of xnli; allowed: {lang} in it, or one"),
+        ({"languages": "en,fr"}, "one set for 2 languages of xnli; expected {lang} in it, or one"),
         ({"languages": None}, "one set for 15 languages of xnli"),
     ],
 )
@@ -379,7 +379,7 @@ def test_rows_are_not_those_of_several_languages(fields, message, tmp_path):
 def test_sentences_and_translations_are_not_of_one_file(tmp_path):
     (tmp_path / "rows.jsonl").write_text(json.dumps(NLI) + "\n")
     config = job(tasks="", translation=str(tmp_path / "rows.jsonl"))
-    with pytest.raises(InputError, match=r"evaluation.translation: got .*; allowed: {lang} in it"):
+    with pytest.raises(InputError, match=r"evaluation.translation: got .*; expected {lang} in it"):
         evaluate_from_config(config, tmp_path / "run")
 
 

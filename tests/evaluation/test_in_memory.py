@@ -118,15 +118,15 @@ def test_perplexity_alone(tmp_path):
 BAD = {
     "nothing": ({}, "evaluation.tasks: none; expected tasks, evaluation.perplexity"),
     "no such task": ({"tasks": ["nano_nil"]}, "task: got 'nano_nil'; .*did you mean nano_nli"),
-    "twice": ({"tasks": "nano_nli,nano_nli"}, "evaluation.tasks: 'nano_nli' is there twice; allowed: each"),
-    "no names": ({"tasks": 3}, "tasks: got 3; allowed: names of ready tasks or .toml files, separated by commas"),
+    "twice": ({"tasks": "nano_nli,nano_nli"}, "evaluation.tasks: 'nano_nli' is there twice; expected each"),
+    "no names": ({"tasks": 3}, "tasks: got 3; expected names of ready tasks or .toml files, separated by commas"),
     "language": ({"languages": "th"}, "nano_nli: no language 'th'; there are en fr es de sw"),
-    "rows": ({"rows": 0}, "rows: got 0; allowed: an integer of at least 1"),
-    "protocol": ({"protocol": "Paper"}, "protocol: got 'Paper'; allowed: paper"),
-    "lines": ({"perplexity": "nano", "perplexity_lines": "3"}, "perplexity_lines: got '3'; allowed"),
-    "text": ({"perplexity": "/no/such"}, "evaluation.perplexity: got '/no/such'; allowed: a folder"),
-    "dtype": ({"dtype": "int8"}, "dtype: got 'int8'; allowed: float32, bfloat16"),
-    "model": ({"model": "bloom"}, "model: got 'bloom'; allowed: a Model"),
+    "rows": ({"rows": 0}, "rows: got 0; expected an integer of at least 1"),
+    "protocol": ({"protocol": "Paper"}, "protocol: got 'Paper'; expected paper"),
+    "lines": ({"perplexity": "nano", "perplexity_lines": "3"}, "perplexity_lines: got '3'; expected"),
+    "text": ({"perplexity": "/no/such"}, "evaluation.perplexity: got '/no/such'; expected a folder"),
+    "dtype": ({"dtype": "int8"}, "dtype: got 'int8'; expected float32, bfloat16"),
+    "model": ({"model": "bloom"}, "model: got 'bloom'; expected a Model"),
 }  # fmt: skip
 
 

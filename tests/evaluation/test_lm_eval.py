@@ -169,11 +169,11 @@ def test_simple_evaluate(monkeypatch):
 
 def test_what_cannot_be_asked_is_refused():
     ours = JaxpruneLM(str(NANO / "xglm"), max_length=LENGTH)
-    with pytest.raises(jp.InputError, match=r"max_length: got 513; allowed: 1 to 512, the model's"):
+    with pytest.raises(jp.InputError, match=r"max_length: got 513; expected 1 to 512, the model's"):
         JaxpruneLM(str(NANO / "xglm"), max_length=513)
-    with pytest.raises(jp.InputError, match=r"dtype: got 'int8'; allowed: float32, bfloat16"):
+    with pytest.raises(jp.InputError, match=r"dtype: got 'int8'; expected float32, bfloat16"):
         JaxpruneLM(str(NANO / "xglm"), dtype="int8")
-    with pytest.raises(jp.InputError, match=r"max_length: got 0; allowed: 1 to 512, the model"):
+    with pytest.raises(jp.InputError, match=r"max_length: got 0; expected 1 to 512, the model"):
         JaxpruneLM(str(NANO / "xglm"), max_length=0)
     for wrong in ("", " the dog" * 40):
         with pytest.raises(jp.InputError, match=r"request 0: a continuation of \d+ tokens; allow"):
@@ -181,7 +181,7 @@ def test_what_cannot_be_asked_is_refused():
     bare = JaxpruneLM(str(NANO / "bloom"))  # of an empty text it makes no token
     assert bare.loglikelihood_rolling(requests("loglikelihood_rolling", [("",)])) == [0.0]
     assert ours.loglikelihood([]) == ours.loglikelihood_rolling([]) == ours.generate_until([]) == []
-    with pytest.raises(jp.InputError, match=r'a task generates text; allowed: .* or model="hf"'):
+    with pytest.raises(jp.InputError, match=r'a task generates text; expected .* or model="hf"'):
         ours.generate_until(requests("generate_until", [("a", {"until": ["b"]})]))
 
 

@@ -43,7 +43,7 @@ ROWS = {
             p.task('{"text": "%s", "label": 1}\n' % ("the dog " * 3000)), "evaluation.languages=en",
             model=CHECKPOINTS["gpt2"],
         ),
-        r"toy en.*: row 0 option 0 has \d+ tokens; allowed: \d+",
+        r"toy en.*: row 0 option 0 has \d+ tokens; expected \d+",
     ),
     "model of NaN": Fault(
         lambda p: p.evaluate(p.task(GOOD_ROW), "evaluation.languages=en", model=p.with_values(np.nan)),

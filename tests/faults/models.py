@@ -18,7 +18,7 @@ ROWS = {
     ),
     "model is a file": broken(r"file\.bin: is a file", lambda p: p.file(b"x", "file.bin")),
     "revision of a folder": Fault(
-        lambda p: p.prune("revision=v1"), r"revision: got 'v1'; allowed: none, as .* is a folder"
+        lambda p: p.prune("revision=v1"), r"revision: got 'v1'; expected none, as .* is a folder"
     ),
     "empty folder": broken(r"workdir: no config\.json", lambda p: both(p.workdir.mkdir(), p.workdir)),
     "config.json no JSON": broken(

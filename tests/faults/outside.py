@@ -64,7 +64,7 @@ ROWS = {
     ),
     "config.json: dtype of weights that are not there": Fault(
         lambda p: [*p.prune(model=both(f := p.model(dtype={"a": 1}), (f / WEIGHTS).unlink(), f)), "--plan"],
-        r"config\.json: dtype: got \{'a': 1\}; allowed: float32, float16, bfloat16",
+        r"config\.json: dtype: got \{'a': 1\}; expected float32, float16, bfloat16",
     ),
     "tokenizer.json: deep": broken("tokenizer.json", DEEP, r"model: no usable tokenizer"),
     "index.json: deep": Fault(

@@ -94,7 +94,7 @@ ROWS = {
             *p.script("sweep", "calibration.data=nano", "evaluation.tasks=nano_nli", "sweep.grid=seed=0|1"),
             "--plan", "--shard=3/2",
         ],
-        r"--shard: got '3/2'; allowed: i/n",
+        r"--shard: got '3/2'; expected i/n",
     ),
     "prune: no process": Fault(
         lambda p: [*p.prune(), "--plan", "--processes=0"], r"flag --processes=0: 0 is not a positive integer"

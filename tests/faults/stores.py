@@ -190,7 +190,7 @@ ROWS = {
     ),
     "several processes and a bucket": Fault(
         lambda p: both(bucket(p), [*p.prune(workdir=WORKDIR), "--coordinator=h:1", "--processes=2", "--process=0"]),
-        r"--workdir: got .*; allowed: a folder that all processes share",
+        r"--workdir: got .*; expected a folder that all processes share",
     ),
     "a lost marker": of_run(lambda run: (run / "report.json").unlink(), r"run: no complete run"),
     "a marker that is cut": of_run(lambda run: halve(run / "report.json"), r"report\.json: not JSON"),

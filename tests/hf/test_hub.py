@@ -118,7 +118,7 @@ def test_a_hub_that_refuses(error, message, monkeypatch):
 
 def test_a_bundled_model_that_is_not_there():
     for wrong, meant in (("nano/blom", "nano/bloom"), ("nanoo", "nano"), ("nao", "nano")):
-        said = rf"model: got '{wrong}'; allowed: nano, nano/xglm, .* \(did you mean {meant}\?\)$"
+        said = rf"model: got '{wrong}'; expected nano, nano/xglm, .* \(did you mean {meant}\?\)$"
         with pytest.raises(jp.InputError, match=said):
             jp.load(wrong)
 

@@ -20,16 +20,16 @@ def changed(params, path, leaf):
 
 CASES = {
     "depth": (lambda p: p | {"blocks": jax.tree.map(lambda x: x[:2], p["blocks"])},
-              r"blocks/\S+: got float32 of shape \(2, .*; allowed: floats of shape \(3, "),
+              r"blocks/\S+: got float32 of shape \(2, .*; expected floats of shape \(3, "),
     "width": (lambda p: changed(p, UP, np.zeros((3, 48, 81), np.float32)),
-              rf"{UP}: got float32 of shape \(3, 48, 81\); allowed: floats of shape \(3, 48, 80\)"),
-    "missing": (lambda p: changed(p, UP, None), f"{UP}: missing; allowed: floats of shape"),
+              rf"{UP}: got float32 of shape \(3, 48, 81\); expected floats of shape \(3, 48, 80\)"),
+    "missing": (lambda p: changed(p, UP, None), f"{UP}: missing; expected floats of shape"),
     "extra": (lambda p: changed(p, "blocks/mlp/gate/kernel", np.zeros((3, 48, 80), np.float32)),
-              "blocks/mlp/gate/kernel: not in this model; allowed: the paths of Model.params"),
+              "blocks/mlp/gate/kernel: not in this model; expected the paths of Model.params"),
     "masks": (lambda p: changed(p, UP, np.ones((3, 48, 80), bool)), f"{UP}: got bool of shape"),
     "a part": (lambda p: {"blocks": p["blocks"]}, "embed/.*: missing"),
-    "no array": (lambda p: changed(p, UP, "text"), f"{UP}: got str; allowed: an array"),
-    "no tree": (lambda p: [p], "got list; allowed: a nested dict of arrays"),
+    "no array": (lambda p: changed(p, UP, "text"), f"{UP}: got str; expected an array"),
+    "no tree": (lambda p: [p], "got list; expected a nested dict of arrays"),
 }  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def test_a_mask_may_have_integers_and_has_the_shape_of_the_tokens(tiny_folder):
     got, want = (forward(config, params, tokens, one) for one in (mask.astype(int), mask))
     np.testing.assert_array_equal(got, want)
     for wrong in (mask[:, :5], mask[:1]):
-        with pytest.raises(InputError, match=r"valid: got 'shape .*; allowed: \(3, 12\), that of"):
+        with pytest.raises(InputError, match=r"valid: got 'shape .*; expected \(3, 12\), that of"):
             forward(config, params, tokens, wrong)
 
 
@@ -100,12 +100,12 @@ def test_logits_of_accelerators_paths_equal_torch_too(name, padding, elsewhere, 
 
 
 BAD = {
-    "a list": ([[1, 2]], "tokens: got .*; allowed: integers"),
-    "one row": (np.array([1, 2]), "tokens: got .*; allowed: integers"),
-    "floats": (np.ones((1, 2), np.float32), "tokens: got .*; allowed: integers"),
-    "beyond": (np.array([[0, 131]]), "tokens: got 131; allowed: 0 to 130, the model's vocabulary"),
-    "negative": (np.array([[-1, 3]]), "tokens: got -1; allowed: 0 to 130, the model's vocab"),
-    "too many": (np.zeros((1, 65), int), "tokens: rows of 65; allowed: 64, the model's positions"),
+    "a list": ([[1, 2]], "tokens: got .*; expected integers"),
+    "one row": (np.array([1, 2]), "tokens: got .*; expected integers"),
+    "floats": (np.ones((1, 2), np.float32), "tokens: got .*; expected integers"),
+    "beyond": (np.array([[0, 131]]), "tokens: got 131; expected 0 to 130, the model's vocabulary"),
+    "negative": (np.array([[-1, 3]]), "tokens: got -1; expected 0 to 130, the model's vocab"),
+    "too many": (np.zeros((1, 65), int), "tokens: rows of 65; expected 64, the model's positions"),
 }
 
 

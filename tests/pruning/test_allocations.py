@@ -216,7 +216,7 @@ def test_a_measure_reads_the_values_of_its_time(model):
     once, scale = measured(), 2.0
     np.testing.assert_array_equal(measured(), 2 * once)
     scale = np.ones(3)
-    with pytest.raises(jp.InputError, match=r"layer 0: allocation own: got .*; allowed: a finite"):
+    with pytest.raises(jp.InputError, match=r"layer 0: allocation own: got .*; expected a finite"):
         measured()
 
 
@@ -268,12 +268,12 @@ def test_shares_may_be_listed(model, tmp_path):
 @pytest.mark.parametrize(
     ("listed", "message"),
     [
-        ("[0.5, 0.5, 0.5]", "got shares of layers 0, 1, 2; allowed: one of each layer, 0, 1, 2, 3"),
+        ("[0.5, 0.5, 0.5]", "got shares of layers 0, 1, 2; expected one of each layer, 0, 1, 2, 3"),
         ('{"0": 0.5, "1": 0.5, "2": 0.5, "5": 0.5}', "got shares of layers 0, 1, 2, 5"),
-        ("[0.5, 0.5, 0.5, 1.0]", r"listed: got \[0.5, 0.5, 0.5, 1.0\]; allowed: 4 shares s with 0 <= s < 1"),
-        ('[0.5, 0.5, 0.5, "a"]', "listed: got .*'a'.; allowed: 4 shares s with 0 <= s < 1"),
-        ('[0.5, 0.5, 0.5, {"mlp/up": 0.5}]', "layer 3: got .'mlp/up'.; allowed: a share, or one of each of att"),
-        ("[0.5, 0.5, 0.5, 0.6]", "drops 0.525 of all weights; allowed: 0.5"),
+        ("[0.5, 0.5, 0.5, 1.0]", r"listed: got \[0.5, 0.5, 0.5, 1.0\]; expected 4 shares s with 0 <= s < 1"),
+        ('[0.5, 0.5, 0.5, "a"]', "listed: got .*'a'.; expected 4 shares s with 0 <= s < 1"),
+        ('[0.5, 0.5, 0.5, {"mlp/up": 0.5}]', "layer 3: got .'mlp/up'.; expected a share, or one of each of att"),
+        ("[0.5, 0.5, 0.5, 0.6]", "drops 0.525 of all weights; expected 0.5"),
         ("[0.5, 0.5", "not JSON"),
     ],
 )  # fmt: skip
@@ -286,11 +286,11 @@ def test_wrong_lists_are_refused(listed, message, model):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"allocation": "arithmetic"}, "slope: not set; allowed: a number between -1 and 1, with allocation arith"),
-        ({"slope": 0.1}, "slope: got 0.1; allowed: none, with allocation uniform"),
-        ({"allocation": "arithmetic", "slope": 1.5}, "slope: got 1.5; allowed: a number between"),
-        ({"allocation": "owll"}, r"got 'owll'; allowed: .*did you mean owl\?"),
-        ({"allocation": "owl", "pattern": "2:4"}, "got 'owl'; allowed: uniform, with pattern 2:4"),
+        ({"allocation": "arithmetic"}, "slope: not set; expected a number between -1 and 1, with allocation arith"),
+        ({"slope": 0.1}, "slope: got 0.1; expected none, with allocation uniform"),
+        ({"allocation": "arithmetic", "slope": 1.5}, "slope: got 1.5; expected a number between"),
+        ({"allocation": "owll"}, r"got 'owll'; expected .*did you mean owl\?"),
+        ({"allocation": "owl", "pattern": "2:4"}, "got 'owl'; expected uniform, with pattern 2:4"),
     ],
 )  # fmt: skip
 def test_settings_that_contradict_are_refused(fields, message):
@@ -301,10 +301,10 @@ def test_settings_that_contradict_are_refused(fields, message):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"ignore": "9/*"}, "ignore: got '9/.'; allowed: patterns that match a kernel, such as 3/mlp/out; a block has"),
+        ({"ignore": "9/*"}, "ignore: got '9/.'; expected patterns that match a kernel, such as 3/mlp/out; a block has"),
         ({"ignore": "*"}, "ignore: . match all kernels"),
         ({"allocation": "owl"}, "batches: allocation owl needs one set, got none"),
-        ({"allocation": "arithmetic", "slope": 0.9, "sparsity": 0.2}, "allowed: 4 shares s with 0 <= s < 1"),
+        ({"allocation": "arithmetic", "slope": 0.9, "sparsity": 0.2}, "expected 4 shares s with 0 <= s < 1"),
     ],
 )  # fmt: skip
 def test_what_a_model_cannot_do_is_refused(fields, message, model):
@@ -313,7 +313,7 @@ def test_what_a_model_cannot_do_is_refused(fields, message, model):
 
 
 def test_languages_needs_two_of_them(model, batches):
-    with pytest.raises(jp.InputError, match="got samples of 1 language; allowed: two or more"):
+    with pytest.raises(jp.InputError, match="got samples of 1 language; expected two or more"):
         measured(
             model, [one for one in batches if one.role == "code"] + _french(batches), "languages"
         )
@@ -359,7 +359,7 @@ def test_ignored_kernels_stay_as_they_are(how, model, batches):
 
 def test_a_pattern_need_not_fit_ignored_kernels(model):
     settings = {"criterion": "magnitude", "pattern": "1:512", "progress": False}
-    with pytest.raises(jp.InputError, match="allowed: a multiple of 512"):
+    with pytest.raises(jp.InputError, match="expected a multiple of 512"):
         jp.prune(model, **settings)
     found = jp.prune(model, ignore="*/attention/*,*/mlp/up", **settings)
     assert found.report["sparsity"]["kernels"]["mlp/out/kernel"] == 511 / 512

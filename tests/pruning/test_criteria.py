@@ -93,8 +93,8 @@ def test_it_is_allowed_and_offered(added):
     _, said = added
     assert "squared" in said["choices"]
     assert set(said["choices"]) - {"squared"} == set(METHODS)
-    assert said["refused"].startswith("pruning.criterion: got 'sqared'; allowed: ")
-    assert "squared" in said["refused"].partition("allowed: ")[2].partition("did you mean")[0]
+    assert said["refused"].startswith("pruning.criterion: got 'sqared'; expected ")
+    assert "squared" in said["refused"].partition("expected ")[2].partition("did you mean")[0]
     assert "--config.pruning.criterion: " in said["help"]
     assert "weights by squared norms" in " ".join(said["help"].split())
     assert said["listed"]

@@ -241,13 +241,13 @@ def unfit(score):
 @pytest.mark.parametrize(
     ("score", "message"),
     [
-        (lambda kernel, norm: None, HERE + ".*allowed: what can be compiled"),
+        (lambda kernel, norm: None, HERE + ".*expected what can be compiled"),
         (lambda kernel, norm: 1.0, HERE + r"got scores of shape \(\)" + SCORES),
         (lambda kernel, norm: [kernel], HERE + r"got scores of shape \(1, 48, 48\)" + SCORES),
         (lambda kernel, norm: norm, HERE + r"got scores of shape \(48,\)" + SCORES),
         (lambda kernel, norm: kernel[:-1], HERE + r"got scores of shape \(47, 48\)" + SCORES),
-        (lambda kernel, norm: kernel[kernel > 0], HERE + ".*allowed: what can be compiled"),
-        (lambda kernel, norm: np.abs(kernel), HERE + ".*allowed: what can be compiled"),
+        (lambda kernel, norm: kernel[kernel > 0], HERE + ".*expected what can be compiled"),
+        (lambda kernel, norm: np.abs(kernel), HERE + ".*expected what can be compiled"),
         (lambda kernel, norm: kernel if kernel[0, 0] > 0 else norm, HERE + ".*can be compiled"),
     ],
 )
@@ -263,7 +263,7 @@ def test_what_is_no_scores_is_refused(score, message, prune):
     [
         (
             lambda kernel, norm: abs(kernel) * norm,
-            r".*ncompatible shapes for broadcasting.*allowed: .*norm\[:, None\]$",
+            r".*ncompatible shapes for broadcasting.*expected .*norm\[:, None\]$",
         ),
         (lambda kernel, norm: abs(kernel.T) * norm, r"got scores of shape \(96, 48\) for a k"),
     ],
@@ -301,7 +301,7 @@ def test_scores_that_are_not_finite_are_refused(value, how, model, prune):
 
 def test_negative_scores_have_no_cumulative_sums(prune):
     message = (
-        "got NaN, infinity or a negative score in .* columns; allowed: finite scores of at least 0"
+        "got NaN, infinity or a negative score in .* columns; expected finite scores of at least 0"
     )
     with pytest.raises(jp.InputError, match=message):
         prune(lambda kernel, norm: jnp.log(abs(kernel) + 0.5), **SETTINGS["variant"])
@@ -323,10 +323,10 @@ def test_the_refined_metric_may_divide_by_zero_as_the_authors_code_does(prune):
             HERE.replace(r"\w+", "<lambda>") + ".* takes 1 positional argument",
         ),
         (lambda a, b, c: a, "missing 1 required positional argument"),
-        (3, r"criterion: got 3; allowed: ria, wanda, .* a function of \(kernel, norm\)"),
-        (None, "criterion: not set; allowed: ria, wanda, "),
+        (3, r"criterion: got 3; expected ria, wanda, .* a function of \(kernel, norm\)"),
+        (None, "criterion: not set; expected ria, wanda, "),
         ("wonda", r"criterion: got 'wonda'; .*did you mean wanda\?"),
-        (jp.scores.wanda, "params: got .*; allowed: .*Model.params"),
+        (jp.scores.wanda, "params: got .*; expected .*Model.params"),
     ],
 )
 def test_what_is_no_criterion_is_refused(criterion, message, prune):

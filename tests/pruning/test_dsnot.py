@@ -123,11 +123,11 @@ def test_one_program_serves_each_start():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"criterion": "wanda", "start": "ria"}, "start: got 'ria'; allowed: with criterion dsnot"),
-        ({"criterion": "dsnot", "start": "dsnot"}, "start: got 'dsnot'; allowed: ria, wanda"),
+        ({"criterion": "wanda", "start": "ria"}, "start: got 'ria'; expected with criterion dsnot"),
+        ({"criterion": "dsnot", "start": "dsnot"}, "start: got 'dsnot'; expected ria, wanda"),
         (
             {"criterion": "dsnot", "combine": "max"},
-            "combine: got 'max'; allowed: mean, sum, weights",
+            "combine: got 'max'; expected mean, sum, weights",
         ),
         ({"criterion": "dsnot", "start": "sparsegpt", "group": "kernel"}, "group: got 'kernel'"),
     ],

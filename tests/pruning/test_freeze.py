@@ -124,14 +124,14 @@ BAD = {
     "another kernel": (changed, r"masks: blocks/mlp/gate/kernel \(2, 6, 5\) has no parameter"),
     "fewer kernels": (
         lambda keep: {"blocks": {"mlp": {"up": keep["blocks"]["mlp"]["up"]}}},
-        "masks: blocks/mlp/out/kernel has none; allowed: masks of all kernels",
+        "masks: blocks/mlp/out/kernel has none; expected masks of all kernels",
     ),
     "one block": (
         lambda keep: jax.tree.map(lambda mask: mask[0], keep),
-        r"masks: blocks/mlp/\w+/kernel is bool of shape .*; allowed: bool of the parameter's shape",
+        r"masks: blocks/mlp/\w+/kernel is bool of shape .*; expected bool of the parameter's shape",
     ),
     "numbers": (lambda keep: jax.tree.map(np.float32, keep), "masks: .* is float32 of shape"),
-    "no tree": (lambda keep: "masks.npz", "masks: got str; allowed: a nested dict of arrays"),
+    "no tree": (lambda keep: "masks.npz", "masks: got str; expected a nested dict of arrays"),
 }  # fmt: skip
 
 

@@ -338,8 +338,8 @@ def test_a_non_finite_kernel_is_refused_where_no_activation_tells(how, value, mo
 @pytest.mark.parametrize(
     ("tokens", "message"),
     [
-        (np.full(5, 131, np.int32), "token id 131; allowed: 0 to 130"),
-        (np.full(5, -1, np.int32), "token id -1; allowed: 0 to 130"),
+        (np.full(5, 131, np.int32), "token id 131; expected 0 to 130"),
+        (np.full(5, -1, np.int32), "token id -1; expected 0 to 130"),
         (np.zeros(65, np.int32), "samples of 65 tokens: the model has 64 positions"),
     ],
 )
@@ -353,14 +353,14 @@ def test_samples_that_the_model_cannot_take(tokens, message, model):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"batches": "text"}, "batches: got str; allowed: a list of Batch"),
-        ({"batches": [{"tokens": []}]}, "batches: got a list with dict; allowed: a list of Batch"),
-        ({"batches": one_shape(sequences())}, "batches: got Batch; allowed: a list of Batch"),
-        ({"sparsity": "0.3"}, "sparsity: got '0.3'; allowed: 0 <= sparsity < 1"),
-        ({"sparsity": "0.5", "pattern": "2:4"}, "sparsity: got '0.5'; allowed: 0.5 or none"),
-        ({"sparsity": True}, "sparsity: got True; allowed: 0 <= sparsity < 1"),
-        ({"samples_per_device": 0}, "samples_per_device: got 0; allowed: an integer of at least 1"),
-        ({"samples_per_device": "2"}, "samples_per_device: got '2'; allowed: an integer"),
+        ({"batches": "text"}, "batches: got str; expected a list of Batch"),
+        ({"batches": [{"tokens": []}]}, "batches: got a list with dict; expected a list of Batch"),
+        ({"batches": one_shape(sequences())}, "batches: got Batch; expected a list of Batch"),
+        ({"sparsity": "0.3"}, "sparsity: got '0.3'; expected 0 <= sparsity < 1"),
+        ({"sparsity": "0.5", "pattern": "2:4"}, "sparsity: got '0.5'; expected 0.5 or none"),
+        ({"sparsity": True}, "sparsity: got True; expected 0 <= sparsity < 1"),
+        ({"samples_per_device": 0}, "samples_per_device: got 0; expected an integer of at least 1"),
+        ({"samples_per_device": "2"}, "samples_per_device: got '2'; expected an integer"),
     ],
 )
 def test_arguments_are_refused_in_one_line(arguments, message, criterion, model):
@@ -409,7 +409,7 @@ def test_statistics_of_another_depth_are_refused(layers, model):
     stats = stats_from_squares(other, stats.count, stats.sites)
     settings = Settings(sparsity=0.5, propagate="dense")
     with pytest.raises(
-        jp.InputError, match=rf"stats: qkv has .*\({layers}, 48\); allowed: \(3, 48\)"
+        jp.InputError, match=rf"stats: qkv has .*\({layers}, 48\); expected \(3, 48\)"
     ):
         list(jp.prune_blocks(xglm, batches, settings, stats=stats, progress=False))
     with pytest.raises(ValueError, match="inconsistent sizes"):
@@ -420,7 +420,7 @@ def test_statistics_of_another_family_are_refused(model):
     batches = [one_shape(sequences())]
     stats = jp.probe(model("llama"), batches, progress=False)
     settings = Settings(sparsity=0.5, propagate="dense")
-    with pytest.raises(jp.InputError, match=r"stats: got .*mlp/gate.*; allowed: those of a xglm"):
+    with pytest.raises(jp.InputError, match=r"stats: got .*mlp/gate.*; expected those of a xglm"):
         list(jp.prune_blocks(model("xglm"), batches, settings, stats=stats, progress=False))
 
 

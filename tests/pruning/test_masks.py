@@ -103,18 +103,18 @@ def test_keep_variant_meets_the_sparsity_of_the_matrix():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sparsity": 1.0}, "sparsity: got 1.0; allowed: 0 <= sparsity < 1"),
-        ({"sparsity": -0.1}, "sparsity: got -0.1; allowed"),
-        ({"sparsity": math.nan}, "sparsity: got nan; allowed"),
-        ({}, "sparsity: got None; allowed"),
-        ({"sparsity": 0.3, "pattern": "2:4"}, "sparsity: got 0.3; allowed: 0.5 or none"),
-        ({"sparsity": 0.3, "pattern": "4:2"}, "pattern: got '4:2'; allowed: unstructured, or N:M"),
-        ({"pattern": "2:4 "}, "pattern: got '2:4 '; allowed"),
-        ({"pattern": "0:4"}, "pattern: got '0:4'; allowed"),
-        ({"pattern": "3:5"}, "pattern: mlp/a has 4 inputs; allowed: a multiple of 5"),
-        ({"pattern": "2:4", "threshold": "variant"}, "threshold: got 'variant'; allowed: row"),
-        ({"sparsity": 0.3, "threshold": "rows"}, "threshold: got 'rows'; allowed: row, variant"),
-        ({"sparsity": 0.3, "drop": "low"}, "drop: got 'low'; allowed: lowest, highest"),
+        ({"sparsity": 1.0}, "sparsity: got 1.0; expected 0 <= sparsity < 1"),
+        ({"sparsity": -0.1}, "sparsity: got -0.1; expected"),
+        ({"sparsity": math.nan}, "sparsity: got nan; expected"),
+        ({}, "sparsity: got None; expected"),
+        ({"sparsity": 0.3, "pattern": "2:4"}, "sparsity: got 0.3; expected 0.5 or none"),
+        ({"sparsity": 0.3, "pattern": "4:2"}, "pattern: got '4:2'; expected unstructured, or N:M"),
+        ({"pattern": "2:4 "}, "pattern: got '2:4 '; expected"),
+        ({"pattern": "0:4"}, "pattern: got '0:4'; expected"),
+        ({"pattern": "3:5"}, "pattern: mlp/a has 4 inputs; expected a multiple of 5"),
+        ({"pattern": "2:4", "threshold": "variant"}, "threshold: got 'variant'; expected row"),
+        ({"sparsity": 0.3, "threshold": "rows"}, "threshold: got 'rows'; expected row, variant"),
+        ({"sparsity": 0.3, "drop": "low"}, "drop: got 'low'; expected lowest, highest"),
     ],
 )
 def test_keep_refuses_in_one_line(options, message):
@@ -128,12 +128,12 @@ def test_keep_refuses_in_one_line(options, message):
 def test_keep_refuses_scores_that_are_no_kernels(shape):
     for options in ({"sparsity": 0.5}, {"pattern": "2:4"}):
         with pytest.raises(
-            InputError, match=r"scores: mlp/a has shape .*; allowed: \[in, out\] or"
+            InputError, match=r"scores: mlp/a has shape .*; expected \[in, out\] or"
         ):
             masks.keep({"mlp": {"a": np.zeros(shape, np.float32)}}, **options)
-    with pytest.raises(InputError, match="scores: mlp/a: got str; allowed: an array"):
+    with pytest.raises(InputError, match="scores: mlp/a: got str; expected an array"):
         masks.keep({"mlp": {"a": "text"}}, 0.5)
-    with pytest.raises(InputError, match="scores: got ndarray; allowed: a nested dict of arrays"):
+    with pytest.raises(InputError, match="scores: got ndarray; expected a nested dict of arrays"):
         masks.keep(np.zeros((4, 2), np.float32), 0.5)
 
 
@@ -273,9 +273,9 @@ def test_apply_refuses_masks_that_do_not_fit():
         masks.apply(params, {"a": {"kernel": np.ones((1, 3), bool)}})
     with pytest.raises(InputError, match="a/kernel is float32 of shape"):
         masks.apply(params, {"a": {"kernel": np.ones((2, 3), np.float32)}})
-    with pytest.raises(InputError, match="masks: got PackedMasks; allowed: a nested dict"):
+    with pytest.raises(InputError, match="masks: got PackedMasks; expected a nested dict"):
         masks.apply(params, PackedMasks({}, {}))
-    with pytest.raises(InputError, match="masks: a/kernel: got str; allowed: an array"):
+    with pytest.raises(InputError, match="masks: a/kernel: got str; expected an array"):
         masks.apply(params, {"a": {"kernel": "text"}})
 
 
@@ -284,7 +284,7 @@ def test_apply_refuses_masks_of_a_model_with_fewer_kernels():
     ones = functools.partial(np.ones, (2, 3, 4))
     params = {"blocks": {"mlp": {name: {"kernel": ones()} for name in ("gate", "up")}}}
     fewer = {"blocks": {"mlp": {"up": {"kernel": ones(bool)}}}}
-    with pytest.raises(InputError, match="masks: blocks/mlp/gate/kernel has none; allowed: masks"):
+    with pytest.raises(InputError, match="masks: blocks/mlp/gate/kernel has none; expected masks"):
         masks.apply(params, fewer)
     with pytest.raises(
         InputError, match=r"blocks/mlp/gate/kernel .* has no parameter of that path"
@@ -333,5 +333,5 @@ def test_a_kernel_as_one_group_drops_its_lowest_scores():
 
 @pytest.mark.parametrize("how", [{"pattern": "2:4"}, {"sparsity": 0.5, "threshold": "variant"}])
 def test_a_kernel_as_one_group_is_refused_with_groups_of_its_own(how):
-    with pytest.raises(InputError, match="group: got 'kernel'; allowed: row, with pattern"):
+    with pytest.raises(InputError, match="group: got 'kernel'; expected row, with pattern"):
         masks.keep({"a": np.ones((4, 4), np.float32)}, group="kernel", **how)

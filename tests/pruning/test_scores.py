@@ -233,28 +233,28 @@ def test_random_drops_uniformly(params):
 
 
 def test_refusals_name_what_is_wrong(params, stats):
-    with pytest.raises(InputError, match=r"criterion: got 'wand'; allowed: ria, wanda, refined"):
+    with pytest.raises(InputError, match=r"criterion: got 'wand'; expected ria, wanda, refined"):
         scores.tree_scores("wand", params, stats)
-    with pytest.raises(InputError, match="compat: got 'paper'; allowed: corrected, official"):
+    with pytest.raises(InputError, match="compat: got 'paper'; expected corrected, official"):
         scores.refined(params, stats, compat="paper")
-    with pytest.raises(InputError, match="seed: got -1; allowed"):
+    with pytest.raises(InputError, match="seed: got -1; expected"):
         scores.random(params, seed=-1)
     up = {"up": {"kernel": np.zeros((LAYERS, 4, 7), np.float32)}}
     other = {**params, "blocks": {**params["blocks"], "mlp": up}}
     with pytest.raises(InputError, match="criterion wanda: mlp/up/kernel: "):
         scores.wanda(other, stats, role="code")
-    with pytest.raises(InputError, match="role: not set; allowed: translation, code"):
+    with pytest.raises(InputError, match="role: not set; expected translation, code"):
         scores.wanda(params, stats)
-    with pytest.raises(InputError, match="stats: got 'translation'; allowed: a set of code too"):
+    with pytest.raises(InputError, match="stats: got 'translation'; expected a set of code too"):
         scores.refined(params, only(stats, "translation"))
-    with pytest.raises(InputError, match="stats: got 'code'; allowed: a set of demonstrations too"):
+    with pytest.raises(InputError, match="stats: got 'code'; expected a set of demonstrations too"):
         scores.refined(params, only(stats, "code"))
     same = scores.refined(params, stats, role="translation")
     jax.tree.map(np.testing.assert_array_equal, same, scores.refined(params, stats))
     del params["blocks"]["mlp"]
     with pytest.raises(
         InputError,
-        match="blocks/mlp/up/kernel: missing in params; allowed: all kernels of stats",
+        match="blocks/mlp/up/kernel: missing in params; expected all kernels of stats",
     ):
         scores.wanda(params, only(stats, "code"))
 

@@ -241,10 +241,10 @@ def test_weights_do_not_depend_on_the_number_of_devices(tiny_folder):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"group": "kernel"}, "group: got 'kernel'; allowed: row, with criterion sparsegpt"),
-        ({"drop": "highest"}, "drop: got 'highest'; allowed: lowest, with criterion sparsegpt"),
-        ({"threshold": "variant"}, "threshold: got 'variant'; allowed: row, with criterion"),
-        ({"combine": "max"}, "combine: got 'max'; allowed: mean, sum, weights, with criterion"),
+        ({"group": "kernel"}, "group: got 'kernel'; expected row, with criterion sparsegpt"),
+        ({"drop": "highest"}, "drop: got 'highest'; expected lowest, with criterion sparsegpt"),
+        ({"threshold": "variant"}, "threshold: got 'variant'; expected row, with criterion"),
+        ({"combine": "max"}, "combine: got 'max'; expected mean, sum, weights, with criterion"),
     ],
 )
 def test_settings_without_effect_are_refused(settings, message):

@@ -237,7 +237,7 @@ def test_a_part_of_ready_tokens_is_refused(runs, tokens, tmp_path):
     given = {"recovery__run": str(pruned), "calibration__draw": "1/2"}
     config = job(model, tokens, **given)
     with pytest.raises(
-        jp.InputError, match=r"calibration.draw: got '1/2'; allowed: none, with tok"
+        jp.InputError, match=r"calibration.draw: got '1/2'; expected none, with tok"
     ):
         recover_from_config(config, tmp_path / "run")
 
@@ -272,7 +272,7 @@ def test_a_recovered_model_is_recovered_again(runs, tokens, tmp_path):
         jp.masks.overlap(again.masks, jp.checkpoint.restore(done / "checkpoint").masks).overall == 1
     )
     pruned_nano = jp.prune(jp.load("nano/gpt2"), criterion="magnitude", progress=False)
-    with pytest.raises(jp.InputError, match=r"params: .*; allowed: floats of shape"):
+    with pytest.raises(jp.InputError, match=r"params: .*; expected floats of shape"):
         jp.recover(dense, pruned_nano, jp.token_batches(str(tokens)))
     with pytest.raises(jp.InputError, match="another model than the dense one of"):
         jp.recover(jp.load("nano/bloom"), done, jp.token_batches(str(tokens)))
@@ -286,7 +286,7 @@ def test_what_is_no_finished_run_of_the_model_is_refused(runs, tokens, tiny_fold
         (
             model,
             None,
-            "recovery.run: not set; allowed: the workdir of a finished run of prune, recover or shrink",
+            "recovery.run: not set; expected the workdir of a finished run of prune, recover or shrink",
         ),
         (model, tmp_path, f"recovery.run: {tmp_path} is not a finished run"),
         (tiny_folder("llama"), pruned, f"another model than the dense one of {pruned}"),
@@ -302,7 +302,7 @@ def test_what_is_no_finished_run_of_the_model_is_refused(runs, tokens, tiny_fold
     shutil.copytree(pruned, tmp_path / "copy")
     (tmp_path / "copy/checkpoint/metadata/metadata").write_text("{}")
     config = job(model, tokens, recovery__run=str(tmp_path / "copy"))
-    with pytest.raises(jp.InputError, match=r"metadata.*allowed: an unchanged run"):
+    with pytest.raises(jp.InputError, match=r"metadata.*expected an unchanged run"):
         recover_from_config(config, tmp_path / "out")
     assert not any((tmp_path / "out" / name).exists() for name in OUTPUTS)
 
@@ -321,6 +321,6 @@ def test_values_are_refused(tiny_folder, tokens):
         with pytest.raises(jp.InputError, match=f"{name}: got {value}"):
             jp.recover(model, pruned, batches, progress=False, **{name: value})
     with pytest.raises(
-        jp.InputError, match=r"pruned: got .*allowed: the result of jaxprune\.prune"
+        jp.InputError, match=r"pruned: got .*expected the result of jaxprune\.prune"
     ):
         jp.recover(model, pruned.params, batches)

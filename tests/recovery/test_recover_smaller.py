@@ -148,7 +148,7 @@ def test_a_run_in_memory_and_settings_without_effect(smaller, tmp_path):
     found = jp.recover(model, smaller, batches, how="distil", epochs=1, progress=False)
     assert found.report["losses"][0][1] <= found.report["losses"][0][0]
     config = nano(recovery__run=str(smaller), output__card=False)
-    with pytest.raises(InputError, match=r"output.card: got False; allowed: True, of a smaller"):
+    with pytest.raises(InputError, match=r"output.card: got False; expected True, of a smaller"):
         recover_from_config(config, tmp_path / "run")
 
 

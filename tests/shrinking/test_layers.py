@@ -143,9 +143,9 @@ def test_a_model_without_some_layers_and_tokens_has_their_parameters(tiny_folder
     ("fields", "message"),
     [
         ({}, "shrink: nothing is dropped; expected texts that lack tokens"),
-        ({"layers": 3}, "shrink.layers: got 3; allowed: 1 to 2, of 3"),
-        ({"drop_layers": [3]}, "shrink.drop_layers: got '3'; allowed: some of the layers 0 to 2"),
-        ({"drop_layers": [0, 1, 2]}, "shrink.drop_layers: got '0,1,2'; allowed: some of the layers"),
+        ({"layers": 3}, "shrink.layers: got 3; expected 1 to 2, of 3"),
+        ({"drop_layers": [3]}, "shrink.drop_layers: got '3'; expected some of the layers 0 to 2"),
+        ({"drop_layers": [0, 1, 2]}, "shrink.drop_layers: got '0,1,2'; expected some of the layers"),
         ({"layers": 2, "drop_layers": [1]}, "shrink.drop_layers: set with shrink.layers"),
     ],
 )  # fmt: skip

@@ -101,9 +101,9 @@ def test_penalty_of_unknown_characters_is_that_of_the_whole_vocabulary():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"type": "WordPiece"}, "model.type: got 'WordPiece'; allowed: BPE, Unigram"),
-        ({"type": "BPE", "end_of_word_suffix": "</w>"}, "model.end_of_word_suffix: got '</w>'; allowed: none"),
-        ({"type": "BPE", "dropout": 0.1}, "model.dropout: got 0.1; allowed: none"),
+        ({"type": "WordPiece"}, "model.type: got 'WordPiece'; expected BPE, Unigram"),
+        ({"type": "BPE", "end_of_word_suffix": "</w>"}, "model.end_of_word_suffix: got '</w>'; expected none"),
+        ({"type": "BPE", "dropout": 0.1}, "model.dropout: got 0.1; expected none"),
     ],
 )  # fmt: skip
 def test_other_kinds_are_rejected_by_name(change, message):

@@ -105,7 +105,7 @@ def test_width_and_depth_together(tiny_folder, tmp_path):
     ("name", "fields", "message"),
     [
         ("llama", {"mlp": 0.99, "multiple": 64}, "shrink.mlp: got 0.99, which keeps all 80 neurons"),
-        ("llama", {"mlp": 1.0}, "mlp: got 1.0; allowed: a number c with 0 < c < 1"),
+        ("llama", {"mlp": 1.0}, "mlp: got 1.0; expected a number c with 0 < c < 1"),
         ("llama", {"mlp": 0.5, "multiple": 8, "batches": []}, "shrink: no samples"),
         ("bloom", {"mlp": 0.5}, "config.json of bloom cannot express the smaller model .d_ff"),
     ],

@@ -102,19 +102,19 @@ def test_running_sums_are_combined_while_they_are_added(nano):
     [
         (
             {"combine": "weights"},
-            "weights: got none, with combine weights; allowed: a weight above 0",
+            "weights: got none, with combine weights; expected a weight above 0",
         ),
-        ({"weights": "fr:2"}, "weights: got fr:2, with combine sum; allowed: none, unless combine"),
+        ({"weights": "fr:2"}, "weights: got fr:2, with combine sum; expected none, unless combine"),
         (
             {"combine": "weights", "weights": "fr=2"},
-            "weights: got 'fr=2'; allowed: a weight above 0",
+            "weights: got 'fr=2'; expected a weight above 0",
         ),
-        ({"combine": "weights", "weights": {"fr": 0}}, "weights: got 'fr': 0; allowed: a weight"),
+        ({"combine": "weights", "weights": {"fr": 0}}, "weights: got 'fr': 0; expected a weight"),
         (
             {"combine": "weights", "weights": "fr:1,fr:2"},
-            "weights: .*; allowed: each language once",
+            "weights: .*; expected each language once",
         ),
-        ({"combine": "largest"}, "combine: got 'largest'; allowed: "),
+        ({"combine": "largest"}, "combine: got 'largest'; expected "),
     ],
 )
 def test_wrong_weights_are_refused(settings, message):
@@ -124,11 +124,11 @@ def test_wrong_weights_are_refused(settings, message):
 
 def test_weights_of_other_languages_are_refused(nano):
     model, batches = nano
-    with pytest.raises(jp.InputError, match="weights: got fr,ru; allowed: fr,sw, the languages of"):
+    with pytest.raises(jp.InputError, match="weights: got fr,ru; expected fr,sw, the languages of"):
         jp.prune(model, batches, combine="weights", weights={"fr": 1, "ru": 2}, progress=False)
     french = jp.probe(model, jp.demonstrations(model.tokenizer, "nano", samples=2), progress=False)
     with pytest.raises(
-        jp.InputError, match="weights: got sw; allowed: fr, the languages of the samp"
+        jp.InputError, match="weights: got sw; expected fr, the languages of the samp"
     ):
         jp.combine(french, "weights", {"sw": 1})
 

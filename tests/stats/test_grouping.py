@@ -99,7 +99,7 @@ def test_one_shape_when_one_is_asked_for():
     [
         ([], None, "translation: no samples"),
         ([4, 0, 3], None, "sample 1 has no tokens"),
-        ([4, 9, 3], 8, "sample 1 has 9 tokens; allowed: 8"),
+        ([4, 9, 3], 8, "sample 1 has 9 tokens; expected 8"),
     ],
 )
 def test_sequences_that_cannot_be_grouped(lengths, max_length, message):
@@ -152,7 +152,7 @@ def test_arrays_that_are_refused(ids, mask, message):
 def test_ids_beyond_the_vocabulary_are_refused():
     batches = group_by_length([np.int32([1, 2]), np.int32([3, 9])], "code")
     check_ids(batches, 10)
-    with pytest.raises(InputError, match=r"code: sample 1 has token id 9; allowed: 0 to 8"):
+    with pytest.raises(InputError, match=r"code: sample 1 has token id 9; expected 0 to 8"):
         check_ids(batches, 9)
 
 

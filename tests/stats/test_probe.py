@@ -175,13 +175,13 @@ def test_bfloat16_is_near_and_counts_in_float32(xglm):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"batches": []}, "batches: none; allowed: at least one Batch"),
-        ({"batches": "text"}, "batches: got str; allowed: a list of Batch, as jaxprune.demonstrat"),
-        ({"batches": ["text"]}, "batches: got a list with str; allowed: a list of Batch"),
-        ({"batches": iter(())}, "batches: got .*iterator; allowed: a list of Batch"),
-        ({"samples_per_device": 0}, "samples_per_device: got 0; allowed: an integer of at least 1"),
-        ({"samples_per_device": 2.0}, r"samples_per_device: got 2\.0; allowed: an integer"),
-        ({"samples_per_device": True}, "samples_per_device: got True; allowed: an integer"),
+        ({"batches": []}, "batches: none; expected at least one Batch"),
+        ({"batches": "text"}, "batches: got str; expected a list of Batch, as jaxprune.demonstrat"),
+        ({"batches": ["text"]}, "batches: got a list with str; expected a list of Batch"),
+        ({"batches": iter(())}, "batches: got .*iterator; expected a list of Batch"),
+        ({"samples_per_device": 0}, "samples_per_device: got 0; expected an integer of at least 1"),
+        ({"samples_per_device": 2.0}, r"samples_per_device: got 2\.0; expected an integer"),
+        ({"samples_per_device": True}, "samples_per_device: got True; expected an integer"),
     ],
 )
 def test_arguments_are_refused_in_one_line(arguments, message, xglm):

@@ -107,7 +107,7 @@ def test_one_two_four_and_eight_devices_add_in_one_order(tiny_folder):
 def test_an_unknown_statistic_is_refused(tiny_folder):
     batches = group_by_length(sequences(2, 1), "translation")
     with pytest.raises(
-        jp.InputError, match="statistics: got 'grams'; allowed: gram, positive, squares"
+        jp.InputError, match="statistics: got 'grams'; expected gram, positive, squares"
     ):
         jp.probe(jp.load(tiny_folder("bloom")), batches, statistics=["grams"], progress=False)
 

@@ -253,7 +253,7 @@ def swap(workdir, one, other):
 
 def test_folders_that_were_swapped_are_refused(finished):
     swap(finished, "random-0.5", "wanda-fr-0.5")
-    with pytest.raises(InputError, match=r"criterion 'wanda', now 'random'; allowed: the run of"):
+    with pytest.raises(InputError, match=r"criterion 'wanda', now 'random'; expected the run of"):
         sweep_from_config(job(), finished)
 
 
@@ -333,7 +333,7 @@ def test_a_sweep_of_an_earlier_version_is_refused(tmp_path):
     [
         ({"pruning.pattern": "1:4"}, r"no product is valid; .*: pruning\.sparsity: got 0\.5"),
         ({"evaluation.tasks": "nano_nli,nano_nli"}, "'nano_nli' is there twice"),
-        ({"evaluation.tasks": ""}, "evaluation.tasks: got ''; allowed: tasks, on which variants"),
+        ({"evaluation.tasks": ""}, "evaluation.tasks: got ''; expected tasks, on which variants"),
         ({"evaluation.languages": "zh"}, "none of zh in task nano_nli"),
         ({"evaluation.perplexity": "nowhere"}, "evaluation.perplexity: got 'nowhere'"),
     ],

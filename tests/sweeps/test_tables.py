@@ -254,7 +254,7 @@ def test_tables_come_again_from_the_small_files_alone(swept, tmp_path, monkeypat
         assert (there / name).read_text() == (workdir / name).read_text()
     assert not (there / "dense" / "report.html").exists()
     refused = run_here(monkeypatch, capfd, "report", there, "--out", tmp_path / "page.html")
-    assert (refused.returncode, "is a sweep; allowed: neither" in refused.stderr) == (2, True)
+    assert (refused.returncode, "is a sweep; set neither" in refused.stderr) == (2, True)
 
 
 def test_tables_are_of_the_variants_and_languages_of_the_config_alone(swept, tmp_path):

@@ -79,7 +79,7 @@ def test_invalid_products_are_left_out_with_the_reason():
     lines = left_out_lines(found.left_out)
     assert any(
         line.startswith("left out pruning.criterion=refined calibration.kind=monolingual cal")
-        and " and 1 more: calibration.kind: got 'monolingual'; allowed: " in line
+        and " and 1 more: calibration.kind: got 'monolingual'; expected " in line
         for line in lines
     )
 
@@ -91,7 +91,7 @@ def test_invalid_products_are_left_out_with_the_reason():
         ("calibration.source=en", {}, r"source=en: calibration\.target: got 'en', the source"),
         ("pruning.criterion=refined", {"calibration.kind": "translation_vs_code"}, r"calibration\.code: not set"),
         ("calibration.source=fr,sw", {"calibration.combine": "weights", "calibration.weights": "fr:2,ru:1"},
-         "weights: got fr,ru; allowed: fr,sw, the languages of the samples"),
+         "weights: got fr,ru; expected fr,sw, the languages of the samples"),
         ("pruning.criterion=wanda|ria", {"sweep.name": "a-{calibration.source}"}, "names two variants 'a-fr'"),
         ("pruning.criterion=wanda", {"sweep.name": "{criterion}"}, "but 'criterion' is no field that a grid may vary"),
         ("pruning.criterion=wanda", {"sweep.name": "{calibration.draw}"}, "sweep.name: got the name '' for"),

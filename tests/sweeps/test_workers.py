@@ -326,7 +326,7 @@ def test_the_number_of_a_share_comes_from_the_scheduler(monkeypatch):
 @pytest.mark.parametrize("shard", ["", "1", "3/2", "0/0", "-1/2", "a/b", "1/2/3", "1/ 2"])
 def test_other_shares_are_refused(shard):
     with pytest.raises(
-        InputError, match=r"--shard: got .*; allowed: i/n with i from 0 to n, or auto/n"
+        InputError, match=r"--shard: got .*; expected i/n with i from 0 to n, or auto/n"
     ):
         workers.shard_of(variants(job()).made, shard)
 

@@ -263,7 +263,7 @@ def test_a_missing_setting_is_named(machine, script, name):
     done = machine.run(f"tpu/{script}.sh", "--dry-run", **without)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"error: {name}: missing; allowed: {flag}=VALUE or the environment variable {name}\n"
+        f"error: {name}: missing; expected {flag}=VALUE or the environment variable {name}\n"
     )
     assert dry(machine, script, f"{flag}={SETTINGS[name]}", **{name: ""}) == dry(machine, script)
 
@@ -290,7 +290,7 @@ def test_bad_settings_end_in_one_line(machine, script, flags, named):
     done = machine.run(f"tpu/{script}.sh", *flags, **SETTINGS)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"error: {named}")
-    assert "allowed: " in done.stderr
+    assert "expected " in done.stderr
     assert done.stderr.count("\n") == 1
     assert machine.calls() == []
 

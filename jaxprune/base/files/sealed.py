@@ -130,19 +130,17 @@ def check_replaceable(folder: Path, overwrite: bool, where: str = "") -> None:
       InputError: names the file or folder.
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise InputError(f"{where}{folder}: not a folder; allowed: a new or empty one")
+        raise InputError(f"{where}{folder}: not a folder; expected a new or empty one")
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     ours = table(folder) if (folder / TABLE).is_file() else {}
     for foreign in _foreign(folder, ours):
         raise InputError(
-            f"{where}{folder / foreign} exists and was not written by jaxprune; allowed: to move it away, "
+            f"{where}{folder / foreign} exists and was not written by jaxprune; move it away, "
             "or another folder"
         )
     if not overwrite:
-        raise InputError(
-            f"{where}{folder}: already exists; allowed: another folder, or to overwrite it"
-        )
+        raise InputError(f"{where}{folder}: already exists; choose another folder, or overwrite it")
 
 
 def remove(folder: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.files import sealed
 
 # Scheme of an address → the extra that installs its file system.
@@ -38,7 +38,7 @@ def check_address(address: str, where: str) -> tuple[str, str]:
         meant = _MEANT.fullmatch(address)
         forms = [f"{meant[1].lower()}://{meant[2]}"] if meant else []
         allowed = "a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX"
-        raise refusal(where, address, allowed, choices=forms)
+        raise invalid_value(where, address, allowed, choices=forms)
     return scheme, "/".join(parts)
 
 
@@ -68,7 +68,7 @@ class Store:
         except ImportError:
             extra = _EXTRAS[scheme]
             raise InputError(
-                f"{where}: {self.address} needs a package; allowed: pip install 'jaxprune[{extra}]'"
+                f"{where}: {self.address} needs a package; run pip install 'jaxprune[{extra}]'"
             ) from None
 
     def facts(self, below: str = "") -> dict[str, tuple[int, str]]:

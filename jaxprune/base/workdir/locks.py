@@ -38,7 +38,7 @@ def locked(
         file = _acquired(workdir, name, kind if wait else kind | fcntl.LOCK_NB)
     except BlockingIOError:
         raise LockedError(
-            f"--workdir: another run is writing to {workdir}; allowed: another folder"
+            f"--workdir: another run is writing to {workdir}; choose another folder"
         ) from None
     with file:
         try:

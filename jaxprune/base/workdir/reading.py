@@ -196,7 +196,7 @@ def check_scored_model(workdir: Path) -> None:
         if scored is not None and scored not in known:
             raise InputError(
                 f"{file}: scores of another model (SHA-256 {scored[:12]}…) than the one in {workdir / REPORT}; "
-                "allowed: to evaluate the pruned model again, or the other one in its own folder"
+                "evaluate the pruned model again, or the other one in its own folder"
             )
 
 

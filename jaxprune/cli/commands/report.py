@@ -30,7 +30,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     given = parser.parse_args(arguments)
     if is_sweep(given.run):
         if given.against or given.out:
-            raise InputError(f"--against, --out: {given.run} is a sweep; allowed: neither")
+            raise InputError(f"--against, --out: {given.run} is a sweep; set neither")
         print_tables(rebuild(given.run), given.run)
         return
     card = write_report(given.run, given.against, given.out)

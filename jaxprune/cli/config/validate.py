@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from flax.traverse_util import unflatten_dict
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.schema import fields_of
 from jaxprune.cli.config.record import COMMANDS, FIELDS
 from jaxprune.runs.planning.checked import by_path, config_of
@@ -52,7 +52,7 @@ def pick(argument: str | None, among: Mapping[str, _Value], default: str) -> _Va
     """
     name = default if argument is None else argument
     if name not in among:
-        raise refusal("config argument", name, among)
+        raise invalid_value("config argument", name, among)
     return among[name]
 
 
@@ -60,9 +60,7 @@ def check_read(path: str, command: str) -> None:
     """Rejects a field that a command does not read; names the commands that do."""
     readers = [name for name, record in COMMANDS.items() if path in fields_of(record)]
     if command not in readers:
-        raise InputError(
-            f"{path}: {command} does not read it; allowed: with {' or '.join(readers)}"
-        )
+        raise InputError(f"{path}: {command} does not read it; use it with {' or '.join(readers)}")
 
 
 def validate(config: "ConfigDict", command: str = "prune") -> JobConfig:

@@ -145,6 +145,6 @@ def _check_prompts(config: ModelConfig, prompts: Sequence[Sequence[int]], new: i
         check_tokens(f"prompt {i}", prompt, config.vocab_size)
         if positions is not None and len(prompt) + new > positions:
             raise InputError(
-                f"prompt {i} has {len(prompt)} tokens and max_new_tokens is {new}; allowed: "
+                f"prompt {i} has {len(prompt)} tokens and max_new_tokens is {new}; expected "
                 f"{positions} together, the model's positions"
             )

@@ -59,12 +59,12 @@ def encode_questions(
         where = f"{name}: row {questions[place // columns].row} option {place % columns}"
         if len(sequence) <= start:
             raise InputError(
-                f"{where} has {len(sequence)} tokens and scores from number {start} on; allowed: "
+                f"{where} has {len(sequence)} tokens and scores from number {start} on; expected "
                 "one token to score or more"
             )
         if limit is not None and len(sequence) > limit:
             raise InputError(
-                f"{where} has {len(sequence)} tokens; allowed: {limit}, the model's positions"
+                f"{where} has {len(sequence)} tokens; expected {limit}, the model's positions"
             )
     return encoded
 
@@ -115,6 +115,6 @@ def prefix_token(tokenizer: "PreTrainedTokenizerBase") -> int:
     prefix = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
     if prefix is None:
         raise InputError(
-            "the tokenizer has neither BOS nor EOS, which replace an empty context in lm_eval; allowed: protocol paper"
+            "the tokenizer has neither BOS nor EOS, which replace an empty context in lm_eval; use protocol paper"
         )
     return prefix

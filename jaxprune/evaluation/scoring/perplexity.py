@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Real
 
-from jaxprune.base.errors import InputError, listed, refusal
+from jaxprune.base.errors import InputError, invalid_value, listed
 from jaxprune.base.files.outside import read_text
 from jaxprune.base.files.places import local_path
 from jaxprune.data.line_range import lines_of
@@ -129,7 +129,7 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
     encoded = tokenizer(text, verbose=False, return_offsets_mapping=True)
     tokens = encoded["input_ids"]
     if len(tokens) < 2:
-        raise InputError(f"{name}: a text of {len(tokens)} tokens; allowed: at least 2")
+        raise InputError(f"{name}: a text of {len(tokens)} tokens; expected at least 2")
     windows = windows_of(scorer.model, tokens)
     scored = np.concatenate([one.log_probabilities for one in scorer(windows, name=name)])
     total = float(scored.sum(dtype=np.float64))
@@ -219,7 +219,7 @@ def text_languages(data: str) -> list[str]:
         return [*NANO_LANGUAGES]
     codes = [file.stem for file in folder.glob("*.txt")] or Source(str(folder)).languages()
     if not codes:
-        raise refusal(
+        raise invalid_value(
             "evaluation.perplexity", data, "a folder of <language>.txt or .jsonl, or nano"
         )
     return sorted(codes, key=lambda code: (code != "en", code))

@@ -219,7 +219,7 @@ def check_sequences(model: Model, sequences: Sequence[Sequence[int]]) -> None:
         check_tokens(f"sequence {i}", sequence, model.config.vocab_size)
         if positions is not None and len(sequence) > positions + 1:
             raise InputError(
-                f"sequence {i} has {len(sequence)} tokens; allowed: {positions + 1}, the model's "
+                f"sequence {i} has {len(sequence)} tokens; expected {positions + 1}, the model's "
                 "positions and a last token that is only predicted"
             )
 

@@ -46,9 +46,9 @@ class Row:
         """The value of a field, unchanged; InputError if it is not a text or empty."""
         value = self.value(name)
         if self.is_empty(name):
-            raise InputError(f"{self.where}: {name} is empty; allowed: a text")
+            raise InputError(f"{self.where}: {name} is empty; expected a text")
         if not isinstance(value, str):
-            raise InputError(f"{self.where}: {name} is {shown(value)}; allowed: a text")
+            raise InputError(f"{self.where}: {name} is {shown(value)}; expected a text")
         return value
 
 
@@ -153,7 +153,7 @@ class Source:
                 f"data: {name} contains neither <language>.jsonl, <language>.csv nor .parquet files"
             )
         if self.split is None:
-            raise InputError(f'{name}: the task names no split; allowed: such as split = "test"')
+            raise InputError(f'{name}: the task names no split; write such as split = "test"')
         options: dict[str, Any] = {"split": self.split, "revision": self.revision}
         if self.files is not None:
             options["data_files"] = {self.split: self._fill(self.files, language)}
@@ -196,5 +196,5 @@ def _csv(path: Path, text: str) -> Iterator[Row]:
             yield Row(number, where, fields)
     except csv.Error as error:
         raise InputError(
-            f"{path}:{reader.reader.line_num}: {error}; allowed: comma-separated values"
+            f"{path}:{reader.reader.line_num}: {error}; expected comma-separated values"
         ) from None

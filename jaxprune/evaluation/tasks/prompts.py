@@ -85,7 +85,7 @@ def parse(text: str, where: str) -> Template:
     parts.append(text[end:])
     if any("{" in part or "}" in part for part in parts if isinstance(part, str)):
         raise InputError(
-            f"{where}: got {text!r}; allowed in braces: {{field}}, {{field|filter}}, {{word[field]}}"
+            f"{where}: got {text!r}; expected in braces {{field}}, {{field|filter}}, {{word[field]}}"
         )
     return tuple(part for part in parts if part)
 
@@ -100,7 +100,7 @@ def _filter(name: str, where: str) -> Callable[[str], str]:
     if words:
         return functools.partial(_first_words, int(words[1]))
     if name not in FILTERS:
-        raise InputError(f"{where}: got filter {name!r}; allowed: {', '.join(FILTERS)}, words:N")
+        raise InputError(f"{where}: got filter {name!r}; expected {', '.join(FILTERS)}, words:N")
     return FILTERS[name]
 
 
@@ -180,7 +180,7 @@ class Prompt:
             chosen = row.text(slot.key)
             if chosen not in word:
                 raise InputError(
-                    f"{row.where}: {slot.key} is {shown(chosen)}; allowed: {', '.join(word)}"
+                    f"{row.where}: {slot.key} is {shown(chosen)}; expected {', '.join(word)}"
                 )
             text = word[chosen]
         try:

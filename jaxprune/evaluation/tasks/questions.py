@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.evaluation.tasks.data import Row, Source
 from jaxprune.evaluation.tasks.prompts import Option, Prompt
 from jaxprune.evaluation.tasks.protocols import PROTOCOLS
@@ -83,7 +83,7 @@ def load_task(name_or_path: str) -> Task:
     path = _READY / f"{name_or_path}.toml" if is_ready else Path(name_or_path).expanduser()
     if path.is_dir() or not path.exists():
         allowed = f"{', '.join(ready)}, or a .toml file"
-        raise refusal("task", str(name_or_path), allowed, choices=ready)
+        raise invalid_value("task", str(name_or_path), allowed, choices=ready)
     return read_task(path)
 
 
@@ -153,7 +153,7 @@ def check_by_language(task: Task, languages: Sequence[str], *, protocol: str, da
     source, _ = _source(task, task.prompts(protocol), languages[0], data)
     if len(languages) > 1 and not source.by_language:
         raise InputError(
-            f"evaluation.data: got {data!r}, one set for {len(languages)} languages of {task.name}; allowed: {{lang}} "
+            f"evaluation.data: got {data!r}, one set for {len(languages)} languages of {task.name}; expected {{lang}} "
             "in it, or one language in evaluation.languages"
         )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from jaxprune.base.errors import InputError, refusal, shown
+from jaxprune.base.errors import InputError, invalid_value, shown
 from jaxprune.base.files.outside import read_text
 from jaxprune.evaluation.tasks.data import Row, Source
 from jaxprune.evaluation.tasks.keys import LabelTable, PromptTable, SectionTable, TaskTable
@@ -42,7 +42,7 @@ class LabelRule:
         if said not in self.indices or is_empty:
             found = "empty" if is_empty else shown(value)
             allowed = ", ".join([*self.indices, *sorted(self.dropped)])
-            raise InputError(f"{row.where}: label {self.field} is {found}; allowed: {allowed}")
+            raise InputError(f"{row.where}: label {self.field} is {found}; expected {allowed}")
         return self.indices[said]
 
 
@@ -89,7 +89,9 @@ class Task:
         """The prompts of a protocol; InputError if the task has none."""
         names = [name for name, one in PROTOCOLS.items() if one.section in self.sections]
         if protocol not in names:
-            raise refusal("protocol", protocol, f"{', '.join(names)} (those of task {self.name})")
+            raise invalid_value(
+                "protocol", protocol, f"{', '.join(names)} (those of task {self.name})"
+            )
         return self.sections[PROTOCOLS[protocol].section]
 
 
@@ -118,7 +120,7 @@ def read_task(path: Path) -> Task:
         if section is not None
     }
     if not sections:
-        raise InputError(f"{path}: paper: missing; allowed: {' or '.join(SECTIONS)}, or both")
+        raise InputError(f"{path}: paper: missing; expected {' or '.join(SECTIONS)}, or both")
     labels = tuple(table.labels) if table.labels else None
     options = _number_of_options(path, sections, labels)
     return Task(
@@ -148,7 +150,7 @@ def _source(path: Path, table: TaskTable, names: Mapping[str, str]) -> Source:
     if len(names) > 1 and not source.by_language:
         raise InputError(
             f"{path}: data: got {source.data!r}, one set for {len(names)} languages; "
-            "allowed: {lang} in data, config or files"
+            "expected {lang} in data, config or files"
         )
     return source
 
@@ -164,7 +166,7 @@ def _label_rule(path: Path, table: LabelTable, labels: Sequence[str | int]) -> L
     for value, label in table.values.items():
         if label not in labels or value in dropped:
             allowed = f"{', '.join(map(str, labels))}, for values that are not in label.drop"
-            raise refusal(f"{path}: label.values.{value}", label, allowed)
+            raise invalid_value(f"{path}: label.values.{value}", label, allowed)
     indices = {value: labels.index(label) for value, label in table.values.items()}
     return LabelRule(table.field, indices, dropped)
 
@@ -186,7 +188,7 @@ def _prompts(path: Path, name: str, table: SectionTable, languages: Sequence[str
     for language in table.languages:
         if language not in languages:
             raise InputError(
-                f"{path}: {name}.languages.{language}: no language of this task; allowed: {', '.join(languages)}"
+                f"{path}: {name}.languages.{language}: no language of this task; expected {', '.join(languages)}"
             )
     prompts: dict[str | None, Prompt] = {}
     has_words = all(entry.words.keys() <= table.words.keys() for entry in table.languages.values())
@@ -220,7 +222,7 @@ def _prompt(path: Path, where: str, table: PromptTable) -> Prompt:
 
 def _check_slots(where: str, prompt: Prompt) -> None:
     if all(slot.name != OPTION for slot in slots(prompt.context, prompt.template)):
-        raise InputError(f"{where}.template: no {{option}}; allowed: {{option}} at its place")
+        raise InputError(f"{where}.template: no {{option}}; expected {{option}} at its place")
     for slot in prompt.slots:
         if (slot.key is not None) != isinstance(prompt.words.get(slot.name), dict):
             raise InputError(
@@ -228,4 +230,4 @@ def _check_slots(where: str, prompt: Prompt) -> None:
                 "other"
             )
     if any(slot.name == OPTION for slot in slots(*prompt.options)):
-        raise InputError(f"{where}.options: {{option}} in an option; allowed: fields and words")
+        raise InputError(f"{where}.options: {{option}} in an option; expected fields and words")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.data.arrangements import paired, prompts, sample_lines
 from jaxprune.data.config import SentenceFields
 from jaxprune.data.languages import language
@@ -122,7 +122,7 @@ def _nli_source(data: str | Path) -> Source | None:
         return load_task("xnli").source
     source = Source(str(data))
     if source.is_pattern and not source.by_language:
-        raise refusal("evaluation.translation", str(data), "{lang} in it, for the language")
+        raise invalid_value("evaluation.translation", str(data), "{lang} in it, for the language")
     return source if source.is_files else None
 
 

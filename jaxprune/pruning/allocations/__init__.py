@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from jaxprune.base.discover import discover
-from jaxprune.base.errors import refusal
+from jaxprune.base.errors import invalid_value
 from jaxprune.base.schema import rule
 from jaxprune.pruning.allocations.allocation import Allocation as Allocation
 from jaxprune.pruning.allocations.allocation import Blocks as Blocks
@@ -53,5 +53,5 @@ def allocation_of(chosen: str | Allocation | Mapping | Sequence) -> Allocation:
     if isinstance(chosen, str) and chosen in ALLOCATIONS:
         return ALLOCATIONS[chosen]
     if not is_list(chosen):
-        raise refusal("allocation", chosen, _ALLOWED, choices=ALLOCATIONS)
+        raise invalid_value("allocation", chosen, _ALLOWED, choices=ALLOCATIONS)
     return listed_allocation(chosen)

@@ -33,7 +33,7 @@ def measure(
         of = norms[path].languages
         if len(of) < 2:
             raise InputError(
-                f"allocation languages: got samples of {len(of)} language; allowed: two or more, as "
+                f"allocation languages: got samples of {len(of)} language; expected two or more, as "
                 "calibration.source=fr,sw"
             )
         row = jnp.sum(jnp.abs(kernel.astype(jnp.float32)), axis=1)  # of each input

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 
-from jaxprune.base.errors import InputError, listed, refusal
+from jaxprune.base.errors import InputError, invalid_value, listed
 from jaxprune.base.files.outside import json_of_file, parse_json
 from jaxprune.pruning.allocations.allocation import Allocation, Blocks
 
@@ -34,7 +34,7 @@ class ListedShares:
         layers = [str(layer) for layer in range(len(blocks.sizes))]
         if {*by_layer} != {*layers}:
             raise InputError(
-                f"allocation: got shares of layers {listed(by_layer)}; allowed: one of each layer, {listed(layers)}"
+                f"allocation: got shares of layers {listed(by_layer)}; expected one of each layer, {listed(layers)}"
             )
         return [by_layer[layer] for layer in layers]
 
@@ -59,7 +59,7 @@ def listed_allocation(value: str | Mapping | Sequence) -> Allocation:
     if isinstance(found, Sequence) and not isinstance(found, str):
         found = {str(layer): shares for layer, shares in enumerate(found)}
     if not isinstance(found, Mapping):
-        raise refusal("allocation", value, ALLOWED)
+        raise invalid_value("allocation", value, ALLOWED)
     meaning = "as listed for each block"
     return Allocation(NAME, meaning, ListedShares(json.dumps(found, sort_keys=True, default=float)))
 

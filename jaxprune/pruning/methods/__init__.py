@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 
 from jaxprune.base.discover import discover
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.pruning.criteria import CRITERIA
 from jaxprune.pruning.criterion import Criterion, Function, of_function
 from jaxprune.pruning.method import Method
@@ -39,9 +39,9 @@ def method_of(chosen: MethodLike, start: str | None = None) -> Method | Criterio
         base = METHODS.get(chosen) if isinstance(chosen, str) else None
         if not (isinstance(base, Method) and base.on):
             able = [name for name in METHODS if name not in STARTS]
-            raise InputError(f"start: got {start!r}; allowed: with criterion {' or '.join(able)}")
+            raise InputError(f"start: got {start!r}; expected with criterion {' or '.join(able)}")
         if start not in STARTS:
-            raise refusal("start", start, STARTS)
+            raise invalid_value("start", start, STARTS)
         return base.on(METHODS[start])
     if isinstance(chosen, Criterion):
         return dataclasses.replace(chosen, score=functools.partial(chosen.score))
@@ -52,5 +52,5 @@ def method_of(chosen: MethodLike, start: str | None = None) -> Method | Criterio
         return of_function(chosen)
     if not (isinstance(chosen, str) and chosen in METHODS):
         allowed = ", ".join((*METHODS, "or in Python a function of (kernel, norm)"))
-        raise refusal("criterion", chosen, allowed, choices=METHODS)
+        raise invalid_value("criterion", chosen, allowed, choices=METHODS)
     return METHODS[chosen]

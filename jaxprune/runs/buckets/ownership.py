@@ -107,7 +107,7 @@ def _wait_for_end(store: Store, name: str) -> None:
             return
         if now.get("beats") != first.get("beats"):
             raise InputError(
-                f"--workdir: {who} is writing to {store.address}; allowed: to wait for its end, or another folder"
+                f"--workdir: {who} is writing to {store.address}; wait for its end, or choose another folder"
             )
         time.sleep(min(1.0, RENEW / 4))
 

@@ -90,7 +90,7 @@ def _check_statistics(config: PruneConfig, settings: Settings) -> None:
     saved, method = config.calibration.stats, settings.method
     if saved is not None and settings.propagate != "dense":
         raise InputError(
-            f"pruning.propagate: got {settings.propagate!r}; allowed: dense, with calibration.stats"
+            f"pruning.propagate: got {settings.propagate!r}; expected dense, with calibration.stats"
         )
     if settings.needs_statistics and saved is None:
         check_calibration(config.calibration, method.name, method.sets, config.compat)

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from jaxprune.base.errors import InputError, refusal
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.text import byte_size, named_values, percent, share_range
 from jaxprune.data.batches import Batch
@@ -197,7 +197,7 @@ def _stored(folder: Path) -> str:
     raw = read_json(folder / "config.json")
     dtype = raw.get("dtype") or raw.get("torch_dtype") or "float32"
     if dtype not in STORED:
-        raise refusal(f"{folder / 'config.json'}: dtype", dtype, STORED)
+        raise invalid_value(f"{folder / 'config.json'}: dtype", dtype, STORED)
     return str(dtype)
 
 

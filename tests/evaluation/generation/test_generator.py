@@ -172,9 +172,9 @@ def test_equal_prompts_keep_a_token_of_their_own(generator):
 @pytest.mark.parametrize(
     ("prompts", "message"),
     [
-        ([[1, 131]], "prompt 0 has token id 131; allowed: 0 to 130, the model's vocabulary"),
-        ([[1, -1]], "prompt 0 has token id -1; allowed: 0 to 130"),
-        ([[1], [1] * 58], "prompt 1 has 58 tokens and max_new_tokens is 7; allowed: 64 together"),
+        ([[1, 131]], "prompt 0 has token id 131; expected 0 to 130, the model's vocabulary"),
+        ([[1, -1]], "prompt 0 has token id -1; expected 0 to 130"),
+        ([[1], [1] * 58], "prompt 1 has 58 tokens and max_new_tokens is 7; expected 64 together"),
     ],
 )
 def test_what_cannot_be_generated_from_is_refused(prompts, message, generator):

@@ -107,7 +107,7 @@ def test_a_bos_that_the_text_brings_is_not_doubled(model):
 
 def test_rows_that_cannot_be_scored_are_named(model, scorer):
     long = Question((Option("", "chat"), Option("", "chat " * 600)), 0, 71)
-    with pytest.raises(InputError, match=r"xnli fr: row 71 option 1 has \d+ tokens; allowed: \d+"):
+    with pytest.raises(InputError, match=r"xnli fr: row 71 option 1 has \d+ tokens; expected \d+"):
         question_scores(scorer, [*as_questions(TEXTS), long], "paper", "xnli fr")
     nothing = Question((Option("the dog", ""), Option("the dog", " cat")), 0, 5)
     message = r"row 5 option 0 has \d tokens and scores from number \d"

@@ -193,7 +193,7 @@ def test_parts_are_the_documents_of_an_index(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "a"])
 def test_a_text_without_a_prediction_is_refused(scorer, text):
-    with pytest.raises(InputError, match=r"fr: a text of [01] tokens; allowed: at least 2"):
+    with pytest.raises(InputError, match=r"fr: a text of [01] tokens; expected at least 2"):
         perplexity(scorer, text, "fr")
 
 
@@ -215,7 +215,7 @@ def test_texts_of_a_folder(tmp_path):
     assert texts(str(tmp_path), ["fr", "en"], 1) == {"fr": "un", "en": "one"}
     assert texts(str(tmp_path), ["fr"], 1, "1-2") == {"fr": "\ndeux\u2028trois"}
     with pytest.raises(
-        InputError, match=r"perplexity_lines: got '1-2'; .*en has 2 lines; allowed: up to 1$"
+        InputError, match=r"perplexity_lines: got '1-2'; .*en has 2 lines; expected up to 1$"
     ):
         texts(str(tmp_path), None, None, "1-2")
     with pytest.raises(InputError, match=r"no language 'sw'; there are en de fr$"):
@@ -224,7 +224,7 @@ def test_texts_of_a_folder(tmp_path):
     with pytest.raises(InputError, match=r"fr.txt:2: byte 3 is not UTF-8"):
         texts(str(tmp_path), None, None)
     for place in (tmp_path / "none", tmp_path / "fr.txt"):
-        with pytest.raises(InputError, match=r"evaluation.perplexity: got .*; allowed: a folder"):
+        with pytest.raises(InputError, match=r"evaluation.perplexity: got .*; expected a folder"):
             texts(str(place), None, None)
 
 

@@ -173,9 +173,9 @@ def test_equal_logits_make_the_lowest_id_the_argmax(model):
 @pytest.mark.parametrize(
     ("sequences", "message"),
     [
-        ([[1, 131]], "sequence 0 has token id 131; allowed: 0 to 130, the model's"),
-        ([[1, -2]], "sequence 0 has token id -2; allowed: 0 to 130"),
-        ([[1] * 66], "sequence 0 has 66 tokens; allowed: 65, the model's positions and a"),
+        ([[1, 131]], "sequence 0 has token id 131; expected 0 to 130, the model's"),
+        ([[1, -2]], "sequence 0 has token id -2; expected 0 to 130"),
+        ([[1] * 66], "sequence 0 has 66 tokens; expected 65, the model's positions and a"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(sequences, message, model):

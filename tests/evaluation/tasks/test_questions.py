@@ -352,18 +352,18 @@ LABELS = "0, 1, 2, entailment, neutral, contradiction"
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b'{"premise": "a", "hypothesis": "b", "label": 3}', f"label is 3; allowed: {LABELS}"),
-        (b'{"premise": "a", "hypothesis": "b", "label": 1.5}', f"label is 1.5; allowed: {LABELS}"),
-        (b'{"premise": "a", "hypothesis": "b", "label": true}', "label is True; allowed: 0, 1"),
-        (b'{"premise": "a", "hypothesis": "b", "label": ""}', "label is empty; allowed: 0, 1"),
-        (b'{"premise": "a", "hypothesis": "b", "label": null}', "label is empty; allowed: 0, 1"),
+        (b'{"premise": "a", "hypothesis": "b", "label": 3}', f"label is 3; expected {LABELS}"),
+        (b'{"premise": "a", "hypothesis": "b", "label": 1.5}', f"label is 1.5; expected {LABELS}"),
+        (b'{"premise": "a", "hypothesis": "b", "label": true}', "label is True; expected 0, 1"),
+        (b'{"premise": "a", "hypothesis": "b", "label": ""}', "label is empty; expected 0, 1"),
+        (b'{"premise": "a", "hypothesis": "b", "label": null}', "label is empty; expected 0, 1"),
         (b'{"premise": "a", "hypothesis": "b"}', "no field 'label'; there are premise, hypothesis"),
         (b'{"premise": "a", "label": 1}', "no field 'hypothesis'; there are premise, label"),
-        (b'{"premise": " ", "hypothesis": "b", "label": 1}', "premise is empty; allowed: a text"),
+        (b'{"premise": " ", "hypothesis": "b", "label": 1}', "premise is empty; expected a text"),
         (b'{"premise": null, "hypothesis": "b", "label": 1}', "premise is empty"),
         (
             b'{"premise": ["a"], "hypothesis": "b", "label": 1}',
-            r"premise is \['a'\]; allowed: a text",
+            r"premise is \['a'\]; expected a text",
         ),
         (
             b'{"premise": "\\ud800", "hypothesis": "b", "label": 1}',
@@ -371,10 +371,10 @@ LABELS = "0, 1, 2, entailment, neutral, contradiction"
         ),
         (b'{"premise": "a", "hypothesis"', "not JSON: Input data was truncated"),
         (b"", "not JSON: Input data was truncated"),
-        (b'{"premise": ' + b"[" * 900 + b"]" * 900 + b', "label": 1}', "premise is .*; allowed: a"),
+        (b'{"premise": ' + b"[" * 900 + b"]" * 900 + b', "label": 1}', "premise is .*; expected a"),
         (
             b'{"premise": "a", "hypothesis": "b", "label": ' + b"[" * 900 + b"]" * 900 + b"}",
-            "label label is .*; allowed",
+            "label label is .*; expected",
         ),
         (b'{"premise": "a", "a\\nb\\u202e": 1}', r"there are premise, 'a\\nb\\u202e'"),
         (b"[1, 2]", r"'\[1, 2\]'; every line must be a JSON object"),
@@ -427,7 +427,7 @@ def test_an_empty_file_and_one_with_dropped_rows_only_are_refused(tmp_path):
             {**BLANK, "sentence": "At the end _"},
             "en.jsonl:1: the scored text is empty",
         ),
-        ("xcopa", {**CHOICES, "question": "why"}, "question is 'why'; allowed: cause, effect"),
+        ("xcopa", {**CHOICES, "question": "why"}, "question is 'why'; expected cause, effect"),
         ("xcopa", CHOICES, "no field 'question'; there are premise, choice1"),
     ],
 )
@@ -459,13 +459,13 @@ def test_a_missing_language_is_refused_with_those_there_are(tmp_path):
 
 
 def test_unknown_protocols_tasks_and_places_are_refused(tmp_path):
-    with pytest.raises(InputError, match="protocol: got 'lm_eval'; allowed: paper, official"):
+    with pytest.raises(InputError, match="protocol: got 'lm_eval'; expected paper, official"):
         questions(load_task("marc2"), "en", protocol="lm_eval")
     with pytest.raises(
-        InputError, match="protocol: got 'Paper'; allowed: paper, official, lm_eval"
+        InputError, match="protocol: got 'Paper'; expected paper, official, lm_eval"
     ):
         questions(load_task("xnli"), "en", protocol="Paper")
-    with pytest.raises(InputError, match=r"task: got 'xnil'; allowed: .*did you mean xnli\?"):
+    with pytest.raises(InputError, match=r"task: got 'xnil'; expected .*did you mean xnli\?"):
         load_task("xnil")
     with pytest.raises(InputError, match="data: no folder '/no/such/place', and it is no hub id"):
         questions(load_task("xnli"), "en", data="/no/such/place")
@@ -706,9 +706,9 @@ def test_a_folder_and_names_of_the_data_set_s_own_are_read_too(sentiment):
         (
             '5 = "positive"',
             '5 = "great"',
-            "label.values.5: got 'great'; allowed: negative, positive",
+            "label.values.5: got 'great'; expected negative, positive",
         ),
-        ('5 = "positive"', "5 = 1", "label.values.5: got 1; allowed: negative, positive"),
+        ('5 = "positive"', "5 = 1", "label.values.5: got 1; expected negative, positive"),
         (
             '5 = "positive"',
             "5 = { a = 1 }",
@@ -735,12 +735,12 @@ def test_a_folder_and_names_of_the_data_set_s_own_are_read_too(sentiment):
         (
             "{review|strip}",
             "{review|strp}",
-            "paper.template: got filter 'strp'; allowed: strip, low",
+            "paper.template: got filter 'strp'; expected strip, low",
         ),
-        ("{review|strip}", "{review|words:0}", "paper.template: got filter 'words:0'; allowed: "),
+        ("{review|strip}", "{review|words:0}", "paper.template: got filter 'words:0'; expected "),
         ("{review|strip}", "{review strip}", "paper.template: got '{review strip} It is {option}'"),
         ("{review|strip}", "{review[stars]}", "paper: {review}; expected {word"),
-        ('strip} It is {option}"', 'strip}"', "paper.template: no {option}; allowed: {option} at"),
+        ('strip} It is {option}"', 'strip}"', "paper.template: no {option}; expected {option} at"),
         ('["bad", "good"]', '["bad", "{option}"]', "paper.options: {option} in an option"),
         (
             'words.is = "Ni"',
@@ -752,13 +752,13 @@ def test_a_folder_and_names_of_the_data_set_s_own_are_read_too(sentiment):
             "words.is = { a = 'b' }",
             "lm_eval.languages.sw: {is}; expected {word",
         ),
-        ("\nsw =", "\nfr =", "lm_eval.languages.fr: no language of this task; allowed: en, sw"),
+        ("\nsw =", "\nfr =", "lm_eval.languages.fr: no language of this task; expected en, sw"),
         (
             "rows/{split}/{lang}",
             "rows/{language}",
-            "one set for 2 languages; allowed: {lang} in data",
+            "one set for 2 languages; expected {lang} in data",
         ),
-        ("rows/{split}/{lang}", "rows/all", "one set for 2 languages; allowed: {lang} in data"),
+        ("rows/{split}/{lang}", "rows/all", "one set for 2 languages; expected {lang} in data"),
     ],
 )
 def test_what_a_task_file_may_not_say_is_refused_by_file_and_key(old, new, message, sentiment):
@@ -778,13 +778,13 @@ def test_labels_that_are_numbers_are_names_alone(sentiment, tmp_path):
     write(folder, "sw", rows[:2])
     assert [question.label for question in questions(task, "sw")] == [1, 0]
     write(folder, "sw", rows)
-    with pytest.raises(InputError, match=r"label stars is 0; allowed: 1, 2$"):
+    with pytest.raises(InputError, match=r"label stars is 0; expected 1, 2$"):
         questions(task, "sw")
 
 
 def test_a_task_file_without_a_protocol_or_utf8_is_refused(sentiment):
     sentiment.write_text(SENTIMENT[: SENTIMENT.index("[paper]")])
-    with pytest.raises(InputError, match="paper: missing; allowed: paper or lm_eval"):
+    with pytest.raises(InputError, match="paper: missing; expected paper or lm_eval"):
         load_task(str(sentiment))
     sentiment.write_bytes(b'name = "\xff"')
     with pytest.raises(InputError, match="byte 8 is not UTF-8"):

@@ -182,6 +182,6 @@ def test_the_target_alone_is_no_language_to_translate(tmp_path):
     config.model, config.evaluation.tasks = "nano", ""
     config.evaluation.languages, config.evaluation.translation = "en", "nano"
     with pytest.raises(
-        jp.InputError, match=r"evaluation.languages: got 'en'; allowed: a language to"
+        jp.InputError, match=r"evaluation.languages: got 'en'; expected a language to"
     ):
         evaluate_from_config(validate(config, "evaluate"), tmp_path / "run")
