@@ -41,8 +41,8 @@ from roofline import flops as operations_of
 from jaxprune.devices.sharding import block_shares, by_rows, device_mesh, mesh_of, replicated
 from jaxprune.models.model import family_of, modules
 from jaxprune.pruning.block import prune_compiled
+from jaxprune.pruning.budget import Budget
 from jaxprune.pruning.criterion import Inputs, key_of_seed
-from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs.planning import costs, plan
@@ -108,8 +108,8 @@ def compiled(config, mesh, rows=ROWS, length=LENGTH, dtype="bfloat16"):
     for path, leaf in kernels.items():
         norm = jax.ShapeDtypeStruct(leaf.shape[:1], jnp.float32, sharding=whole)
         inputs[path] = Inputs({"demonstrations": norm}, path, layer, key, settings.compat)
-    drops = {path: Drop.of(settings, path, leaf.shape) for path, leaf in kernels.items()}
-    selection = prune_compiled.lower(kernels, inputs, drops, method=settings.method, mesh=mesh)
+    budgets = {path: Budget.of(settings, path, leaf.shape) for path, leaf in kernels.items()}
+    selection = prune_compiled.lower(kernels, inputs, budgets, method=settings.method, mesh=mesh)
     return [lowered.compile() for lowered in (*passes, selection)]
 
 

@@ -11,7 +11,7 @@ import run_json
 import safetensors
 
 from jaxprune.base.errors import InputError, one_line
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.files.arrays import read_npz
 from jaxprune.base.text import csv_text
 from jaxprune.data.texts import sentences
@@ -111,9 +111,9 @@ def read_measured(path: Path) -> None:
 
 def read_table(path: Path) -> None:
     """Names of files in the folder, each of which is as the table says or told in a line."""
-    for name in sealed.table(path.parent):
+    for name in manifest.table(path.parent):
         assert (path.parent / name).resolve().is_relative_to(path.parent.resolve())
-    for fault in sealed.faults(path.parent):
+    for fault in manifest.faults(path.parent):
         assert one_line(fault).isprintable()
 
 

@@ -7,7 +7,7 @@ import pytest
 from run_json import REPORT, SHA, TABLE, at, paths_of, replaced, with_digest, write_report
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.workdir.reading import ChangedReportError, read_config, read_report
 
 WRONG = (None, "text", -1, [], {}, 10**400, True, ...)
@@ -42,7 +42,7 @@ def test_another_programs_report_is_refused(tmp_path):
 def test_a_config_is_the_one_that_the_report_lists(tmp_path):
     file = tmp_path / "config.json"
     file.write_text('{"model": "a"}')
-    report = {"files": {"config.json": [*sealed.file_facts(file)]}}
+    report = {"files": {"config.json": [*manifest.file_facts(file)]}}
     assert read_config(tmp_path, report) == {"model": "a"}
     file.write_text('{"model": "b"}')
     with pytest.raises(InputError, match=r"config\.json: damaged, its bytes are not those"):
@@ -62,7 +62,7 @@ def test_a_table_of_files_is_refused_by_its_place(wrong, tmp_path):
             continue
         file.write_text(json.dumps(replaced(TABLE, path, wrong)))
         with pytest.raises(InputError) as error:
-            sealed.table(tmp_path)
+            manifest.table(tmp_path)
         place = r"\$\[\.\.\.\]"
         assert re.fullmatch(
             rf"{re.escape(str(file))}: Expected .* - at `{place}.*`", str(error.value)
@@ -71,4 +71,4 @@ def test_a_table_of_files_is_refused_by_its_place(wrong, tmp_path):
 
 def test_a_table_of_files_is_read_as_it_was_written(tmp_path):
     (tmp_path / "files.json").write_text(json.dumps(TABLE))
-    assert sealed.table(tmp_path) == {"a.npz": (3, SHA), "b.npz": (4, SHA)}
+    assert manifest.table(tmp_path) == {"a.npz": (3, SHA), "b.npz": (4, SHA)}

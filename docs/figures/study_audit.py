@@ -11,7 +11,7 @@ from study_hypotheses import FOREIGN, LOG_PERPLEXITY, model, over_draws
 from study_scores import Scores
 from study_statistics import CONFIDENCE, Result, Values, interval_of
 
-from jaxprune.evaluation.scoring.crossed import mixed_model
+from jaxprune.evaluation.scoring.mixed_effects import mixed_model
 from jaxprune.evaluation.scoring.priors import right_without_prior
 
 POWER = 0.8

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.workdir.reading import file_faults, read_report
 from jaxprune.evaluation.measurements import MEASUREMENTS, read_evaluation, read_measurements
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, values_of_parts
@@ -68,12 +68,12 @@ def read_arrays(file: Path) -> dict[str, np.ndarray]:
 def is_finished(run: Path, part: str) -> bool:
     """Whether a model is pruned and evaluated; all its files, but for hf/, are as they were written."""
     last = TRANSLATION if part == TRANSLATED else PERPLEXITY
-    folders = [file.parent for file in run.glob(f"*/{sealed.TABLE}") if file.parent.name != "hf"]
+    folders = [file.parent for file in run.glob(f"*/{manifest.TABLE}") if file.parent.name != "hf"]
     report = read_report(run)
     pruned = run.name == "dense" or (
         report is not None and all(fault.startswith("hf/") for fault in file_faults(run, report))
     )
-    return pruned and (run / last) in folders and not any(map(any, map(sealed.faults, folders)))
+    return pruned and (run / last) in folders and not any(map(any, map(manifest.faults, folders)))
 
 
 def of_run(run: Path) -> dict[str, np.ndarray]:

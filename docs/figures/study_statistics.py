@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float, UInt16
 from scipy.stats import ttest_1samp
 
-from jaxprune.evaluation.scoring.crossed import mixed_model
 from jaxprune.evaluation.scoring.metrics import RESAMPLES, holm
+from jaxprune.evaluation.scoring.mixed_effects import mixed_model
 
 CONFIDENCE = 0.95
 _PART = 1000  # resamples that are computed at a time

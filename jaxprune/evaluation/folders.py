@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.files.arrays import read_npz
 from jaxprune.base.files.places import local_path
 from jaxprune.base.files.whole import write_json, write_text
@@ -67,7 +67,7 @@ def clear_folders(
         )
     others = []
     for name, identity in wanted.items():
-        sealed.check_replaceable(workdir / name, overwrite=True, where="--workdir: ")
+        manifest.check_replaceable(workdir / name, overwrite=True, where="--workdir: ")
         written = _score_origin(workdir / name)
         is_model = written.get(MODEL_DIGEST) in (None, digest)
         differs = identity is None or difference(written.get(IDENTITY, {}), identity)
@@ -81,13 +81,13 @@ def clear_folders(
             )
         others.append(name)
     for name in others:
-        sealed.remove(workdir / name)
+        manifest.remove(workdir / name)
     workdir.mkdir(parents=True, exist_ok=True)
 
 
 def _score_origin(folder: Path) -> Mapping[str, Any]:
     """Model and identity of the scores in a folder; rejects a folder of something else."""
-    if (folder / sealed.TABLE).is_file() and EVALUATION not in sealed.table(folder):
+    if (folder / manifest.TABLE).is_file() and EVALUATION not in manifest.table(folder):
         raise InputError(
             f"--workdir: {folder} contains no scores, and would be replaced by those of a task of this name; "
             "give the task another name, or choose another folder"
@@ -99,7 +99,7 @@ def write_part(workdir: Path | None, name: str, part: Part) -> None:
     """Writes `<workdir>/<name>`: measurements.csv, evaluation.json and the rows by language; on the first host only."""
     if workdir is None or not hosts.is_first():
         return
-    with sealed.whole_folder(workdir / name) as folder:
+    with manifest.whole_folder(workdir / name) as folder:
         for code, rows in part.rows.items():
             if isinstance(rows, Translated):
                 write_translated(folder / f"{code}.jsonl", rows)

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.files.whole import write_json, write_text
 from jaxprune.base.schema import OUTPUT_PATH, check
 from jaxprune.hf.fingerprint import Fingerprint, files_in
@@ -42,8 +42,8 @@ class HfWriter:
         self._folder = folder.absolute()
         if self._folder.resolve() == model.folder.resolve():
             raise InputError(f"{folder}: the folder of the model; choose another folder")
-        sealed.check_replaceable(self._folder, overwrite)
-        self._unfinished = sealed.unfinished(self._folder)
+        manifest.check_replaceable(self._folder, overwrite)
+        self._unfinished = manifest.unfinished(self._folder)
         specs = exported_specs(model.config, model.source.dtype_of)
         self._shards = ShardWriter(self._unfinished, specs)
 
@@ -72,8 +72,8 @@ class HfWriter:
         if exported != raw:
             write_json(config, exported)
         if card:  # its text has the sizes of the finished files
-            write_text(self._unfinished / sealed.CARD, sealed.signed(""))
-        sealed.finish(self._folder)
+            write_text(self._unfinished / manifest.CARD, manifest.signed(""))
+        manifest.finish(self._folder)
 
 
 def exported_beside(model: Model) -> Mapping[str, str]:
@@ -84,7 +84,7 @@ def exported_beside(model: Model) -> Mapping[str, str]:
 def _beside(folder: Path, patterns: Iterable[str]) -> list[Path]:
     """Files beside the weights, without the tables of files, which an export rewrites."""
     found = files_in(folder, patterns)
-    return [file for file in found if not file.name.endswith((".index.json", sealed.TABLE))]
+    return [file for file in found if not file.name.endswith((".index.json", manifest.TABLE))]
 
 
 def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -121,5 +121,5 @@ def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bo
             writer.write_block(written.block(layer), layer)
         writer.close()
     except BaseException:
-        sealed.discard(folder)
+        manifest.discard(folder)
         raise

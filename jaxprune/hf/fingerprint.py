@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.files.digests import combined
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.whole import user_cache, write_json
@@ -127,7 +127,7 @@ def _file_digest(path: Path, state: FileState) -> str:
         kept = read_json(entry)
         if kept.get("state") == [*state]:
             return kept["sha256"]
-    sha256 = sealed.file_facts(path)[1]
+    sha256 = manifest.file_facts(path)[1]
     if time.time() - state.changed_ns / 1e9 > _TICK:
         with contextlib.suppress(OSError):  # without a cache, digests are recomputed
             entry.parent.mkdir(parents=True, exist_ok=True)

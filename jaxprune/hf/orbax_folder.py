@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import Sharding
 
 from jaxprune.base.errors import InputError, invalid_value
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.files.outside import read_json
 from jaxprune.devices import hosts
 from jaxprune.models.packed_masks import PackedMasks
@@ -38,10 +38,10 @@ def save_trees(
     Host arrays are first sharded over all devices, as in Orbax each process writes the shards of its devices.
     """
     folder = folder.expanduser().absolute()
-    unfinished = sealed.unfinished_name(folder)
+    unfinished = manifest.unfinished_name(folder)
     if hosts.is_first():
-        sealed.check_replaceable(folder, overwrite)
-        sealed.unfinished(folder)
+        manifest.check_replaceable(folder, overwrite)
+        manifest.unfinished(folder)
         _check_space(folder, trees)
     hosts.wait(f"begin {folder.name}")
     import orbax.checkpoint as ocp  # late, as its import takes a fifth of the time of JAX
@@ -51,7 +51,7 @@ def save_trees(
     with _SAVING, _writing(folder), ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as writer:
         writer.save(unfinished, args=ocp.args.Composite(**items))
     if hosts.is_first():
-        sealed.finish(folder)
+        manifest.finish(folder)
     hosts.wait(f"end {folder.name}")
 
 
@@ -70,7 +70,7 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        sealed.discard(folder)
+        manifest.discard(folder)
         if isinstance(error, OSError) or not re.match(r"[A-Z_]+: ", str(error)):
             raise
         reason = re.search(r"([^:]+) \[os_error_code=", str(error))
@@ -80,15 +80,15 @@ def _writing(folder: Path) -> Iterator[None]:
 
 def _check_sizes(folder: Path, item: str) -> None:
     """Rejects an item with a missing file or one of another size, for which TensorStore has unclear messages."""
-    for name, facts in sealed.table(folder).items():
-        if name.split("/")[0] == item and sealed.fault(folder / name, facts, digest=False):
-            raise InputError(f"{folder / name}: {sealed.DAMAGED}")
+    for name, facts in manifest.table(folder).items():
+        if name.split("/")[0] == item and manifest.fault(folder / name, facts, digest=False):
+            raise InputError(f"{folder / name}: {manifest.DAMAGED}")
 
 
 def whole(folder: Path) -> Path:
     """The absolute path of a complete folder; InputError for any other."""
     folder = folder.expanduser()
-    if not all((folder / name).is_file() for name in ("_CHECKPOINT_METADATA", sealed.TABLE)):
+    if not all((folder / name).is_file() for name in ("_CHECKPOINT_METADATA", manifest.TABLE)):
         raise InputError(f"{folder}: no complete checkpoint; expected a folder that jaxprune saved")
     return folder.absolute()
 

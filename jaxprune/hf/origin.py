@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.files.store import is_address
 from jaxprune.hf.model import Model
 from jaxprune.nano import MODELS
@@ -23,7 +23,7 @@ def origin_of(model: Model, name: str) -> dict[str, Any]:
       they are known: `license`, `license_name`, `license_link` and `language` of its card, and `base_model`, its hub
       id, or for a local folder the `base_model` of its card.
     """
-    card = _front_matter(model.folder / sealed.CARD)
+    card = _front_matter(model.folder / manifest.CARD)
     hub_id = _hub_id(model.folder, name)
     # the rest of a path is private
     last = Path(os.path.abspath(Path(name).expanduser())).name

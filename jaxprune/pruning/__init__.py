@@ -1,11 +1,11 @@
 """A model and statistics of its inputs → masks, changed weights and pruned blocks.
 
-**Methods.** A method prunes one kernel: (kernel, inputs, `Drop`) → `Pruned(keep, kernel or None)`. The simplest
+**Methods.** A method prunes one kernel: (kernel, inputs, `Budget`) → `Pruned(keep, kernel or None)`. The simplest
 method is a criterion, which drops the lowest scores of a column, or of the kernel with `pruning.group=kernel`.
 `programs.py` compiles methods in one of two ways: columns that are pruned independently in stripes of 128 on all
 devices, as a reduction over a stripe rounds identically on any device; other kernels each on one device, the most
 expensive first. Quantities that all kernels of a site share, such as the Cholesky factor of SparseGPT, are computed
-once per site (`Method.prepare`). `Drop` has the numbers of weights as arrays, so one compiled program serves every
+once per site (`Method.prepare`). `Budget` has the numbers of weights as arrays, so one compiled program serves every
 sparsity, seed and layer. If the score of a weight may depend on other columns (`by_column=False`, the default for a
 user's function), each device computes the scores of the full kernel.
 

@@ -17,8 +17,8 @@ from jaxprune.models.config import ModelConfig
 from jaxprune.models.model import family_of
 from jaxprune.models.pruned_block import without_dropped
 from jaxprune.models.trees import BlockParams
+from jaxprune.pruning.budget import VARIANT, Budget
 from jaxprune.pruning.criterion import CODE, Inputs, key_of_seed
-from jaxprune.pruning.drop import VARIANT, Drop
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.programs import prune_compiled, prune_whole
 from jaxprune.pruning.settings import Settings
@@ -73,8 +73,8 @@ def prune_kernels(
         inputs[path] = Inputs(
             norms, path, np.int32(layer), seed_key, settings.compat, stats, counts
         )
-    drops = {p: Drop.of(settings, p, leaf.shape, shares[p]) for p, leaf in weights.items()}
-    given = weights, inputs, drops
+    budgets = {p: Budget.of(settings, p, leaf.shape, shares[p]) for p, leaf in weights.items()}
+    given = weights, inputs, budgets
     pruned: Any
     damping: dict[str, float] = {}
     finite: dict[str, Any] = {}

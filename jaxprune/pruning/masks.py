@@ -26,7 +26,7 @@ from jaxprune.models.masks import unpack as unpack
 from jaxprune.models.packed_masks import PackedMasks
 from jaxprune.models.shares import Shares as Shares
 from jaxprune.models.trees import MaskTree, Params, ScoreTree, named_leaves, path_name
-from jaxprune.pruning.drop import Drop, Selection
+from jaxprune.pruning.budget import Budget, Selection
 
 
 def __dir__() -> list[str]:
@@ -86,13 +86,13 @@ def keep(
             )
 
     def leaf_masks(path: Any, leaf: Array | np.ndarray) -> Any:
-        dropped = Drop.of(how, path_name(path), (leaf.shape[-2], leaf.shape[-1]))
+        dropped = Budget.of(how, path_name(path), (leaf.shape[-2], leaf.shape[-1]))
         return placed(_keep_leaf(dropped, cut_by_xla(leaf)), leaf)
 
     return jax.tree_util.tree_map_with_path(leaf_masks, scores)
 
 
-_keep_leaf = compiled(Drop.keep)
+_keep_leaf = compiled(Budget.keep)
 
 
 class FreezeState(NamedTuple):

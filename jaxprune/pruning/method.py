@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Array, Bool, Float, Shaped
 
+from jaxprune.pruning.budget import Budget
 from jaxprune.pruning.criterion import Criterion, Inputs, Measures
-from jaxprune.pruning.drop import Drop
 
 
 class Pruned(NamedTuple):
@@ -43,16 +43,16 @@ class Method(Measures):
     Attributes:
       name: value of `pruning.criterion`.
       meaning: description for `--help` and the page of settings.
-      prune: (kernel [in, out], inputs, drop) → `Pruned`. Pure and traceable: it is compiled once and called for all
-        kernels of all blocks. `drop.keep(scores)` selects the weights to keep.
+      prune: (kernel [in, out], inputs, budget) → `Pruned`. Pure and traceable: it is compiled once and called for all
+        kernels of all blocks. `budget.keep(scores)` selects the weights to keep.
       needs: the (set, statistic) pairs that it reads, with sets "demonstrations" and "code".
       options: ("seed",) if it draws random numbers.
       by_column: whether the result of an output column is independent of other columns. If so, `prune` gets stripes of
         a kernel's columns, distributed over the devices; otherwise each kernel is pruned by one device.
       updates_weights: whether it changes kept weights. If so, its kernel is the stored one in float32, whatever the
         dtype on the devices.
-      selects: whether it selects weights itself, by `Drop.blocks` or the pattern; then `threshold`, `drop` and `group`
-        must have their default values.
+      selects: whether it selects weights itself, by `Budget.blocks` or the pattern; then `threshold`, `drop` and
+        `group` must have their default values.
       prepare: (statistics of a site, `Inputs.tokens`) → `Prepared`, computed once for all kernels that read the site;
         None if they get the statistics themselves, as with `by_column`.
       on: for a method that begins with the mask of another one, `pruning.start`: that one → this method; else None.
@@ -60,7 +60,7 @@ class Method(Measures):
 
     name: str
     meaning: str
-    prune: Callable[[Float[Array, "in out"], Inputs, Drop], Pruned]
+    prune: Callable[[Float[Array, "in out"], Inputs, Budget], Pruned]
     needs: tuple[tuple[str, str], ...] = ()
     options: tuple[str, ...] = ()
     by_column: bool = False

@@ -12,8 +12,8 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxprune.base.errors import InputError
 from jaxprune.devices.compiled import compiled
 from jaxprune.devices.sharding import EVERY, WHOLE
+from jaxprune.pruning.budget import VARIANT, Budget
 from jaxprune.pruning.criterion import Criterion, Inputs, kernel_scores
-from jaxprune.pruning.drop import VARIANT, Drop
 from jaxprune.pruning.method import Method, Prepared, Pruned
 
 # Columns of a kernel that a method prunes at a time if its columns are independent.
@@ -24,7 +24,7 @@ STRIPE = 128
 def prune_compiled(
     kernels: Mapping[str, Any],
     inputs: Mapping[str, Inputs],
-    drops: Mapping[str, Drop],
+    budgets: Mapping[str, Budget],
     *,
     method: Method | Criterion,
     mesh: Mesh,
@@ -32,14 +32,14 @@ def prune_compiled(
     """Prunes kernels of a block; one program serves every layer, seed and sparsity.
 
     Args:
-      kernels: [in, out] by path, like `inputs` and `drops`.
+      kernels: [in, out] by path, like `inputs` and `budgets`.
 
     Returns:
       By path: the pruned kernels; bool [1, out], True at columns with allowed scores, if the criterion requires them.
     """
     if isinstance(method, Method):
         pruned = {
-            path: _in_stripes(method, kernel, inputs[path], drops[path], mesh)
+            path: _in_stripes(method, kernel, inputs[path], budgets[path], mesh)
             for path, kernel in kernels.items()
         }
         return pruned, {}
@@ -47,11 +47,11 @@ def prune_compiled(
     def score(kernels: Mapping[str, Any], inputs: Mapping[str, Inputs]) -> dict[str, Any]:
         return {p: kernel_scores(method, kernel, inputs[p]) for p, kernel in kernels.items()}
 
-    def rank(scores: Mapping[str, Any], drops: Mapping[str, Drop]) -> tuple[Any, Any]:
-        pruned = {path: Pruned(drops[path].keep(one)) for path, one in scores.items()}
+    def rank(scores: Mapping[str, Any], budgets: Mapping[str, Budget]) -> tuple[Any, Any]:
+        pruned = {path: Pruned(budgets[path].keep(one)) for path, one in scores.items()}
         allowed = {p: jnp.isfinite(one) for p, one in scores.items()}
         for path, one in scores.items():
-            if drops[path].threshold == VARIANT:  # cumulative sums
+            if budgets[path].threshold == VARIANT:  # cumulative sums
                 allowed[path] &= one >= 0
         finite = {path: one.all(axis=0, keepdims=True) for path, one in allowed.items()}
         return pruned, finite if method.finite else {}
@@ -59,10 +59,10 @@ def prune_compiled(
     if not method.by_column:  # sums over columns need all of them
         score = _on_devices(score, mesh, WHOLE)
     scores = score(kernels, inputs)
-    by_row = all(drop.by_row for drop in drops.values())
+    by_row = all(budget.by_row for budget in budgets.values())
     if by_row and all(kernel.shape[1] % mesh.size == 0 for kernel in kernels.values()):
         rank = _on_devices(rank, mesh, PartitionSpec(None, EVERY))
-    return rank(scores, drops)
+    return rank(scores, budgets)
 
 
 def _on_devices(function: Any, mesh: Mesh, spec: PartitionSpec) -> Any:
@@ -73,27 +73,27 @@ def _on_devices(function: Any, mesh: Mesh, spec: PartitionSpec) -> Any:
     )
 
 
-def _in_stripes(method: Method, kernel: Any, inputs: Inputs, drop: Drop, mesh: Mesh) -> Pruned:
+def _in_stripes(method: Method, kernel: Any, inputs: Inputs, budget: Budget, mesh: Mesh) -> Pruned:
     """Prunes a kernel in stripes of columns that are distributed over the devices.
 
     Rounding of sums depends on shapes, so the width of stripes does not depend on the number of devices.
     """
     rows, columns = kernel.shape
-    is_cut = drop.by_row and columns % STRIPE == 0
+    is_cut = budget.by_row and columns % STRIPE == 0
     stripes = kernel.reshape(rows, -1, STRIPE if is_cut else columns).swapaxes(0, 1)
 
-    def prune(stripes: Any, given: tuple[Inputs, Drop]) -> Pruned:
+    def prune(stripes: Any, given: tuple[Inputs, Budget]) -> Pruned:
         return jax.lax.map(lambda one: _checked(method, one, *given), stripes)
 
     spec = PartitionSpec(EVERY) if len(stripes) % mesh.size == 0 else WHOLE
-    pruned = _on_devices(prune, mesh, spec)(stripes, (inputs, drop))
+    pruned = _on_devices(prune, mesh, spec)(stripes, (inputs, budget))
     return jax.tree.map(lambda part: part.swapaxes(0, 1).reshape(kernel.shape), pruned)
 
 
 def prune_whole(
     kernels: Mapping[str, Any],
     inputs: Mapping[str, Inputs],
-    drops: Mapping[str, Drop],
+    budgets: Mapping[str, Budget],
     sites: Mapping[str, str],
     *,
     method: Method,
@@ -102,7 +102,7 @@ def prune_whole(
     """Prunes each kernel on one device, the most expensive first, on the device with the least work.
 
     Args:
-      kernels: [in, out] by path, like `inputs`, `drops` and `sites`.
+      kernels: [in, out] by path, like `inputs`, `budgets` and `sites`.
 
     Returns:
       On the host, the pruned kernels by path, and the damping by site if the method prepares statistics.
@@ -124,7 +124,7 @@ def prune_whole(
                 measured = jax.device_put((given.stats, given.tokens), device)
                 prepared[site] = _prepared(*measured, prepare=method.prepare)
             given = dataclasses.replace(given, stats=prepared[site].stats)
-        on_device = jax.device_put((kernels[path], given, drops[path]), device)
+        on_device = jax.device_put((kernels[path], given, budgets[path]), device)
         pruned[path] = _whole(*on_device, method=method)
     damping = {site: one.damping for site, one in prepared.items()}
     found = jax.device_get((pruned, damping))
@@ -138,14 +138,14 @@ def _prepared(stats: Any, tokens: Any, *, prepare: Callable[..., Prepared]) -> P
 
 
 @functools.partial(compiled, static_argnames="method")
-def _whole(kernel: Any, inputs: Inputs, drop: Drop, *, method: Method) -> Pruned:
+def _whole(kernel: Any, inputs: Inputs, budget: Budget, *, method: Method) -> Pruned:
     with jax.default_matmul_precision("float32"):
-        return _checked(method, kernel, inputs, drop)
+        return _checked(method, kernel, inputs, budget)
 
 
-def _checked(method: Method, kernel: Any, inputs: Inputs, drop: Drop) -> Pruned:
+def _checked(method: Method, kernel: Any, inputs: Inputs, budget: Budget) -> Pruned:
     """The result of the method; InputError for arrays of another shape, which could broadcast."""
-    pruned = method.prune(kernel, inputs, drop)
+    pruned = method.prune(kernel, inputs, budget)
     for array in jax.tree.leaves(pruned):
         if array.shape != kernel.shape:
             raise InputError(

@@ -18,8 +18,7 @@ from jaxprune.base.schema import (
 from jaxprune.data.config import COMPAT, SEED
 from jaxprune.pruning.allocations import ALLOCATION, UNIFORM, allocation_of
 from jaxprune.pruning.allocations.allocation import Allocation
-from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion
-from jaxprune.pruning.drop import (
+from jaxprune.pruning.budget import (
     DEFAULT_SPARSITY,
     LOWEST,
     ROW,
@@ -28,6 +27,7 @@ from jaxprune.pruning.drop import (
     SelectionFields,
     group_sizes,
 )
+from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.methods import METHODS, STARTS, MethodLike, method_of
 from jaxprune.pruning.propagation import PROPAGATIONS

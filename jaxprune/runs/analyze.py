@@ -12,7 +12,7 @@ from jaxprune.analysis.neurons import language_neurons
 from jaxprune.analysis.summary import analysis_summary, compare_sets
 from jaxprune.analysis.tables import write_csv, write_magnitudes, write_neurons, write_overlaps
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.files.places import local_path
 from jaxprune.base.files.whole import short_names, write_json
 from jaxprune.base.progress import Clock
@@ -52,7 +52,7 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
     clock = Clock()
     options, calibration = config.analysis, config.calibration
     folder = workdir / "analysis"
-    sealed.check_replaceable(folder, overwrite=True)
+    manifest.check_replaceable(folder, overwrite=True)
     codes = chosen_languages(options.languages, calibration.data, calibration.target)
     mesh = device_mesh(config.mesh.data, config.mesh.model)
     model = load(config.model, config.revision)
@@ -74,7 +74,7 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
             "languages": codes, "target": calibration.target, "digest": content,
             "environment": environment(mesh), "config": config.json(),
         }  # fmt: skip
-        with sealed.whole_folder(folder) as filled:
+        with manifest.whole_folder(folder) as filled:
             summary = _write(filled, found, masks, config, clock) | about
             write_json(filled / "analysis.json", summary)
     print_summary(config.model, summary, folder)

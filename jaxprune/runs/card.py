@@ -10,7 +10,7 @@ from jaxprune.base.templates import render
 from jaxprune.base.text import Table, as_code, percent, pipes
 from jaxprune.data.kinds import KINDS
 from jaxprune.data.languages import joined
-from jaxprune.pruning.drop import UNSTRUCTURED
+from jaxprune.pruning.budget import UNSTRUCTURED
 from jaxprune.runs.facts import (
     commands,
     measures,

@@ -14,7 +14,7 @@ from jaxprune.base.text import byte_size, count, percent, share_range
 from jaxprune.data.kinds import KINDS
 from jaxprune.nano import MODELS
 from jaxprune.pruning.allocations import allocation_of
-from jaxprune.pruning.drop import UNSTRUCTURED
+from jaxprune.pruning.budget import UNSTRUCTURED
 from jaxprune.pruning.methods import METHODS
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.runs.planning.config import PruneConfig, RecoverConfig, ShrinkConfig

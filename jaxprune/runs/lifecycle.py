@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.devices import hosts
 from jaxprune.devices.machine import peak_memory
 from jaxprune.hf.fingerprint import exported_digest
@@ -55,7 +55,7 @@ def open_run(
         result |= _about_files(models[0], run.folder / "hf")
         hosts.wait("reported")  # the folder that all have read is renamed
         if card and hosts.is_first():
-            sealed.replace_card(run.folder / "hf", card(config, result))
+            manifest.replace_card(run.folder / "hf", card(config, result))
 
 
 def _about_files(model: Model, exported: Path) -> dict[str, dict[str, Any]]:
@@ -66,7 +66,7 @@ def _about_files(model: Model, exported: Path) -> dict[str, dict[str, Any]]:
     digests = {"dense": source.digest}
     sizes = {"dense": sum(weights)}
     if exported.is_dir():
-        table = sealed.table(exported)
+        table = manifest.table(exported)
         digests["hf"] = exported_digest(table)
         written = [size for name, (size, _) in table.items() if name.endswith(".safetensors")]
         sizes["hf"] = sum(written)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.whole import write_json
 from jaxprune.base.workdir.differences import difference
@@ -161,8 +161,8 @@ def _leave(folder: Path) -> None:
 def _commit(folder: Path, config: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
     """Completes `progress/` by config.json and report.json, with the digests of all files; returns the report."""
     write_json(folder / CONFIG, config)
-    tables = [f"{name}/{sealed.TABLE}" for name in OUTPUTS if (folder / name).is_dir()]
-    files = {name: [*sealed.file_facts(folder / name)] for name in (CONFIG, *tables)}
+    tables = [f"{name}/{manifest.TABLE}" for name in OUTPUTS if (folder / name).is_dir()]
+    files = {name: [*manifest.file_facts(folder / name)] for name in (CONFIG, *tables)}
     report: dict[str, Any] = {**result, "files": files}
     report["sha256"] = content_digest(report)
     write_json(folder / REPORT, report)
@@ -180,7 +180,7 @@ def _put_in_place(workdir: Path) -> None:
     if committed is None:
         return
     for name, (size, sha256) in committed.get("files", {}).items():
-        if all(sealed.fault(base / name, (size, sha256)) for base in (folder, workdir)):
+        if all(manifest.fault(base / name, (size, sha256)) for base in (folder, workdir)):
             raise InputError(
                 f"--workdir: {folder / REPORT} is of another run than {name}; move {folder} away"
             )
@@ -190,10 +190,10 @@ def _put_in_place(workdir: Path) -> None:
     of_older = {table.partition("/")[0] for table in older.get("files", {}) if table != CONFIG}
     for name in {*OUTPUTS, *of_older}:
         if (folder / name).is_dir():
-            sealed.remove(workdir / name)
+            manifest.remove(workdir / name)
             (folder / name).rename(workdir / name)
-        elif f"{name}/{sealed.TABLE}" not in committed.get("files", {}):
-            sealed.remove(workdir / name)
+        elif f"{name}/{manifest.TABLE}" not in committed.get("files", {}):
+            manifest.remove(workdir / name)
     if (folder / CONFIG).exists():
         (folder / CONFIG).replace(workdir / CONFIG)
     (folder / REPORT).replace(workdir / REPORT)
@@ -211,7 +211,7 @@ def _clear_layers(folder: Path) -> None:
 def _clear_outputs(folder: Path) -> None:
     for name in OUTPUTS:
         shutil.rmtree(folder / name, ignore_errors=True)
-        sealed.discard(folder / name)
+        manifest.discard(folder / name)
 
 
 def read_record(folder: Path) -> dict[str, Any]:

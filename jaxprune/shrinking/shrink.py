@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxprune.base.errors import InputError, invalid_value
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.schema import OUTPUT_PATH, check, checked
 from jaxprune.data.batches import Batch, check_batches
 from jaxprune.hf.model import Model, check_model
@@ -114,6 +114,6 @@ def shrink(
             model, kept, samples, folder, overwrite=overwrite, progress=progress
         )
     except BaseException:
-        sealed.discard(folder)
+        manifest.discard(folder)
         raise
     return Shrunk(smaller, report_on(model, smaller, kept, narrow, texts or {}, heldout or {}))

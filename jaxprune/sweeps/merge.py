@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxprune.base.errors import InputError, check_equal, listed
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.whole import write_json
 from jaxprune.base.progress import say
@@ -74,11 +74,11 @@ def _copy_variant(source: Path, target: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     """Copies a finished folder that is not there yet; it appears when it is complete."""
-    if source.name.endswith(sealed.UNFINISHED):
+    if source.name.endswith(manifest.UNFINISHED):
         return
     if not target.exists():
-        sealed.check_whole(source)
-        unfinished = sealed.unfinished(target)
+        manifest.check_whole(source)
+        unfinished = manifest.unfinished(target)
         shutil.copytree(source, unfinished)
         unfinished.rename(target)
-    sealed.discard(target)
+    manifest.discard(target)

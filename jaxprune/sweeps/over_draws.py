@@ -10,8 +10,8 @@ from jaxtyping import Float
 from jaxprune.base.text import NONE, Table, interval, signed
 from jaxprune.evaluation.changes import MEAN_NON_ENGLISH, group_changes
 from jaxprune.evaluation.evaluation import Evaluation
-from jaxprune.evaluation.scoring.crossed import mixed_model
 from jaxprune.evaluation.scoring.metrics import cluster_values
+from jaxprune.evaluation.scoring.mixed_effects import mixed_model
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 from jaxprune.evaluation.scoring.priors import ROW_VALUES
 from jaxprune.sweeps.grid import axes_text

@@ -9,7 +9,7 @@ from typing import Any
 from flax.traverse_util import flatten_dict
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.schema import part_of
 from jaxprune.base.workdir.differences import difference
@@ -197,7 +197,7 @@ class Runner:
 
     def _has(self, folder: Path, codes: Sequence[str], about: Mapping[str, Any]) -> bool:
         """Whether scores are whole, and evaluation.json has these values, and these languages on their content."""
-        if not (folder / sealed.TABLE).is_file() or any(sealed.faults(folder)):
+        if not (folder / manifest.TABLE).is_file() or any(manifest.faults(folder)):
             return False
         facts = read_evaluation(folder)
         identity: Any = facts.get("identity", {})

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 from jaxprune.pruning.method import Method, Pruned
 
 
-def prune(kernel, inputs, drop):
+def prune(kernel, inputs, budget):
     stats = inputs.stats["demonstrations"]
     scores = (
         jnp.abs(kernel) * stats["absolute"][:, None] * jnp.sqrt(jnp.diag(stats["gram"]))[:, None]
     )
-    return Pruned(drop.keep(scores))
+    return Pruned(budget.keep(scores))
 
 
 METHOD = Method(

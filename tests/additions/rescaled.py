@@ -5,9 +5,9 @@ import jax.numpy as jnp
 from jaxprune.pruning.method import Method, Pruned
 
 
-def prune(kernel, inputs, drop):
+def prune(kernel, inputs, budget):
     size = jnp.abs(kernel)
-    keep = drop.keep(size)
+    keep = budget.keep(size)
     kept = jnp.where(keep, size, 0).sum(axis=0)
     return Pruned(keep, kernel * (size.sum(axis=0) / jnp.where(kept > 0, kept, 1)))
 

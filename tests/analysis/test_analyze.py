@@ -13,7 +13,7 @@ from run_scripts import run_here
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.data.texts import chosen_languages
 from jaxprune.models.block import SITES
@@ -57,7 +57,7 @@ def run(tmp_path_factory):
         checkpoint.save(work / name / "checkpoint", masks=masks, metadata={})
     (work / "nano" / "analysis").mkdir(parents=True)
     (work / "nano" / "analysis" / "stale.csv").touch()
-    sealed.seal(work / "nano" / "analysis")  # an earlier one's
+    manifest.seal(work / "nano" / "analysis")  # an earlier one's
     config = ready(analysis__masks=f"{work}/fr,{work}/sw", analysis__top=0.25)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Glyph")  # a character that would be a box

@@ -11,8 +11,8 @@ from roofline import flops
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
 from jaxprune.models.model import kernel_shapes, modules, site_widths
+from jaxprune.pruning.budget import Budget
 from jaxprune.pruning.criterion import Inputs, key_of_seed
-from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.methods import METHODS
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
@@ -120,9 +120,9 @@ def test_operations_of_sparsegpt_are_those_of_the_traced_products():
         found = {"factor": jnp.eye(inputs), "dead": jnp.zeros(inputs, bool)}
         given = Inputs({}, path, 0, key_of_seed(0), "corrected", {"demonstrations": found})
         kernel = jax.ShapeDtypeStruct((inputs, outputs), jnp.float32)
-        drop = jax.device_put(Drop.of(Settings(), path, (inputs, outputs)))
+        budget = jax.device_put(Budget.of(Settings(), path, (inputs, outputs)))
         traced = jax.make_jaxpr(
-            lambda kernel, given=given, drop=drop: method.prune(kernel, given, drop)
+            lambda kernel, given=given, budget=budget: method.prune(kernel, given, budget)
         )
         total += products(traced(kernel).jaxpr)
     work = Work(config=config, groups=((rows, length),))

@@ -15,7 +15,7 @@ from kills import Killed
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import places, sealed, store
+from jaxprune.base.files import manifest, places, store
 from jaxprune.base.files.places import local_path
 from jaxprune.base.files.store import Store, is_address
 from jaxprune.base.files.whole import write_json
@@ -78,7 +78,7 @@ def a_run(folder, layers, text, outputs=("hf", "checkpoint")):
         (progress / name).mkdir()
         (progress / name / "weights").write_bytes(text.encode() * 100)
         yield
-        sealed.seal(progress / name)
+        manifest.seal(progress / name)
     ledger_run._commit(progress, {"of": text}, {"of": text})
     ledger_run._put_in_place(folder)
     yield
@@ -109,9 +109,9 @@ def is_whole(folder, text):
     report = json.loads((folder / "report.json").read_text())
     assert report["of"] == text
     for name, facts in report["files"].items():
-        assert sealed.fault(folder / name, tuple(facts)) is None, name
-        if name.endswith(sealed.TABLE):
-            assert not [*sealed.faults((folder / name).parent)], name
+        assert manifest.fault(folder / name, tuple(facts)) is None, name
+        if name.endswith(manifest.TABLE):
+            assert not [*manifest.faults((folder / name).parent)], name
     return True
 
 
@@ -181,13 +181,13 @@ def test_files_of_others_are_kept_and_unfinished_ones_stay_here(tmp_path, memory
 def test_a_card_that_changes_is_uploaded_alone(tmp_path, monkeypatch):
     target = Mirror(Store(ADDRESS, "--workdir"), tmp_path)
     for _ in a_run(tmp_path, 1, "new"):
-        (tmp_path / "hf").is_dir() and (tmp_path / "hf" / sealed.CARD).write_text(
-            sealed.signed("a\n")
+        (tmp_path / "hf").is_dir() and (tmp_path / "hf" / manifest.CARD).write_text(
+            manifest.signed("a\n")
         )
         target.push()
     uploads = []
     monkeypatch.setattr(Store, "upload", lambda _, file, name: uploads.append(name))
-    (tmp_path / "hf" / sealed.CARD).write_text(sealed.signed("other\n"))
+    (tmp_path / "hf" / manifest.CARD).write_text(manifest.signed("other\n"))
     target.push()
     assert uploads == ["hf/README.md"]
 

@@ -76,7 +76,10 @@ def test_a_field_that_a_config_sets_is_unset_by_nothing(tmp_path):
             ["--sparsity", "0.5"],
             r"^--sparsity: no such .* did you mean --config.pruning.sparsity\?",
         ),
-        (["--pruning.drop=highest"], r"^--pruning.drop: .* did you mean --config.pruning.drop\?"),
+        (
+            ["--pruning.budget=highest"],
+            r"^--pruning.budget: .* did you mean --config.pruning.budget\?",
+        ),
         (["--config.calibration.source=french"], r"^calibration.source: .*\(did you mean fr\?\)$"),
         (["--config.calibration.source=de,Swahilli"], r"source: .*\(did you mean sw\?\)$"),
         (["--config.calibration.target=eng_Latn"], r"^calibration.target: .*did you mean en\?\)$"),

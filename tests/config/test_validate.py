@@ -140,7 +140,7 @@ BAD_VALUES = [
     ("pruning.pattern", "0:4", "pruning.pattern: got '0:4'"),
     ("pruning.pattern", "2:4 ", "pruning.pattern: got '2:4 '"),
     ("pruning.threshold", "column", "pruning.threshold: got 'column'; expected row, variant"),
-    ("pruning.drop", "low", r"did you mean lowest\?"),
+    ("pruning.budget", "low", r"did you mean lowest\?"),
     ("pruning.propagate", "layer", "pruning.propagate: got 'layer'; expected block, dense, site"),
     ("mesh.data", 0, "mesh.data: got 0"),
     ("mesh.model", 0, "mesh.model: got 0; expected a number of devices that share a block"),
@@ -173,7 +173,7 @@ def test_fields_that_are_unknown_or_unset():
     ):
         validate(extra)
     less = ready()
-    del less.pruning.drop
+    del less.pruning.budget
     del less.seed
     assert validate(less) == validate(ready()), "the others are defaults"
     with pytest.raises(InputError, match="model: not set; expected a hub id"):

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation import evaluate
 from jaxprune.evaluation.folders import open_evaluation
@@ -298,7 +298,7 @@ def test_a_folder_with_other_files_is_not_replaced(tmp_path):
 
 
 def test_a_task_does_not_take_the_place_of_a_folder_without_scores(tmp_path):
-    with sealed.whole_folder(tmp_path / "run" / "nano_nli") as folder:
+    with manifest.whole_folder(tmp_path / "run" / "nano_nli") as folder:
         (folder / "model.safetensors").touch()
     with pytest.raises(InputError, match=r"nano_nli contains no scores, and would be replaced"):
         evaluate_from_config(job(languages="en"), tmp_path / "run", overwrite=True)

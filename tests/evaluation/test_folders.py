@@ -9,7 +9,7 @@ from evaluated import LABELS, A, B, evaluation, of_perplexity, scored, written
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.evaluation.folders import open_evaluation
 
 
@@ -18,7 +18,7 @@ def run(tmp_path):
     """A workdir without digests of its files, as a program may have written it."""
     xnli = {code: scored(one, LABELS) for code, one in B.items()}
     workdir = written(evaluation("b", xnli=xnli), tmp_path / "b")
-    (workdir / "xnli" / sealed.TABLE).unlink()
+    (workdir / "xnli" / manifest.TABLE).unlink()
     return workdir
 
 
@@ -111,7 +111,7 @@ def test_broken_files_are_refused(run, file, content, message):
 def test_a_broken_line_of_translations_is_refused(tmp_path):
     lines = {"fr": evaluated.translated(["a"], ["b"])}
     run = written(evaluation("b", translation=lines), tmp_path / "b")
-    (run / "translation" / sealed.TABLE).unlink()
+    (run / "translation" / manifest.TABLE).unlink()
     (run / "translation" / "fr.jsonl").write_text("{")
     refused(run, "translation/fr.jsonl: not JSON")
 

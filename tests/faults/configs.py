@@ -24,7 +24,7 @@ WRONG = {
     "calibration.max_length": ["1", "long"],
     "pruning.pattern": ["2", "0:4", "2:4:8"],
     "pruning.threshold": ["column"],
-    "pruning.drop": ["least"],
+    "pruning.budget": ["least"],
     "output.params": ["2"],
     "analysis.languages": ["fr;de", "fr,fr"],
     "analysis.top": ["all"],

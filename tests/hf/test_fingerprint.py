@@ -34,7 +34,7 @@ def test_a_file_is_read_once_until_it_changes(file, monkeypatch):
     time.sleep(0.1)
     assert digest(file) == sha256(b"weights")
     with monkeypatch.context() as patch:
-        patch.setattr(module.sealed, "file_facts", None)  # not read again
+        patch.setattr(module.manifest, "file_facts", None)  # not read again
         assert digest(file) == sha256(b"weights")
     state = file.stat()
     file.write_bytes(b"Weights")

@@ -8,8 +8,8 @@ from flax.traverse_util import flatten_dict
 from plain_methods import dsnot
 
 import jaxprune as jp
+from jaxprune.pruning.budget import Budget
 from jaxprune.pruning.criterion import Inputs, key_of_seed
-from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.methods import METHODS, STARTS
 from jaxprune.stats.grouping import group_by_length
 
@@ -84,7 +84,7 @@ def test_sparsegpts_mask_of_a_kernel_in_bfloat16_is_that_of_its_values():
     kernel = jnp.asarray(rng.normal(size=(40, 24)), jnp.bfloat16)
     features = rng.normal(size=(200, 40)).astype(np.float32)
     settings = jp.Settings(criterion="sparsegpt", sparsity=0.5)
-    drop = Drop.of(settings, "mlp/up/kernel", kernel.shape, 0.5)
+    budget = Budget.of(settings, "mlp/up/kernel", kernel.shape, 0.5)
     stats, _ = method.prepare(
         {"demonstrations": {"gram": jnp.asarray(features.T @ features)}},
         {"demonstrations": jnp.float32(200)},
@@ -92,7 +92,7 @@ def test_sparsegpts_mask_of_a_kernel_in_bfloat16_is_that_of_its_values():
     inputs = Inputs({}, "mlp/up/kernel", np.int32(0), key_of_seed(0), "corrected", stats, {})
     prune = jax.jit(method.prune)
     one, other = (
-        prune(values, inputs, drop).keep for values in (kernel, kernel.astype(jnp.float32))
+        prune(values, inputs, budget).keep for values in (kernel, kernel.astype(jnp.float32))
     )
     np.testing.assert_array_equal(one, other)
 

@@ -22,8 +22,8 @@ from torch_loop import blocks_of, depth, input_sums, linears_of, weight_rows
 import jaxprune as jp
 from jaxprune.hf.source import InMemory
 from jaxprune.hf.weights import to_stored
+from jaxprune.pruning.budget import Budget, Selection
 from jaxprune.pruning.criterion import Inputs, key_of_seed
-from jaxprune.pruning.drop import Drop, Selection
 from jaxprune.pruning.methods import METHODS, method_of
 from jaxprune.runs.planning.costs import Machines, Work
 from jaxprune.runs.planning.plan import check_fits, planned
@@ -54,8 +54,8 @@ def pruned(kernel, gram, tokens, how):
     stats, counts = jax.device_put(of_site)
     prepared = METHOD.prepare(stats, counts)
     inputs = Inputs({}, "w", 0, key_of_seed(0), "corrected", prepared.stats, counts)
-    drop = jax.device_put(Drop.of(how, "w", kernel.shape))
-    return METHOD.prune(jnp.asarray(kernel), inputs, drop), prepared
+    budget = jax.device_put(Budget.of(how, "w", kernel.shape))
+    return METHOD.prune(jnp.asarray(kernel), inputs, budget), prepared
 
 
 def features(inputs, seed, dead=()):

@@ -10,7 +10,7 @@ from jobs import job
 from run_json import write_report
 
 import jaxprune as jp
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.pruned_model import pruned_model
@@ -43,8 +43,8 @@ def test_layers_of_an_earlier_version_go_with_their_run(tmp_path):
     folder = tmp_path / "run" / "layers"
     folder.mkdir()
     np.savez(folder / "layer_00000.npz", bits=np.zeros(1))
-    sealed.seal(folder)
-    report["files"]["layers/files.json"] = [*sealed.file_facts(folder / "files.json")]
+    manifest.seal(folder)
+    report["files"]["layers/files.json"] = [*manifest.file_facts(folder / "files.json")]
     write_report(tmp_path / "run" / "report.json", report)
     prune_from_config(sparsegpt(pruning__sparsity=0.6), tmp_path / "run", overwrite=True)
     assert not folder.exists()

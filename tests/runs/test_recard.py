@@ -15,7 +15,7 @@ from kills import Killed, killed_after
 from recount import recount
 
 import jaxprune as jp
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.workdir.reading import read_report
 from jaxprune.nano import CHECKPOINTS
@@ -37,7 +37,7 @@ def run(finished, tmp_path):
 
 
 def recard(run, text):
-    return sealed.replace_card(run / "hf", text)
+    return manifest.replace_card(run / "hf", text)
 
 
 def card(run):
@@ -47,7 +47,7 @@ def card(run):
 def test_the_last_line_of_a_card_has_the_digest_of_the_text_above(run):
     text, last = re.fullmatch(r"(.*\n)(<!-- .* -->\n)", card(run), re.DOTALL).groups()
     assert hashlib.sha256(text.encode()).hexdigest() in last
-    assert card(run) == sealed.signed(text)
+    assert card(run) == manifest.signed(text)
     assert "README.md" not in read_json(run / "hf" / "files.json")
     assert "card" not in read_report(run)
 
@@ -61,13 +61,13 @@ def test_a_run_with_another_card_is_the_same_whole_run(run, capsys):
     assert recount(run) == []
     for text in ("new é\n", "new é\n", "newer\n"):
         assert recard(run, text)
-        assert card(run) == sealed.signed(text)
+        assert card(run) == manifest.signed(text)
         assert recount(run) == []
     after = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
-    assert after == files | {run / "hf" / "README.md": sealed.signed("newer\n").encode()}
+    assert after == files | {run / "hf" / "README.md": manifest.signed("newer\n").encode()}
     prune_from_config(JOB, run)  # nothing is made anew
     assert "run is complete" in capsys.readouterr().out
-    assert card(run) == sealed.signed("newer\n")
+    assert card(run) == manifest.signed("newer\n")
     prune_from_config(JOB, run, overwrite=True)
     assert card(run).startswith("---\n")
     assert recount(run) == []
@@ -87,12 +87,12 @@ def test_a_process_killed_at_any_line_leaves_the_old_card_or_the_new_one(
                 patch.setattr(owner, name, killed_after(steps, getattr(owner, name)))
             recard(work, "second\n")
             break
-        assert card(work) in (first, sealed.signed("second\n"))
+        assert card(work) in (first, manifest.signed("second\n"))
         assert recount(work) == []
         assert recard(work, "last\n")
-        assert card(work) == sealed.signed("last\n")
+        assert card(work) == manifest.signed("last\n")
         assert recount(work) == []
-        assert not [*work.glob(f"*{sealed.UNFINISHED}")]
+        assert not [*work.glob(f"*{manifest.UNFINISHED}")]
     assert last > 4
 
 
@@ -130,7 +130,7 @@ def test_damage_elsewhere_stays_damage(run):
         "hf: config.json: damaged, its bytes are not those that were written"
     ]
     table = read_json(run / "hf" / "files.json")
-    table["config.json"] = [*sealed.file_facts(config)]  # somebody tells of it in the table
+    table["config.json"] = [*manifest.file_facts(config)]  # somebody tells of it in the table
     (run / "hf" / "files.json").write_text(json.dumps(table, indent=2) + "\n")
     assert recard(run, "third\n")
     assert [*recount(run)] == ["hf/files.json: damaged, its bytes are not those that were written"]

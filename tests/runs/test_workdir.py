@@ -14,7 +14,7 @@ from kills import Killed, killed_after
 from recount import recount
 
 import jaxprune as jp
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.files.whole import write_json
 from jaxprune.base.workdir.json_files import content_digest
 from jaxprune.base.workdir.reading import check_workdir, read_report
@@ -40,13 +40,13 @@ def finished(tiny_folder, tmp_path_factory):
 
 def add_figures(run):
     """Makes of the run one of an earlier version, which drew `figures/` if the config said so."""
-    with sealed.whole_folder(run / "figures") as folder:
+    with manifest.whole_folder(run / "figures") as folder:
         (folder / "magnitudes.png").write_bytes(b"drawn")
     report = json.loads((run / "report.json").read_text())
     del report["sha256"]
     report["identity"]["config.output.figures"] = True
     table = "figures/files.json"
-    report["files"][table] = [*sealed.file_facts(run / table)]
+    report["files"][table] = [*manifest.file_facts(run / table)]
     write_json(run / "report.json", report | {"sha256": content_digest(report)})
 
 
@@ -354,6 +354,6 @@ def test_every_damage_is_found_and_named(place):
 @pytest.mark.parametrize("folder", ["/", "/out", "/out/hf"])
 def test_only_the_unfinished_folder_is_discarded(folder, monkeypatch):
     removed = []
-    monkeypatch.setattr(sealed.shutil, "rmtree", lambda path, **_: removed.append(str(path)))
-    sealed.discard(Path(folder))
+    monkeypatch.setattr(manifest.shutil, "rmtree", lambda path, **_: removed.append(str(path)))
+    manifest.discard(Path(folder))
     assert removed == [f"{folder}.jaxprune-unfinished"]

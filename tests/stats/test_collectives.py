@@ -22,7 +22,7 @@ from jaxprune.models.families.xglm import FAMILY
 from jaxprune.stats.finished import drop_weights
 from jaxprune.pruning.programs import prune_compiled
 from jaxprune.pruning.criterion import Inputs, key_of_seed
-from jaxprune.pruning.drop import Drop
+from jaxprune.pruning.budget import Budget
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
 from jaxprune.devices.sharding import block_shares, by_rows, device_mesh
@@ -47,8 +47,8 @@ def passes(mesh):
     for path, kernel in kernels.items():
         norms = {"demonstrations": np.ones(kernel.shape[0], np.float32)}
         inputs[path] = Inputs(norms, path, np.int32(0), key, settings.compat)
-    drops = {path: Drop.of(settings, path, kernel.shape) for path, kernel in kernels.items()}
-    given = (kernels, inputs, drops)
+    budgets = {path: Budget.of(settings, path, kernel.shape) for path, kernel in kernels.items()}
+    given = (kernels, inputs, budgets)
     selected = prune_compiled.lower(*given, method=settings.method, mesh=mesh).compile()
     texts["select"] = selected.as_text()
     pruned, _ = jax.device_get(selected(*given))

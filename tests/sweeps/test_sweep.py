@@ -13,7 +13,7 @@ from run_json import write_report
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.workdir.locks import LockedError, locked
 from jaxprune.base.workdir.reading import is_complete
 from jaxprune.cli.config.validate import base_config, validate
@@ -143,7 +143,7 @@ def test_scores_of_other_weights_and_a_broken_report_are_made_again(done, tmp_pa
     for folder in (variant / "nano_nli", workdir / "dense" / "nano_reviews"):
         metrics = json.loads((folder / "evaluation.json").read_text())
         (folder / "evaluation.json").write_text(json.dumps(metrics | {"model_sha256": "7" * 64}))
-        sealed.seal(folder)
+        manifest.seal(folder)
     config = job()
     runner = Runner(config, jp.load(NANO), workdir)
     whole = {one.name: runner.is_whole(one) for one in runner.variants}
@@ -278,7 +278,7 @@ def test_scores_of_other_rows_are_not_those_of_a_variant(finished):
     folder = finished / "dense" / "nano_nli"
     identity = json.loads((folder / "evaluation.json").read_text())["identity"]
     told(folder / "evaluation.json", identity=identity | {"content fr": "7" * 64})
-    sealed.seal(folder)
+    manifest.seal(folder)
     runner = Runner(job(), jp.load(NANO), finished)
     assert not runner.is_whole(runner.variants[0])
 

@@ -14,7 +14,7 @@ from scipy.special import softmax
 from scipy.stats import binomtest
 
 import jaxprune as jp
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.evaluation.measurements import read_measurements
 from jaxprune.evaluation.translation.bleu import translation_scores
 from jaxprune.sweeps import sweep_json
@@ -228,7 +228,7 @@ def test_variants_calibrated_on_the_text_that_is_measured_are_named(swept, tmp_p
     facts = json.loads((folder / "evaluation.json").read_text())
     facts["calibration_overlap"] = {"en": 3, "fr": 7}
     (folder / "evaluation.json").write_text(json.dumps(facts))
-    sealed.seal(folder)
+    manifest.seal(folder)
     rebuild(tmp_path / "sweep")
     contains = "The calibration set contains lines of the text that perplexity is measured on"
     note = f"wanda-fr-0.5: {contains}: 3 (en), 7 (fr)."

@@ -19,7 +19,7 @@ from run_json import write_report
 from run_scripts import run_here
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.workdir.locks import PROGRESS, locked
 from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation.scoring import scorer
@@ -281,7 +281,7 @@ def test_the_tables_of_an_unfinished_sweep_name_what_is_missing(alone, tmp_path,
     told = json.loads((metrics / "evaluation.json").read_text())
     told["languages"].remove("fr")
     (metrics / "evaluation.json").write_text(json.dumps(told))
-    sealed.seal(metrics)
+    manifest.seal(metrics)
     shutil.rmtree(workdir / NAMES[3])
     found = rebuild(workdir)
     assert found.missing == NAMES[2:4]

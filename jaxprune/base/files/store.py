@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.base.errors import InputError, invalid_value
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 
 # Scheme of an address → the extra that installs its file system.
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
@@ -88,7 +88,7 @@ class Store:
         by_name = {
             path.lstrip("/")[cut:]: facts for path, facts in found.items() if path[-1] != "/"
         }
-        sealed.check_names(by_name, self.address)
+        manifest.check_names(by_name, self.address)
         return {name: (int(facts["size"]), _tag(facts)) for name, facts in by_name.items()}
 
     def read(self, name: str) -> bytes:

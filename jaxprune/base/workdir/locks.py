@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 
 PROGRESS = "progress"
 LOCK = "lock"  # of the whole workdir
@@ -46,7 +46,7 @@ def locked(
         finally:
             _remove(workdir / PROGRESS / name, file)
             if is_new:
-                sealed.remove_if_empty(workdir)
+                manifest.remove_if_empty(workdir)
 
 
 def _acquired(workdir: Path, name: str, how: int) -> TextIO:
@@ -69,4 +69,4 @@ def _remove(lock: Path, file: TextIO) -> None:
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         lock.unlink(missing_ok=True)
-        sealed.remove_if_empty(lock.parent)
+        manifest.remove_if_empty(lock.parent)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from flax.traverse_util import flatten_dict
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.files.digests import combined
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.workdir.differences import difference, inputs
@@ -66,7 +66,7 @@ def read_config(workdir: Path, report: Report) -> dict[str, Any]:
       InputError: it is not the file that the report lists.
     """
     file, listed = workdir / CONFIG, report.get("files", {}).get(CONFIG)
-    if listed and (wrong := sealed.fault(file, tuple(listed))):
+    if listed and (wrong := manifest.fault(file, tuple(listed))):
         raise InputError(f"{file}: {wrong}; restore it, or repeat the run in another folder")
     return read_json(file)
 
@@ -89,7 +89,7 @@ def check_workdir(workdir: Path, model: Path, outputs: Iterable[str] = OUTPUTS) 
             "expected another folder"
         )
     for folder in folders:
-        sealed.check_replaceable(folder, overwrite=True, where="--workdir: ")
+        manifest.check_replaceable(folder, overwrite=True, where="--workdir: ")
     config = workdir / CONFIG
     progress = workdir / PROGRESS
     try:
@@ -99,7 +99,7 @@ def check_workdir(workdir: Path, model: Path, outputs: Iterable[str] = OUTPUTS) 
     except InputError as error:
         raise InputError(f"--workdir: {error}; move it away, or name another folder") from None
     listed = [tuple((report or {}).get("files", {}).get(CONFIG, ())) for report in reports]
-    if config.exists() and sealed.file_facts(config) not in listed:
+    if config.exists() and manifest.file_facts(config) not in listed:
         raise InputError(
             f"--workdir: {config} is in no report.json of jaxprune; move it away, or name another folder"
         )
@@ -151,7 +151,7 @@ def is_complete(workdir: Path) -> bool:
 
 def has_card(workdir: Path, config: Mapping[str, Any], report: Report) -> bool:
     """Whether a run wrote a model card and its hf/ still exists."""
-    table = f"hf/{sealed.TABLE}"
+    table = f"hf/{manifest.TABLE}"
     is_set = config.get("output", {}).get("card", False) or "shrunk" in report
     return is_set and table in report.get("files", {}) and (workdir / table).is_file()
 
@@ -165,16 +165,16 @@ def file_faults(workdir: Path, report: Report, *, digests: bool = False) -> Iter
     """
     for name, (size, sha256) in report.get("files", {}).items():
         path = workdir / name
-        if wrong := sealed.fault(path, (size, sha256)):
+        if wrong := manifest.fault(path, (size, sha256)):
             yield f"{name}: {wrong}"
-        elif path.name == sealed.TABLE:
-            faults = sealed.faults(path.parent, digests=digests)
+        elif path.name == manifest.TABLE:
+            faults = manifest.faults(path.parent, digests=digests)
             yield from (f"{path.parent.name}: {fault}" for fault in faults)
     with contextlib.suppress(InputError):  # of a changed file, which is listed already
         has = has_card(workdir, read_json(workdir / CONFIG), report)
         hf = workdir / "hf"
-        if has and not (hf / sealed.CARD).is_file() and sealed.CARD not in sealed.table(hf):
-            yield f"hf: {sealed.CARD}: missing"
+        if has and not (hf / manifest.CARD).is_file() and manifest.CARD not in manifest.table(hf):
+            yield f"hf: {manifest.CARD}: missing"
 
 
 def check_scored_model(workdir: Path) -> None:
@@ -186,7 +186,7 @@ def check_scored_model(workdir: Path) -> None:
     report = read_report(workdir) or {}
     files = sorted(workdir.glob(f"*/{EVALUATION}"))
     for file in files:
-        sealed.check_whole(file.parent)
+        manifest.check_whole(file.parent)
     pruned = pruned_digest(report)
     if pruned is None and "shrunk" not in report:
         return

@@ -17,10 +17,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
+from jaxprune.pruning.budget import Budget, group_sizes
 from jaxprune.pruning.criteria.wanda import CRITERION as WANDA
 from jaxprune.pruning.criteria.wanda import weighted
 from jaxprune.pruning.criterion import DEMONSTRATIONS, Criterion, Inputs, kernel_scores
-from jaxprune.pruning.drop import Drop, group_sizes
 from jaxprune.pruning.method import Method, Prepared, Pruned
 
 _CYCLES = 50
@@ -72,12 +72,12 @@ def exchanged(
 def on(start: Method | Criterion) -> Method:
     """The method that begins with the mask of another one."""
 
-    def prune(kernel: Float[Array, "in out"], inputs: Inputs, drop: Drop) -> Pruned:
+    def prune(kernel: Float[Array, "in out"], inputs: Inputs, budget: Budget) -> Pruned:
         if isinstance(start, Criterion):
-            keep = drop.keep(kernel_scores(start, kernel, inputs))
+            keep = budget.keep(kernel_scores(start, kernel, inputs))
         else:
-            keep = start.prune(kernel, inputs, drop).keep
-        groups = group_sizes(drop.pattern)
+            keep = start.prune(kernel, inputs, budget).keep
+        groups = group_sizes(budget.pattern)
         return Pruned(exchanged(kernel, keep, inputs, groups and groups[1]))
 
     before = start.prepare if isinstance(start, Method) else None

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
+from jaxprune.pruning.budget import BLOCK, Budget, group_sizes
 from jaxprune.pruning.criterion import DEMONSTRATIONS, Inputs
-from jaxprune.pruning.drop import BLOCK, Drop, group_sizes
 from jaxprune.pruning.method import Method, Prepared, Pruned
 from jaxprune.pruning.selection import keep_groups, keep_rows
 from jaxprune.stats.inverse_factor import inverse_factor
@@ -33,13 +33,13 @@ def prepare(
     return Prepared({DEMONSTRATIONS: {"factor": found, "dead": jnp.diag(gram) == 0}}, damping)
 
 
-def prune(kernel: Float[Array, "in out"], inputs: Inputs, drop: Drop) -> Pruned:
-    """Drops `drop.blocks` weights of each block of inputs, or those of the pattern, and updates the others.
+def prune(kernel: Float[Array, "in out"], inputs: Inputs, budget: Budget) -> Pruned:
+    """Drops `budget.blocks` weights of each block of inputs, or those of the pattern, and updates the others.
 
     Weights of features that are always 0 become 0, as in the official code.
     """
     upper, dead = (inputs.stats[DEMONSTRATIONS][name] for name in ("factor", "dead"))
-    groups, rows = group_sizes(drop.pattern), len(kernel)
+    groups, rows = group_sizes(budget.pattern), len(kernel)
     size = BLOCK if groups is None else groups[1] * max(1, BLOCK // groups[1])
     padding = -rows % size
     # padding inputs have a factor of 1, and are neither counted nor updated
@@ -57,7 +57,7 @@ def prune(kernel: Float[Array, "in out"], inputs: Inputs, drop: Drop) -> Pruned:
         kept = None
         if groups is None:
             real = (start + jnp.arange(size) < rows)[:, None]
-            kept = _lowest(here, square, real, drop.blocks[number])
+            kept = _lowest(here, square, real, budget.blocks[number])
         new, kept, errors = _compensated(here, square, kept, groups)
         later = jnp.arange(len(weights)) >= start + size
         weights -= jnp.where(later[:, None], across.T @ errors, 0)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.files.store import Store
 from jaxprune.base.workdir.json_files import REPORT
 from jaxprune.base.workdir.locks import PROGRESS
@@ -19,7 +19,7 @@ from jaxprune.runs.buckets.ownership import is_owner
 from jaxprune.runs.run import COMMIT
 
 _JOURNAL = "progress/uploads.json"
-_MARKERS = (sealed.TABLE, REPORT)  # in the order of their upload
+_MARKERS = (manifest.TABLE, REPORT)  # in the order of their upload
 _Facts = tuple[int, int]  # size and time of the last change
 
 
@@ -104,7 +104,7 @@ def _is_finished(name: PurePosixPath) -> bool:
 
     The reports in progress/ commit a run to its outputs there, which are not uploaded.
     """
-    parts, unfinished = name.parts, (".new", ".lock", sealed.UNFINISHED)
+    parts, unfinished = name.parts, (".new", ".lock", manifest.UNFINISHED)
     if parts[-1] == "lock" or any(part.endswith(unfinished) for part in parts):
         return False
     if PROGRESS not in parts:

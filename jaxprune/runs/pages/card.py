@@ -2,7 +2,7 @@
 
 import os
 
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.templates import render
 from jaxprune.base.text import as_code, pipes
 from jaxprune.base.workdir.reading import MODEL_DIGEST, has_card
@@ -38,12 +38,12 @@ def refresh_card(
     if not has_card(run.folder, run.config, run.report):
         return None
     hf = run.folder / "hf"
-    file = hf / sealed.CARD
+    file = hf / manifest.CARD
     if not (os.access(run.folder, os.W_OK) and os.access(hf, os.W_OK)):
         return f"unchanged: {file}: its folder is read-only"
     is_dense = before is not None and _is_dense(run, before.evaluation)
     text = model_card(run.config, run.report, _measured(run, comparison if is_dense else None))
-    if not sealed.replace_card(hf, text):
+    if not manifest.replace_card(hf, text):
         return f"unchanged: {file}: edited since jaxprune wrote it"
     return f"written: {file}"
 

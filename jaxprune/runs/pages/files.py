@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.workdir.json_files import Report
 from jaxprune.base.workdir.reading import read_config, read_report
@@ -45,7 +45,7 @@ def read_files(folder: Path) -> RunFiles:
         raise InputError(f"{folder}: no such folder; expected the --workdir of a run")
     evaluation = open_evaluation(folder)
     report = read_report(folder) or {}
-    sealed.check_whole(folder / "analysis")
+    manifest.check_whole(folder / "analysis")
     is_analysed = bool(read_json(folder / "analysis" / "analysis.json"))  # written last
     if not (evaluation.parts or report or is_analysed):
         raise InputError(

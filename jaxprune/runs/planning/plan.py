@@ -25,7 +25,7 @@ from jaxprune.models.config import ModelConfig
 from jaxprune.models.model import attention_path, kernel_shapes, load_config
 from jaxprune.models.published import published
 from jaxprune.pruning.allocated import ignored_kernels, kernel_shares, layer_shares
-from jaxprune.pruning.drop import check_pattern
+from jaxprune.pruning.budget import check_pattern
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.config import PruneConfig
 from jaxprune.runs.planning.costs import Machines, Work

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxprune as jp
-from jaxprune.base.files import sealed
+from jaxprune.base.files import manifest
 from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation.evaluate import translate_texts
 from jaxprune.evaluation.folders import write_part
@@ -88,7 +88,7 @@ def test_what_an_evaluation_writes(generator, tmp_path):
     data = {code: read("nano", code, rows=16, shots=2) for code in ("de", "es")}
     (tmp_path / "translation").mkdir()
     write(tmp_path / "translation", "old.jsonl", ["{}"])
-    sealed.seal(tmp_path / "translation")
+    manifest.seal(tmp_path / "translation")
     protocol = TranslationProtocol("en", shots=2, max_new_tokens=40)
     facts = {"run": "translated", "model": "nano"}
     part = translate_texts(generator, data, protocol, facts)

@@ -21,8 +21,8 @@ from jaxprune.hf.weights import size
 from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
 from jaxprune.models.model import family_of, load_config, modules
 from jaxprune.nano import CHECKPOINTS
+from jaxprune.pruning.budget import Budget
 from jaxprune.pruning.criterion import Inputs, key_of_seed
-from jaxprune.pruning.drop import Drop
 from jaxprune.pruning.programs import prune_compiled
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
@@ -100,9 +100,9 @@ def test_memory_of_selection_within_a_fifth_of_what_xla_allocates(name, dtype):
     for path, leaf in kernels.items():
         norms = {"demonstrations": jax.ShapeDtypeStruct(leaf.shape[:1], jnp.float32)}
         inputs[path] = Inputs(norms, path, 0, key, settings.compat)
-    drops = {path: Drop.of(settings, path, leaf.shape) for path, leaf in kernels.items()}
+    budgets = {path: Budget.of(settings, path, leaf.shape) for path, leaf in kernels.items()}
     selected = prune_compiled.lower(
-        kernels, inputs, drops, method=settings.method, mesh=device_mesh(1)
+        kernels, inputs, budgets, method=settings.method, mesh=device_mesh(1)
     )
     parts = costs.device_memory(work, Machines(), 2)
     masks = sum(costs.kernel_sizes(config).values())  # on their way to the weights, after that

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ci_packages import needs
 
-from jaxprune.evaluation.scoring.crossed import mixed_model
+from jaxprune.evaluation.scoring.mixed_effects import mixed_model
 
 
 def made(rng, draws, groups, of_draws, of_groups, of_rest, mean=0.0):

@@ -102,7 +102,7 @@ class Selection(SelectionFields):
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Drop:
+class Budget:
     """The number of weights of a kernel to drop, as arrays, so one program serves every sparsity.
 
     Attributes:
@@ -123,7 +123,7 @@ class Drop:
     @classmethod
     def of(
         cls, how: Selection, name: str, shape: tuple[int, int], share: float | None = None
-    ) -> "Drop":
+    ) -> "Budget":
         """The number of weights of a kernel [in, out] to drop: a share, by default the sparsity of the selection.
 
         Raises:
