@@ -2,6 +2,9 @@
 
 jaxprune prune --config base:HuggingFaceTB/SmolLM2-135M --workdir runs/smollm2 \
     --config.calibration.data=flores
+
+Cost: add --plan. Gemma 3 270M with 100 samples of 280 tokens takes 30 seconds on two cores (docs/performance.md).
+Expect: at 30% compare before you use it; at 50% perplexity doubles or triples (docs/study.md).
 """
 
 from ml_collections import ConfigDict

@@ -2,6 +2,10 @@
 
 jaxprune prune --config gemma --workdir runs/gemma
 jaxprune prune --config gemma:4b-pt --workdir runs/gemma-4b
+
+Cost on two cores, predicted (--plan; 160 GFLOP/s): 270m 1.1 GB of memory, 2 minutes and 0.6 GB on disk; 1b 2.1 GB, 15
+minutes and 2.2 GB; 4b 5.0 GB, 1.1 hours and 8.6 GB; 27b 20 GB, 9 hours and 60 GB.
+Expect: perplexity of 270m at 50%: 2.67 times the dense model's with wanda, 2.18 with sparsegpt (docs/study.md).
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,10 @@
-"""The bundled micro-models; needs no network and takes seconds. Argument: xglm (default), bloom, gpt2.
+"""The bundled micro-models; needs no network. Argument: xglm (default), bloom, gpt2.
 
 jaxprune prune --config nano --workdir runs/nano
 jaxprune evaluate --config nano --workdir runs/nano --config.model=runs/nano/hf
+
+Cost: 10 seconds and 0.5 GB of memory on two cores.
+Expect: nothing about languages; the models are for tests.
 """
 
 from ml_collections import ConfigDict
