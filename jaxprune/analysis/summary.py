@@ -28,9 +28,7 @@ def compare_sets(
 
 
 def analysis_summary(
-    stats: ActivationStats,
-    overlaps: Mapping[str, Overlap],
-    neurons: LanguageNeurons | None,
+    stats: ActivationStats, overlaps: Mapping[str, Overlap], neurons: LanguageNeurons | None
 ) -> dict[str, Any]:
     """Means over layers and pairs of sets; numbers of language neurons."""
     kinds = [role.partition("/")[0] for role in stats.roles]

@@ -200,11 +200,7 @@ def named_values(values: Mapping[str, str]) -> list[str]:
 def wrapped(text: str, indent: str = "") -> list[str]:
     """A paragraph in lines of at most WIDTH; all but the first are indented by two more spaces."""
     return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=f"{indent}  ",
-        break_long_words=False,
+        text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=False
     )
 
 

@@ -145,9 +145,7 @@ def check_calibration(
     if with_code and not kind.may_hold_code:
         able = " or ".join(name for name, other in KINDS.items() if other.may_hold_code)
         raise invalid_value(
-            "calibration.kind",
-            kind.name,
-            f"{able}, as pruning.criterion {criterion} needs code",
+            "calibration.kind", kind.name, f"{able}, as pruning.criterion {criterion} needs code"
         )
     if not kind.reads_text:
         check_all_rows(calibration)

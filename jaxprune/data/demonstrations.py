@@ -97,10 +97,7 @@ def vocabulary_digest(tokenizer: "PreTrainedTokenizerBase") -> str:
 
 
 def _on_side(
-    text: str,
-    spans: Int[np.ndarray, "T 2"],
-    eos: str,
-    counts: Bool[np.ndarray, " sentences"],
+    text: str, spans: Int[np.ndarray, "T 2"], eos: str, counts: Bool[np.ndarray, " sentences"]
 ) -> Bool[np.ndarray, " T"]:
     """True at the tokens of some of the sentences of a sample, which end with `eos`.
 

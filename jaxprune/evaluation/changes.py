@@ -14,11 +14,7 @@ from jaxprune.evaluation.scoring.metrics import (
     paired_bootstrap,
     ratio_interval,
 )
-from jaxprune.evaluation.scoring.perplexity import (
-    LARGEST_LOG,
-    Perplexity,
-    values_of_parts,
-)
+from jaxprune.evaluation.scoring.perplexity import LARGEST_LOG, Perplexity, values_of_parts
 from jaxprune.evaluation.scoring.priors import ROW_VALUES
 from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.evaluation.translation.bleu import compare_systems

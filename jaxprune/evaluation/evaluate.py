@@ -131,9 +131,7 @@ def score_task(scorer: Scorer, task_questions: TaskQuestions, facts: Mapping[str
 
 
 def measure_texts(
-    scorer: Scorer,
-    by_language: Mapping[str, PlainText],
-    facts: Mapping[str, Any],
+    scorer: Scorer, by_language: Mapping[str, PlainText], facts: Mapping[str, Any]
 ) -> Part:
     """Perplexity on plain text of each language.
 

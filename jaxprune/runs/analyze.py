@@ -82,11 +82,7 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
 
 
 def _write(
-    folder: Path,
-    found: ActivationStats,
-    masks: Masks,
-    config: AnalyzeConfig,
-    clock: Clock,
+    folder: Path, found: ActivationStats, masks: Masks, config: AnalyzeConfig, clock: Clock
 ) -> dict[str, Any]:
     """Writes the tables and pictures of an analysis; returns their summary."""
     options = config.analysis

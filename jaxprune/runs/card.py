@@ -11,14 +11,7 @@ from jaxprune.base.text import Table, as_code, percent, pipes
 from jaxprune.data.kinds import KINDS
 from jaxprune.data.languages import joined
 from jaxprune.pruning.budget import UNSTRUCTURED
-from jaxprune.runs.facts import (
-    commands,
-    measures,
-    pruned_fields,
-    run_facts,
-    share_of_all,
-    versions,
-)
+from jaxprune.runs.facts import commands, measures, pruned_fields, run_facts, share_of_all, versions
 from jaxprune.runs.smaller_facts import languages_of, split_table
 
 # Of the relations of the hub (adapter, merge, quantized, finetune) the last means changed weights of the same shapes.

@@ -75,11 +75,7 @@ def run_identity(
 
 
 def shrink_identity(
-    model: Model,
-    config: Mapping[str, Any],
-    texts: str,
-    batches: Sequence[Batch],
-    order: str | None,
+    model: Model, config: Mapping[str, Any], texts: str, batches: Sequence[Batch], order: str | None
 ) -> dict[str, str | int | float | bool | None]:
     """The values, by name, that are equal for two runs that make the same smaller model.
 

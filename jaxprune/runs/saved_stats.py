@@ -15,11 +15,7 @@ from jaxprune.stats.statistics import STATISTICS
 from jaxprune.stats.stats import ActivationStats, MeasuredOn
 
 
-def save_stats(
-    path: str | Path,
-    stats: ActivationStats,
-    model: Model | None = None,
-) -> None:
+def save_stats(path: str | Path, stats: ActivationStats, model: Model | None = None) -> None:
     """Writes the sums and token counts of each set, the table of sites, and on what they were measured.
 
     Args:

@@ -65,12 +65,7 @@ def write_smaller(
 
 
 def report_on(
-    model: Model,
-    smaller: Model,
-    kept: Kept,
-    narrow: Sequence[Narrow],
-    texts: Texts,
-    heldout: Texts,
+    model: Model, smaller: Model, kept: Kept, narrow: Sequence[Narrow], texts: Texts, heldout: Texts
 ) -> dict[str, Any]:
     """Sizes before and after; by language the texts that split as before, the influence of layers, neurons' shares."""
     report: dict[str, Any] = {

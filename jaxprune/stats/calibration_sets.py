@@ -94,11 +94,7 @@ def demonstrations(
     return grouped(sampled(tokenizer, fields, seed, compat))
 
 
-def token_batches(
-    path: str | Path,
-    *,
-    compat: str = "corrected",
-) -> list[Batch]:
+def token_batches(path: str | Path, *, compat: str = "corrected") -> list[Batch]:
     """Calibration batches of ready-made token ids; needs no tokenizer.
 
     Args:

@@ -16,12 +16,7 @@ from jaxprune.stats.stats import ActivationStats
 _COMBINE = choice(COMBINATIONS, SUM.name)
 
 
-def mixture_of(
-    combine: str,
-    weights: Weights,
-    statistics: set[str],
-    where: str = "",
-) -> Mixture:
+def mixture_of(combine: str, weights: Weights, statistics: set[str], where: str = "") -> Mixture:
     """The combination of these statistics, checked.
 
     Args:
@@ -43,9 +38,7 @@ def mixture_of(
 
 
 def combine(
-    stats: ActivationStats,
-    combine: str = "sum",
-    weights: Mapping[str, float] | str | None = None,
+    stats: ActivationStats, combine: str = "sum", weights: Mapping[str, float] | str | None = None
 ) -> ActivationStats:
     """The statistics of all languages of a role as one set without a language.
 

@@ -92,9 +92,7 @@ def embed_tokens(
 
 
 @functools.partial(
-    compiled,
-    static_argnames=("config", "mesh", "segment", "statistics"),
-    donate_argnames="running",
+    compiled, static_argnames=("config", "mesh", "segment", "statistics"), donate_argnames="running"
 )
 def run_segment(
     layer: tuple[BlockParams, Kind],

@@ -11,12 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxprune.cli.configured import (
-    define_overwrite,
-    define_plan,
-    define_processes,
-    join_processes,
-)
+from jaxprune.cli.configured import define_overwrite, define_plan, define_processes, join_processes
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.planning.config import PruneConfig
 from jaxprune.runs.planning.plan import plan_from_config, print_plan

@@ -79,10 +79,7 @@ def by_heads(
 
 
 def _visible(
-    queries: Int[Array, " t"],
-    keys: range,
-    ends: Int[Array, " T"] | None,
-    prefix: Prefix | None,
+    queries: Int[Array, " t"], keys: range, ends: Int[Array, " T"] | None, prefix: Prefix | None
 ) -> Bool[Array, "t S"]:
     """True where a query sees a key: the prefix, and those of the row's `keys` up to its own whose subtree it is in.
 

@@ -163,10 +163,7 @@ def _step(
 
 
 def _visible(
-    places: Int[Array, " t"],
-    positions: Int[Array, "rows t"],
-    keys: _Keys,
-    window: int | None,
+    places: Int[Array, " t"], positions: Int[Array, "rows t"], keys: _Keys, window: int | None
 ) -> Bool[Array, "rows t s"]:
     """True where a query sees a key."""
     visible = (places[:, None] >= keys.order)[None]

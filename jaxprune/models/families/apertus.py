@@ -76,9 +76,5 @@ TENSORS = {path: name for path, name in llama.TENSORS.items() if "/gate/" not in
 }
 
 FAMILY = dataclasses.replace(
-    llama.FAMILY,
-    model_types=("apertus",),
-    parse=parse,
-    mlp=XieluMLP,
-    tensors=TENSORS,
+    llama.FAMILY, model_types=("apertus",), parse=parse, mlp=XieluMLP, tensors=TENSORS
 )

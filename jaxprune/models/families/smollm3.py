@@ -40,8 +40,4 @@ def _kinds(hf: Attributes, layers: int) -> dict[str, Any]:
     return with_windows(hf, slides, window, [LayerKind(rope=one) for one in ropes])
 
 
-FAMILY = dataclasses.replace(
-    llama.FAMILY,
-    model_types=("smollm3",),
-    parse=parse,
-)
+FAMILY = dataclasses.replace(llama.FAMILY, model_types=("smollm3",), parse=parse)

@@ -9,11 +9,7 @@ from jaxprune.report.charts.chart import Chart
 
 _HEIGHT = 170
 # Of even and of odd colours: where two lines coincide, the upper one has gaps that show the lower one.
-_DASHES = {
-    "solid": ([1, 0], [10, 6]),
-    "dashed": ([6, 4], [3, 7]),
-    "dotted": ([1, 3], [1, 3]),
-}
+_DASHES = {"solid": ([1, 0], [10, 6]), "dashed": ([6, 4], [3, 7]), "dotted": ([1, 3], [1, 3])}
 
 
 class Line(NamedTuple):

@@ -8,18 +8,11 @@ from jaxprune.base.files.whole import short_names
 from jaxprune.evaluation.comparison import Comparison
 from jaxprune.evaluation.in_memory import compare
 from jaxprune.report.document import Command, Facts, Part, Section, page, write_page
-from jaxprune.runs.facts import (
-    commands,
-    run_facts,
-)
+from jaxprune.runs.facts import commands, run_facts
 from jaxprune.runs.pages import results
 from jaxprune.runs.pages.card import refresh_card
 from jaxprune.runs.pages.files import RunFiles, read_files
-from jaxprune.runs.pages.pruning import (
-    analysis_section,
-    magnitude_section,
-    sparsity_section,
-)
+from jaxprune.runs.pages.pruning import analysis_section, magnitude_section, sparsity_section
 from jaxprune.runs.pages.settings import settings_section, shown_value
 from jaxprune.runs.pages.smaller import smaller_section
 
@@ -27,11 +20,7 @@ FILE = "report.html"
 _DID = {"prune": "Pruned by", "shrink": "Made by", "recover": "Recovered by"}
 
 
-def write_report(
-    run: Path,
-    against: Sequence[Path] = (),
-    out: Path | None = None,
-) -> str | None:
+def write_report(run: Path, against: Sequence[Path] = (), out: Path | None = None) -> str | None:
     """Writes a page on a run, or on the changes between several, and updates the model card in the run's hf/.
 
     Args:

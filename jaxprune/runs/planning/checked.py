@@ -25,9 +25,7 @@ def by_path(groups: Mapping[str, object], known: Mapping[str, Field]) -> dict[st
 
 
 def config_of(
-    given: Mapping[str, object],
-    record: type[_Config],
-    known: Mapping[str, Field] | None = None,
+    given: Mapping[str, object], record: type[_Config], known: Mapping[str, Field] | None = None
 ) -> _Config:
     """The checked config of a command from values by path, such as `calibration.kind`; the others are defaults.
 

@@ -141,10 +141,7 @@ def plan_from_config(run: PruneConfig, processes: int = 1) -> Plan:
 
 
 def _work(
-    config: ModelConfig,
-    stored: str,
-    groups: tuple[tuple[int, int], ...],
-    run: PruneConfig,
+    config: ModelConfig, stored: str, groups: tuple[tuple[int, int], ...], run: PruneConfig
 ) -> Work:
     settings = run.settings
     ignored = {*ignored_kernels(config, settings.ignored)}
