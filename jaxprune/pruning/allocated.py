@@ -58,7 +58,7 @@ def measure_blocks(
     Raises:
       InputError: as `probe`; a number is not finite.
     """
-    allocation, mesh = settings.spread, given_mesh(mesh)
+    allocation, mesh = settings.resolved_allocation, given_mesh(mesh)
     ignored_kernels(model.config, settings.ignored)  # a wrong pattern is told before the pass
     if allocation.measure is None:
         return []
@@ -138,7 +138,7 @@ def kernel_shares(
       InputError: the allocation returns an invalid share, other layers or kernels, or another overall sparsity; see
         also `ignored_kernels`.
     """
-    allocation, ignored = settings.spread, {*ignored_kernels(config, settings.ignored)}
+    allocation, ignored = settings.resolved_allocation, {*ignored_kernels(config, settings.ignored)}
     every = {path.removesuffix(_KERNEL): math.prod(s) for path, s in kernel_shapes(config).items()}
     sizes = [
         {name: size for name, size in every.items() if f"{layer}/{name}" not in ignored}

@@ -291,7 +291,7 @@ def _check_stats(stats: ActivationStats, settings: Settings, config: ModelConfig
                 if one.name not in by_name:
                     got, name = f"{', '.join(by_name)} of {site}", settings.method.name
                     if one not in settings.method.statistics:
-                        name = settings.spread.name
+                        name = settings.resolved_allocation.name
                     raise invalid_value("stats", got, f"{one.name}, which {name} needs")
                 shape, allowed = np.shape(by_name[one.name])[:2], (config.n_layers, widths[site])
                 if shape != allowed:

@@ -71,7 +71,7 @@ def consistent(config: _Config) -> _Config:
     except InputError as error:  # each field is allowed, their combination is not
         group = "calibration" if str(error).startswith(("combine", "weights")) else "pruning"
         raise InputError(f"{group}.{error}") from None
-    shares = text_of(settings.spread) or config.pruning.allocation
+    shares = text_of(settings.resolved_allocation) or config.pruning.allocation
     pruning = dataclasses.replace(
         config.pruning, sparsity=settings.implied_sparsity, allocation=shares
     )

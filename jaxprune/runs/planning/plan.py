@@ -149,9 +149,9 @@ def _work(
         names = {f"{layer}/{path.removesuffix('/kernel')}" for layer in range(config.n_layers)}
         if not names <= ignored:
             check_pattern(settings.pattern, path, shape)
-    if settings.spread.measure is None:
+    if settings.resolved_allocation.measure is None:
         kernel_shares(config, settings)  # raises for shares that are not allowed
-    reads = settings.spread.reads_norms
+    reads = settings.resolved_allocation.reads_norms
     return Work(
         config=config,
         groups=groups,
@@ -227,9 +227,13 @@ def _sparsity(run: PruneConfig, config: ModelConfig) -> str:
     settings = run.settings
     overall = f"{percent(settings.implied_sparsity)}%"
     others = " of the kernels that are not ignored" if settings.ignored else ""
-    if settings.spread.measure is not None:
-        source = "a pass of the dense model" if settings.spread.reads_norms else "the weights"
-        return f"{overall}{others}, by layer as measured in {source} ({settings.spread.name})"
+    if settings.resolved_allocation.measure is not None:
+        source = (
+            "a pass of the dense model"
+            if settings.resolved_allocation.reads_norms
+            else "the weights"
+        )
+        return f"{overall}{others}, by layer as measured in {source} ({settings.resolved_allocation.name})"
     shares = share_range(layer_shares(config, kernel_shares(config, settings)))
     return f"{overall}{others}, {f'{shares} by layer' if shares else 'the same in every layer'}"
 
