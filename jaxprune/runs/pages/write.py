@@ -35,7 +35,7 @@ def write_report(run: Path, against: Sequence[Path] = (), out: Path | None = Non
       InputError: nothing to report or compare, broken files, or `out` is a folder.
     """
     files, before = read_files(run), [read_files(folder) for folder in against]
-    comparison = compare(*(one.evaluation for one in (*before, files))) if before else None
+    comparison = compare(*(f.evaluation for f in (*before, files))) if before else None
     if comparison:
         runs = dict(zip(comparison.names, [*before, files], strict=True))
         document = comparison_page(runs, comparison)
@@ -60,7 +60,7 @@ def run_page(run: RunFiles) -> str:
 
 
 def comparison_page(runs: Mapping[str, RunFiles], comparison: Comparison) -> str:
-    """The page of runs compared with the first of them; sections on the model are of the last."""
+    """The page of runs compared with the first; sections on the model describe the last."""
     *_, run = runs.values()
     base, *others = comparison.names
     return page(
