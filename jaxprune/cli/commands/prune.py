@@ -25,10 +25,10 @@ def define() -> None:
 
 
 def prune(config: PruneConfig, workdir: Path) -> None:
-    """Prunes `config.model` and writes to `workdir`, or prints the plan of that."""
-    given = flags.FLAGS
-    if given.plan:
-        print_plan(config, plan_from_config(config, given.processes or 1))
+    """Prunes `config.model` and writes to `workdir`, or prints the plan of the run."""
+    options = flags.FLAGS
+    if options.plan:
+        print_plan(config, plan_from_config(config, options.processes or 1))
         return
     join_processes()
-    prune_from_config(config, workdir, overwrite=given.overwrite)
+    prune_from_config(config, workdir, overwrite=options.overwrite)
