@@ -17,15 +17,15 @@ from .pruning import masks as masks
 from .pruning import scores as scores
 from .pruning.allocations.allocation import Allocation as Allocation
 from .pruning.criterion import Criterion as Criterion
-from .pruning.loop import PruneResult as PruneResult
 from .pruning.loop import prune as prune
 from .pruning.loop import prune_blocks as prune_blocks
 from .pruning.method import Method as Method
 from .pruning.method import Pruned as Pruned
+from .pruning.result import PruneResult as PruneResult
 from .pruning.settings import Settings as Settings
 from .runs import checkpoint as checkpoint
 from .runs.plots import plot as plot
-from .runs.recover import recover as recover
+from .runs.recover_in_memory import recover as recover
 from .shrinking.shrink import shrink as shrink
 from .stats.calibration_sets import demonstrations as demonstrations
 from .stats.calibration_sets import token_batches as token_batches

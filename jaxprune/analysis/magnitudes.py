@@ -55,8 +55,8 @@ def demonstration_sets(
     for kind, code in itertools.product(KINDS, languages):
         if (kind, code) == ("translation", fields.target):
             continue
-        of_set = TextFields(**vars(fields), kind=kind, source=(code,))
-        [samples] = sampled(tokenizer, of_set, seed, compat)
+        set_fields = TextFields(**vars(fields), kind=kind, source=(code,))
+        [samples] = sampled(tokenizer, set_fields, seed, compat)
         batches += grouped([dataclasses.replace(samples, role=f"{kind}/{code}")])
     return share_shapes(batches)
 
@@ -66,7 +66,7 @@ def measure(model: Model, batches: Sequence[Batch], **options: Any) -> Activatio
 
     Args:
       batches: sets share a pass over the blocks while their hidden states fit in `PASS_BYTES`.
-      options: as of `jaxprune.probe`.
+      options: keyword arguments of `jaxprune.probe`.
 
     Raises:
       InputError: as `jaxprune.probe`.
@@ -74,19 +74,19 @@ def measure(model: Model, batches: Sequence[Batch], **options: Any) -> Activatio
     passes: list[list[Batch]] = []
     room = 0
     for role in dict.fromkeys(batch.role for batch in batches):
-        of_role = [batch for batch in batches if batch.role == role]
-        size = 4 * model.config.d_model * sum(batch.tokens.size for batch in of_role)
+        role_batches = [batch for batch in batches if batch.role == role]
+        size = 4 * model.config.d_model * sum(batch.tokens.size for batch in role_batches)
         if not passes or size > room:
             passes.append([])
             room = PASS_BYTES
-        passes[-1] += of_role
+        passes[-1] += role_batches
         room -= size
-    stats = [probe(model, some, hidden=True, **options) for some in passes]
+    stats = [probe(model, pass_batches, hidden=True, **options) for pass_batches in passes]
     return functools.reduce(ActivationStats.merge, stats)
 
 
 def split_halves(stats: ActivationStats) -> tuple[ActivationStats, ActivationStats]:
-    """Statistics of `measure(halves=True)` → those of the sets, and those of their halves."""
+    """Statistics of `measure(halves=True)` → statistics of the sets, and of their halves."""
     halves = [role for role in stats.roles if role.endswith(HALVES)]
     return stats.of(role for role in stats.roles if role not in halves), stats.of(halves)
 
@@ -94,5 +94,5 @@ def split_halves(stats: ActivationStats) -> tuple[ActivationStats, ActivationSta
 def over_median(norms: Float[np.ndarray, "*dims D"]) -> Float[np.ndarray, "*dims D"]:
     """Each feature over the median feature; for a median of 0, infinity, or 0 if the feature is 0."""
     median = np.broadcast_to(np.median(norms, axis=-1, keepdims=True), norms.shape)
-    none = np.where(norms > 0, np.inf, 0).astype(norms.dtype)
-    return np.divide(norms, median, out=none, where=median > 0)
+    quotients = np.where(norms > 0, np.inf, 0).astype(norms.dtype)
+    return np.divide(norms, median, out=quotients, where=median > 0)

@@ -13,10 +13,10 @@ class MaskOverlap:
     """Intersection over union of the kept weights of two runs.
 
     Attributes:
-      overall: of all weights.
-      independent: expected for independent masks with the densities of each kernel and layer.
-      layers: of each block.
-      kernels: by short name.
+      overall: IoU of all weights.
+      independent: expected IoU of independent masks with the densities of each kernel and layer.
+      layers: IoU of each block.
+      kernels: IoU by short name of the kernel.
     """
 
     overall: float

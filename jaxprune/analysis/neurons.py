@@ -1,4 +1,4 @@
-"""Language neurons: those that few languages excite (LAPE: Tang et al., "Language-Specific Neurons", ACL 2024).
+"""Language neurons, which few languages excite (LAPE: Tang et al., "Language-Specific Neurons", ACL 2024).
 
 Pure numpy, independent of the model. Layers L, neurons of a layer F, languages S, groups of samples G.
 """
@@ -38,14 +38,14 @@ class LanguageNeurons:
       languages: codes [S].
       shares: [L, F, S] p, the share of a language's tokens on which the activation of a neuron is positive.
       shares_error: [L, F, S] standard errors of `shares`.
-      entropy: [L, F] of `shares` normalised over languages, in nats; 0 if only one language excites the neuron.
+      entropy: [L, F] entropy of `shares` normalised over languages, in nats; 0 if only one language excites the neuron.
       threshold: the neurons with a larger share are active in a language: the 95th percentile of `shares`.
       members: [L, F, S] whether a neuron is a language neuron of a language.
       counts: [L + 1, S + 1] the number of language neurons; last row: of all layers; last column: of any language. A
         neuron may belong to several languages.
       counts_error: [L + 1, S + 1] standard errors of `counts`.
-      in_halves: [L, F, S] in how many of the two halves of the samples, each used alone, a neuron is a language
-        neuron of the language; None if a language has fewer than two samples.
+      in_halves: [L, F, S] number of the two halves of the samples in which, used alone, a neuron is a language neuron
+        of the language; None if a language has fewer than two samples.
       agreement: [S + 1] the share of the language neurons of one half that the other half has, by language and of any.
         It is a lower bound: the full set has twice as many samples. NaN if neither half has any.
       by_chance: the number of neurons that pass the same entropy and threshold in sets that do not differ in language,
@@ -69,13 +69,14 @@ def language_neurons(stats: ActivationStats, share: float = SHARE.default) -> La
     """The neurons that few languages excite: LAPE of Tang et al., ACL 2024.
 
     A neuron is excited by a token if its activation is positive, in a gated MLP that of the gate. Neurons that are
-    active in no language are left out. The remaining neurons whose shares of tokens have the lowest entropy over the
+    active in no language are omitted. The remaining neurons whose shares of tokens have the lowest entropy over the
     languages are language neurons; their number is `share` times the number of all neurons. A language neuron belongs
     to every language in which it is active.
 
     Args:
-      stats: of `jaxprune.probe(neurons=True)`, with a language for every sample. Sets of one language are added up.
-      share: of all neurons of the model.
+      stats: the result of `jaxprune.probe(neurons=True)`, with a language for every sample. Sets of one
+        language are added up.
+      share: share of language neurons among all neurons of the model.
 
     Raises:
       InputError: not 0 < share <= 1; statistics without neurons, or of fewer than two languages.
@@ -84,38 +85,38 @@ def language_neurons(stats: ActivationStats, share: float = SHARE.default) -> La
       >>> import jaxprune as jp
       >>> model = jp.load("nano/bloom")
       >>> texts = jp.demonstrations(model.tokenizer, "nano", kind="monolingual", source="fr,sw", samples=8)
-      >>> found = jp.language_neurons(jp.probe(model, texts, neurons=True, progress=False))
-      >>> found.languages, int(found.counts[-1, -1]), found.entropy.size
+      >>> neurons = jp.language_neurons(jp.probe(model, texts, neurons=True, progress=False))
+      >>> neurons.languages, int(neurons.counts[-1, -1]), neurons.entropy.size
       (('fr', 'sw'), 20, 2048)
     """
     check("share", share, SHARE)
     languages, counts, tokens = _by_language(stats)
     shares = counts.sum(axis=0) / tokens.sum(axis=0)
     members = _members(shares, share)
-    found = LanguageNeurons(
+    neurons = LanguageNeurons(
         languages, shares, None, _entropy(shares), _threshold(shares), members, _totals(members),
         None, None, None, None,
     )  # fmt: skip
     groups = tokens.all(axis=1)  # with samples of every language
     if np.count_nonzero(groups) < 2:
-        return found
-    return _with_errors(found, counts[groups], tokens[groups], share)
+        return neurons
+    return _with_errors(neurons, counts[groups], tokens[groups], share)
 
 
 def _with_errors(
-    found: LanguageNeurons,
+    neurons: LanguageNeurons,
     counts: Int[np.ndarray, "G L F S"],
     tokens: Int[np.ndarray, "G S"],
     share: float,
 ) -> LanguageNeurons:
-    """`found` with its standard errors and measures of stability."""
-    rng, drawn, squares = np.random.default_rng(0), [], np.zeros(found.shares.shape)
+    """The neurons with their standard errors and measures of stability."""
+    rng, drawn, squares = np.random.default_rng(0), [], np.zeros(neurons.shares.shape)
     size = len(tokens) // 2
     for _ in range(_DRAWS):
         kept = rng.permutation(len(tokens))[:size]
-        of_half = counts[kept].sum(axis=0) / tokens[kept].sum(axis=0)
-        squares += np.square(of_half - found.shares)
-        drawn.append(_totals(_members(of_half, share)))
+        half_shares = counts[kept].sum(axis=0) / tokens[kept].sum(axis=0)
+        squares += np.square(half_shares - neurons.shares)
+        drawn.append(_totals(_members(half_shares, share)))
     scale = math.sqrt(size / (len(tokens) - size))
     first, second = (
         _members(counts[half::2].sum(axis=0) / tokens[half::2].sum(axis=0), share)
@@ -124,13 +125,13 @@ def _with_errors(
     with np.errstate(invalid="ignore"):
         agreement = 2 * _totals(first & second)[-1] / (_totals(first) + _totals(second))[-1]
     by_chance = None
-    if len(tokens) >= len(found.languages):
+    if len(tokens) >= len(neurons.languages):
         mixed = _mixed(counts, tokens)
-        cutoff = found.entropy[found.members.any(axis=-1)].max(initial=-1)
-        passing = (_entropy(mixed) <= cutoff) & (mixed > found.threshold).any(axis=-1)
+        cutoff = neurons.entropy[neurons.members.any(axis=-1)].max(initial=-1)
+        passing = (_entropy(mixed) <= cutoff) & (mixed > neurons.threshold).any(axis=-1)
         by_chance = int(passing.sum())
     return dataclasses.replace(
-        found,
+        neurons,
         shares_error=scale * np.sqrt(squares / _DRAWS),
         counts_error=scale * np.std(drawn, axis=0),
         in_halves=first.astype(int) + second,
@@ -142,7 +143,7 @@ def _with_errors(
 def _by_language(
     stats: ActivationStats,
 ) -> tuple[tuple[str, ...], Int[np.ndarray, "G L F S"], Int[np.ndarray, "G S"]]:
-    """The languages, and by group of samples the counts of tokens that excite each neuron, and of all tokens."""
+    """The languages; by group of samples, the number of tokens that excite each neuron, and of all tokens."""
     sets = {key: sums[NEURONS] for key, sums in stats.sums.items() if NEURONS in sums}
     languages = tuple(dict.fromkeys(key.language for key in sets))
     if len(languages) < 2 or "" in languages:
@@ -162,7 +163,7 @@ def _by_language(
 
 
 def _entropy(shares: Float[np.ndarray, "L F S"]) -> Float[np.ndarray, "L F"]:
-    """Of the shares normalised over languages, in nats; 0 for a neuron that no token excites."""
+    """The entropy of the shares normalised over languages, in nats; 0 for a neuron that no token excites."""
     total = shares.sum(axis=-1, keepdims=True)
     parts = np.divide(shares, total, out=np.zeros_like(shares), where=total > 0)
     logs = np.log(parts, out=np.zeros_like(shares), where=parts > 0)
@@ -201,7 +202,7 @@ def _mixed(
     group, language = np.indices(tokens.shape)
     shares = []
     for place in range(size):
-        taken = (group + language) % size == place
-        excited = np.einsum("glfs,gs->lf", counts, taken)
-        shares.append(excited / tokens[taken].sum())
+        in_set = (group + language) % size == place
+        excited = np.einsum("glfs,gs->lf", counts, in_set)
+        shares.append(excited / tokens[in_set].sum())
     return np.stack(shares, axis=-1)

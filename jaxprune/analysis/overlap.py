@@ -53,9 +53,9 @@ def overlaps(magnitudes: Float[np.ndarray, "S L D"], share: float) -> Overlap:
     """Overlaps of every set with every set.
 
     Args:
-      magnitudes: of one site. Only their order within a layer of a set matters, so norms and root
+      magnitudes: magnitudes at one site. Only their order within a layer of a set matters, so norms and root
         mean squares give the same result.
-      share: of the D features; k is the nearest integer, at least 1.
+      share: share of the D features; k is the nearest integer, at least 1.
     """
     size = magnitudes.shape[-1]
     count = max(1, round(size * share))
@@ -67,17 +67,17 @@ def overlaps(magnitudes: Float[np.ndarray, "S L D"], share: float) -> Overlap:
 def with_halves(
     overlap: Overlap, magnitudes: Float[np.ndarray, "S two L D"], share: float
 ) -> Overlap:
-    """The overlap, with that of the two halves of each of its sets.
+    """The overlap, with the overlap of the two halves of each set.
 
     Args:
-      overlap: of the sets.
-      magnitudes: of both halves of each set, at the same site.
+      overlap: the overlap of the sets.
+      magnitudes: magnitudes of both halves of each set, at the same site.
       share: as for `overlaps`.
     """
-    found = [overlaps(both, share) for both in magnitudes]
+    by_set = [overlaps(halves, share) for halves in magnitudes]
     top, bottom = (
         np.stack([shares[:, [0, 1], [1, 0]].mean(axis=-1) for shares in ends], axis=-1)
-        for ends in ([one.top for one in found], [one.bottom for one in found])
+        for ends in ([o.top for o in by_set], [o.bottom for o in by_set])
     )
     return dataclasses.replace(overlap, halves_top=top, halves_bottom=bottom)
 
@@ -104,17 +104,17 @@ def by_kind(
 
     Args:
       shares: an attribute of `Overlap`.
-      kinds: [S] of every set.
+      kinds: [S] kind of each set.
 
     Returns:
       "<kind of a> in <kind of b>" → [L]. A set is not paired with itself; kinds without a pair are omitted.
     """
     other = ~np.eye(len(kinds), dtype=bool)
-    of = np.array(kinds)
+    kind_of = np.array(kinds)
     means = {}
     for first in dict.fromkeys(kinds):
         for second in dict.fromkeys(kinds):
-            pairs = other & (of == first)[:, None] & (of == second)
+            pairs = other & (kind_of == first)[:, None] & (kind_of == second)
             if pairs.any():
                 means[f"{first} in {second}"] = shares[:, pairs].mean(axis=-1)
     return means
@@ -127,15 +127,15 @@ def halves_by_kind(
 
     Args:
       shares: `Overlap.halves_top` or `halves_bottom`.
-      kinds: [S] of every set.
+      kinds: [S] kind of each set.
 
     Returns:
       "two halves of <kind>" → [L]; empty if sets have no halves.
     """
     if shares is None:
         return {}
-    of = np.array(kinds)
+    kind_of = np.array(kinds)
     return {
-        f"two halves of {kind}": shares[:, of == kind].mean(axis=-1)
+        f"two halves of {kind}": shares[:, kind_of == kind].mean(axis=-1)
         for kind in dict.fromkeys(kinds)
     }

@@ -17,20 +17,20 @@ def compare_sets(
 ) -> dict[str, Overlap]:
     """Site → overlaps of all sets of `stats`, in the order of its roles, and of their `halves` if given."""
     norms = [stats.norms(role) for role in stats.roles]
-    found = {site: overlaps(np.stack([n[site] for n in norms]), share) for site in norms[0]}
+    by_site = {site: overlaps(np.stack([n[site] for n in norms]), share) for site in norms[0]}
     if halves is None or not halves.roles:
-        return found
-    both = [[halves.norms(role + half) for half in HALVES] for role in stats.roles]
+        return by_site
+    half_norms = [[halves.norms(role + half) for half in HALVES] for role in stats.roles]
     return {
-        site: with_halves(overlap, np.array([[n[site] for n in two] for two in both]), share)
-        for site, overlap in found.items()
+        site: with_halves(
+            overlap, np.array([[n[site] for n in pair] for pair in half_norms]), share
+        )
+        for site, overlap in by_site.items()
     }
 
 
 def analysis_summary(
-    stats: ActivationStats,
-    overlaps: Mapping[str, Overlap],
-    neurons: LanguageNeurons | None,
+    stats: ActivationStats, overlaps: Mapping[str, Overlap], neurons: LanguageNeurons | None
 ) -> dict[str, Any]:
     """Means over layers and pairs of sets; numbers of language neurons."""
     kinds = [role.partition("/")[0] for role in stats.roles]
@@ -59,7 +59,7 @@ def analysis_summary(
     return summary
 
 
-def neurons_summary(found: LanguageNeurons) -> dict[str, Any]:
+def neurons_summary(neurons: LanguageNeurons) -> dict[str, Any]:
     """Numbers over all layers, by language and of any, with their standard errors and agreement of halves."""
 
     def at(array: np.ndarray | None, place: int) -> float | None:
@@ -67,17 +67,17 @@ def neurons_summary(found: LanguageNeurons) -> dict[str, Any]:
             return None
         return round(float(array[place]), 6)
 
-    errors = None if found.counts_error is None else found.counts_error[-1]
+    errors = None if neurons.counts_error is None else neurons.counts_error[-1]
     return {
-        "of": found.entropy.size,
-        "threshold": found.threshold,
-        "by_chance": found.by_chance,
+        "of": neurons.entropy.size,
+        "threshold": neurons.threshold,
+        "by_chance": neurons.by_chance,
         "languages": {
             code: {
-                "neurons": int(found.counts[-1, place]),
+                "neurons": int(neurons.counts[-1, place]),
                 "standard_error": at(errors, place),
-                "agreement_of_halves": at(found.agreement, place),
+                "agreement_of_halves": at(neurons.agreement, place),
             }
-            for place, code in enumerate([*found.languages, "any"])
+            for place, code in enumerate([*neurons.languages, "any"])
         },
     }

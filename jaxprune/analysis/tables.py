@@ -30,8 +30,8 @@ def write_magnitudes(folder: Path, stats: ActivationStats) -> None:
                 values = (norms[layer, j], rms[site][layer, j], quotients[layer, j])
                 rows.append((*role.split("/"), layer, site, rank + 1, j, *values))
     np.savez(folder / "magnitudes.npz", **arrays)  # type: ignore[arg-type]  # numpy's stub
-    of = ("kind", "language", "layer", "site", "rank", "feature")
-    write_csv(folder / "largest.csv", (*of, "norm", "rms", "norm_over_median"), rows)
+    labels = ("kind", "language", "layer", "site", "rank", "feature")
+    write_csv(folder / "largest.csv", (*labels, "norm", "rms", "norm_over_median"), rows)
 
 
 def write_overlaps(folder: Path, sets: Sequence[str], overlaps: Mapping[str, Overlap]) -> None:
@@ -47,34 +47,36 @@ def write_overlaps(folder: Path, sets: Sequence[str], overlaps: Mapping[str, Ove
                 pair = (*sets[a].split("/"), *sets[b].split("/"))
                 shares = (top[place], bottom[place])
                 rows.append((*pair, layer, site, overlap.features, *shares, compared))
-    of = ("kind_a", "language_a", "kind_b", "language_b", "layer", "site", "features")
-    write_csv(folder / "overlap.csv", (*of, "top_in_top", "top_in_bottom", "compared"), rows)
+    labels = ("kind_a", "language_a", "kind_b", "language_b", "layer", "site", "features")
+    write_csv(folder / "overlap.csv", (*labels, "top_in_top", "top_in_bottom", "compared"), rows)
 
 
-def write_neurons(folder: Path, found: LanguageNeurons) -> None:
+def write_neurons(folder: Path, neurons: LanguageNeurons) -> None:
     """Writes language_neurons.csv, a row for each; language_neurons_by_layer.csv, their numbers; and the npz of all.
 
     The npz contains the arrays of `LanguageNeurons` that have a value for each neuron, of all neurons of the model.
     """
-    codes, names = found.languages, ("shares", "shares_error", "entropy", "members", "in_halves")
-    arrays = {name: getattr(found, name) for name in names}
+    codes, names = neurons.languages, ("shares", "shares_error", "entropy", "members", "in_halves")
+    arrays = {name: getattr(neurons, name) for name in names}
     arrays = {name: array for name, array in arrays.items() if array is not None}
-    np.savez(folder / "language_neurons.npz", languages=codes, threshold=found.threshold, **arrays)
+    arrays |= {"languages": codes, "threshold": neurons.threshold}
+    np.savez(folder / "language_neurons.npz", **arrays)
     header = ["layer", "neuron", "entropy", "languages", "in_halves"]
     header += [f"{name}_{code}" for code in codes for name in ("share", "error")]
     rows = []
-    for place in zip(*np.nonzero(found.members.any(axis=-1)), strict=True):
-        own = found.members[place]
-        halves = None if found.in_halves is None else found.in_halves[place][own].min()
-        errors = [None] * len(codes) if found.shares_error is None else found.shares_error[place]
-        values = [x for pair in zip(found.shares[place], errors, strict=True) for x in pair]
-        of = " ".join(np.array(codes)[own])
-        rows.append((*place, found.entropy[place], of, halves, *values))
+    shares_error = neurons.shares_error
+    for place in zip(*np.nonzero(neurons.members.any(axis=-1)), strict=True):
+        own = neurons.members[place]
+        halves = None if neurons.in_halves is None else neurons.in_halves[place][own].min()
+        errors = [None] * len(codes) if shares_error is None else shares_error[place]
+        values = [x for pair in zip(neurons.shares[place], errors, strict=True) for x in pair]
+        languages = " ".join(np.array(codes)[own])
+        rows.append((*place, neurons.entropy[place], languages, halves, *values))
     write_csv(folder / "language_neurons.csv", header, rows)
-    layers, errors = [*range(len(found.shares)), "all"], found.counts_error
+    layers, errors = [*range(len(neurons.shares)), "all"], neurons.counts_error
     rows = [
         (layers[i], [*codes, "any"][j], number, None if errors is None else errors[i, j])
-        for (i, j), number in np.ndenumerate(found.counts)
+        for (i, j), number in np.ndenumerate(neurons.counts)
     ]
     header = ["layer", "language", "neurons", "standard_error"]
     write_csv(folder / "language_neurons_by_layer.csv", header, rows)
@@ -82,7 +84,7 @@ def write_neurons(folder: Path, found: LanguageNeurons) -> None:
 
 def write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Writes a table with six digits of each number; None is an empty cell."""
-    import pandas  # late, as it takes half a second
+    import pandas  # imported late: takes half a second
 
     frame = pandas.DataFrame.from_records([*rows], columns=header)
     frame.to_csv(file, index=False, float_format="%.6g")

@@ -17,7 +17,7 @@ from jaxprune.base.progress import say
 BAD_INPUT, ENVIRONMENT = 2, 1
 DEBUG = "--debug"  # an argument of every command
 # The modules of JAX that read environment variables at import, and platforms at the start.
-_OF_JAX = frozenset({"jax._src.config", "jax._src.xla_bridge"})
+_JAX_MODULES = frozenset({"jax._src.config", "jax._src.xla_bridge"})
 _MEMORY = ("RESOURCE_EXHAUSTED", "failed to map segment", "can't start new thread")
 
 
@@ -56,7 +56,7 @@ def errors_in_one_line() -> Iterator[None]:
 
 
 def _flush_stdout() -> None:
-    """Writes what is left; if that fails, Python is kept from trying again at exit and printing lines of its own."""
+    """Flushes stdout; after a failure Python does not try again at exit, which would print its own lines."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -73,18 +73,18 @@ def show_traceback() -> None:
 
 def ending(error: BaseException) -> tuple[str, int] | None:
     """The line and the exit code with which an error ends a command; None for a bug."""
-    said = one_line(" ".join(str(error).split())) or type(error).__name__
+    message = one_line(" ".join(str(error).split())) or type(error).__name__
     if isinstance(error, KeyboardInterrupt):
         return "ended by SIGINT", 128 + signal.SIGINT
-    if isinstance(error, InputError) or said.startswith("Could not determine home"):  # of ~user
-        return said, BAD_INPUT
+    if isinstance(error, InputError) or message.startswith("Could not determine home"):  # of ~user
+        return message, BAD_INPUT
     if isinstance(error, OSError):
-        return said, ENVIRONMENT
-    if isinstance(error, MemoryError) or any(sign in said for sign in _MEMORY):
-        return f"memory or threads: {said}", ENVIRONMENT
+        return message, ENVIRONMENT
+    if isinstance(error, MemoryError) or any(sign in message for sign in _MEMORY):
+        return f"memory or threads: {message}", ENVIRONMENT
     frames = traceback.walk_tb(error.__traceback__)
-    if any(frame.f_globals.get("__name__") in _OF_JAX for frame, _ in frames):
+    if any(frame.f_globals.get("__name__") in _JAX_MODULES for frame, _ in frames):
         settings = {name: value for name, value in os.environ.items() if name.startswith("JAX_")}
-        given = ", ".join(f"{name}={value}" for name, value in sorted(settings.items()))
-        return f"JAX does not start: {said}; set: {given or 'nothing'}", BAD_INPUT
+        variables = ", ".join(f"{name}={value}" for name, value in sorted(settings.items()))
+        return f"JAX does not start: {message}; set: {variables or 'nothing'}", BAD_INPUT
     return None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 _MOST_NAMES = 12
 _LONGEST = 1900  # characters of a message
 _END = 500  # characters kept of its end, which says what is allowed
-# Characters of a value that may be a misspelled name: the time to match them grows with their square.
+# Longest value, in characters, that is compared with names: the time grows with its square.
 _LONGEST_HINTED = 100
 
 
@@ -18,7 +18,7 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
 
 
 class InputError(ValueError):
-    """Bad input. The message is one line: where it is, what is wrong, and what is allowed."""
+    """Bad input. The message is one line: the place, the fault, and what to do."""
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
@@ -62,8 +62,8 @@ def invalid_value(
         choices = tuple(allowed)
         allowed = ", ".join(choices)
     value = repr(got) if isinstance(got, str) else shown(got)
-    said = "not set" if got is None else f"got {value}"
-    return InputError(f"{where}: {said}; expected {allowed}{did_you_mean(got, choices)}")
+    problem = "not set" if got is None else f"got {value}"
+    return InputError(f"{where}: {problem}; expected {allowed}{did_you_mean(got, choices)}")
 
 
 def check_equal(
@@ -71,10 +71,10 @@ def check_equal(
 ) -> None:
     """Rejects two records that are not equal; the message has the first name whose values differ."""
     for name in [*first, *second]:
-        one, two = first.get(name, "missing"), second.get(name, "missing")
-        if one != two:
+        first_value, second_value = first.get(name, "missing"), second.get(name, "missing")
+        if first_value != second_value:
             raise InputError(
-                f"{where}: {name} is {one} in the first and {two} in the second; expected {allowed}"
+                f"{where}: {name} is {first_value} in the first and {second_value} in the second; expected {allowed}"
             )
 
 
@@ -90,7 +90,7 @@ def shown(value: object) -> str:
     return _SHORT.repr(value)
 
 
-def named(name: object) -> str:
+def quoted(name: object) -> str:
     """A name from a file, for an error message: in quotes unless it is a plain word."""
     text = str(name)
     return text if re.fullmatch(r"[\w/-]{1,60}", text) else shown(text)
@@ -98,6 +98,6 @@ def named(name: object) -> str:
 
 def listed(names: Iterable[object], between: str = ", ") -> str:
     """Names from a file, for an error message: the first few, and the number of the rest."""
-    every = list(names)
-    first = between.join(map(named, every[:_MOST_NAMES]))
-    return first + (f" and {left:,} more" if (left := len(every) - _MOST_NAMES) > 0 else "")
+    all_names = list(names)
+    first, omitted = between.join(map(quoted, all_names[:_MOST_NAMES])), all_names[_MOST_NAMES:]
+    return first + (f" and {len(omitted):,} more" if omitted else "")

@@ -1,4 +1,4 @@
-"""Steps of a long pass → its progress bar, and the seconds of its stages."""
+"""Progress bar of a long pass, and the seconds of its stages."""
 
 import sys
 import time
@@ -17,11 +17,11 @@ class PassBar:
         self._tokens = tokens
 
     def show(self, text: str) -> None:
-        """A text after the bar, such as a loss, until the next one."""
+        """Shows a text after the bar, such as a loss, until the next one."""
         self._bar.set_postfix_str(text)
 
     def update(self) -> None:
-        """One more step is done."""
+        """Advances the bar by a step."""
         if self._tokens:
             share = (self._bar.n + 1) / self._bar.total
             elapsed = self._bar.format_dict["elapsed"]
@@ -37,10 +37,10 @@ def progress_bar(
     """A bar over the steps of a pass; silent unless `shown`.
 
     Args:
-      name: what stands before the bar.
-      steps: how many there are.
-      tokens: that the whole pass takes through all its steps; 0 shows no speed.
-      unit: what a step is, in the plural.
+      name: label in front of the bar.
+      steps: number of steps.
+      tokens: tokens of the whole pass, for the speed; 0 shows none.
+      unit: name of a step, in the plural.
     """
     with tqdm(
         total=steps,
@@ -54,7 +54,7 @@ def progress_bar(
 
 
 def say(line: str) -> None:
-    """Writes a line to stderr that is one of its own, though a bar may be shown there by another thread."""
+    """Prints a line on stderr, apart from a bar that another thread may show there."""
     with tqdm.external_write_mode(sys.stderr):
         print(line, file=sys.stderr, flush=True)
 
@@ -67,16 +67,16 @@ class Clock:
         self._laps: dict[str, float] = {}
 
     def lap(self, stage: str) -> None:
-        """The time since the last lap belongs to `stage`."""
+        """Adds the time since the last lap to `stage`."""
         now = time.perf_counter()
         self._laps[stage] = self._laps.get(stage, 0.0) + now - self._last
         self._last = now
 
     def take(self) -> dict[str, float]:
-        """The laps so far; starts afresh."""
+        """Returns the seconds by stage and resets them."""
         laps, self._laps = self._laps, {}
         return laps
 
     def rounded(self) -> dict[str, float]:
-        """The laps in milliseconds' precision, for a report; starts afresh."""
+        """Returns the seconds by stage, rounded to milliseconds for a report, and resets them."""
         return {stage: round(seconds, 3) for stage, seconds in self.take().items()}

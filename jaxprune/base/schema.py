@@ -23,7 +23,7 @@ class Field:
 
     Attributes:
       allowed: the rule in words, for messages.
-      passes: tests a value that is not None; of a text with `parse`, that alone does.
+      passes: whether a value other than None is allowed; with `parse`, whether it can be parsed at all.
       default: None if it may be unset; a config then has a placeholder of type `kind`.
       choices: all allowed values, if they can be listed.
       kind: type of the value.
@@ -51,7 +51,7 @@ class Field:
         return value if self.parse is None or value is None else self.write(value)
 
     def typed(self, text: str) -> Any:
-        """The value of a text; one of another type stays a text, which the rule rejects."""
+        """A text converted to the field's type; one that cannot be converted stays, and the rule rejects it."""
         kind = self.kind if self.default is None else type(self.default)
         if kind is bool:
             return {"true": True, "false": False}.get(text.lower(), text)
@@ -164,12 +164,12 @@ def config_record(declared: type[_T]) -> type[_T]:
 
 
 def filled(group: type, *names: str) -> Any:
-    """A group some of whose fields, by default all, the command fills in itself: its config does not set them."""
+    """A group with fields, by default all, that the command fills in and its config does not set."""
     return dataclasses.field(default=group(), metadata={"filled": names or fields_of(group).keys()})
 
 
 def fields_of(record: Any) -> dict[str, Field]:
-    """The rules of a record's fields by name; those of its groups by path, for example `calibration.kind`."""
+    """The rules of a record's fields by name, and of its groups' fields by path, for example `calibration.kind`."""
     rules = {}
     for field in dataclasses.fields(record):
         if "rule" in field.metadata:
@@ -185,7 +185,7 @@ def fields_of(record: Any) -> dict[str, Field]:
 
 
 def part_of(record: type[_T], config: Any) -> _T:
-    """The record with the values of the fields that a larger one has under the same names."""
+    """A record filled with the fields of the same names of a larger one."""
     names = [field.name for field in dataclasses.fields(record)]  # type: ignore[arg-type]
     return record(**{name: getattr(config, name) for name in names})
 
@@ -194,7 +194,7 @@ def check(name: str, value: Any, field: Field) -> Any:
     """Rejects a value that a field does not allow; None passes if the field may be unset.
 
     Returns:
-      The value inside: that of a text which the field parses, or of a list of its items.
+      The value, parsed if the field parses texts or lists of its items.
 
     Raises:
       InputError: `name`, the value and the rule.
@@ -219,7 +219,7 @@ def checked(record: type[_T], values: Mapping[str, Any], where: str = "") -> _T:
     """The record of some values, each checked; fields without a value have their defaults.
 
     Args:
-      where: in front of the names, for messages.
+      where: prefix of the names, for messages.
     """
     rules = fields_of(record)
     return record(
@@ -228,7 +228,7 @@ def checked(record: type[_T], values: Mapping[str, Any], where: str = "") -> _T:
 
 
 def texts_of(record: Any) -> dict[str, Any]:
-    """The values of a record as in a config, and those of its groups, sorted by name."""
+    """The values of a record and its groups as in a config, sorted by name."""
     texts = {}
     for field in sorted(dataclasses.fields(record), key=lambda field: field.name):
         value, rule = getattr(record, field.name), field.metadata.get("rule")

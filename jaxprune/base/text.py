@@ -1,4 +1,4 @@
-"""Numbers as text, and rows of text as tables for a terminal, Markdown, CSV and notebooks, whatever they mean.
+"""Numbers as text, and tables of text for terminals, Markdown, CSV and notebooks.
 
 The first column of a table contains the names of its rows, aligned left; the others contain numbers, aligned right.
 """
@@ -16,7 +16,7 @@ NONE = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 WIDTH = 100  # columns of a terminal
 _GAP = "  "  # between columns
-# Verdicts on changes, by the class of style.css.
+# Class in style.css → verdict on a change.
 VERDICTS = {
     "better": "better",
     "worse": "worse",
@@ -48,7 +48,7 @@ def signed(value: float, digits: int = 1) -> str:
 
 
 def interval(bounds: Sequence[float] | None, show: Callable[[float], str] = percent) -> str:
-    """Bounds, each formatted by `show`; by default those of a share, as percent: [69.1, 73.5]."""
+    """Bounds, each formatted by `show`; by default bounds of a share, as percent: [69.1, 73.5]."""
     return NONE if bounds is None else f"[{', '.join(map(show, bounds))}]"
 
 
@@ -87,7 +87,7 @@ def count(value: float) -> str:
 
 
 def share_range(shares: Sequence[float]) -> str:
-    """The least and the largest share in percent, 40.1% to 60.0%; empty if they are shown alike."""
+    """The least and the largest share in percent, 40.1% to 60.0%; empty if both have the same text."""
     least, most = percent(min(shares)), percent(max(shares))
     return "" if least == most else f"{least}% to {most}%"
 
@@ -144,8 +144,8 @@ class Table(NamedTuple):
 def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """A table on a terminal, each column as wide as its widest cell."""
     cells = [header, *rows]
-    first, *others = _widths(cells)
-    line = _GAP.join([f"{{:<{first}}}", *(f"{{:>{width}}}" for width in others)])
+    first, *other_widths = _widths(cells)
+    line = _GAP.join([f"{{:<{first}}}", *(f"{{:>{width}}}" for width in other_widths)])
     return [line.format(*row).rstrip() for row in cells]
 
 
@@ -200,11 +200,7 @@ def named_values(values: Mapping[str, str]) -> list[str]:
 def wrapped(text: str, indent: str = "") -> list[str]:
     """A paragraph in lines of at most WIDTH; all but the first are indented by two more spaces."""
     return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=f"{indent}  ",
-        break_long_words=False,
+        text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=False
     )
 
 

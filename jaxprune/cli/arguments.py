@@ -18,7 +18,7 @@ def path(text: str) -> Path:
 
 
 def output(text: str) -> Path:
-    """The path of what is written. Expands `~`, which the shell does not expand after `--out=`."""
+    """The path of an output. Expands `~`, which the shell does not expand after `--out=`."""
     if is_address(text):
         raise argparse.ArgumentTypeError(f"got {text!r}; expected a path of this machine")
     return Path(text).expanduser()

@@ -47,16 +47,17 @@ def run_configured(
       arguments: flags and fields.
       about: the command's docstring, with which its help begins.
       define: defines its flags besides `--config` and `--workdir`.
-      command: its name.
+      command: name of the command.
     """
 
     def read(argv: Sequence[str]) -> tuple[JobConfig, str]:
-        known = {*flags.FLAGS}
+        before = {*flags.FLAGS}
         define()
         if not _HELP.isdisjoint(argv[1:]):
-            own = [flags.FLAGS[name] for name in flags.FLAGS if name not in known]
-            rest = [argument for argument in argv if argument not in _HELP]
-            fields = as_text(fields_of(COMMANDS[command]), _given(rest, flags.FLAGS, command))
+            own = [flags.FLAGS[name] for name in flags.FLAGS if name not in before]
+            others = [argument for argument in argv if argument not in _HELP]
+            values = _set_values(others, flags.FLAGS, command)
+            fields = as_text(fields_of(COMMANDS[command]), values)
             print(usage(described(about, program), own, fields))
             sys.exit(0)
         read_arguments = parse(argv, flags.FLAGS, command)
@@ -85,11 +86,11 @@ def run_configured(
 @contextlib.contextmanager
 def _workdir(place: str) -> Iterator[Path]:
     """The folder that `--workdir` names, or a local copy if it is in a bucket."""
-    given = flags.FLAGS
-    if not is_address(place) or ("plan" in given and given.plan):
+    options = flags.FLAGS
+    if not is_address(place) or ("plan" in options and options.plan):
         yield Path(place).expanduser()
         return
-    if "distributed" in given and (given.distributed or given.coordinator):
+    if "distributed" in options and (options.distributed or options.coordinator):
         raise invalid_value("--workdir", place, "a folder that all processes share")
     with staged(place) as workdir:
         try:
@@ -146,24 +147,24 @@ def define_processes() -> None:
 
 def join_processes() -> None:
     """Makes this process one of several if the flags are set; must be called before JAX initialises its devices."""
-    given = flags.FLAGS
-    if not given.distributed and not given.coordinator:
+    options = flags.FLAGS
+    if not options.distributed and not options.coordinator:
         for name in ("processes", "process"):
-            if getattr(given, name) is not None:
+            if getattr(options, name) is not None:
                 raise InputError(
                     f"--{name}: set without --coordinator=HOST:PORT or --distributed; add one of them"
                 )
     else:
         with failure.listening():
-            hosts.join(given.coordinator, given.processes, given.process)
+            hosts.join(options.coordinator, options.processes, options.process)
 
 
 def usage(about: str, own: Sequence[flags.Flag], fields: str) -> str:
     """The text of `--help`: description, flags and fields of a command.
 
     Args:
-      about: its description, with examples.
-      own: its flags besides `--config` and `--workdir`.
+      about: description of the command, with examples.
+      own: flags of the command besides `--config` and `--workdir`.
       fields: see `as_text`.
     """
     lines = [
@@ -194,7 +195,7 @@ def parse(
       InputError: a flag that is missing or unknown, or has a bad value; a field that the command does not read; a
         config file that fails.
     """
-    given = _given(argv, flag_values, command)
+    values = _set_values(argv, flag_values, command)
     for name in ("config", "workdir"):
         if not flag_values[name].value:
             raise InputError(f"--{name}: missing; expected {flag_values[name].help}")
@@ -203,24 +204,24 @@ def parse(
         check_address(workdir, "--workdir")
     else:
         check_folder("--workdir", Path(workdir).expanduser())
-    config, overrides = config_of(given, COMMANDS[command], FIELDS), _overrides(flag_values)
+    config, overrides = config_of(values, COMMANDS[command], FIELDS), _overrides(flag_values)
     for path in overrides:
         check_read(path, command)
     if isinstance(config, PruneConfig) and config.calibration.stats is not None:
-        _check_with_stats(given, overrides)
+        _check_with_stats(values, overrides)
     return config, workdir
 
 
-def _check_with_stats(given: Mapping[str, object], overrides: Mapping[str, object]) -> None:
-    """Rejects settings of samples where `calibration.stats` is set; those of a ready config are unread."""
-    here: Iterable[str] = overrides
+def _check_with_stats(values: Mapping[str, object], overrides: Mapping[str, object]) -> None:
+    """Rejects settings of samples where `calibration.stats` is set; settings of a ready config are ignored."""
+    paths: Iterable[str] = overrides
     if "calibration.stats" not in overrides:
-        here = (path for path, value in given.items() if value != FIELDS[path].default)
-    groups = (path.rpartition(".") for path in here)
+        paths = (path for path, value in values.items() if value != FIELDS[path].default)
+    groups = (path.rpartition(".") for path in paths)
     check_with_stats(name for group, _, name in groups if group == "calibration")
 
 
-def _given(
+def _set_values(
     argv: Sequence[str], flag_values: flags.FlagValues, command: str
 ) -> Mapping[str, object]:
     """The values of the config by path, as set by the file and the arguments; no file without `--config`."""
@@ -229,14 +230,14 @@ def _given(
     flags.DEFINE_string("workdir", None, "output folder", flag_values)
     for path, field in FIELDS.items():
         value, is_flag = _Value(field), isinstance(field.default, bool)
-        one = flags.Flag(value, None, f"config.{path}", None, field.meaning, boolean=is_flag)
-        flags.DEFINE_flag(one, flag_values)
+        flag = flags.Flag(value, None, f"config.{path}", None, field.meaning, boolean=is_flag)
+        flags.DEFINE_flag(flag, flag_values)
     try:
-        rest = flag_values(argv)
+        unparsed = flag_values(argv)
     except flags.Error as error:
         raise _explain(error, command) from error
-    if len(rest) > 1:
-        raise InputError(f"{rest[1]}: not a flag; fields are set as --config.FIELD=VALUE")
+    if len(unparsed) > 1:
+        raise InputError(f"{unparsed[1]}: not a flag; fields are set as --config.FIELD=VALUE")
     config = {} if flag_values.config is None else _loaded(flag_values.config)
     return {**config, **_overrides(flag_values)}
 
@@ -255,15 +256,15 @@ class _Value(flags.ArgumentParser[Any]):
 
 def _overrides(flag_values: flags.FlagValues) -> dict[str, object]:
     """The fields that arguments set, by path, and their values."""
-    every = {path: flag_values[f"config.{path}"] for path in FIELDS}
-    return {path: flag.value for path, flag in every.items() if flag.present}
+    all_flags = {path: flag_values[f"config.{path}"] for path in FIELDS}
+    return {path: flag.value for path, flag in all_flags.items() if flag.present}
 
 
-def _loaded(given: str) -> dict[str, object]:
+def _loaded(argument: str) -> dict[str, object]:
     """The values by path of the config that `--config` names."""
-    file, *argument = config_file(given).split(":", 1)
+    file, *arguments = config_file(argument).split(":", 1)
     try:
-        config = runpy.run_path(file)["get_config"](*argument)
+        config = runpy.run_path(file)["get_config"](*arguments)
         return by_path(config.to_dict(), FIELDS)
     except InputError:
         raise
@@ -272,7 +273,7 @@ def _loaded(given: str) -> dict[str, object]:
 
 
 def _explain(error: flags.Error, command: str) -> InputError:
-    """The error of a flag; for an unknown one with the field that is meant."""
+    """The error of a flag; for an unknown one with the closest field."""
     if isinstance(error, flags.UnrecognizedFlagError):
         name = error.flagname
         if field := re.fullmatch(r"(?:no)?config\.(.*)", name, re.DOTALL):

@@ -42,21 +42,21 @@ def run(name: str, program: str, arguments: list[str] | None = None) -> None:
     """Runs a command; ends the process as `errors_in_one_line` does.
 
     Args:
-      name: of the command.
+      name: name of the command.
       program: the words that the user typed, for help.
-      arguments: of the command; by default those of this process.
+      arguments: arguments of the command; by default those of this process.
     """
-    given = sys.argv[1:] if arguments is None else arguments
+    words = sys.argv[1:] if arguments is None else arguments
     with errors_in_one_line():
         command = importlib.import_module(f"jaxprune.cli.commands.{name}")
-        rest = [argument for argument in given if argument != DEBUG]
+        others = [argument for argument in words if argument != DEBUG]
         if hasattr(command, "main"):
-            command.main(program, rest)
+            command.main(program, others)
             return
         from jaxprune.cli.configured import run_configured  # imports JAX
 
         run_configured(
-            getattr(command, name), program, rest,
+            getattr(command, name), program, others,
             about=command.__doc__, define=command.define, command=name,
         )  # fmt: skip
 

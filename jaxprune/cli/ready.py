@@ -14,22 +14,22 @@ def ready_configs() -> dict[str, Path]:
     return {name.as_posix(): files[name] for name in sorted(files, key=lambda name: name.parts)}
 
 
-def config_file(given: str) -> str:
+def config_file(value: str) -> str:
     """The value of `--config` (NAME or FILE.py, with an optional `:ARGUMENT`) with the file in place of the name.
 
     Raises:
       InputError: no such name or file; suggests the closest name.
     """
-    name, colon, argument = given.partition(":")
-    known = ready_configs()
-    if name in known:
-        return f"{known[name]}{colon}{argument}"
+    name, colon, argument = value.partition(":")
+    ready = ready_configs()
+    if name in ready:
+        return f"{ready[name]}{colon}{argument}"
     if Path(name).is_file() and name.endswith(".json"):
         raise InputError(
-            f"--config: {name}: not a Python file; expected FILE.py, {', '.join(known)}"
+            f"--config: {name}: not a Python file; expected FILE.py, {', '.join(ready)}"
         )
     if Path(name).is_file():
-        return given
+        return value
     if name.endswith(".py"):
-        raise InputError(f"--config: no file {name!r}{did_you_mean(Path(name).stem, known)}")
-    raise invalid_value("--config", name, f"FILE.py, {', '.join(known)}", choices=known)
+        raise InputError(f"--config: no file {name!r}{did_you_mean(Path(name).stem, ready)}")
+    raise invalid_value("--config", name, f"FILE.py, {', '.join(ready)}", choices=ready)

@@ -49,7 +49,7 @@ def paired(lines: Int[np.ndarray, "samples shots"]) -> Arranged:
 
 
 def shuffled(lines: Int[np.ndarray, "samples shots"]) -> Arranged:
-    """As `paired`, but the translations are those of the next sample."""
+    """As `paired`, but with the translations of the next sample."""
     return _alternating(lines, np.roll(lines, -1, axis=0))
 
 
@@ -65,9 +65,9 @@ def apart(lines: Int[np.ndarray, "samples shots"]) -> Arranged:
 def _alternating(
     source: Int[np.ndarray, "samples shots"], target: Int[np.ndarray, "samples shots"]
 ) -> Arranged:
-    both = np.stack([source, target], axis=-1)
-    sides = np.broadcast_to(np.arange(2), both.shape)
-    return np.stack([sides, both], axis=-1).reshape(len(source), -1, 2)
+    lines = np.stack([source, target], axis=-1)
+    sides = np.broadcast_to(np.arange(2), lines.shape)
+    return np.stack([sides, lines], axis=-1).reshape(len(source), -1, 2)
 
 
 def prompts(

@@ -17,7 +17,7 @@ class SetKey(NamedTuple):
 
     Attributes:
       kind: the role of its batches, such as "translation" or "code".
-      language: its language (the source of translations); empty if samples have none.
+      language: language of the samples (the source of translations); empty if samples have none.
     """
 
     kind: str

@@ -48,7 +48,7 @@ class SentenceFields:
 
 @config_record
 class DemonstrationFields(SentenceFields):
-    """Those of demonstrations in every language."""
+    """The fields `calibration.*` of demonstrations in any language."""
 
     samples: int = integer(100, 1, "number of samples")
     max_length: int = integer(512, 2, "tokens at which a sample is truncated")
@@ -59,7 +59,7 @@ class DemonstrationFields(SentenceFields):
 
 @config_record
 class TextFields(DemonstrationFields):
-    """Those of samples."""
+    """The fields `calibration.*` of samples."""
 
     kind: str = choice(KINDS, "translation", "kind of the samples")
     source: tuple[str, ...] = sources_field(
@@ -73,7 +73,7 @@ class TextFields(DemonstrationFields):
 
 @config_record
 class SampleFields(TextFields):
-    """Those of samples of which statistics measure all tokens or some."""
+    """The fields `calibration.*` of samples, with the tokens that statistics measure."""
 
     tokens: str = choice(
         (ALL, SOURCE, TARGET),
@@ -89,11 +89,11 @@ def check_texts(fields: TextFields) -> None:
       InputError: names the field and its value.
     """
     kind, source, target = KINDS[fields.kind], fields.source, fields.target
-    named = ",".join(source)
-    for one, other in itertools.combinations(source, 2):
-        if _same_text(one, other):
+    source_text = ",".join(source)
+    for first, second in itertools.combinations(source, 2):
+        if _same_text(first, second):
             raise InputError(
-                f"calibration.source: got {named!r}; {one} and {other} are the same text; "
+                f"calibration.source: got {source_text!r}; {first} and {second} are the same text; "
                 "expected each language once"
             )
     least = len(source) * kind.least
@@ -101,7 +101,7 @@ def check_texts(fields: TextFields) -> None:
         raise invalid_value(
             "calibration.samples",
             fields.samples,
-            f"{least} or more for {named} with kind {kind.name}",
+            f"{least} or more for {source_text} with kind {kind.name}",
         )
     if kind.reads_text and kind.may_hold_code and fields.code is None:
         allowed = fields_of(TextFields)["code"].allowed
@@ -109,7 +109,7 @@ def check_texts(fields: TextFields) -> None:
             f"calibration.code: not set; kind {kind.name} needs it; expected {allowed}"
         )
     if kind.has_target and any(_same_text(code, target) for code in source):
-        which = "the source" if len(source) == 1 else f"one of the sources {named}"
+        which = "the source" if len(source) == 1 else f"one of the sources {source_text}"
         raise InputError(f"calibration.target: got {target!r}, {which}; choose another language")
 
 
@@ -121,8 +121,8 @@ def check_side(tokens: str, kind: CalibrationKind, compat: str) -> None:
         )
 
 
-def _same_text(one: str, other: str) -> bool:
-    return one == other or bool({*language(one).flores} & {*language(other).flores})
+def _same_text(first: str, second: str) -> bool:
+    return first == second or bool({*language(first).flores} & {*language(second).flores})
 
 
 def check_calibration(
@@ -134,7 +134,7 @@ def check_calibration(
       calibration: the group of fields.
       criterion: name of the criterion, for messages.
       roles: the sets that the criterion compares, such as ("demonstrations", "code").
-      compat: of the config.
+      compat: `compat` of the config.
 
     Raises:
       InputError: names the field.
@@ -145,9 +145,7 @@ def check_calibration(
     if with_code and not kind.may_hold_code:
         able = " or ".join(name for name, other in KINDS.items() if other.may_hold_code)
         raise invalid_value(
-            "calibration.kind",
-            kind.name,
-            f"{able}, as pruning.criterion {criterion} needs code",
+            "calibration.kind", kind.name, f"{able}, as pruning.criterion {criterion} needs code"
         )
     if not kind.reads_text:
         check_all_rows(calibration)

@@ -44,8 +44,8 @@ def sampled(
     tokenizer = _usable(tokenizer, kind)
     texts = [""] * samples
     sides: list[Int[np.ndarray, " sentences"]] = [np.zeros(0, int)] * samples
-    for turn, each in enumerate(sources):
-        codes = [each, fields.target] if kind.has_target else [each]
+    for turn, language in enumerate(sources):
+        codes = [language, fields.target] if kind.has_target else [language]
         sentences, chosen = _samples(fields, codes, seed, compat)
         own = slice(turn, None, len(sources))
         arranged = kind.arrange(chosen[own])
@@ -56,7 +56,7 @@ def sampled(
     if kind.may_hold_code:
         sets["code"] = (code_samples(str(fields.code), samples, seed, fields.draw), ())
     digest = vocabulary_digest(tokenizer)
-    found: list[Samples] = []
+    sample_sets: list[Samples] = []
     for role, (texts, languages) in sets.items():
         on_side = tokens != ALL and role != "code"
         if on_side and not tokenizer.is_fast:
@@ -74,21 +74,21 @@ def sampled(
             eos, side = str(tokenizer.eos_token), (SOURCE, TARGET).index(tokens)
             places = zip(texts, encoded["offset_mapping"], sides, strict=True)
             counted = [
-                _on_side(text, np.array(spans), eos, of_sample == side)
-                for text, spans, of_sample in places
+                _on_side(text, np.array(spans), eos, sentence_sides == side)
+                for text, spans, sentence_sides in places
             ]
-            if not any(one.any() for one in counted):
+            if not any(mask.any() for mask in counted):
                 raise InputError(
                     f"calibration.tokens: no sample has a token of the {tokens}; expected a calibration.max_length "
                     f"above {fields.max_length}"
                 )
-        found.append(
+        sample_sets.append(
             Samples(
                 role=role, sequences=sequences, languages=languages, counted=counted,
                 max_length=fields.max_length, vocabulary=digest,
             )
         )  # fmt: skip
-    return found
+    return sample_sets
 
 
 def vocabulary_digest(tokenizer: "PreTrainedTokenizerBase") -> str:
@@ -97,10 +97,7 @@ def vocabulary_digest(tokenizer: "PreTrainedTokenizerBase") -> str:
 
 
 def _on_side(
-    text: str,
-    spans: Int[np.ndarray, "T 2"],
-    eos: str,
-    counts: Bool[np.ndarray, " sentences"],
+    text: str, spans: Int[np.ndarray, "T 2"], eos: str, counts: Bool[np.ndarray, " sentences"]
 ) -> Bool[np.ndarray, " T"]:
     """True at the tokens of some of the sentences of a sample, which end with `eos`.
 
@@ -118,8 +115,8 @@ def sampled_lines(fields: TextFields, seed: int, compat: str) -> list[str]:
     """`line_digests` of the sentences in the samples that `demonstrations` makes for these fields, each once."""
     kind, sources = KINDS[fields.kind], fields.source
     lines: set[str] = set()
-    for turn, each in enumerate(sources if kind.reads_text else []):
-        codes = [each, fields.target] if kind.has_target else [each]
+    for turn, language in enumerate(sources if kind.reads_text else []):
+        codes = [language, fields.target] if kind.has_target else [language]
         texts, chosen = _samples(fields, codes, seed, compat)
         lines |= {text[line] for text in texts for line in chosen[turn :: len(sources)].flat}
     return sorted({*line_digests(lines)})
@@ -130,9 +127,9 @@ def _samples(
 ) -> tuple[list[Sequence[str]], Int[np.ndarray, "samples shots"]]:
     """The sentences by language, and the lines of each sample."""
     sentences = aligned(fields.data, codes, fields.lines, fields.draw)
-    how = (KINDS[fields.kind].role, fields.shots, fields.samples, seed, compat)
+    arguments = (KINDS[fields.kind].role, fields.shots, fields.samples, seed, compat)
     try:
-        return sentences, sample_lines(len(sentences[0]), *how)
+        return sentences, sample_lines(len(sentences[0]), *arguments)
     except InputError as error:
         raise InputError(f"{fields.data}: {error}") from None
 

@@ -24,8 +24,8 @@ def draw_field(meaning: str = "") -> Any:
 
 def numbers(draw: str) -> tuple[int, int]:
     """(draw from 0, number of draws); (0, 0) if the text has another form."""
-    found = _SHAPE.fullmatch(draw)
-    return (int(found[1]) - 1, int(found[2])) if found else (0, 0)
+    match = _SHAPE.fullmatch(draw)
+    return (int(match[1]) - 1, int(match[2])) if match else (0, 0)
 
 
 def lines_of_draw(documents: Sequence[Hashable], draw: str) -> Int[np.ndarray, " lines"]:
@@ -36,7 +36,7 @@ def lines_of_draw(documents: Sequence[Hashable], draw: str) -> Int[np.ndarray, "
 
     Args:
       documents: the document of each line.
-      draw: as 2/5.
+      draw: text such as 2/5.
     """
     own, count = numbers(draw)
     by_document: dict[Hashable, list[int]] = {}

@@ -33,7 +33,7 @@ class CalibrationKind:
 
     @property
     def role(self) -> str:
-        """Of its batches without code; see `Batch`."""
+        """The role of its batches without code; see `Batch`."""
         return self.name.removesuffix("_vs_code")
 
 

@@ -57,9 +57,9 @@ def code_hint(codes: object) -> str:
     """The end of a message: the code closest to the first unknown one of codes with commas, or to a name."""
     unknown = next((code for code in joined(str(codes)) if code not in LANGUAGES), "")
     spelled = {
-        spelling.lower(): known.code
-        for known in LANGUAGES.values()
-        for spelling in (known.name, *known.flores)
+        spelling.lower(): entry.code
+        for entry in LANGUAGES.values()
+        for spelling in (entry.name, *entry.flores)
     }
     close = difflib.get_close_matches(unknown[:100].lower(), [*spelled, *LANGUAGES], n=1)
     return f" (did you mean {spelled.get(close[0], close[0])}?)" if close else ""
@@ -78,6 +78,6 @@ def sources_field(meaning: str = "") -> Any:
 
 
 def languages_field(meaning: str) -> Any:
-    """A field of codes of LANGUAGES with commas; by default those of the data (`texts.chosen_languages`)."""
+    """A field of codes of LANGUAGES with commas; by default the languages of the data (`texts.chosen_languages`)."""
     allowed = "codes such as fr,de,sw, each once"
     return several(allowed, LANGUAGES, meaning=meaning, hint=code_hint)

@@ -45,5 +45,5 @@ def lines_of(
 
 def _bounds(lines: str) -> tuple[int, int]:
     """The first and the last line; (1, 0) for any other text."""
-    found = re.fullmatch(r"([0-9]{1,12})-([0-9]{1,12})", lines)
-    return (int(found[1]), int(found[2])) if found else (1, 0)
+    match = re.fullmatch(r"([0-9]{1,12})-([0-9]{1,12})", lines)
+    return (int(match[1]), int(match[2])) if match else (1, 0)

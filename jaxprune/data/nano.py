@@ -17,6 +17,6 @@ def text_place(data: str | Path, use: Use) -> str | Path:
 
     Args:
       data: value of a field such as `calibration.data`.
-      use: of the text; "nano" has a folder for each.
+      use: use of the text; "nano" has a folder for each.
     """
     return _BUNDLED / use if str(data) == NANO else data

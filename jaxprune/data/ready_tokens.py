@@ -14,20 +14,20 @@ def token_samples(path: Path, compat: str) -> list[Samples]:
     """The samples of `jaxprune.token_batches`."""
     arrays = _read_npz(path.expanduser())
     sets = {"tokens": "input_ids", "code": "code_ids"}
-    found: list[Samples] = []
+    samples: list[Samples] = []
     try:
         for role, name in sets.items():
             if name not in arrays:
                 continue
             ids = token_ids(arrays[name], name)
             if compat == "official":
-                found.append(Samples(role=role, sequences=[*ids], max_length=ids.shape[1]))
+                samples.append(Samples(role=role, sequences=[*ids], max_length=ids.shape[1]))
                 continue
             mask = arrays.get("attention_mask") if role == "tokens" else None
-            found.append(samples_of(ids, mask, role))
+            samples.append(samples_of(ids, mask, role))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return found
+    return samples
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -51,7 +51,7 @@ def samples_of(
     Args:
       input_ids: [N, T] of any integer type; row i is sample i.
       attention_mask: [N, T], 1 at real tokens; by default all tokens are real.
-      role: of all samples.
+      role: role of all samples.
 
     Raises:
       InputError: not a matrix of token ids, a mask of another shape or with values other than 0 and 1, or a row without

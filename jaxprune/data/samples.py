@@ -14,7 +14,7 @@ class Samples:
     Attributes:
       role: see `Batch`.
       sequences: int32 token ids [length] of each sample.
-      languages: of each sample, or empty; see `Batch`.
+      languages: language of each sample, or empty; see `Batch`.
       counted: bool [length] of each sample, or empty; see `Batch`.
       max_length: limit on the length of a sample and of its padded row; None: no limit.
       vocabulary: see `Batch`.

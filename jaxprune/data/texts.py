@@ -28,19 +28,19 @@ PAPER_LANGUAGES = ("en", "fr", "es", "zh", "hi", "sw")
 
 
 def chosen_languages(codes: Sequence[str] | None, data: str | Path, target: str) -> list[str]:
-    """The languages of `analysis.languages`, or those of the data.
+    """The languages of `analysis.languages`, or of the data.
 
     Args:
-      codes: some, or None.
+      codes: language codes, or None.
       data: `calibration.data`. All languages of a folder of `<language>.txt` files or of "nano" are used;
-        of releases, which have hundreds, those of the paper.
-      target: is the first if `codes` is None.
+        of releases, which have hundreds, only the paper's.
+      target: the first language if `codes` is None.
     """
     if codes is not None:
         return list(codes)
     files = sorted(path.stem for path in local_path(text_place(data, "calibration")).glob("*.txt"))
-    there = NANO_LANGUAGES if str(data) == NANO else files or PAPER_LANGUAGES
-    return list(dict.fromkeys([target, *(code for code in there if code in LANGUAGES)]))
+    available = NANO_LANGUAGES if str(data) == NANO else files or PAPER_LANGUAGES
+    return list(dict.fromkeys([target, *(code for code in available if code in LANGUAGES)]))
 
 
 def aligned(
@@ -51,30 +51,30 @@ def aligned(
 
     Args:
       data, lines: as in `sentences`.
-      draw: of these lines, those of a draw, as 2/5; see `lines_of_draw`. By default all.
-      field: that `data` is the value of, for messages.
+      draw: part of these lines, as 2/5; see `lines_of_draw`; by default all.
+      field: name of the field with `data`, for messages.
 
     Raises:
       InputError: as `sentences`, or two languages differ in their number of lines.
     """
     texts = [_all_sentences(data, code, field) for code in codes]
-    for code, of_code in zip(codes, texts, strict=True):
-        if len(of_code) != len(texts[0]):
+    for code, text in zip(codes, texts, strict=True):
+        if len(text) != len(texts[0]):
             raise InputError(
-                f"{data}: {codes[0]} has {len(texts[0])} lines and {code} has {len(of_code)}; "
+                f"{data}: {codes[0]} has {len(texts[0])} lines and {code} has {len(text)}; "
                 "aligned texts must have equal numbers of lines"
             )
     chosen = np.array(lines_of(range(len(texts[0])), lines, "calibration.lines", data), dtype=int)
     if draw is not None:
-        there = documents(local_path(text_place(data, "calibration")), len(texts[0]))
-        chosen = chosen[lines_of_draw([there[line] for line in chosen], draw)]
-    return [[of_code[line] for line in chosen] for of_code in texts]
+        line_documents = documents(local_path(text_place(data, "calibration")), len(texts[0]))
+        chosen = chosen[lines_of_draw([line_documents[line] for line in chosen], draw)]
+    return [[text[line] for line in chosen] for text in texts]
 
 
 def documents(folder: Path, lines: int) -> list[Any]:
     """The document of each of `lines` lines of the texts in a folder, by the column `document` of its `index.tsv`.
 
-    Without that, the number of its run of ten lines.
+    Without an index, every ten lines are a document.
 
     Raises:
       InputError: an index with another number of lines.
@@ -150,12 +150,12 @@ def _pick_flores(folder: Path, code: str) -> Path:
 
 def _codes(flores: Sequence[str]) -> list[str]:
     """ISO codes of FLORES codes; codes outside the table are kept."""
-    known = {name: entry.code for entry in LANGUAGES.values() for name in entry.flores}
-    return [known.get(name, name) for name in flores]
+    iso_codes = {name: entry.code for entry in LANGUAGES.values() for name in entry.flores}
+    return [iso_codes.get(name, name) for name in flores]
 
 
-def _missing(data: str | Path, code: str, there: Sequence[str]) -> InputError:
-    return InputError(f"{data}: no language {code!r}; there are {listed(sorted(there), ' ')}")
+def _missing(data: str | Path, code: str, available: Sequence[str]) -> InputError:
+    return InputError(f"{data}: no language {code!r}; there are {listed(sorted(available), ' ')}")
 
 
 def _read_lines(path: Path) -> list[str]:
@@ -196,12 +196,12 @@ def hub_data_sets(name: str) -> Iterator[Any]:
     except (
         ConnectionError, FileNotFoundError, ValueError, RuntimeError, datasets.exceptions.DatasetsError
     ) as error:  # fmt: skip
-        said = " ".join(str(error).split())
+        message = " ".join(str(error).split())
         if isinstance(error, ConnectionError):
             unreachable = "no such folder, and the hub cannot be reached"
-            raise ConnectionError(f"{name}: {unreachable}: {said}") from error
+            raise ConnectionError(f"{name}: {unreachable}: {message}") from error
         terms = " (if it is gated: accept its terms and `hf auth login`)"
-        raise InputError(f"{name}: {said}{'' if Path(name).exists() else terms}") from error
+        raise InputError(f"{name}: {message}{'' if Path(name).exists() else terms}") from error
 
 
 def _hub_sentences(name: str, code: str) -> list[str]:
@@ -209,7 +209,7 @@ def _hub_sentences(name: str, code: str) -> list[str]:
         configurations = datasets.get_dataset_config_names(name)
         # FLORES+ renamed some languages: its code is the last one of the table.
         spellings = [*reversed(language(code).flores), code]
-        chosen = next((one for one in spellings if one in configurations), None)
+        chosen = next((spelling for spelling in spellings if spelling in configurations), None)
         rows = datasets.load_dataset(name, chosen, split="dev") if chosen else None
     if rows is None:
         raise _missing(name, code, _codes(configurations))
@@ -232,7 +232,7 @@ def code_samples(source: str | Path, samples: int, seed: int, draw: str | None =
       source: a folder, searched recursively for `*.py` and sorted by path, or a hub data set id
         with a split `train` and a column `content` (`thomwolf/github-python`). Files that are
         blank or not UTF-8 are skipped.
-      draw: as 2/5: every fifth file of the permutation, from the second; by default all.
+      draw: part of the files; 2/5 takes every fifth file of the permutation, from the second; by default all.
 
     Raises:
       InputError: no such folder or data set, or too few files (reports how many).

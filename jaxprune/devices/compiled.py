@@ -13,15 +13,15 @@ from typing import Any
 import jax
 
 # Settings that XLA reads at its start, and those of optimisation, are not pinned: a resumed run must have the same.
-_OF_XLA = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
-_OF_JAX = ("jax_disable_most_optimizations", "jax_optimization_level", "jax_disable_jit")
+_XLA_SETTINGS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
+_JAX_SETTINGS = ("jax_disable_most_optimizations", "jax_optimization_level", "jax_disable_jit")
 # Flags for the number of devices and for dumps.
 _HARMLESS = ("--xla_force_host_platform_device_count", "--xla_dump", "--xla_gpu_dump")
 
 
 @contextlib.contextmanager
 def pinned() -> Iterator[None]:
-    """JAX with its default settings, whatever the user set; also a decorator."""
+    """JAX with its default settings in place of the user's; also a decorator."""
     with (
         jax.threefry_partitionable(True),
         jax.default_prng_impl("threefry2x32"),
@@ -33,9 +33,9 @@ def pinned() -> Iterator[None]:
         yield
 
 
-def compiled(function: Callable[..., Any], **how: Any) -> Any:
-    """`jax.jit(function, **how)`, always called, traced and lowered with JAX `pinned`."""
-    jitted = jax.jit(function, **how)
+def compiled(function: Callable[..., Any], **options: Any) -> Any:
+    """`jax.jit(function, **options)`, always called, traced and lowered with JAX `pinned`."""
+    jitted = jax.jit(function, **options)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -49,9 +49,9 @@ def compiled(function: Callable[..., Any], **how: Any) -> Any:
 
 def compiler_settings() -> dict[str, str]:
     """The user's settings that can change the bits of compiled functions, by name."""
-    of_xla = {name: " ".join(_flags(os.environ.get(name, ""))) for name in _OF_XLA}
-    of_jax = {name: jax.config.values.get(name) for name in _OF_JAX}
-    return {name: str(value) for name, value in {**of_xla, **of_jax}.items()}
+    xla_settings = {name: " ".join(_flags(os.environ.get(name, ""))) for name in _XLA_SETTINGS}
+    jax_settings = {name: jax.config.values.get(name) for name in _JAX_SETTINGS}
+    return {name: str(value) for name, value in {**xla_settings, **jax_settings}.items()}
 
 
 def _flags(line: str) -> list[str]:

@@ -110,16 +110,16 @@ def together() -> Iterator[None]:
     except BaseException as error:
         if not jax.distributed.is_initialized():
             raise
-        if known := ending(error):
+        if own_ending := ending(error):
             show_traceback()
-            end(*known)
+            end(*own_ending)
         # The error may result from the failure of another process, which gets time to report its reason.
         time.sleep(4 * _POLL)
-        said = " ".join(str(error).split())[:200]
-        if isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in said:
-            end(f"another process is gone: {said}", 1)
+        message = " ".join(str(error).split())[:200]
+        if isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in message:
+            end(f"another process is gone: {message}", 1)
         traceback.print_exc()  # a bug
-        end(f"{type(error).__name__}: {said}", 1)
+        end(f"{type(error).__name__}: {message}", 1)
 
 
 def end(message: str, status: int) -> NoReturn:
@@ -147,12 +147,12 @@ def termination() -> Iterator[threading.Event]:
 
     Only the main thread can catch signals; elsewhere nothing sets the event.
     """
-    came = threading.Event()
+    terminated = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield came
+        yield terminated
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: came.set())
+    before = signal.signal(signal.SIGTERM, lambda *_: terminated.set())
     try:
-        yield came
+        yield terminated
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -29,8 +29,8 @@ def join(
 
     Args:
       coordinator: address and port of process 0. On TPU slices, Slurm and GKE all three arguments are detected.
-      processes: their number.
-      process: the number of this one.
+      processes: number of processes.
+      process: number of this process.
 
     Raises:
       InputError: the processes cannot be detected.
@@ -69,14 +69,14 @@ def share(count: int) -> range:
 
 def gather_shares(rows: Shaped[np.ndarray, "n ..."], count: int) -> Shaped[np.ndarray, "N ..."]:
     """All `count` rows, from the `share` of each process."""
-    return gather(rows, [len(theirs) for theirs in shares(np.ones(count))])
+    return gather(rows, [len(owned) for owned in shares(np.ones(count))])
 
 
 def gather(rows: Shaped[np.ndarray, "n ..."], counts: list[int]) -> Shaped[np.ndarray, "N ..."]:
     """The rows of all processes in their order, in every process.
 
     Args:
-      rows: of this process.
+      rows: rows of this process.
       counts: number of rows of each process, the same in all processes.
     """
     if jax.process_count() == 1:

@@ -40,7 +40,7 @@ def peak_memory() -> dict[str, int]:
 def _peak_resident() -> int:
     status = Path("/proc/self/status")
     # ru_maxrss starts at the size of the parent process; but gVisor has no VmHWM
-    if status.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
-        return int(found[1]) * 1024
+    if status.exists() and (match := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
+        return int(match[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss counts KiB, on macOS bytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

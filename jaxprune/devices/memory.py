@@ -18,10 +18,10 @@ def room(mesh: Mesh) -> tuple[int | None, int | None]:
     """Bytes of a device (None for CPUs) and of a host: the minimum over all processes, which all must call."""
     device = mesh.devices.flat[0]
     limit = None if device.platform == "cpu" else (device.memory_stats() or {}).get("bytes_limit")
-    of_all = hosts.gather_json([limit, available_memory()])
+    by_process = hosts.gather_json([limit, available_memory()])
     return tuple(
         min((n for n in column if n is not None), default=None)
-        for column in zip(*of_all, strict=True)
+        for column in zip(*by_process, strict=True)
     )  # type: ignore[return-value]
 
 
@@ -34,15 +34,15 @@ def available_memory(root: Path = Path("/")) -> int | None:
       root: the folder that contains `proc` and `sys`.
     """
     free = _field(root / "proc/meminfo", r"MemAvailable:\s+(\d+) kB", 1024)
-    known = (free, *_of_cgroups(root))
-    return min((left for left in known if left is not None), default=None)
+    limits = (free, *_free_in_cgroups(root))
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _of_cgroups(root: Path) -> list[int]:
+def _free_in_cgroups(root: Path) -> list[int]:
     """Free bytes of each cgroup of this process and of their parents."""
-    listed = root / "proc/self/cgroup"
-    left = []
-    for line in listed.read_text().splitlines() if listed.is_file() else ():
+    groups_file = root / "proc/self/cgroup"
+    free = []
+    for line in groups_file.read_text().splitlines() if groups_file.is_file() else ():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
             top, names = root / "sys/fs/cgroup", ("memory.max", "memory.current", "inactive_file")
@@ -55,11 +55,11 @@ def _of_cgroups(root: Path) -> list[int]:
         # In a container the path may be the host's, while the mount is the container's own group.
         groups = [group, *group.parents] if group.is_dir() else [top]
         for folder in groups[: groups.index(top) + 1]:
-            left += _left_of(folder, *names)
-    return left
+            free += _free_in_group(folder, *names)
+    return free
 
 
-def _left_of(group: Path, limit: str, usage: str, cache: str) -> list[int]:
+def _free_in_group(group: Path, limit: str, usage: str, cache: str) -> list[int]:
     allowed = _field(group / limit, r"(\d+)")
     used = _field(group / usage, r"(\d+)")
     if allowed is None or used is None or allowed >= _UNLIMITED:

@@ -32,8 +32,8 @@ def product_dtype(dtype: str) -> str:
 
 @functools.cache
 def _every_process_multiplies_bfloat16() -> bool:
-    here = jax.default_backend() != "cpu" or cpu_multiplies_bfloat16()
-    return not hosts.any_of(not here)
+    multiplies = jax.default_backend() != "cpu" or cpu_multiplies_bfloat16()
+    return not hosts.any_of(not multiplies)
 
 
 def cpu_multiplies_bfloat16(root: Path = Path("/")) -> bool:

@@ -68,7 +68,7 @@ def one_cpu_device_per_core() -> None:
     forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if forced or "JAX_NUM_CPU_DEVICES" in os.environ:
         return
-    # macOS does not tell which cores this process may use
+    # macOS does not list the cores that this process may use
     own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     jax.config.update("jax_num_cpu_devices", min(own or 1, _MAX_CPU_DEVICES))
 
@@ -156,21 +156,21 @@ def on_own_rows(function: Callable[..., Any], mesh: Mesh, specs: Any = WHOLE) ->
 
 
 def compiled_by_rows(
-    function: Callable[..., Any], static_argnames: Sequence[str] = (), **how: Any
+    function: Callable[..., Any], static_argnames: Sequence[str] = (), **options: Any
 ) -> Any:
-    """`function(*rows, **named)`, compiled; each device runs it on its share of the rows.
+    """`function(*rows, **keywords)`, compiled; each device runs it on its share of the rows.
 
-    Named arguments are replicated. The compiled function also takes a `mesh` by name.
+    Keyword arguments are replicated. The compiled function also takes a `mesh` by name.
     """
 
-    def call(*rows: Any, mesh: Mesh, **named: Any) -> Any:
-        static = {name: named.pop(name) for name in static_argnames}
+    def call(*rows: Any, mesh: Mesh, **keywords: Any) -> Any:
+        static = {name: keywords.pop(name) for name in static_argnames}
 
-        def on_device(named: Any, *rows: Any) -> Any:
-            return function(*rows, **named, **static)
+        def on_device(keywords: Any, *rows: Any) -> Any:
+            return function(*rows, **keywords, **static)
 
-        return on_own_rows(on_device, mesh)(named, *rows)
+        return on_own_rows(on_device, mesh)(keywords, *rows)
 
     functools.update_wrapper(call, function)
     del vars(call)["__wrapped__"]  # its signature has no mesh
-    return compiled(call, static_argnames=(*static_argnames, "mesh"), **how)
+    return compiled(call, static_argnames=(*static_argnames, "mesh"), **options)

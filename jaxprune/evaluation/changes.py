@@ -14,11 +14,7 @@ from jaxprune.evaluation.scoring.metrics import (
     paired_bootstrap,
     ratio_interval,
 )
-from jaxprune.evaluation.scoring.perplexity import (
-    LARGEST_LOG,
-    Perplexity,
-    values_of_parts,
-)
+from jaxprune.evaluation.scoring.perplexity import LARGEST_LOG, Perplexity, values_of_parts
 from jaxprune.evaluation.scoring.priors import ROW_VALUES
 from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.evaluation.translation.bleu import compare_systems
@@ -44,16 +40,16 @@ class Change(NamedTuple):
       language: code, or MEAN or MEAN_NON_ENGLISH for the mean over languages.
       measure: name in `MEASURES`.
       n: number of rows, of predicted tokens, or of sentences.
-      base_value, value: of both runs; shares in [0, 1]. If the tokenizers differ, the perplexities of both are per
-        token of the base.
-      difference: value - base_value; of perplexity and bits per byte value / base_value - 1.
-      low, high: its 95% interval: of perplexity Student's over parts of the text, of rows the paired bootstrap's; None
-        without one.
-      p: that there is no change, two-sided: of accuracy in a language McNemar's exact test, of translations sacrebleu's
-        paired bootstrap, otherwise the paired bootstrap over rows or groups of rows; None if it is not tested.
+      base_value, value: values of both runs; shares in [0, 1]. If the tokenizers differ, the perplexities of both are
+        per token of the base.
+      difference: value - base_value; for perplexity and bits per byte value / base_value - 1.
+      low, high: 95% interval of the difference: Student's over parts of the text for perplexity, otherwise the paired
+        bootstrap's over rows; None without one.
+      p: two-sided p-value of no change: McNemar's exact test for accuracy in a language, sacrebleu's paired bootstrap
+        for translations, otherwise the paired bootstrap over rows or groups of rows; None if it is not tested.
       p_holm: `p` after Holm's correction over `family`; None if it is not corrected.
       family: the hypotheses of the correction in words, such as "xnli: 4 languages".
-      parts: the number of parts of the text that the interval of a perplexity is computed from; None of other measures.
+      parts: number of parts of the text in the interval of a perplexity; None for other measures.
     """
 
     run: str
@@ -81,7 +77,7 @@ def task_changes(source: Source, pairs: Pairs, seed: int) -> list[Change]:
 
     Args:
       pairs: scores of the base and of the run on the same rows, by language.
-      seed: of the bootstrap.
+      seed: seed of the bootstrap.
     """
     tests = [mcnemar(base.correct, run.correct) for base, run in pairs.values()]
     family = f"{source[2]}: {len(pairs)} languages"
@@ -96,13 +92,13 @@ def task_changes(source: Source, pairs: Pairs, seed: int) -> list[Change]:
 
 
 def mean_changes(source: Source, language: str, pairs: Pairs, seed: int) -> list[Change]:
-    """The changes of the means over some languages, accuracy first; those of measures without a value are left out."""
+    """The changes of the means over some languages, accuracy first; measures without a value are omitted."""
     rows = sum(len(base.rows) for base, _ in pairs.values())
     changes = []
-    for measure, values in {"accuracy": lambda one: one.correct, **ROW_VALUES}.items():
-        if known := _values(pairs, values):
-            difference, (low, high), p = paired_bootstrap(_differences(known), seed=seed)
-            means = _means(known)
+    for measure, values in {"accuracy": lambda scored: scored.correct, **ROW_VALUES}.items():
+        if compared := _values(pairs, values):
+            difference, (low, high), p = paired_bootstrap(_differences(compared), seed=seed)
+            means = _means(compared)
             figures = (*means, difference, low, high, p)
             changes.append(Change(*source, language, measure, rows, *figures))
     return changes
@@ -110,11 +106,11 @@ def mean_changes(source: Source, language: str, pairs: Pairs, seed: int) -> list
 
 def group_changes(pairs: Pairs, values: RowValues) -> Float[np.ndarray, " G"] | None:
     """The change of a value in each group of rows, mean over languages, see `cluster_values`; None without values."""
-    known = _values(pairs, values)
-    return _differences(known) if known else None
+    compared = _values(pairs, values)
+    return _differences(compared) if compared else None
 
 
-# By language: the cluster, and the values of the base and of the run, of each row that has them.
+# The cluster, and the values of the base and of the run, of each row that has them, by language.
 _Values = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
@@ -159,7 +155,7 @@ def perplexity_changes(
         yield Change(*source, code, "bits_per_byte", a.tokens, x, y, y / x - 1)
 
 
-# The value of the base and of the run, the interval of their ratio, and the number of parts that it is of.
+# The value of the base and of the run, the interval of their ratio, and its number of parts.
 _Compared = tuple[float, float, tuple[float, float] | None, int]
 
 
@@ -172,7 +168,7 @@ def _by_tokens(a: Perplexity, b: Perplexity) -> _Compared:
 def _by_bits(a: Perplexity, b: Perplexity) -> _Compared:
     """Both perplexities per token of the base.
 
-    The interval is of the parts that both runs predicted; a tokenizer with longer tokens may leave out the last one.
+    The interval covers the parts that both runs predicted; a tokenizer with longer tokens may omit the last one.
     """
     # a mean over other units: log(perplexity) is in proportion to the bits per byte
     log = math.log(a.perplexity) * b.bits_per_byte / a.bits_per_byte
@@ -180,8 +176,8 @@ def _by_bits(a: Perplexity, b: Perplexity) -> _Compared:
     if parts > 1:
         per_token = a.bytes / a.tokens
         values = (
-            per_token * values_of_parts(one.part_sums[:parts], one.part_bytes[:parts])
-            for one in (a, b)
+            per_token * values_of_parts(side.part_sums[:parts], side.part_bytes[:parts])
+            for side in (a, b)
         )
         interval = ratio_interval(*values)
     return a.perplexity, math.exp(min(log, LARGEST_LOG)), interval, parts
@@ -201,7 +197,7 @@ def translation_changes(
         compared[code] = compare_systems(
             base[code].hypotheses, run[code].hypotheses, base[code].references, target=target
         )
-    corrected = dict(zip(codes, holm([one["bleu"].p for one in compared.values()]), strict=True))
+    corrected = dict(zip(codes, holm([c["bleu"].p for c in compared.values()]), strict=True))
     family = f"{source[2]}: {len(codes)} languages"
     changes = []
     for code, scores in compared.items():

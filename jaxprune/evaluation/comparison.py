@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from jaxprune.base.errors import InputError, listed
 from jaxprune.base.text import NotebookTable, Table
+from jaxprune.evaluation.change_tables import comparison_tables
 from jaxprune.evaluation.changes import (
     Change,
     perplexity_changes,
@@ -18,7 +19,6 @@ from jaxprune.evaluation.pictures import change_charts
 from jaxprune.evaluation.same_evaluation import check_same, other_tokenizer
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 from jaxprune.evaluation.translation.results import TRANSLATION, Translated
-from jaxprune.evaluation.views import comparison_tables
 from jaxprune.report.charts.chart import Chart
 from jaxprune.report.charts.panels import grid
 
@@ -31,8 +31,8 @@ class Comparison(NotebookTable):
     """The changes from the first of several runs, the base, to each other. Notebooks show them as tables.
 
     Attributes:
-      evaluations: of the runs, with distinct names.
-      changes: of every other run against the base.
+      evaluations: evaluations of the runs, with distinct names.
+      changes: changes of every other run from the base.
       notes: differences between the evaluations.
       left_out: evaluations that only one of two runs has.
     """
@@ -45,18 +45,18 @@ class Comparison(NotebookTable):
     @property
     def names(self) -> list[str]:
         """Names of the runs, the base first."""
-        return [one.name for one in self.evaluations]
+        return [evaluation.name for evaluation in self.evaluations]
 
     @property
     def measurements(self) -> list[Measurement]:
         """The measurements of all runs."""
-        return [row for one in self.evaluations for row in one.measurements]
+        return [row for evaluation in self.evaluations for row in evaluation.measurements]
 
     @property
     def table(self) -> "pandas.DataFrame":
         """A pandas DataFrame with a row for each task, measure and language, and columns for each run.
 
-        Columns: value of the base; of every other run value, difference, low, high, p and p_holm, see `Change`.
+        Columns: the base's value; for every other run value, difference, low, high, p and p_holm, see `Change`.
         """
         changes, index = frame(self.changes, Change._fields), ["task", "measure", "language"]
         fields = ["value", "difference", "low", "high", "p", "p_holm"]
@@ -96,14 +96,14 @@ def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Com
 
     Args:
       evaluations: two or more; the first is the base.
-      seed: of the bootstrap.
+      seed: seed of the bootstrap.
 
     Raises:
       InputError: a run without evaluation; nothing in common with the base; an evaluation whose inputs differ.
     """
     if len(evaluations) < 2:
         raise InputError("compare: one run; expected two or more, the first of which is the base")
-    base, *others = named = _distinctly_named(evaluations)
+    base, *others = renamed = _with_distinct_names(evaluations)
     changes, notes, left_out = list[Change](), list[str](), list[str]()
     for run in others:
         left_out += _left_out(base, run)
@@ -116,9 +116,9 @@ def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Com
             )
         for task in base.tasks:
             if task in run.parts:
-                ours, theirs = base.scored(task), run.scored(task)
-                codes = sorted(ours.keys() & theirs.keys(), key=order)
-                pairs = {code: (ours[code], theirs[code]) for code in codes}
+                base_scores, run_scores = base.scored(task), run.scored(task)
+                codes = sorted(base_scores.keys() & run_scores.keys(), key=order)
+                pairs = {code: (base_scores[code], run_scores[code]) for code in codes}
                 changes += task_changes((run.name, base.name, task), pairs, seed)
         source = (run.name, base.name, PERPLEXITY)
         changes += perplexity_changes(source, base.perplexities, run.perplexities, differs)
@@ -126,7 +126,7 @@ def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Com
             a, b = (cast(Mapping[str, Translated], r.parts[TRANSLATION].rows) for r in (base, run))
             target = base.parts[TRANSLATION].facts["protocol"]["target"]
             changes += translation_changes((run.name, base.name, TRANSLATION), a, b, target)
-    return Comparison(evaluations=named, changes=changes, notes=notes, left_out=left_out)
+    return Comparison(evaluations=renamed, changes=changes, notes=notes, left_out=left_out)
 
 
 def order(code: str) -> tuple[bool, str]:
@@ -134,19 +134,19 @@ def order(code: str) -> tuple[bool, str]:
     return code != "en", code
 
 
-def _distinctly_named(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """The evaluations; where names repeat, numbered."""
-    names = [one.name for one in evaluations]
+def _with_distinct_names(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """The evaluations; repeated names get a number."""
+    names = [evaluation.name for evaluation in evaluations]
     counts = [names[: place + 1].count(name) for place, name in enumerate(names)]
     return [
-        one if count == 1 else one.renamed(f"{one.name} ({count})")
-        for one, count in zip(evaluations, counts, strict=True)
+        evaluation if count == 1 else evaluation.renamed(f"{evaluation.name} ({count})")
+        for evaluation, count in zip(evaluations, counts, strict=True)
     ]
 
 
 def _left_out(base: Evaluation, run: Evaluation) -> Iterator[str]:
-    """Notes on what only one of two runs has; rejects runs without an evaluation, or without any in common."""
-    names = {one.name: _evaluated(one) for one in (base, run)}
+    """Notes on evaluations that only one of two runs has; rejects runs without any, or without one in common."""
+    names = {evaluation.name: _evaluated(evaluation) for evaluation in (base, run)}
     for name, evaluated in names.items():
         if not evaluated:
             raise InputError(
@@ -155,10 +155,10 @@ def _left_out(base: Evaluation, run: Evaluation) -> Iterator[str]:
     if not {*names[base.name]} & {*names[run.name]}:
         has = (f"{name} has {listed(evaluated, ' ')}" for name, evaluated in names.items())
         raise InputError(f"no task and language in both runs: {'; '.join(has)}")
-    for one, other in ((base, run), (run, base)):
-        only = [name for name in names[one.name] if name not in names[other.name]]
+    for first, second in ((base, run), (run, base)):
+        only = [name for name in names[first.name] if name not in names[second.name]]
         if only:
-            yield f"only in {one.name}, not compared with {other.name}: {', '.join(only)}"
+            yield f"only in {first.name}, not compared with {second.name}: {', '.join(only)}"
 
 
 def _evaluated(run: Evaluation) -> list[str]:

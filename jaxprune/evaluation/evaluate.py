@@ -49,14 +49,14 @@ def evaluate_all(
     """Evaluates a model, and writes a folder for each task, for perplexity and for translation.
 
     Args:
-      scorer: of the model.
+      scorer: scorer of the model.
       workload: tasks, texts and sentences.
       config: the sources of texts and sentences, and the settings of translation.
-      workdir: gets `<task>/` with the parts of the evaluation, see `write_part`. None: no files.
-      facts: for every evaluation.json, with `run` and `model`, see `facts_of`.
-      new_tokens: the most of a translation.
+      workdir: folder for the parts of the evaluation, see `write_part`; None writes no files.
+      facts: facts for every evaluation.json, with `run` and `model`, see `facts_of`.
+      new_tokens: limit on the tokens of a translation.
     """
-    known = identities(workload, scorer.model, config.dtype)
+    by_folder = identities(workload, scorer.model, config.dtype)
     parts: dict[str, Part] = {}
 
     def finish(name: str, part: Part) -> None:
@@ -66,21 +66,21 @@ def evaluate_all(
 
     for questions in workload.tasks:
         name = questions.task.name
-        finish(name, score_task(scorer, questions, {**facts, IDENTITY: known[name]}))
+        finish(name, score_task(scorer, questions, {**facts, IDENTITY: by_folder[name]}))
     if workload.texts:
-        of_text = {**facts, "data": config.evaluation.perplexity, IDENTITY: known[PERPLEXITY]}
-        of_text |= calibration_overlap(scorer.model, workload.texts, workdir)
-        finish(PERPLEXITY, measure_texts(scorer, workload.texts, of_text))
+        data, identity = config.evaluation.perplexity, by_folder[PERPLEXITY]
+        text_facts = {**facts, "data": data, IDENTITY: identity}
+        text_facts |= calibration_overlap(scorer.model, workload.texts, workdir)
+        finish(PERPLEXITY, measure_texts(scorer, workload.texts, text_facts))
     if workload.sentences:
         generator = Generator(
             scorer.model, dtype=config.dtype, mesh=scorer.mesh, progress=scorer.progress
         )
-        of_sentences = {
-            **facts, "data": config.evaluation.translation, IDENTITY: known[TRANSLATION],
-        }  # fmt: skip
+        data, identity = config.evaluation.translation, by_folder[TRANSLATION]
+        translation_facts = {**facts, "data": data, IDENTITY: identity}
         first = next(iter(workload.sentences.values()))
         protocol = TranslationProtocol(first.target, len(first.demonstrations), new_tokens)
-        translated = translate_texts(generator, workload.sentences, protocol, of_sentences)
+        translated = translate_texts(generator, workload.sentences, protocol, translation_facts)
         finish(TRANSLATION, translated)
     return Evaluation(name=facts["run"], parts=parts)
 
@@ -106,9 +106,9 @@ def score_task(scorer: Scorer, task_questions: TaskQuestions, facts: Mapping[str
     """Scores a task in all its languages.
 
     Args:
-      scorer: of the model.
+      scorer: scorer of the model.
       task_questions: the questions.
-      facts: for evaluation.json, see `facts_of`.
+      facts: facts for evaluation.json, see `facts_of`.
 
     Raises:
       InputError: as `scoring.question_scores`; a score that is no number.
@@ -131,16 +131,14 @@ def score_task(scorer: Scorer, task_questions: TaskQuestions, facts: Mapping[str
 
 
 def measure_texts(
-    scorer: Scorer,
-    by_language: Mapping[str, PlainText],
-    facts: Mapping[str, Any],
+    scorer: Scorer, by_language: Mapping[str, PlainText], facts: Mapping[str, Any]
 ) -> Part:
     """Perplexity on plain text of each language.
 
     Args:
-      scorer: of the model.
+      scorer: scorer of the model.
       by_language: texts by code.
-      facts: for evaluation.json, see `facts_of`.
+      facts: facts for evaluation.json, see `facts_of`.
     """
     began = time.perf_counter()
     measured = {
@@ -181,5 +179,5 @@ def _part(
 ) -> Part:
     """A part with its languages and seconds among the facts."""
     seconds = round(time.perf_counter() - began, 3)
-    told = {**facts, "languages": [*rows], "seconds": seconds}
-    return Part(facts=told, measurements=measurements, rows=rows)
+    all_facts = {**facts, "languages": [*rows], "seconds": seconds}
+    return Part(facts=all_facts, measurements=measurements, rows=rows)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from jaxprune.base.text import NotebookTable, Table
 from jaxprune.evaluation.measurements import Measurement, frame
+from jaxprune.evaluation.run_tables import evaluation_tables
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, Perplexity
 from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.evaluation.translation.results import TRANSLATION, Translated
-from jaxprune.evaluation.views import evaluation_tables
 
 if TYPE_CHECKING:
     import pandas
@@ -23,7 +23,7 @@ class Part:
     Attributes:
       facts: the content of evaluation.json.
       measurements: the content of measurements.csv.
-      rows: by language the results from which the measurements are computed.
+      rows: the results by language from which the measurements are computed.
     """
 
     facts: Mapping[str, Any]
@@ -34,7 +34,7 @@ class Part:
         """The part in these languages alone."""
         return dataclasses.replace(
             self,
-            measurements=[one for one in self.measurements if one.language in languages],
+            measurements=[row for row in self.measurements if row.language in languages],
             rows={code: rows for code, rows in self.rows.items() if code in languages},
         )
 
@@ -44,9 +44,10 @@ class Evaluation(NotebookTable):
     """The results of one model, as `jaxprune.evaluate` returns them and workdirs contain them.
 
     Attributes:
-      name: in tables.
-      parts: by task, and "perplexity" and "translation"; `parts["xnli"].rows["fr"].scores` are the scores of every row.
-      is_smaller: of a model with fewer tokens, so its tokenizer may be another one than that of the dense model.
+      name: name in tables.
+      parts: parts by task, and "perplexity" and "translation"; `parts["xnli"].rows["fr"].scores` are the scores of
+        every row.
+      is_smaller: whether the model has fewer tokens, so its tokenizer may differ from the dense model's.
     """
 
     name: str
@@ -61,16 +62,16 @@ class Evaluation(NotebookTable):
     @property
     def measurements(self) -> list[Measurement]:
         """The measurements of all parts."""
-        return [one for part in self.parts.values() for one in part.measurements]
+        return [row for part in self.parts.values() for row in part.measurements]
 
     @property
     def table(self) -> "pandas.DataFrame":
         """A pandas DataFrame with a row for each task and language, and a column for each measure."""
         table = frame(self.measurements, Measurement._fields)
         by_language = table.pivot(index=["task", "language"], columns="measure", values="value")
-        wanted = dict.fromkeys(one.measure for one in self.measurements)
-        order = dict.fromkeys((one.task, one.language) for one in self.measurements)
-        return by_language.reindex(index=list(order), columns=list(wanted))
+        measures = dict.fromkeys(row.measure for row in self.measurements)
+        order = dict.fromkeys((row.task, row.language) for row in self.measurements)
+        return by_language.reindex(index=list(order), columns=list(measures))
 
     @property
     def tables(self) -> list[Table]:

@@ -1,4 +1,4 @@
-"""The folders of an evaluation: written whole, read, and those of another evaluation rejected or removed."""
+"""The folders of an evaluation: writing and reading them whole, rejecting or removing those of another one."""
 
 import contextlib
 from collections.abc import Mapping
@@ -45,10 +45,10 @@ from jaxprune.hf.model import Model
 def clear_folders(
     workdir: Path, wanted: Mapping[str, Identity | None], model: Model, overwrite: bool
 ) -> None:
-    """Removes the scores of another evaluation; those of the same one stay.
+    """Removes the scores of another evaluation; scores of the same evaluation stay.
 
     Args:
-      workdir: of the evaluation.
+      workdir: folder of the evaluation.
       wanted: identities by folder; None matches no scores.
       model: the model to evaluate.
       overwrite: remove the scores of another model, of other questions or settings; by default they are rejected.
@@ -65,7 +65,7 @@ def clear_folders(
             f"--workdir: {workdir} is the workdir of another model; expected {workdir / 'hf'} as the model, or another "
             "folder"
         )
-    others = []
+    replaced = []
     for name, identity in wanted.items():
         manifest.check_replaceable(workdir / name, overwrite=True, where="--workdir: ")
         written = _score_origin(workdir / name)
@@ -79,8 +79,8 @@ def clear_folders(
                 f"--workdir: {workdir / name / EVALUATION} has the scores of {other}; "
                 "add --overwrite to replace them, or choose another folder"
             )
-        others.append(name)
-    for name in others:
+        replaced.append(name)
+    for name in replaced:
         manifest.remove(workdir / name)
     workdir.mkdir(parents=True, exist_ok=True)
 
@@ -104,7 +104,7 @@ def write_part(workdir: Path | None, name: str, part: Part) -> None:
             if isinstance(rows, Translated):
                 write_translated(folder / f"{code}.jsonl", rows)
             else:
-                arrays = {name: one for name, one in rows._asdict().items() if one is not None}
+                arrays = {name: a for name, a in rows._asdict().items() if a is not None}
                 np.savez(folder / f"{code}.npz", **arrays)
         lines = csv_text(Measurement._fields, part.measurements)
         write_text(folder / MEASUREMENTS, lines)
@@ -115,7 +115,7 @@ def open_evaluation(workdir: str | Path) -> Evaluation:
     """The evaluation that `jaxprune evaluate` wrote, as `evaluate` returns it: figures and the scores of every row.
 
     Args:
-      workdir: its --workdir, a folder or an address in a bucket.
+      workdir: `--workdir` of the evaluation, a folder or an address in a bucket.
 
     Raises:
       InputError: no such folder, or a broken file; scores of another model than the workdir's.

@@ -22,32 +22,33 @@ def identities(workload: Workload, model: Model, dtype: str) -> dict[str, Identi
 
     Args:
       workload: everything to evaluate.
-      model: gives the tokenizer.
-      dtype: of the weights on the devices.
+      model: source of the tokenizer.
+      dtype: dtype of the weights on the devices.
     """
-    found: dict[str, Identity] = {}
+    by_folder: dict[str, Identity] = {}
     settings: Identity = {"dtype": dtype, "tokenizer": model.tokenizer_digest}
 
     for task in workload.tasks:
         rows = {
-            code: [[one.row, one.label, *map(_option, one.options)] for one in questions]
+            code: [[q.row, q.label, *map(_option, q.options)] for q in questions]
             for code, questions in task.languages.items()
         }
-        sizes: Identity = {f"rows {code}": len(of_code) for code, of_code in rows.items()}
-        found[task.task.name] = {**settings, **sizes, "protocol": task.protocol, **_contents(rows)}
+        sizes: Identity = {f"rows {code}": len(questions) for code, questions in rows.items()}
+        sizes |= {"protocol": task.protocol}
+        by_folder[task.task.name] = {**settings, **sizes, **_contents(rows)}
     if workload.texts:
         parts = {code: [text, text.starts] for code, text in workload.texts.items()}
-        found[PERPLEXITY] = {**settings, **_contents(parts)}
+        by_folder[PERPLEXITY] = {**settings, **_contents(parts)}
     if sentences := workload.sentences:
-        pairs = {code: [*one.pairs, *one.demonstrations] for code, one in sentences.items()}
+        pairs = {code: [*s.pairs, *s.demonstrations] for code, s in sentences.items()}
         first = next(iter(sentences.values()))
-        found[TRANSLATION] = {
+        by_folder[TRANSLATION] = {
             **settings,
             "target": first.target,
             "shots": len(first.demonstrations),
             **_contents(pairs),
         }
-    return found
+    return by_folder
 
 
 def content_digests(identity: Identity) -> dict[str, str]:

@@ -44,13 +44,13 @@ def evaluate(
         block by block for each pass.
       tasks: names of ready tasks or .toml files, in a list or separated by commas.
       languages: codes of tasks and texts, in a list or separated by commas; by default all available ones.
-      protocol: how options are scored: "paper", "official" or "lm_eval".
+      protocol: scoring of the options: "paper", "official" or "lm_eval".
       data: replaces the tasks' own data: a folder or pattern of .jsonl or .csv files, or a hub data set id.
       rows: number of rows and lines of each language, from the beginning; all by default.
       perplexity: plain text: a folder of <language>.txt or .jsonl, or "nano".
       perplexity_lines: only these lines of it, counted from 0, as "300-499".
-      name: of the run in tables; by default that of the model's folder.
-      seed: of the shuffle of rows under protocol="official".
+      name: name of the run in tables; by default the name of the model's folder.
+      seed: seed of the shuffle of rows under protocol="official".
       dtype: "float32" or "bfloat16", of the weights on the devices.
       mesh: devices; all by default.
       progress: show bars.
@@ -93,7 +93,7 @@ def compare(*runs: Evaluation | str | Path, seed: int = 0) -> Comparison:
 
     Args:
       runs: two or more: return values of `evaluate`, or workdirs of `jaxprune evaluate`.
-      seed: of the bootstrap.
+      seed: seed of the bootstrap.
 
     Raises:
       InputError: fewer than two runs; no evaluation in common; other rows, protocols, texts or tokenizers; a

@@ -51,9 +51,9 @@ class JaxpruneLM(TemplateLM):
 
     Args:
       pretrained: folder or hub id, as for `jaxprune.load`.
-      revision: of a hub id.
+      revision: revision of a hub id.
       dtype: "float32" or "bfloat16", of the weights on the devices.
-      max_length: the most tokens before a predicted one; by default the model's positions, or without a limit the
+      max_length: limit on the tokens before a predicted one; by default the model's positions, or without a limit the
         tokenizer's, or 2,048. Longer requests lose tokens on the left.
       batch_size, max_batch_size, device: ignored arguments of the harness; JAX uses all devices.
 
@@ -81,8 +81,8 @@ class JaxpruneLM(TemplateLM):
     def _length(self, max_length: int | None) -> int:
         limit = self._scorer.model.config.max_positions
         if max_length is None:
-            of_tokenizer = self.tokenizer.model_max_length
-            return limit or (of_tokenizer if of_tokenizer < _NO_LIMIT else MAX_LENGTH)
+            tokenizer_limit = self.tokenizer.model_max_length
+            return limit or (tokenizer_limit if tokenizer_limit < _NO_LIMIT else MAX_LENGTH)
         if max_length < 1 or (limit is not None and max_length > limit):
             highest = " or more" if limit is None else f" to {limit}, the model's positions"
             raise invalid_value("max_length", max_length, f"1{highest}")

@@ -27,7 +27,7 @@ class Measurement(NamedTuple):
       language: code.
       measure: name in `MEASURES`, or chosen_0, chosen_1, …: the share of the rows in which an option is the prediction.
       value: shares in [0, 1]; BLEU and chrF from 0 to 100.
-      low, high: its 95% interval: of accuracy Wilson's, of discrimination the bootstrap's over groups; None without.
+      low, high: 95% interval: Wilson's for accuracy, the bootstrap's over groups for discrimination; None without one.
       n: number of rows, of predicted tokens, or of sentences.
     """
 
@@ -46,8 +46,8 @@ class Measure(NamedTuple):
     """The look of a measure in tables.
 
     Attributes:
-      title: of a table.
-      column: its title in a table of several measures.
+      title: title of a table.
+      column: title of a column in a table of several measures.
       scale: "share" in percent, "score" from 0 to 100, "ratio" of values such as perplexities, or "number".
       digits: decimals.
     """
@@ -111,6 +111,6 @@ def read_measurements(folder: Path) -> list[Measurement]:
 
 def frame(rows: Sequence[Any], columns: Sequence[str]) -> "pandas.DataFrame":
     """Measurements or changes as a DataFrame with these columns."""
-    import pandas  # late, as it takes half a second
+    import pandas  # imported late: takes half a second
 
     return pandas.DataFrame(list(rows), columns=list(columns))

@@ -17,9 +17,9 @@ def calibration_overlap(
     """The key `calibration_overlap` of perplexity's evaluation.json, if a text has lines of the calibration set.
 
     Args:
-      model: of any folder.
-      texts: by language.
-      workdir: searched for this run if it is not None, as is the parent of the model's folder.
+      model: the model, from any folder.
+      texts: texts by language.
+      workdir: searched, unless None, for the model's run, as is the parent of the model's folder.
 
     Returns:
       {"calibration_overlap": the number of distinct shared lines by language}; empty without any.
@@ -31,8 +31,8 @@ def calibration_overlap(
             if digest in (report.get("models", {}).get("hf"), pruned_digest(report)):
                 calibrated |= {*report.get("calibration_lines", ())}
     shared = {
-        code: len(found)
+        code: len(lines)
         for code, text in (texts.items() if calibrated else ())
-        if (found := calibrated.intersection(line_digests(text.lines)))
+        if (lines := calibrated.intersection(line_digests(text.lines)))
     }
     return {"calibration_overlap": shared} if shared else {}

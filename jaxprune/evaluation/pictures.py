@@ -7,9 +7,9 @@ import numpy as np
 
 from jaxprune.base.text import signed
 from jaxprune.evaluation.changes import Change
+from jaxprune.evaluation.figures import by_key, change_kind, options_of, ratio
 from jaxprune.evaluation.measurements import Measurement
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
-from jaxprune.evaluation.views import by_key, change_kind, options_of, ratio
 from jaxprune.report.charts.chart import Chart
 from jaxprune.report.charts.heatmap import DIVERGING, heatmap
 from jaxprune.report.charts.rows import Estimate, interval_chart
@@ -27,8 +27,8 @@ def accuracy_charts(measurements: Sequence[Measurement], task: str) -> list[Char
             options.add(options_of(figures, run, task, code))
     if not 0 < len(series) <= _MOST_RUNS:
         return []
-    known = options.pop() if len(options) == 1 else 0
-    chance = ("chance", 100 / known) if known else None
+    count = options.pop() if len(options) == 1 else 0
+    chance = ("chance", 100 / count) if count else None
     return [interval_chart(series, title="Accuracy", unit="accuracy, %", reference=chance)]
 
 
@@ -38,9 +38,9 @@ def change_charts(
     """Changes of accuracy in points, or ratios of perplexities on a log axis; none of translations.
 
     Args:
-      measurements: of all runs, from which languages are known in which the base is at chance.
-      changes: of all runs but the base.
-      task: its name.
+      measurements: measurements of all runs, which show in which languages the base is at chance.
+      changes: changes of all runs but the base.
+      task: name of the task.
     """
     figures, is_ratio = by_key(measurements), task == PERPLEXITY
     measure = "perplexity" if is_ratio else "accuracy"
@@ -61,8 +61,8 @@ def change_charts(
         return [interval_chart(series, unit=unit, reference=unchanged, colour=1, **looks)]
     codes = list(dict.fromkeys(code for values in series.values() for code in values))
     values = [
-        [of_run[code].value if code in of_run else np.nan for code in codes]
-        for of_run in series.values()
+        [estimates[code].value if code in estimates else np.nan for code in codes]
+        for estimates in series.values()
     ]
     if not is_ratio:
         looks["scheme"] = DIVERGING

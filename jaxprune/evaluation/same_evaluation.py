@@ -18,7 +18,7 @@ def check_same(base: Evaluation, run: Evaluation) -> None:
     """
     may_differ = {"languages", *["tokenizer"] * (base.is_smaller or run.is_smaller)}
     for name in sorted(base.parts.keys() & run.parts.keys()):
-        a, b = (_settings(one, name) for one in (base, run))
+        a, b = (_settings(evaluation, name) for evaluation in (base, run))
         for key in a:
             if key not in may_differ and None not in (a[key], b.get(key)) and a[key] != b[key]:
                 kind, _, code = key.partition(" ")  # such as "content fr"
@@ -31,13 +31,13 @@ def check_same(base: Evaluation, run: Evaluation) -> None:
 def other_tokenizer(base: Evaluation, run: Evaluation) -> bool:
     """Whether the tokenizers of an evaluation differ."""
     pairs = [
-        [_settings(one, name).get("tokenizer") for one in (base, run)]
+        [_settings(evaluation, name).get("tokenizer") for evaluation in (base, run)]
         for name in base.parts.keys() & run.parts.keys()
     ]
     return any(None not in pair and pair[0] != pair[1] for pair in pairs)
 
 
 def _settings(evaluation: Evaluation, name: str) -> dict[str, Any]:
-    """What one of the evaluations was asked, as far as it is recorded."""
+    """The recorded inputs and settings of a part of an evaluation."""
     facts = evaluation.parts[name].facts
     return {**facts.get(IDENTITY, {}), **{key: facts.get(key) for key in ("protocol", "labels")}}

@@ -37,9 +37,9 @@ class Workload:
     sentences: Mapping[str, Sentences]
 
     def of(self, languages: Mapping[str, Sequence[str]]) -> "Workload":
-        """The part in these languages, which are given by the folder of their scores."""
+        """The part in these languages, by the folder of their scores."""
         return Workload(
-            [one.of(languages[one.task.name]) for one in self.tasks if one.task.name in languages],
+            [t.of(languages[t.task.name]) for t in self.tasks if t.task.name in languages],
             {code: self.texts[code] for code in languages.get(PERPLEXITY, ())},
             {code: self.sentences[code] for code in languages.get(TRANSLATION, ())},
         )
@@ -50,7 +50,7 @@ def read_workload(config: EvaluateConfig, languages_by_name: Languages) -> Workl
 
     Args:
       config: the tasks, the sources of all data, and the rows of each.
-      languages_by_name: by the name of a task; None: those of `tasks.languages_of`.
+      languages_by_name: name of a task → its languages; None: those of `tasks.languages_of`.
 
     Raises:
       InputError: nothing to evaluate; a task, language or file that does not exist or is broken; two tasks of one name;
@@ -85,7 +85,7 @@ def read_workload(config: EvaluateConfig, languages_by_name: Languages) -> Workl
 
 
 def protocol_of(fields: EvaluationFields, compat: str) -> str:
-    """`evaluation.protocol`; by default that of `compat`."""
+    """`evaluation.protocol`; by default the protocol of `compat`."""
     return fields.protocol or ("official" if compat == "official" else "paper")
 
 

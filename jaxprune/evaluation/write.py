@@ -4,21 +4,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jaxprune.base.files.whole import write_text
-from jaxprune.base.text import (
-    Table,
-    csv_text,
-    pipes,
-    table_lines,
-    wrapped,
-)
+from jaxprune.base.text import Table, csv_text, pipes, table_lines, wrapped
+from jaxprune.evaluation.change_tables import ABOUT_CHANGES, conclusion
 from jaxprune.evaluation.changes import Change
 from jaxprune.evaluation.comparison import Comparison
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.measurements import MEASUREMENTS, Measurement
-from jaxprune.evaluation.views import (
-    ABOUT_CHANGES,
-    conclusion,
-)
 
 CHANGES = "changes.csv"
 

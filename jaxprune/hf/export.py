@@ -67,7 +67,7 @@ class HfWriter:
         config = self._unfinished / "config.json"
         raw = json.loads(config.read_bytes())
         exported = family_of(self._model.config).exported(raw)
-        # of a multimodal model's text part, or of the whole model before `Model.replace`
+        # raw may have the dtype of a whole multimodal model, or of the model before `Model.replace`
         exported |= {n: self._model.dtype for n in ("dtype", "torch_dtype") if n in exported}
         if exported != raw:
             write_json(config, exported)
@@ -83,8 +83,8 @@ def exported_beside(model: Model) -> Mapping[str, str]:
 
 def _beside(folder: Path, patterns: Iterable[str]) -> list[Path]:
     """Files beside the weights, without the tables of files, which an export rewrites."""
-    found = files_in(folder, patterns)
-    return [file for file in found if not file.name.endswith((".index.json", manifest.TABLE))]
+    files = files_in(folder, patterns)
+    return [file for file in files if not file.name.endswith((".index.json", manifest.TABLE))]
 
 
 def export_hf(model: Model, params: Params, folder: str | Path, *, overwrite: bool = False) -> None:

@@ -42,7 +42,7 @@ class Fingerprint:
 
     Attributes:
       digests: SHA-256 of each file by name; of a model in memory under the key "parameters".
-      states: of these files, by path, and of others that must not change.
+      states: states of these files and of others that must not change, by path.
     """
 
     digests: Mapping[str, str]
@@ -55,18 +55,18 @@ class Fingerprint:
         """Reads the files, or takes their digests from the cache.
 
         Args:
-          files: of the parameters and their config.
+          files: files of the parameters and their config.
           opened: `states_in` their folder, taken before any file was opened.
 
         Raises:
-          InputError: a file changes meanwhile.
+          InputError: a file changes during the read.
         """
         paths = sorted(files, key=lambda path: path.name)
         states = {path: file_state(path) for path in paths}
         digests = {path.name: _file_digest(path, states[path]) for path in paths}
-        made = cls(digests, {**states, **(opened or {})})
-        made.check_unchanged()
-        return made
+        fingerprint = cls(digests, {**states, **(opened or {})})
+        fingerprint.check_unchanged()
+        return fingerprint
 
     @property
     def digest(self) -> str:
@@ -97,11 +97,11 @@ def states_in(folder: Path, patterns: Iterable[str]) -> dict[Path, FileState]:
 def file_state(path: Path) -> FileState:
     """The state of a file; InputError if it is missing."""
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         raise InputError(f"{path}: removed since the model was opened") from None
-    times = found.st_mtime_ns, found.st_ctime_ns
-    return FileState(found.st_dev, found.st_ino, found.st_size, *times)
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return FileState(status.st_dev, status.st_ino, status.st_size, *times)
 
 
 def exported_digest(files: Mapping[str, tuple[int, str]]) -> str:
@@ -124,9 +124,9 @@ def _file_digest(path: Path, state: FileState) -> str:
     entry = user_cache("sha256") / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()}.json"
     # A damaged or unreadable entry counts as missing.
     with contextlib.suppress(InputError, OSError):
-        kept = read_json(entry)
-        if kept.get("state") == [*state]:
-            return kept["sha256"]
+        cached = read_json(entry)
+        if cached.get("state") == [*state]:
+            return cached["sha256"]
     sha256 = manifest.file_facts(path)[1]
     if time.time() - state.changed_ns / 1e9 > _TICK:
         with contextlib.suppress(OSError):  # without a cache, digests are recomputed

@@ -15,8 +15,8 @@ def check_finite(array: np.ndarray, path: str, layer: int = 0) -> np.ndarray:
     Adds less than half to the time of a read.
 
     Args:
-      path: such as "blocks/mlp/up/kernel" or "head/norm/scale".
-      layer: of a parameter in a block.
+      path: path of the parameter, such as "blocks/mlp/up/kernel" or "head/norm/scale".
+      layer: index of the block, for a parameter in a block.
 
     Raises:
       InputError: names layer and parameter.

@@ -41,8 +41,8 @@ def config_folder(model: str, revision: str | None = None) -> Path:
 
 def _local(model: str, revision: str | None) -> Path | None:
     path = local_path(MODELS.get(model, model))
-    meant = "/" not in model and bool(difflib.get_close_matches(model, ["nano"]))
-    if (meant or model.startswith("nano/")) and not path.exists():
+    is_misspelled = "/" not in model and bool(difflib.get_close_matches(model, ["nano"]))
+    if (is_misspelled or model.startswith("nano/")) and not path.exists():
         raise invalid_value(
             "model", model, f"{', '.join(MODELS)}, a folder, a hub id", choices=MODELS
         )
@@ -56,7 +56,7 @@ def _local(model: str, revision: str | None) -> Path | None:
 
 
 def _snapshot(model: str, revision: str | None, patterns: list[str]) -> Path:
-    import huggingface_hub  # late, as its import takes a tenth of the time of JAX
+    import huggingface_hub  # imported late: takes a tenth of JAX's import time
     from huggingface_hub import errors
 
     try:

@@ -27,7 +27,7 @@ TOKENIZER_FILES = ("tokenizer.json", "vocab.*", "*.model")
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """An open model, as `load` returns it. `params` reads all tensors, `block` those of one block.
+    """An open model, as `load` returns it. `params` reads all tensors, `block` the tensors of one block.
 
     Attributes:
       config: sizes and switches.
@@ -41,7 +41,7 @@ class Model:
 
     @functools.cached_property
     def params(self) -> Params:
-        """All parameters {"embed", "blocks" [L, …], "head"} on the host in stored dtypes; or those of `replace`."""
+        """All parameters {"embed", "blocks" [L, …], "head"} on the host in stored dtypes, or those of `replace`."""
         if isinstance(self.source, InMemory):
             return self.source.params
         return {

@@ -26,14 +26,14 @@ Placement = Sharding | Mapping[str, Any]
 # Bytes of a checkpoint besides its arrays: indices, metadata, blocks of the file system.
 _BESIDE = 8 << 20
 METADATA = "metadata/metadata"
-# Saves of one process take turns: Orbax has one number for all of them at a time, by which they wait for their folders.
+# Saves of one process take turns: they would share Orbax's one counter, by which each waits for its folder.
 _SAVING = threading.Lock()
 
 
 def save_trees(
     folder: Path, trees: Mapping[str, Any], metadata: Mapping[str, Any], overwrite: bool
 ) -> None:
-    """Orbax writes next to `folder`; an older folder is removed only when the new one is complete.
+    """Saves trees by Orbax next to `folder`; an older folder is removed only when the new one is complete.
 
     Host arrays are first sharded over all devices, as in Orbax each process writes the shards of its devices.
     """
@@ -44,7 +44,7 @@ def save_trees(
         manifest.unfinished(folder)
         _check_space(folder, trees)
     hosts.wait(f"begin {folder.name}")
-    import orbax.checkpoint as ocp  # late, as its import takes a fifth of the time of JAX
+    import orbax.checkpoint as ocp  # imported late: takes a fifth of JAX's import time
 
     items: dict[str, Any] = {"metadata": ocp.args.JsonSave(metadata)}
     items |= {name: ocp.args.PyTreeSave(hosts.spread(tree)) for name, tree in trees.items()}
@@ -56,7 +56,7 @@ def save_trees(
 
 
 def _check_space(folder: Path, trees: Mapping[str, Any]) -> None:
-    """Rejects a disk that is too small, at which threads of TensorStore would print tracebacks."""
+    """Rejects a disk that is too small, before threads of TensorStore fail on it and print tracebacks."""
     needed = sum(leaf.nbytes for leaf in jax.tree.leaves(trees)) + _BESIDE
     free = shutil.disk_usage(next(p for p in folder.parents if p.is_dir())).free
     if needed > free:
@@ -73,9 +73,9 @@ def _writing(folder: Path) -> Iterator[None]:
         manifest.discard(folder)
         if isinstance(error, OSError) or not re.match(r"[A-Z_]+: ", str(error)):
             raise
-        reason = re.search(r"([^:]+) \[os_error_code=", str(error))
-        why = reason[1].strip() if reason else str(error)[:200]
-        raise OSError(f"{folder}: not written, {why}") from error
+        match = re.search(r"([^:]+) \[os_error_code=", str(error))
+        reason = match[1].strip() if match else str(error)[:200]
+        raise OSError(f"{folder}: not written, {reason}") from error
 
 
 def _check_sizes(folder: Path, item: str) -> None:
@@ -105,7 +105,7 @@ def restore_tree(item: Path, sharding: Placement | None) -> Any:
             args = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), arrays)
         else:
             shardings = _shardings(sharding, arrays)
-            args = jax.tree.map(lambda one: ocp.ArrayRestoreArgs(sharding=one), shardings)
+            args = jax.tree.map(lambda s: ocp.ArrayRestoreArgs(sharding=s), shardings)
         return handler.restore(item, args=ocp.args.PyTreeRestore(restore_args=args))
 
 
@@ -115,12 +115,12 @@ def _shardings(sharding: Placement, arrays: Mapping[str, Any]) -> Any:
     Checked before any read: if one of many reads fails, the threads of the others print tracebacks.
     """
     names = named_leaves("params", arrays)
-    given = dict.fromkeys(names, sharding)
+    by_name = dict.fromkeys(names, sharding)
     if isinstance(sharding, Mapping):
-        given = {path_name(p): one for p, one in jax.tree_util.tree_leaves_with_path(sharding)}
-    if different := sorted(given.keys() ^ names.keys()):
+        by_name = {path_name(p): leaf for p, leaf in jax.tree_util.tree_leaves_with_path(sharding)}
+    if different := sorted(by_name.keys() ^ names.keys()):
         raise InputError(f"sharding: {different[0]}: expected a tree like the parameters")
-    shardings = [_fitting(given[name], name, leaf.shape) for name, leaf in names.items()]
+    shardings = [_fitting(by_name[name], name, leaf.shape) for name, leaf in names.items()]
     return jax.tree.unflatten(jax.tree.structure(arrays), shardings)
 
 

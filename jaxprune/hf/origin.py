@@ -25,7 +25,7 @@ def origin_of(model: Model, name: str) -> dict[str, Any]:
     """
     card = _front_matter(model.folder / manifest.CARD)
     hub_id = _hub_id(model.folder, name)
-    # the rest of a path is private
+    # the other parts of a path are private
     last = Path(os.path.abspath(Path(name).expanduser())).name
     origin: dict[str, Any] = {"name": hub_id or last, "has_tokenizer": model.has_tokenizer}
     if base_model := [hub_id] if hub_id else _texts(card.get("base_model"), _HUB_ID):
@@ -45,13 +45,13 @@ def _hub_id(folder: Path, name: str) -> str | None:
     if not is_address(name) and not Path(name).expanduser().is_dir():
         return name
     parts = folder.resolve().parts
-    kept = re.fullmatch(r"models--(.+)", parts[-3]) if parts[-2:-1] == ("snapshots",) else None
-    return kept[1].replace("--", "/") if kept else None
+    match = re.fullmatch(r"models--(.+)", parts[-3]) if parts[-2:-1] == ("snapshots",) else None
+    return match[1].replace("--", "/") if match else None
 
 
 def _front_matter(file: Path) -> dict[str, Any]:
     """The metadata at the top of a card; empty if missing or broken."""
-    import yaml  # late, as the hub's client, which depends on it
+    import yaml  # imported late, with the hub's client, which depends on it
     from huggingface_hub import metadata_load
 
     try:
@@ -64,5 +64,5 @@ def _texts(value: object, allowed: re.Pattern[str]) -> list[str]:
     """A value of front matter, one or a list, restricted to texts that match a pattern."""
     values = value if isinstance(value, list) else [value]
     # YAML parses the code of Norwegian, no, as false.
-    texts = ["no" if one is False else one for one in values]
+    texts = ["no" if item is False else item for item in values]
     return [text for text in texts if isinstance(text, str) and allowed.fullmatch(text)]

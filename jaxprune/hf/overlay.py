@@ -22,7 +22,7 @@ class Overlay:
 
     Attributes:
       dense: the source of the dense model.
-      masks: of all layers, by kernel path within a block.
+      masks: masks of all layers, by kernel path within a block.
     """
 
     dense: ParameterSource

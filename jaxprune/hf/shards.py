@@ -33,7 +33,7 @@ class ShardWriter:
 
     Args:
       folder: new or without weights.
-      specs: of all tensors to write, in the order of the shards.
+      specs: shapes and dtypes of all tensors, in the order of the shards.
       largest: bytes of tensors in a shard; a single shard becomes model.safetensors, without an index.
 
     Raises:
@@ -64,7 +64,7 @@ class ShardWriter:
         """Writes a tensor at its offset, piece by piece.
 
         Args:
-          chunks: its elements in C order, as flat arrays.
+          chunks: elements of the tensor in C order, as flat arrays.
 
         Raises:
           ValueError: the tensor has another shape or dtype in `specs`.

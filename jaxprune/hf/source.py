@@ -33,7 +33,7 @@ class ParameterSource(Protocol):
         """The stored dtype of a parameter such as "blocks/mlp/up/kernel" of a layer; reads no tensor."""
 
     def share(self, path: str, layer: int = 0) -> Any:
-        """The own share of a layer (path "blocks"), or of all parameters below a path such as "head/norm"."""
+        """The share of this process in a layer (path "blocks"), or in parameters below a path such as "head/norm"."""
 
     def joined(self, path: str, share: Any, layer: int = 0) -> dict[str, Any]:
         """All parameters below a path, joined from the shares of all processes, which must all call."""
@@ -75,7 +75,7 @@ class InMemory:
     """Parameters in memory.
 
     Args:
-      config: of the model.
+      config: the model's config.
       params: {"embed", "blocks" [L, …], "head"}, arrays of JAX or numpy.
     """
 

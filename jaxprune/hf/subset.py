@@ -21,7 +21,7 @@ def subset(
     """The model with some of its tokens and layers, by default all; it has the folder of the whole model.
 
     Args:
-      tokens: [V] the id in the whole model of each token.
+      tokens: [V] id of each token in the whole model.
       layers: the layer of the whole model for each layer.
     """
     config = model.config
@@ -43,8 +43,8 @@ class Subset:
     """A `ParameterSource` that keeps some tokens and layers of another one.
 
     Attributes:
-      source: of the whole model.
-      config: of the smaller one.
+      source: source of the whole model.
+      config: config of the smaller one.
       tokens: [V] the token of the whole model for each token.
       layers: the layer of the whole model for each layer.
     """
@@ -56,7 +56,7 @@ class Subset:
 
     @functools.cached_property
     def fingerprint(self) -> Fingerprint:
-        """Of the whole model, with a digest of what is kept."""
+        """The fingerprint of the whole model, with a digest of the kept tokens and layers."""
         whole = self.source.fingerprint
         kept = hashlib.sha256(self.tokens.astype("<i8").tobytes() + repr(self.layers).encode())
         return Fingerprint({**whole.digests, "kept": kept.hexdigest()}, whole.states)

@@ -26,7 +26,7 @@ class StoredTensor:
 
     Attributes:
       offset: bytes from the start of `file`.
-      strides: in elements; None for C order. Only `.bin` files have other orders.
+      strides: strides in elements; None for C order. Only `.bin` files have other orders.
     """
 
     shape: tuple[int, ...]
@@ -89,11 +89,11 @@ def _fill(path: Path, spans: Iterable[tuple[int, np.ndarray]]) -> None:
     with path.open("rb", buffering=0) as file:
         for offset, out in spans:
             file.seek(offset)
-            rest = out.reshape(-1).view(np.uint8).data
-            while rest:
-                count = file.readinto(rest)  # the kernel reads at most 2 GiB at once
+            unread = out.reshape(-1).view(np.uint8).data
+            while unread:
+                count = file.readinto(unread)  # the kernel reads at most 2 GiB at once
                 if not count:
                     raise InputError(
                         f"{path}: ends before byte {offset + out.nbytes}; it was longer when it was opened"
                     )
-                rest = rest[count:]
+                unread = unread[count:]

@@ -41,7 +41,7 @@ class _Storage(NamedTuple):
 
 
 class _View(NamedTuple):
-    """A view of a storage, in elements. The numbers are those of the file, unchecked."""
+    """A view of a storage, in elements. The numbers are unchecked."""
 
     storage: Any
     offset: Any
@@ -50,25 +50,25 @@ class _View(NamedTuple):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Unpickles a dict of tensors. What it finds by name describes tensors; nothing else can be called."""
+    """Unpickles a dict of tensors. It finds only names that describe tensors; nothing else can be called."""
 
     def __init__(self, content: bytes, where: str) -> None:
         super().__init__(io.BytesIO(content))
         self._where = where
 
     def find_class(self, module: str, name: str) -> object:
-        known = f"{module}.{name}"
-        if known in STORAGES:
-            return known
-        if known == "collections.OrderedDict":
+        qualified_name = f"{module}.{name}"
+        if qualified_name in STORAGES:
+            return qualified_name
+        if qualified_name == "collections.OrderedDict":
             return OrderedDict
         # New functions for each pickle, which may set their attributes.
-        if known == "torch._utils._rebuild_tensor_v2":
+        if qualified_name == "torch._utils._rebuild_tensor_v2":
             return lambda *arguments: _View(*arguments[:4])
-        if known == "torch._utils._rebuild_parameter":
+        if qualified_name == "torch._utils._rebuild_parameter":
             return lambda *arguments: arguments[0]
         raise InputError(
-            f"{self._where}: the pickle names {shown(known)}, which no dict of tensors needs: "
+            f"{self._where}: the pickle names {shown(qualified_name)}, which no dict of tensors needs: "
             "refused, nothing was run"
         )
 
@@ -107,7 +107,7 @@ def _state_dict(content: bytes, where: str) -> dict[str, _View]:
 
     Raises:
       InputError: the pickle contains anything but a dict of tensors, or names anything that such a dict does not need.
-      Exception: of many types: the pickle is damaged.
+      Exception: of one of many types; the pickle is damaged.
     """
     table = _Unpickler(content, where).load()
     if not isinstance(table, dict):

@@ -45,8 +45,8 @@ def size(config: ModelConfig) -> int:
 
 def entries(config: ModelConfig) -> Iterator[tuple[str, int]]:
     """Path and layer of every parameter; parts and layers in order of the forward pass, layer 0 outside the blocks."""
-    for part, of_part in itertools.groupby(shapes(config), lambda path: path.split("/", 1)[0]):
-        paths = list(of_part)
+    for part, part_paths in itertools.groupby(shapes(config), lambda path: path.split("/", 1)[0]):
+        paths = list(part_paths)
         for layer in range(config.n_layers if part == "blocks" else 1):
             yield from ((path, layer) for path in paths)
 
@@ -99,7 +99,7 @@ class Weights:
     Reads reject NaN and infinity.
 
     Args:
-      config: of the model.
+      config: the model's config.
       folder: contains config.json and the tensor files.
       opened: states of the model's files before any was opened, see `Fingerprint.of`.
 
@@ -115,13 +115,14 @@ class Weights:
         self._opened = opened
         self._shapes = stored_shapes(config)
         self._tensors = find_tensors(folder)
-        self._held = {self._bare(name): name for name in self._tensors}
+        self._stored_names = {self._bare(name): name for name in self._tensors}
         self._check_tensors()
-        if config.tied_head and HEAD_TENSOR in self._held:
-            self._check_tied(self._tensors[self._held[HEAD_TENSOR]], self._tensor("embed/tokens"))
+        if config.tied_head and HEAD_TENSOR in self._stored_names:
+            head = self._tensors[self._stored_names[HEAD_TENSOR]]
+            self._check_tied(head, self._tensor("embed/tokens"))
 
     def _tensor(self, path: str, layer: int = 0) -> StoredTensor:
-        return self._tensors[self._held[stored_name(self.config, path, layer)]]
+        return self._tensors[self._stored_names[stored_name(self.config, path, layer)]]
 
     def dtype_of(self, path: str, layer: int = 0) -> np.dtype:
         """The stored dtype."""
@@ -149,8 +150,8 @@ class Weights:
         leaves = {}
         for below, rows in share.items():
             array = hosts.gather_shares(rows, self._shapes[below][0]) if rows.shape else rows
-            turned = aligned_copy(array.T) if is_transposed(self.config, below) else array
-            leaves[below.removeprefix(path + "/")] = turned
+            leaf = aligned_copy(array.T) if is_transposed(self.config, below) else array
+            leaves[below.removeprefix(path + "/")] = leaf
         return unflatten_dict(leaves, sep="/")
 
     def _below(self, path: str) -> list[str]:
@@ -196,17 +197,17 @@ class Weights:
         expected = {
             stored_name(self.config, path, layer): path for path, layer in entries(self.config)
         }
-        held = self._held
-        if len(held) < len(self._tensors):
-            twice = next(n for n in self._tensors if held[self._bare(n)] != n)
+        stored_names = self._stored_names
+        if len(stored_names) < len(self._tensors):
+            twice = next(n for n in self._tensors if stored_names[self._bare(n)] != n)
             raise InputError(f"{self._folder}: tensor {twice} exists with and without prefix")
-        if missing := [name for name in expected if name not in held]:
+        if missing := [name for name in expected if name not in stored_names]:
             raise InputError(f"{self._folder}: {_several(missing)} missing")
         tied = [re.escape(HEAD_TENSOR)] if self.config.tied_head else []
         ignored = [*family_of(self.config).ignored, *tied]
         unexpected = [
             name
-            for bare, name in held.items()
+            for bare, name in stored_names.items()
             if bare not in expected and not any(re.fullmatch(p, bare) for p in ignored)
         ]
         if unexpected:
@@ -215,7 +216,7 @@ class Weights:
                 f"{file}: {_several(unexpected)} not expected in a {self.config.family} model"
             )
         for bare, path in expected.items():
-            name, shape = held[bare], self._shapes[path]
+            name, shape = stored_names[bare], self._shapes[path]
             tensor = self._tensors[name]
             if tensor.shape != shape:
                 raise InputError(

@@ -9,7 +9,7 @@ kinds, `pattern` gives the kind of each layer. A layer's kind enters the compile
 executable serves all layers. It contains the rotation tables of all kinds as constants, and the kind selects one;
 attention has one branch per window that is shorter than the row. A model with one kind of layer has no such array.
 
-**Dtypes.** `dtype` is that of the weights on the device and of the inputs of their products. Sums, residuals, norms
+**Dtypes.** `dtype` is that of weights on the device and of the inputs of their products. Sums, residuals, norms
 and statistics are float32. `devices/products.py` alone decides for all processes whether a CPU multiplies bfloat16 as
 float32.
 

@@ -67,7 +67,7 @@ def without_windows(
 ) -> dict[str, Any]:
     """Equal layers, for a model type whose code has no windows.
 
-    If its config has a window all the same, transformers' cache drops keys that its attention would see.
+    If its config still has a window, transformers' cache drops keys that its attention would see.
     """
     if any(parse_layer_types(hf, layers) or ()):
         raise hf.refuse("layer_types has sliding_attention; expected full_attention in every layer")
@@ -146,6 +146,6 @@ def with_windows(
 def distinct(by_layer: Sequence[LayerKind]) -> dict[str, Any]:
     """`kinds` and the shortest `pattern` of a ModelConfig whose layer i is of kind by_layer[i % len(by_layer)]."""
     kinds = tuple(dict.fromkeys(by_layer))
-    every = [kinds.index(kind) for kind in by_layer]
-    period = next(n for n in range(1, len(every) + 1) if every[n:] == every[:-n])
-    return {"kinds": kinds, "pattern": tuple(every[:period])}
+    indices = [kinds.index(kind) for kind in by_layer]
+    period = next(n for n in range(1, len(indices) + 1) if indices[n:] == indices[:-n])
+    return {"kinds": kinds, "pattern": tuple(indices[:period])}

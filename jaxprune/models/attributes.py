@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxprune.base.errors import InputError, listed, named, shown
+from jaxprune.base.errors import InputError, listed, quoted, shown
 from jaxprune.base.files.outside import parse_json
 
 # Attributes that transformers knows and that do not change the logits of a causal language model: bookkeeping,
@@ -36,7 +36,7 @@ class Attributes:
 
     Args:
       raw: the table of the file.
-      where: its name in errors.
+      where: name of the file in errors.
       model_type: the model type of the config.
       defaults: the defaults of transformers' config class of that type.
     """
@@ -61,13 +61,13 @@ class Attributes:
           name: the first spelling for this model type.
           kind: a float is finite and above 0, and may be written as an int.
           aliases: other spellings; rejected if their values differ.
-          default: for absent or null attributes, if transformers' class has no default. An int that is null gets
+          default: value for absent or null attributes, if transformers' class has no default. An int that is null gets
             this default, never that of the class: transformers rejects the null or gives it a meaning.
         """
         self._seen.update((name, *aliases))
         value = self._spelled(name, aliases)
-        is_there = any(spelling in self._raw for spelling in (name, *aliases))
-        if value is None and not (kind is int and is_there):
+        is_present = any(spelling in self._raw for spelling in (name, *aliases))
+        if value is None and not (kind is int and is_present):
             value = self._defaults.get(name)
         if value is None:
             if default is ...:
@@ -144,7 +144,7 @@ class Attributes:
             if (table := self._raw.get(name)) is not None:
                 method = table.get("quant_method") if isinstance(table, dict) else None
                 raise self.refuse(
-                    f"{name}: the weights are quantised ({named(method or 'unknown')}): dequantise first"
+                    f"{name}: the weights are quantised ({quoted(method or 'unknown')}): dequantise first"
                 )
         self.require("is_causal", [True])
         names = self.take("architectures", list, default=[])

@@ -68,7 +68,7 @@ class ModelConfig:
     qk_norm: bool = False
     residual_from_norm: bool = False  # BLOOM's apply_residual_connection_post_layernorm
     attention_softcap: float | None = None  # c: scores become c·tanh(score / c)
-    logit_softcap: float | None = None  # the same for logits
+    logit_softcap: float | None = None  # as attention_softcap, for logits
     logit_scale: float = 1.0
     kinds: tuple[LayerKind, ...] = (LayerKind(),)
     pattern: tuple[int, ...] = (0,)  # layer i is of kinds[pattern[i % len(pattern)]]

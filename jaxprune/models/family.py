@@ -28,14 +28,14 @@ class Family:
     """One model family: its config reader, its modules and its names on the Hugging Face side.
 
     Attributes:
-      model_types: its values of `model_type` in config.json.
+      model_types: values of `model_type` in config.json.
       parse: attributes of a config.json → the config.
       embed, norm, attention, mlp: the classes of its modules. `norm` is the class of both norms of a block and of
         the head's.
       tensors: every path that a member of the family may have → the tensor's name in a checkpoint,
         without the base model's `prefix`; names in blocks contain `{i}`. The modules of a config determine
         the paths that it has.
-      prefix: of the base model, with its dot; exports have it.
+      prefix: prefix of the base model's tensors, with its dot; exports have it.
       other_prefixes: prefixes that checkpoints may have instead.
       ignored: patterns of full names of tensors that old checkpoints contain and no model needs.
       transposed: kernels are stored [out, in].
@@ -74,9 +74,9 @@ class Family:
     def sites(self) -> Mapping[str, str]:
         """Each prunable kernel of a block → the site that it reads; `out` reads the second site of its part."""
         first = {"attention": "qkv", "mlp": "mlp_in"}
-        of_blocks = [path.split("/")[1:] for path in self.tensors if path.startswith("blocks/")]
+        block_paths = [path.split("/")[1:] for path in self.tensors if path.startswith("blocks/")]
         return {
             f"{part}/{name}/kernel": f"{part}_out" if name == "out" else first[part]
-            for part, name, *leaf in of_blocks
+            for part, name, *leaf in block_paths
             if leaf == ["kernel"]
         }

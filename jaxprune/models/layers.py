@@ -33,7 +33,7 @@ def param(rngs: nnx.Rngs, shape: tuple[int, ...], std: float | None = None) -> n
 class Linear(nnx.Module):
     """`x @ kernel + bias`; kernel [in, out]. Products in the kernel's dtype, sums and result in float32."""
 
-    # an attribute, so that recovery can give it other gradients
+    # an attribute, which recovery replaces by a product with other gradients
     product = staticmethod(product)
 
     def __init__(self, d_in: int, d_out: int, bias: bool, rngs: nnx.Rngs) -> None:
@@ -99,7 +99,7 @@ class RMSNorm(nnx.Module):
         self.eps = eps
 
     def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        return _of_unit_rms(x, self.eps) * self.scale
+        return _unit_rms(x, self.eps) * self.scale
 
 
 class OffsetRMSNorm(nnx.Module):
@@ -110,10 +110,10 @@ class OffsetRMSNorm(nnx.Module):
         self.eps = eps
 
     def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        return _of_unit_rms(x, self.eps) * (1.0 + self.scale.astype(jnp.float32))
+        return _unit_rms(x, self.eps) * (1.0 + self.scale.astype(jnp.float32))
 
 
-def _of_unit_rms(x: Float[Array, "... D"], eps: float) -> Float[Array, "... D"]:
+def _unit_rms(x: Float[Array, "... D"], eps: float) -> Float[Array, "... D"]:
     return x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + eps)
 
 
@@ -177,7 +177,7 @@ def rotate(
 
     Args:
       x: queries or keys.
-      ropes: of each kind of layer; all pair coordinates in the same way.
+      ropes: rotary positions of each kind of layer; all pair coordinates in the same way.
       kind: the kind of this layer.
     """
     if not any(ropes):
@@ -186,7 +186,7 @@ def rotate(
     count = x.shape[1] if positions is None else positions.limit
     angles = [_angles(count, x.shape[-1], rope) for rope in ropes]
     cos, sin = (
-        at_positions(_of_kind([table(one)[:, None] for one in angles], kind), positions)
+        at_positions(_select_kind([table(a)[:, None] for a in angles], kind), positions)
         for table in (np.cos, np.sin)
     )
     if any(rope is not None and rope.interleaved for rope in ropes):
@@ -199,12 +199,12 @@ def rotate(
 
 def _angles(count: int, head_dim: int, rope: RopeConfig | None) -> np.ndarray:
     """Angles [P, H/2] float32 of the positions 0…P-1; 0 without rotation."""
-    none = np.zeros(head_dim // 2, np.float32)
-    frequencies = none if rope is None else rope_frequencies(head_dim, rope)
+    unrotated = np.zeros(head_dim // 2, np.float32)
+    frequencies = unrotated if rope is None else rope_frequencies(head_dim, rope)
     return np.arange(count, dtype=np.float32)[:, None] * frequencies
 
 
-def _of_kind(tables: Sequence[np.ndarray], kind: Kind) -> Array | np.ndarray:
+def _select_kind(tables: Sequence[np.ndarray], kind: Kind) -> Array | np.ndarray:
     """The table of a layer's kind; the first one if all are equal."""
     if all(np.array_equal(table, tables[0]) for table in tables[1:]):
         return tables[0]

@@ -37,20 +37,20 @@ def masks_of(params: Params, masks: MaskTree) -> dict[str, Any]:
     return by_path
 
 
-def _is_put(leaf: Array | np.ndarray) -> TypeGuard[Array]:
-    """Whether its owner put it on devices; always False inside jit."""
+def _is_committed(leaf: Array | np.ndarray) -> TypeGuard[Array]:
+    """Whether a leaf is committed to devices; always False inside jit."""
     is_traced = isinstance(leaf, jax.core.Tracer)
     return isinstance(leaf, jax.Array) and not is_traced and leaf.committed
 
 
 def placed(leaf: Array | np.ndarray, like: Array | np.ndarray) -> Array | np.ndarray:
-    """The leaf with the sharding of `like`, if its owner put that on devices."""
-    return jax.device_put(leaf, like.sharding) if _is_put(like) else leaf
+    """The leaf with the sharding of `like`, if `like` is committed to devices."""
+    return jax.device_put(leaf, like.sharding) if _is_committed(like) else leaf
 
 
 def cut_by_xla(leaf: Array | np.ndarray) -> Array | np.ndarray:
     """The leaf on its devices, with automatic mesh axes: loops reject explicit ones."""
-    if not _is_put(leaf) or not isinstance(leaf.sharding, NamedSharding):
+    if not _is_committed(leaf) or not isinstance(leaf.sharding, NamedSharding):
         return leaf
     mesh, spec = leaf.sharding.mesh, leaf.sharding.spec
     return jax.device_put(leaf, NamedSharding(Mesh(mesh.devices, mesh.axis_names), spec))

@@ -100,8 +100,9 @@ def overlap(masks: MaskTree | PackedMasks, other: MaskTree | PackedMasks) -> Sha
         0.333
     """
     first, second = packed_masks(masks), packed_masks(other)
-    both, ours, theirs = map(kept_by_layer, (first.intersect(second), first, second))
-    return Shares.of(both, {path: ours[path] + theirs[path] - both[path] for path in both})
+    common, first_kept, second_kept = map(kept_by_layer, (first.intersect(second), first, second))
+    union = {path: first_kept[path] + second_kept[path] - common[path] for path in common}
+    return Shares.of(common, union)
 
 
 def apply(params: Params, masks: MaskTree) -> Params:

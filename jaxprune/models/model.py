@@ -94,8 +94,8 @@ def attention_path(config: ModelConfig, dtype: str, platform: str) -> AttentionP
     """The path of attention for rows of one sequence each, as in pruning.
 
     Args:
-      dtype: of the products.
-      platform: as `platform` returns it.
+      dtype: dtype of the products.
+      platform: the result of `platform`.
     """
     block = nnx.merge(*modules(config).block)  # of shapes, without memory
     return path_for(platform, dtype, config.head_dim, block.attention.scoring)
@@ -135,7 +135,7 @@ def forward(
     [B, T, V], so it is for training, small batches and tests; scoring and pruning never store that array.
 
     Args:
-      config: of the model, `Model.config`.
+      config: the config of the model, `Model.config`.
       params: {"embed", "blocks" [L, …], "head"} of JAX or numpy, such as `Model.params`; products are in
         their dtype.
       tokens: [B, T] token ids of any integer type.

@@ -39,7 +39,7 @@ class PackedMasks:
 
     @classmethod
     def stack(cls, blocks: "Sequence[PackedMasks]") -> "PackedMasks":
-        """The masks of single blocks as those of all layers."""
+        """The masks of single blocks, stacked over layers."""
         first = blocks[0]
         return cls(
             {path: np.stack([block.bits[path] for block in blocks]) for path in first.bits},
@@ -48,11 +48,11 @@ class PackedMasks:
 
     @property
     def layers(self) -> "list[PackedMasks]":
-        """The masks of each block, from those of all."""
+        """The masks of each block."""
         return [self.layer(i) for i in range(next(iter(self.shapes.values()))[0])]
 
     def layer(self, layer: int) -> "PackedMasks":
-        """The masks of one block, from those of all."""
+        """The masks of one block."""
         return PackedMasks(
             {path: bits[layer] for path, bits in self.bits.items()},
             {path: shape[1:] for path, shape in self.shapes.items()},
@@ -68,7 +68,7 @@ class PackedMasks:
         return masks
 
     def intersect(self, other: "PackedMasks") -> "PackedMasks":
-        """The weights that both keep.
+        """The masks of the weights that both keep.
 
         Raises:
           InputError: masks of different kernels or shapes.
@@ -82,11 +82,11 @@ class PackedMasks:
         return {path: np.asarray(n.sum(-1, dtype=np.int64)) for path, n in counts.items()}
 
     def independent(self, other: "PackedMasks") -> dict[str, Float[np.ndarray, "*layers"]]:
-        """By path, the number of weights that independent masks with these numbers of kept weights both keep."""
-        theirs = other.kept()
+        """The expected number of weights, by path, that two independent masks of these densities both keep."""
+        other_kept = other.kept()
         return {
-            path: ours * theirs[path] / math.prod(self.shapes[path][-2:])
-            for path, ours in self.kept().items()
+            path: count * other_kept[path] / math.prod(self.shapes[path][-2:])
+            for path, count in self.kept().items()
         }
 
     # Conversions for files.

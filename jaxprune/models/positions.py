@@ -19,7 +19,7 @@ class Positions:
 
     Attributes:
       index: [B, T] int32.
-      limit: above all of them; the length of position tables.
+      limit: exclusive bound of the positions; the length of position tables.
     """
 
     index: Int[Array | np.ndarray, "B T"]
@@ -49,7 +49,7 @@ class Tree:
 def at_positions(
     table: Float[Array | np.ndarray, "P ..."], positions: Positions | None
 ) -> Float[Array, "*shape"]:
-    """Rows of a table of positions 0…P-1: all of them, [P, …], or those of `positions`, [B, T, …]."""
+    """Rows of a table of positions 0…P-1: all of them, [P, …], or the rows of `positions`, [B, T, …]."""
     return jnp.asarray(table) if positions is None else jnp.asarray(table)[positions.index]
 
 

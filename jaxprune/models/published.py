@@ -11,10 +11,10 @@ _FILE = "published.json"  # hub id → the attributes of config.json that determ
 def published(model: str) -> tuple[ModelConfig, str] | None:
     """The config and the stored dtype of a model of the hub; None if it is not listed.
 
-    Of models that also read images, the part for text.
+    For models that also read images, the config of their text part.
     """
-    listed = json.loads(files("jaxprune.models").joinpath(_FILE).read_text(encoding="utf-8"))
-    if model not in listed:
+    models = json.loads(files("jaxprune.models").joinpath(_FILE).read_text(encoding="utf-8"))
+    if model not in models:
         return None
-    raw = listed[model]
+    raw = models[model]
     return parsed(raw, f"{_FILE}: {model}"), raw["torch_dtype"]

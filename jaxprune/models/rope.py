@@ -27,7 +27,7 @@ def parse_rope(
     """
     scaling = hf.take("rope_scaling", dict, default={})
     table = hf.take("rope_parameters", dict, default={} if scaling else dict(default))
-    ropes = [_parse_table(hf, one, theta) for one in filter(None, (scaling, table))]
+    ropes = [_parse_table(hf, raw, theta) for raw in filter(None, (scaling, table))]
     if not ropes:
         return _parse_table(hf, {}, theta)
     if ropes[0] != ropes[-1]:
@@ -47,7 +47,7 @@ def _parse_table(hf: Attributes, table: dict[str, Any], theta: float) -> RopeCon
         allowed = ", ".join(map(shown, HANDLED))
         raise hf.refuse(f"rope_type={shown(kind)} is not supported, only {allowed}")
     numbers = {
-        name: _one_of(
+        name: _single_value(
             hf, name, rope.take(name, float, default=None), hf.take(name, float, default=None)
         )
         for name in ("rope_theta", "partial_rotary_factor")
@@ -55,7 +55,7 @@ def _parse_table(hf: Attributes, table: dict[str, Any], theta: float) -> RopeCon
     if numbers["partial_rotary_factor"] not in (None, 1.0):
         raise hf.refuse("partial_rotary_factor other than 1 is not supported")
     name = "original_max_position_embeddings"
-    original = _one_of(hf, name, rope.size(name, default=None), hf.size(name, default=None))
+    original = _single_value(hf, name, rope.size(name, default=None), hf.size(name, default=None))
     scaling: dict[str, Any] = {}
     if kind == "llama3":
         names = ("factor", "low_freq_factor", "high_freq_factor")
@@ -71,7 +71,7 @@ def _parse_table(hf: Attributes, table: dict[str, Any], theta: float) -> RopeCon
     return RopeConfig(numbers["rope_theta"] or theta, **scaling)
 
 
-def _one_of(hf: Attributes, name: str, inside: Any, outside: Any) -> Any:
+def _single_value(hf: Attributes, name: str, inside: Any, outside: Any) -> Any:
     """A number inside the table of rotary positions or beside it."""
     if None not in (inside, outside) and inside != outside:
         raise hf.refuse(

@@ -13,9 +13,9 @@ class Shares(NotebookTable):
     """Shares in [0, 1] of the weights that a mask tree covers.
 
     Attributes:
-        leaves: by path, over all layers of the leaf.
-        layers: by layer, over all leaves; one entry if the leaves are of a single block.
-        overall: over everything.
+        leaves: share by path, over all layers of the leaf.
+        layers: share by layer, over all leaves; one entry if the leaves are of a single block.
+        overall: share over all leaves.
     """
 
     leaves: dict[str, float]

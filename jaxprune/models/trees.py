@@ -27,19 +27,19 @@ def path_name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
-def named_leaves(what: str, tree: Any) -> dict[str, Any]:
+def named_leaves(argument: str, tree: Any) -> dict[str, Any]:
     """The arrays of a nested dict by their paths, in the order of its leaves.
 
     Args:
-      what: name of the argument, for messages.
+      argument: name of the tree, for messages.
 
     Raises:
       InputError: the tree is not a dict, or a leaf is not an array.
     """
     if not isinstance(tree, Mapping):
-        raise InputError(f"{what}: got {type(tree).__name__}; expected a nested dict of arrays")
+        raise InputError(f"{argument}: got {type(tree).__name__}; expected a nested dict of arrays")
     leaves = {path_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
     for name, leaf in leaves.items():
         if not (hasattr(leaf, "shape") and hasattr(leaf, "dtype")):
-            raise InputError(f"{what}: {name}: got {type(leaf).__name__}; expected an array")
+            raise InputError(f"{argument}: {name}: got {type(leaf).__name__}; expected an array")
     return leaves

@@ -11,8 +11,8 @@ user's function), each device computes the scores of the full kernel.
 
 **Changed weights.** A method that changes weights receives them as stored, in float32, and its result is rounded to
 the stored dtype before it feeds the next block. Masks are applied to the weights as stored, so kept weights keep
-their bits. Of a finished run, the masks suffice if it changed no weights; otherwise its result is `hf/`, which
-recovery and sweeps read.
+their bits. The masks of a finished run suffice if it changed no weights; otherwise recovery and sweeps read its
+`hf/`.
 
 **Propagation.** A propagation is a list of segments, each with the sites whose kernels are pruned after it; one loop
 runs them all. A finished layer's mask bits, changed weights and sums are on disk before the next one's. A resumed run

@@ -58,45 +58,45 @@ def measure_blocks(
     Raises:
       InputError: as `probe`; a number is not finite.
     """
-    allocation, mesh = settings.spread, given_mesh(mesh)
-    ignored_kernels(model.config, settings.ignored)  # a wrong pattern is told before the pass
+    allocation, mesh = settings.resolved_allocation, given_mesh(mesh)
+    ignored_kernels(model.config, settings.ignored)  # rejects a wrong pattern before the pass
     if allocation.measure is None:
         return []
     states, tokens = None, set_tokens(batches) if stats is None else dict(stats.tokens)
     if allocation.reads_norms and stats is None:
         states = calibration_states(model, batches, mesh, samples_per_device, settings.dtype)
     config, segment = model.config_in(settings.dtype), PROPAGATIONS["dense"].steps[0].segment
-    reads, found = family_of(config).sites, []
+    kernel_sites, measures = family_of(config).sites, list[float]()
     with progress_bar("allocate", config.n_layers, sum(tokens.values()), progress) as bar:
         for layer, (_, params) in enumerate(blocks(model, settings.dtype, mesh)):
             sums: Sums = {} if stats is None else stats.layer(layer)
             if states is not None:
                 sums = run_and_measure(params, states, segment, (SQUARES,), config, layer)
-            kernels = {path: flatten_dict(params, sep="/")[path] for path in reads}
-            norms = _norms(settings, sums, tokens, reads) if allocation.reads_norms else {}
+            kernels = {path: flatten_dict(params, sep="/")[path] for path in kernel_sites}
+            norms = _norms(settings, sums, tokens, kernel_sites) if allocation.reads_norms else {}
             # on one device: a sum over a kernel must not depend on their number
-            given = jax.device_put((kernels, norms), mesh.devices.flat[0])
-            number = np.asarray(_measured(*given, measure=allocation.measure))
+            on_device = jax.device_put((kernels, norms), mesh.devices.flat[0])
+            number = np.asarray(_measured(*on_device, measure=allocation.measure))
             if number.shape or not np.isfinite(number):
                 where = f"layer {layer}: allocation {allocation.name}"
                 raise invalid_value(where, number, "a finite number")
-            found.append(float(number))
+            measures.append(float(number))
             bar.update()
-    agreed: list[float] = hosts.gather_json(found)[0]
+    agreed: list[float] = hosts.gather_json(measures)[0]
     return agreed
 
 
 def _norms(
-    settings: Settings, sums: Sums, tokens: Mapping[SetKey, int], reads: Mapping[str, str]
+    settings: Settings, sums: Sums, tokens: Mapping[SetKey, int], kernel_sites: Mapping[str, str]
 ) -> dict[str, Norms]:
     """The norms of each kernel; kernels that read one site share them."""
     keys, by_site = [key for key in sums if key.kind != CODE], {}
-    for site in dict.fromkeys(reads.values()):
+    for site in dict.fromkeys(kernel_sites.values()):
         total = combined(settings.mixture, sums, tokens, keys, site, SQUARES.name)
         means = [sums[key][site][SQUARES.name] / tokens[key] for key in keys]
         roots: Any = np.sqrt(total), np.sqrt(means).astype(np.float32)  # not on a device yet
         by_site[site] = Norms(*roots)
-    return {path: by_site[site] for path, site in reads.items()}
+    return {path: by_site[site] for path, site in kernel_sites.items()}
 
 
 @functools.partial(compiled, static_argnames="measure")
@@ -118,10 +118,10 @@ def ignored_kernels(config: ModelConfig, patterns: Sequence[str]) -> list[str]:
         if not fnmatch.filter(names, pattern):
             allowed = f"patterns that match a kernel, such as {names[-1]}; a block has "
             raise invalid_value("ignore", pattern, allowed + ", ".join(kernels))
-    found = [name for name in names if any(fnmatch.fnmatchcase(name, one) for one in patterns)]
-    if len(found) == len(names):
+    ignored = [name for name in names if any(fnmatch.fnmatchcase(name, p) for p in patterns)]
+    if len(ignored) == len(names):
         raise InputError(f"ignore: {', '.join(patterns)} match all kernels; expected some")
-    return found
+    return ignored
 
 
 def kernel_shares(
@@ -130,45 +130,45 @@ def kernel_shares(
     """The share of each kernel's weights to drop, by layer and path; ignored kernels have none.
 
     Args:
-      config: of the model.
-      settings: `sparsity` is that of all kernels that are not ignored.
+      config: config of the model.
+      settings: `sparsity` is the share of all kernels that are not ignored.
       measured: the result of `measure_blocks`.
 
     Raises:
       InputError: the allocation returns an invalid share, other layers or kernels, or another overall sparsity; see
         also `ignored_kernels`.
     """
-    allocation, ignored = settings.spread, {*ignored_kernels(config, settings.ignored)}
-    every = {path.removesuffix(_KERNEL): math.prod(s) for path, s in kernel_shapes(config).items()}
+    allocation, ignored = settings.resolved_allocation, {*ignored_kernels(config, settings.ignored)}
+    kernels = {p.removesuffix(_KERNEL): math.prod(s) for p, s in kernel_shapes(config).items()}
     sizes = [
-        {name: size for name, size in every.items() if f"{layer}/{name}" not in ignored}
+        {name: size for name, size in kernels.items() if f"{layer}/{name}" not in ignored}
         for layer in range(config.n_layers)
     ]
-    totals, sparsity = [sum(one.values()) for one in sizes], settings.implied_sparsity
-    given = Blocks(totals, sparsity, measured, settings.slope or 0.0)
-    found, where = list(allocation.shares(given)), f"allocation {allocation.name}"
-    shares = [one if isinstance(one, Mapping) else dict.fromkeys(every, one) for one in found]
-    for layer, of_layer in enumerate(shares):
-        if {*of_layer} != {*every}:
+    totals, sparsity = [sum(layer.values()) for layer in sizes], settings.implied_sparsity
+    model_blocks = Blocks(totals, sparsity, measured, settings.slope or 0.0)
+    by_block, where = list(allocation.shares(model_blocks)), f"allocation {allocation.name}"
+    shares = [s if isinstance(s, Mapping) else dict.fromkeys(kernels, s) for s in by_block]
+    for layer, by_kernel in enumerate(shares):
+        if {*by_kernel} != {*kernels}:
             raise InputError(
-                f"{where}: layer {layer}: got {shown([*of_layer])}; expected a share, or one of each of "
-                f"{', '.join(every)}"
+                f"{where}: layer {layer}: got {shown([*by_kernel])}; expected a share, or one of each of "
+                f"{', '.join(kernels)}"
             )
-    values = [s[name] for s, of in zip(shares, sizes, strict=False) for name in of]
-    if len(found) != len(sizes) or not all(is_number(s) and 0 <= s < 1 for s in values):
+    values = [s[name] for s, names in zip(shares, sizes, strict=False) for name in names]
+    if len(by_block) != len(sizes) or not all(is_number(s) and 0 <= s < 1 for s in values):
         raise InputError(
-            f"{where}: got {shown(found)}; expected {len(sizes)} shares s with 0 <= s < 1, one a block"
+            f"{where}: got {shown(by_block)}; expected {len(sizes)} shares s with 0 <= s < 1, one a block"
         )
     dropped = sum(
-        s[name] * n for s, of in zip(shares, sizes, strict=True) for name, n in of.items()
+        s[name] * n for s, counts in zip(shares, sizes, strict=True) for name, n in counts.items()
     )
     if not math.isclose(overall := dropped / sum(totals), sparsity, abs_tol=_NEAR):
         raise InputError(
             f"{where}: drops {overall:.6g} of all weights; expected {sparsity:g}, the sparsity"
         )
     return [
-        {f"{name}{_KERNEL}": float(s[name]) for name in of}
-        for s, of in zip(shares, sizes, strict=True)
+        {f"{name}{_KERNEL}": float(s[name]) for name in names}
+        for s, names in zip(shares, sizes, strict=True)
     ]
 
 
@@ -176,4 +176,4 @@ def layer_shares(config: ModelConfig, shares: Sequence[Mapping[str, float]]) -> 
     """The share of each layer, from `kernel_shares`; ignored kernels count as kept."""
     sizes = {path: math.prod(shape) for path, shape in kernel_shapes(config).items()}
     whole = sum(sizes.values())
-    return [sum(share * sizes[path] for path, share in one.items()) / whole for one in shares]
+    return [sum(share * sizes[p] for p, share in layer.items()) / whole for layer in shares]

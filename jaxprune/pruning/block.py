@@ -1,8 +1,9 @@
 """Kernels of one block on the devices → their masks and new weights, by a method."""
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -27,95 +28,152 @@ from jaxprune.stats.statistics import SQUARES
 from jaxprune.stats.stats import Sums, combined
 
 
+@dataclasses.dataclass(frozen=True)
+class BlockPruning:
+    """The pruning of one block.
+
+    Attributes:
+      config: config of the model.
+      layer: index of the block.
+      host: the block as stored.
+      tokens: number of real tokens of each set.
+      shares: share of each kernel's weights to drop, by path; other kernels keep all their weights.
+      settings: method and selection.
+      mesh: devices.
+    """
+
+    config: ModelConfig
+    layer: int
+    host: BlockParams
+    tokens: Mapping[SetKey, int]
+    shares: Mapping[str, float]
+    settings: Settings
+    mesh: Mesh
+
+
+class PrunedKernels(NamedTuple):
+    """Kernels of a block after pruning, on the host; see `FinishedLayer`.
+
+    Attributes:
+      keep: keep masks by path.
+      changed: new kernels by path, if the method changes weights.
+      damping: the damping by site, where it was raised.
+    """
+
+    keep: dict[str, np.ndarray]
+    changed: dict[str, np.ndarray]
+    damping: dict[str, float]
+
+
 def prune_kernels(
-    config: ModelConfig,
-    host: BlockParams,
-    params: BlockParams,
-    sums: Sums,
-    tokens: Mapping[SetKey, int],
-    sites: Sequence[str],
-    settings: Settings,
-    shares: Mapping[str, float],
-    layer: int,
-    mesh: Mesh,
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]:
+    block: BlockPruning, params: BlockParams, sums: Sums, sites: Sequence[str]
+) -> PrunedKernels:
     """Prunes the kernels of a block that read some of its sites.
 
     Args:
-      host: the block as stored.
       params: the block on the devices, sharded by `devices.block_specs`.
       sums: statistics of at least these sites; empty for methods without statistics.
-      tokens: number of real tokens of each set.
-      shares: share of each kernel's weights to drop, by path; other kernels keep all their weights.
 
-    Returns:
-      By path, on the host: keep masks, and new kernels if the method changes weights; by site, the damping that was
-      raised. See `FinishedLayer`.
+    Raises:
+      InputError: names layer and site or kernel; see `prune`.
     """
-    stored, of_sites = flatten_dict(dict(host), sep="/"), kernels(config, sites)
-    ignored = {path: np.ones(stored[path].shape, bool) for path in of_sites if path not in shares}
-    reads = {path: site for path, site in of_sites.items() if path in shares}
+    method, mesh = block.settings.method, block.mesh
+    stored, site_of = flatten_dict(dict(block.host), sep="/"), kernels(block.config, sites)
+    ignored = {p: np.ones(stored[p].shape, bool) for p in site_of if p not in block.shares}
+    reads = {path: site for path, site in site_of.items() if path in block.shares}
     if not reads:
-        return ignored, {}, {}
-    on_devices = flatten_dict(params, sep="/")
-    as_stored = settings.method.updates_weights
-    weights = {p: stored[p].astype(np.float32) if as_stored else on_devices[p] for p in reads}
-    seen = {site: _seen(settings, sums, tokens, site) for site in sites}
-    method = settings.method
+        return PrunedKernels(ignored, {}, {})
+    weights = {path: flatten_dict(params, sep="/")[path] for path in reads}
+    if method.updates_weights:
+        weights = {path: stored[path].astype(np.float32) for path in reads}
     whole = method if isinstance(method, Method) and not method.by_column else None
-    if whole is None:
-        # kernels that read one site share its arrays on the devices
-        seen = jax.device_put(seen, replicated(mesh))
-    seed_key = key_of_seed(settings.seed)
-    inputs = {}
-    for path, site in reads.items():
-        norms, stats, counts = seen[site]
-        inputs[path] = Inputs(
-            norms, path, np.int32(layer), seed_key, settings.compat, stats, counts
-        )
-    budgets = {p: Budget.of(settings, p, leaf.shape, shares[p]) for p, leaf in weights.items()}
-    given = weights, inputs, budgets
+    inputs = _inputs(block, sums, reads, replicate=whole is None)
+    budgets = {
+        path: Budget.of(block.settings, path, kernel.shape, block.shares[path])
+        for path, kernel in weights.items()
+    }
     pruned: Any
     damping: dict[str, float] = {}
     finite: dict[str, Any] = {}
     try:
         if whole is not None:
-            pruned, damping = prune_whole(*given, reads, method=whole, mesh=mesh)
+            pruned, damping = prune_whole(weights, inputs, budgets, reads, method=whole, mesh=mesh)
         else:
             # through the host, which needs the masks anyway, instead of a collective: the CPU backend runs
             # collectives on the few threads that also compute, and could deadlock
-            pruned, finite = jax.device_get(prune_compiled(*given, method=method, mesh=mesh))
+            results = prune_compiled(weights, inputs, budgets, method=method, mesh=mesh)
+            pruned, finite = jax.device_get(results)
     except InputError as error:  # from the user's function, which is traced for the first layer
-        raise InputError(f"layer {layer}, {error}") from error
+        raise InputError(f"layer {block.layer}, {error}") from error
+    _check_damping(block, damping)
+    _check_scores(block, finite)
+    masks = ignored | {path: kernel.keep for path, kernel in pruned.items()}
+    return PrunedKernels(
+        {path: masks[path] for path in site_of},  # in their order
+        _changed_kernels(block, pruned, stored),
+        {site: added for site, added in damping.items() if added > DAMPING},
+    )
+
+
+def _inputs(
+    block: BlockPruning, sums: Sums, reads: Mapping[str, str], *, replicate: bool
+) -> dict[str, Inputs]:
+    """The inputs of each kernel by path; kernels that read one site share its arrays.
+
+    Args:
+      reads: kernel path → site.
+      replicate: whether to place the arrays on all devices.
+    """
+    by_site = {site: _site_inputs(block, sums, site) for site in dict.fromkeys(reads.values())}
+    if replicate:
+        by_site = jax.device_put(by_site, replicated(block.mesh))
+    seed_key, layer = key_of_seed(block.settings.seed), np.int32(block.layer)
+    inputs = {}
+    for path, site in reads.items():
+        norms, stats, counts = by_site[site]
+        inputs[path] = Inputs(norms, path, layer, seed_key, block.settings.compat, stats, counts)
+    return inputs
+
+
+def _check_damping(block: BlockPruning, damping: Mapping[str, float]) -> None:
+    """Rejects Gram matrices, by site, that have no Cholesky factor."""
     for site, added in damping.items():
         if math.isnan(added):
             raise InputError(
-                f"layer {layer}, site {site}: the Gram matrix of the features has no Cholesky factor, even with "
-                f"damping; use more calibration samples, or another criterion than {method.name}"
+                f"layer {block.layer}, site {site}: the Gram matrix of the features has no Cholesky factor, even with "
+                f"damping; use more calibration samples, or another criterion than {block.settings.method.name}"
             )
+
+
+def _check_scores(block: BlockPruning, finite: Mapping[str, np.ndarray]) -> None:
+    """Rejects kernels, by path, with scores that the criterion does not allow in some columns."""
     wrong, allowed = "NaN or infinity", "finite scores"
-    if settings.threshold == VARIANT:
+    if block.settings.threshold == VARIANT:
         wrong, allowed = "NaN, infinity or a negative score", "finite scores of at least 0"
     for path, columns in finite.items():
         if not columns.all():
             raise InputError(
-                f"layer {layer}, criterion {method.name}: {path}: got {wrong} in "
+                f"layer {block.layer}, criterion {block.settings.method.name}: {path}: got {wrong} in "
                 f"{np.sum(~columns)} of {columns.size} columns; expected {allowed}"
             )
-    masks = ignored | {path: one.keep for path, one in pruned.items()}
-    keep = {path: masks[path] for path in of_sites}  # in their order
+
+
+def _changed_kernels(
+    block: BlockPruning, pruned: Mapping[str, Any], stored: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """The kernels, by path, whose weights the method changed, in the dtype of the stored ones."""
     changed = {
-        path: without_dropped(aligned_cast(one.kernel, stored[path].dtype), one.keep)
-        for path, one in pruned.items()
-        if one.kernel is not None
+        path: without_dropped(aligned_cast(kernel.kernel, stored[path].dtype), kernel.keep)
+        for path, kernel in pruned.items()
+        if kernel.kernel is not None
     }
     for path, kernel in changed.items():
         if not np.isfinite(kernel.astype(np.float32)).all():
             raise InputError(
-                f"layer {layer}, {path}: method {method.name} returned weights that are not finite in "
-                f"{kernel.dtype}"
+                f"layer {block.layer}, {path}: method {block.settings.method.name} returned weights that are not "
+                f"finite in {kernel.dtype}"
             )
-    return keep, changed, {site: added for site, added in damping.items() if added > DAMPING}
+    return changed
 
 
 def kernels(config: ModelConfig, sites: Sequence[str]) -> dict[str, str]:
@@ -123,19 +181,20 @@ def kernels(config: ModelConfig, sites: Sequence[str]) -> dict[str, str]:
     return {path: site for path, site in family_of(config).sites.items() if site in sites}
 
 
-def _seen(
-    settings: Settings, sums: Sums, tokens: Mapping[SetKey, int], site: str
+def _site_inputs(
+    block: BlockPruning, sums: Sums, site: str
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]], dict[str, np.float32]]:
     """The `norms`, `stats` and `tokens` of `Inputs` at a site, each set's languages combined."""
+    tokens, settings = block.tokens, block.settings
     norms: dict[str, Any] = {}
     stats: dict[str, dict[str, Any]] = {}
     counts: dict[str, np.float32] = {}
-    for one, name in settings.method.needs:
-        of_set = [key for key in (*tokens, *sums) if (key.kind == CODE) == (one == CODE)]
-        keys = [key for key in dict.fromkeys(of_set) if name in sums.get(key, {}).get(site, {})]
+    for set_name, name in settings.method.needs:
+        members = [key for key in (*tokens, *sums) if (key.kind == CODE) == (set_name == CODE)]
+        keys = [key for key in dict.fromkeys(members) if name in sums.get(key, {}).get(site, {})]
         total = combined(settings.mixture, sums, tokens, keys, site, name)
-        stats.setdefault(one, {})[name] = total
+        stats.setdefault(set_name, {})[name] = total
         if name == SQUARES.name:
-            norms[one] = jax.device_put(np.sqrt(total))
-        counts[one] = np.float32(sum(n for key, n in tokens.items() if key in of_set))
+            norms[set_name] = jax.device_put(np.sqrt(total))
+        counts[set_name] = np.float32(sum(n for key, n in tokens.items() if key in members))
     return norms, stats, counts

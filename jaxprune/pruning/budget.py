@@ -122,7 +122,7 @@ class Budget:
 
     @classmethod
     def of(
-        cls, how: Selection, name: str, shape: tuple[int, int], share: float | None = None
+        cls, selected: Selection, name: str, shape: tuple[int, int], share: float | None = None
     ) -> "Budget":
         """The number of weights of a kernel [in, out] to drop: a share, by default the sparsity of the selection.
 
@@ -130,14 +130,14 @@ class Budget:
           InputError: the M of a pattern N:M does not divide the inputs; names the kernel.
         """
         inputs, outputs = shape
-        check_pattern(how.pattern, name, shape)
-        share = (how.sparsity or 0.0) if share is None else share
-        count = int(inputs * (outputs if how.group == KERNEL else 1) * share)
+        check_pattern(selected.pattern, name, shape)
+        share = (selected.sparsity or 0.0) if share is None else share
+        count = int(inputs * (outputs if selected.group == KERNEL else 1) * share)
         sizes = (min(BLOCK, inputs - start) * outputs for start in range(0, inputs, BLOCK))
         blocks = np.array([int(size * share) for size in sizes], np.int32)
         return cls(
             np.int32(count), blocks, np.float32(share),
-            how.pattern, how.threshold, how.drop, how.group,
+            selected.pattern, selected.threshold, selected.drop, selected.group,
         )  # fmt: skip
 
     @property

@@ -28,7 +28,7 @@ class Inputs:
 
     Attributes:
       norms: set → ‖X_j‖₂ of the kernel's input features, float32 [in], for the sets whose squares it needs.
-      path: of the kernel in its block, such as "attention/query/kernel".
+      path: path of the kernel in its block, such as "attention/query/kernel".
       layer: index of the block; may be traced.
       seed_key: the random key of the run's seed.
       compat: "corrected" or "official".
@@ -68,7 +68,7 @@ class Measures:
     @property
     def sets(self) -> tuple[str, ...]:
         """The sets of samples that it measures: "demonstrations", "code" or both."""
-        return tuple(dict.fromkeys(one for one, _ in self.needs))
+        return tuple(dict.fromkeys(set_name for set_name, _ in self.needs))
 
     @property
     def statistics(self) -> tuple[Statistic, ...]:
@@ -105,18 +105,18 @@ class Criterion(Measures):
     @property
     def needs(self) -> tuple[tuple[str, str], ...]:  # type: ignore[override]
         """(set, statistic) pairs: sums of squares of the sets that it measures."""
-        return tuple((one, SQUARES.name) for one in self.measures)
+        return tuple((set_name, SQUARES.name) for set_name in self.measures)
 
 
-def kernel_scores(chosen: Criterion, kernel: Array, inputs: Inputs) -> Array:
+def kernel_scores(criterion: Criterion, kernel: Array, inputs: Inputs) -> Array:
     """The scores of one kernel, float32; InputError unless they have its shape."""
-    where = f"criterion {chosen.name}: {inputs.path}"
+    where = f"criterion {criterion.name}: {inputs.path}"
     try:
-        scores = jnp.asarray(chosen.score(kernel, inputs), jnp.float32)
+        scores = jnp.asarray(criterion.score(kernel, inputs), jnp.float32)
     except (TypeError, ValueError, LookupError) as error:  # JAX's are among these
         reason = str(error).split("\n")[0]
         raise InputError(
-            f"{where}: {reason}; expected what can be compiled, as jnp.abs(kernel) * norm[:, None]"
+            f"{where}: {reason}; expected a function that JAX can compile, as jnp.abs(kernel) * norm[:, None]"
         ) from error
     if scores.shape != kernel.shape:
         raise InputError(
@@ -128,7 +128,7 @@ def kernel_scores(chosen: Criterion, kernel: Array, inputs: Inputs) -> Array:
 Function = Callable[[Float[Array, "in out"], Float[Array, " in"]], Float[Array, "in out"]]
 
 
-def of_function(function: Function) -> Criterion:
+def function_criterion(function: Function) -> Criterion:
     """The criterion whose scores are `function(kernel, norm)`.
 
     Args:
@@ -136,15 +136,15 @@ def of_function(function: Function) -> Criterion:
     """
 
     def score(kernel: Array, inputs: Inputs) -> Any:  # `kernel_scores` checks the result
-        given, norm = kernel.astype(jnp.float32), inputs.norms[DEMONSTRATIONS]
-        scores = function(given, norm)
+        weights, norm = kernel.astype(jnp.float32), inputs.norms[DEMONSTRATIONS]
+        scores = function(weights, norm)
         *layers, rows, columns = kernel.shape
         if rows == columns and getattr(scores, "shape", None) == kernel.shape:
             # a missing or swapped axis goes unnoticed in square kernels only
             wide = (*layers, rows, 2 * columns)
-            found = jax.eval_shape(function, jax.ShapeDtypeStruct(wide, given.dtype), norm).shape
-            if found != wide:
-                raise ValueError(f"got scores of shape {found} for a kernel of shape {wide}")
+            shape = jax.eval_shape(function, jax.ShapeDtypeStruct(wide, weights.dtype), norm).shape
+            if shape != wide:
+                raise ValueError(f"got scores of shape {shape} for a kernel of shape {wide}")
         return scores
 
     name = getattr(function, "__name__", type(function).__name__)

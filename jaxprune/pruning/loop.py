@@ -6,67 +6,30 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from flax.traverse_util import unflatten_dict
 from jax.sharding import Mesh
 
 from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.progress import Clock, progress_bar
-from jaxprune.base.text import NotebookTable, Table, percent
-from jaxprune.data.batches import Batch, by_kind, set_tokens
+from jaxprune.data.batches import Batch, set_tokens
 from jaxprune.devices.sharding import given_mesh
 from jaxprune.hf.model import Model, check_model
-from jaxprune.hf.weights import stack_layers
 from jaxprune.models.block import SITES
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.model import family_of, site_widths
 from jaxprune.models.pruned_block import pruned_params
-from jaxprune.models.trees import MaskTree, Params
 from jaxprune.pruning.allocated import kernel_shares, measure_blocks
 from jaxprune.pruning.allocations.allocation import Allocation
-from jaxprune.pruning.block import prune_kernels
+from jaxprune.pruning.block import BlockPruning, prune_kernels
 from jaxprune.pruning.criterion import CODE
 from jaxprune.pruning.methods import MethodLike
+from jaxprune.pruning.result import PruneResult, stacked_result
 from jaxprune.pruning.settings import Settings
 from jaxprune.pruning.steps import pass_through
-from jaxprune.pruning.summary import summarise
 from jaxprune.stats.blocks import blocks
 from jaxprune.stats.finished import FinishedLayer, PrunedBlock
 from jaxprune.stats.probe import SAMPLES_PER_DEVICE, check_samples, stack
 from jaxprune.stats.states import calibration_states
 from jaxprune.stats.stats import ActivationStats, check_sums
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class PruneResult(NotebookTable):
-    """The result of `prune` or `recover`, in memory.
-
-    Attributes:
-      params: parallel to `model.params`, on the host, dropped weights +0.
-      masks: {"blocks": {… kernel: bool [L, in, out]}}.
-      stats: the statistics of the calibration set, or None; None after `recover`.
-      report: sparsity, tokens and seconds by stage; after `recover` also `losses`, [before, after] of each block, or
-        once of the whole model with how="distil".
-    """
-
-    params: Params
-    masks: MaskTree
-    stats: ActivationStats | None
-    report: dict[str, Any]
-
-    def _shown(self) -> tuple[str, list[Table]]:
-        sparsity = self.report["sparsity"]
-        rows = [[name, percent(share)] for name, share in sparsity["kernels"].items()]
-        caption = f"{percent(sparsity['overall'])}% of the weights in kernels of the blocks are 0"
-        tables = [Table("", ["kernel", "dropped, %"], rows)]
-        if losses := self.report.get("losses"):
-            names = [str(block) for block in range(len(losses))] if len(losses) > 1 else ["all"]
-            lost = [
-                [name, *(f"{loss:.3g}" for loss in pair)]
-                for name, pair in zip(names, losses, strict=True)
-            ]
-            title = "Loss on held-out samples, by recovery"
-            tables.append(Table(title, ["block", "before", "after"], lost))
-        return caption, tables
 
 
 def prune(
@@ -102,14 +65,14 @@ def prune(
         [in, out]; norms of its inputs on the samples, float32 [in]) → scores [in, out], or a `Criterion`: the lowest
         scores of a column are dropped first. Or a method: "sparsegpt", which also updates the kept weights, "dsnot",
         or a `Method`.
-      start: for "dsnot", the criterion of the mask with which it begins; "wanda" by default.
+      start: criterion of the mask with which "dsnot" begins; "wanda" by default.
       sparsity: share of each output column to drop, 0 <= s < 1; 0.3 by default, or the sparsity of the pattern.
       pattern: "unstructured", or N:M such as "2:4": keep N of every M.
       threshold: "row": an exact number in each output column; or "variant": Wanda's cumulative threshold.
       drop: "lowest", or "highest" for the ablation that drops the weights with the highest scores.
       group: scores compete within an output column ("row") or within the whole kernel ("kernel").
-      propagate: whose outputs are the inputs of the next statistics: pruned blocks ("block"), the dense model
-        ("dense"), or pruned layers ("site").
+      propagate: source of the inputs of the next statistics: outputs of pruned blocks ("block"), of the dense model
+        ("dense"), or of pruned layers ("site").
       allocation: distribution of sparsity over the blocks: "uniform", "arithmetic", "owl", "alpha", "languages", an
         `Allocation`, or shares by layer, or by layer and kernel, as a value or a .json file:
         {"0": 0.4, "1": {"mlp/up": 0.5, ...}}.
@@ -118,9 +81,9 @@ def prune(
         that of the others.
       combine: combination of the statistics of several languages: "sum" of all tokens, "mean" of languages, "max" of
         languages by feature, or "weights".
-      weights: of languages, such as {"fr": 2, "sw": 1}, with combine="weights".
+      weights: weights of languages, such as {"fr": 2, "sw": 1}, with combine="weights".
       compat: "official" follows the authors' code where it differs from their paper.
-      seed: of random masks.
+      seed: seed of random masks.
       dtype: "float32" or "bfloat16", of the weights on the device; kept weights have the bits of the stored ones.
       mesh: devices; all by default. Masks do not depend on it; with methods that read Gram matrices this holds
         for 1, 2, 4 and 8.
@@ -158,26 +121,12 @@ def prune(
         mesh=mesh, samples_per_device=samples_per_device, progress=progress,
     )  # fmt: skip
     changed = list(pruned)
-    result = result_of(model, changed, batches if settings.needs_statistics else [])
+    result = stacked_result(model, changed, batches if settings.needs_statistics else [])
     if not changed[0].finished.sums:
         return result
     sums = [block.finished.sums for block in changed]
     stats = stack(sums, set_tokens(batches), model, settings.dtype, settings.propagate)
     return dataclasses.replace(result, stats=stats)
-
-
-def result_of(model: Model, blocks: Sequence[PrunedBlock], batches: Sequence[Batch]) -> PruneResult:
-    """All changed blocks of a model without their statistics, and the tokens of the samples that were used."""
-    keep = {path: np.stack([block.keep[path] for block in blocks]) for path in blocks[0].keep}
-    stacked = stack_layers([block.params for block in blocks])
-    tokens = by_kind(set_tokens(batches))
-    report = summarise([b.kept for b in blocks], [b.seconds for b in blocks], tokens)
-    return PruneResult(
-        params={"embed": model.part("embed"), "blocks": stacked, "head": model.part("head")},
-        masks={"blocks": unflatten_dict(keep, sep="/")},
-        stats=None,
-        report=report,
-    )
 
 
 def prune_blocks(
@@ -226,8 +175,8 @@ def prune_blocks(
     tokens = set_tokens(batches) if stats is None else dict(stats.tokens)
     if settings.needs_statistics:
         settings.check_roles({batch.role for batch in batches} if stats is None else stats.roles)
-        of_demonstrations = [key for key in tokens if key.kind != CODE]
-        settings.mixture.check([key.language for key in of_demonstrations if key.language])
+        languages = [key.language for key in tokens if key.kind != CODE and key.language]
+        settings.mixture.check(languages)
     if measured is None:
         measured = measure_blocks(
             model, batches, settings,
@@ -248,26 +197,21 @@ def prune_blocks(
     with progress_bar("prune", config.n_layers, sum(tokens.values()), progress) as bar:
         clock = Clock()
         for layer, (host, params) in enumerate(blocks(model, settings.dtype, mesh)):
-            known = finished(layer)
+            earlier = finished(layer)
             clock.lap("read")
-            prune_sites = functools.partial(
-                prune_kernels, config, host, tokens=tokens, settings=settings,
-                shares=shares[layer], layer=layer, mesh=mesh,
-            )  # fmt: skip
+            block = BlockPruning(config, layer, host, tokens, shares[layer], settings, mesh)
+            prune_sites = functools.partial(prune_kernels, block)
             if states is not None:
-                done = pass_through(
-                    layer, params, known, prune_sites,
-                    states, settings, config, clock,
-                )  # fmt: skip
-            elif known is not None:
-                done = known
+                result = pass_through(block, params, earlier, prune_sites, states, clock)
+            elif earlier is not None:
+                result = earlier
             else:
                 sums = {} if stats is None else stats.layer(layer)
                 keep, changed, damping = prune_sites(params=params, sums=sums, sites=SITES)
-                done = FinishedLayer(keep, changed, sums, damping)
+                result = FinishedLayer(keep, changed, sums, damping)
                 clock.lap("select")
-            pruned = pruned_params(host, done.keep, done.changed)
-            yield PrunedBlock(layer, pruned, done, clock.take())
+            pruned = pruned_params(host, result.keep, result.changed)
+            yield PrunedBlock(layer, pruned, result, clock.take())
             bar.update()
 
 
@@ -287,16 +231,19 @@ def _check_stats(stats: ActivationStats, settings: Settings, config: ModelConfig
     for key, sites in stats.sums.items():
         for site in dict.fromkeys(site for _, site in stats.sites):
             by_name = sites[site]
-            for one in settings.statistics:
-                if one.name not in by_name:
+            for statistic in settings.statistics:
+                if statistic.name not in by_name:
                     got, name = f"{', '.join(by_name)} of {site}", settings.method.name
-                    if one not in settings.method.statistics:
-                        name = settings.spread.name
-                    raise invalid_value("stats", got, f"{one.name}, which {name} needs")
-                shape, allowed = np.shape(by_name[one.name])[:2], (config.n_layers, widths[site])
+                    if statistic not in settings.method.statistics:
+                        name = settings.resolved_allocation.name
+                    raise invalid_value("stats", got, f"{statistic.name}, which {name} needs")
+                shape, allowed = (
+                    np.shape(by_name[statistic.name])[:2],
+                    (config.n_layers, widths[site]),
+                )
                 if shape != allowed:
                     raise InputError(
                         f"stats: {site} has (layers, features) {shape}; expected {allowed}, as the model has"
                     )
-                for layer, of_layer in enumerate(by_name[one.name]):
-                    check_sums(of_layer, layer, site, key.kind, one.never_zero)
+                for layer, sums in enumerate(by_name[statistic.name]):
+                    check_sums(sums, layer, site, key.kind, statistic.never_zero)

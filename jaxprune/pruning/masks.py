@@ -76,7 +76,9 @@ def keep(
         Array([[0, 1, 0, 1],
                [1, 0, 1, 0]], dtype=int32)
     """
-    how = Selection(sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop, group=group)
+    selection_rule = Selection(
+        sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop, group=group
+    )
     for name, leaf in named_leaves("scores", scores).items():
         if not jnp.issubdtype(leaf.dtype, jnp.floating):  # JAX would truncate integers to 32 bits
             raise InputError(f"scores: {name} is {leaf.dtype}; expected floats")
@@ -86,8 +88,8 @@ def keep(
             )
 
     def leaf_masks(path: Any, leaf: Array | np.ndarray) -> Any:
-        dropped = Budget.of(how, path_name(path), (leaf.shape[-2], leaf.shape[-1]))
-        return placed(_keep_leaf(dropped, cut_by_xla(leaf)), leaf)
+        budget = Budget.of(selection_rule, path_name(path), (leaf.shape[-2], leaf.shape[-1]))
+        return placed(_keep_leaf(budget, cut_by_xla(leaf)), leaf)
 
     return jax.tree_util.tree_map_with_path(leaf_masks, scores)
 

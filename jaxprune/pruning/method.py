@@ -55,7 +55,7 @@ class Method(Measures):
         `group` must have their default values.
       prepare: (statistics of a site, `Inputs.tokens`) → `Prepared`, computed once for all kernels that read the site;
         None if they get the statistics themselves, as with `by_column`.
-      on: for a method that begins with the mask of another one, `pruning.start`: that one → this method; else None.
+      on: `pruning.start`, another method with whose mask this one begins → this method; None for other methods.
     """
 
     name: str

@@ -48,12 +48,12 @@ def prune_compiled(
         return {p: kernel_scores(method, kernel, inputs[p]) for p, kernel in kernels.items()}
 
     def rank(scores: Mapping[str, Any], budgets: Mapping[str, Budget]) -> tuple[Any, Any]:
-        pruned = {path: Pruned(budgets[path].keep(one)) for path, one in scores.items()}
-        allowed = {p: jnp.isfinite(one) for p, one in scores.items()}
-        for path, one in scores.items():
+        pruned = {path: Pruned(budgets[path].keep(score)) for path, score in scores.items()}
+        allowed = {p: jnp.isfinite(score) for p, score in scores.items()}
+        for path, score in scores.items():
             if budgets[path].threshold == VARIANT:  # cumulative sums
-                allowed[path] &= one >= 0
-        finite = {path: one.all(axis=0, keepdims=True) for path, one in allowed.items()}
+                allowed[path] &= score >= 0
+        finite = {path: score.all(axis=0, keepdims=True) for path, score in allowed.items()}
         return pruned, finite if method.finite else {}
 
     if not method.by_column:  # sums over columns need all of them
@@ -82,8 +82,8 @@ def _in_stripes(method: Method, kernel: Any, inputs: Inputs, budget: Budget, mes
     is_cut = budget.by_row and columns % STRIPE == 0
     stripes = kernel.reshape(rows, -1, STRIPE if is_cut else columns).swapaxes(0, 1)
 
-    def prune(stripes: Any, given: tuple[Inputs, Budget]) -> Pruned:
-        return jax.lax.map(lambda one: _checked(method, one, *given), stripes)
+    def prune(stripes: Any, arguments: tuple[Inputs, Budget]) -> Pruned:
+        return jax.lax.map(lambda stripe: _checked(method, stripe, *arguments), stripes)
 
     spec = PartitionSpec(EVERY) if len(stripes) % mesh.size == 0 else WHOLE
     pruned = _on_devices(prune, mesh, spec)(stripes, (inputs, budget))
@@ -116,19 +116,19 @@ def prune_whole(
         return rows * rows * columns
 
     for path in sorted(kernels, key=cost, reverse=True):
-        device = min(work, key=lambda one: work[one])
+        device = min(work, key=lambda candidate: work[candidate])
         work[device] += cost(path)
-        given, site = inputs[path], sites[path]
+        kernel_inputs, site = inputs[path], sites[path]
         if method.prepare is not None:
             if site not in prepared:
-                measured = jax.device_put((given.stats, given.tokens), device)
+                measured = jax.device_put((kernel_inputs.stats, kernel_inputs.tokens), device)
                 prepared[site] = _prepared(*measured, prepare=method.prepare)
-            given = dataclasses.replace(given, stats=prepared[site].stats)
-        on_device = jax.device_put((kernels[path], given, budgets[path]), device)
+            kernel_inputs = dataclasses.replace(kernel_inputs, stats=prepared[site].stats)
+        on_device = jax.device_put((kernels[path], kernel_inputs, budgets[path]), device)
         pruned[path] = _whole(*on_device, method=method)
-    damping = {site: one.damping for site, one in prepared.items()}
-    found = jax.device_get((pruned, damping))
-    return found[0], {site: float(one) for site, one in found[1].items()}
+    damping = {site: shared.damping for site, shared in prepared.items()}
+    on_host, damping_on_host = jax.device_get((pruned, damping))
+    return on_host, {site: float(added) for site, added in damping_on_host.items()}
 
 
 @functools.partial(compiled, static_argnames="prepare")

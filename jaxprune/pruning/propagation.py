@@ -22,7 +22,7 @@ class Propagation:
     Attributes:
       name: value of `pruning.propagate`.
       meaning: description for `--help` and the page of settings.
-      steps: in order.
+      steps: steps in order.
     """
 
     name: str
@@ -57,4 +57,4 @@ _ALL = (
         ),
     ),
 )
-PROPAGATIONS: Mapping[str, Propagation] = {one.name: one for one in _ALL}
+PROPAGATIONS: Mapping[str, Propagation] = {propagation.name: propagation for propagation in _ALL}

@@ -63,7 +63,7 @@ def tree_scores(
       stats: activation statistics; for criteria that measure samples.
       role: the set of demonstrations in `stats`; optional if it has one.
       compat: see `refined_norm`.
-      seed: of random scores.
+      seed: seed of random scores.
 
     Returns:
       {"blocks": {... kernel: float32 [L, in, out]}}, the pruned kernels only.
@@ -90,13 +90,13 @@ def tree_scores(
                 "stats", ", ".join(stats.roles), f"a set of code too, for {chosen.name}"
             )
         kernels = {path: kernels[path] for path, _ in stats.sites}
-        of = {CODE: CODE}
+        roles = {CODE: CODE}
         if DEMONSTRATIONS in chosen.measures:
-            of[DEMONSTRATIONS] = role or _demonstrations(stats, CODE in chosen.measures)
-        norms = {one: _norms(stats, of[one]) for one in chosen.measures}
+            roles[DEMONSTRATIONS] = role or _demonstrations(stats, CODE in chosen.measures)
+        norms = {set_name: _norms(stats, roles[set_name]) for set_name in chosen.measures}
 
     @pinned()
-    def of_block(
+    def block_scores(
         kernels: Mapping[str, Array], norms: Mapping[str, Mapping[str, Array]], layer: Array
     ) -> dict[str, Array]:
         key = key_of_seed(seed)
@@ -105,7 +105,7 @@ def tree_scores(
                 chosen,
                 kernel,
                 Inputs(
-                    {one: by_path[path] for one, by_path in norms.items()},
+                    {set_name: by_path[path] for set_name, by_path in norms.items()},
                     path=path, layer=layer, seed_key=key, compat=compat,
                 ),
             )
@@ -113,7 +113,7 @@ def tree_scores(
         }  # fmt: skip
 
     layers = jnp.arange(len(next(iter(kernels.values()))))
-    scores = jax.vmap(of_block)(kernels, norms, layers)
+    scores = jax.vmap(block_scores)(kernels, norms, layers)
     return {"blocks": traverse_util.unflatten_dict(scores, sep="/")}
 
 
@@ -124,11 +124,11 @@ def __getattr__(name: str) -> Callable[..., dict[str, Any]]:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     chosen = CRITERIA[name]
     whole = inspect.signature(tree_scores)
-    taken = ("params", *(("stats",) if chosen.measures else ()), *chosen.options)
+    arguments = ("params", *(("stats",) if chosen.measures else ()), *chosen.options)
     signature = whole.replace(
         parameters=[
-            whole.parameters[one].replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD)
-            for one in taken
+            whole.parameters[argument].replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD)
+            for argument in arguments
         ]
     )
 

@@ -149,9 +149,9 @@ def keep_groups(
         key = ~key
     # In small groups, comparing all pairs is the fastest way to rank.
     index = np.arange(m)
-    one, other = key[..., :, None, :], key[..., None, :, :]
+    key_i, key_j = key[..., :, None, :], key[..., None, :, :]
     earlier = jnp.asarray(index[:, None] < index)[..., None]
-    goes_first = (one < other) | ((one == other) & earlier)
+    goes_first = (key_i < key_j) | ((key_i == key_j) & earlier)
     rank = jnp.sum(goes_first, axis=-3, dtype=jnp.int32)
     return (rank >= m - n).reshape(scores.shape)
 

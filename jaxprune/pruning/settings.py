@@ -85,10 +85,10 @@ class Settings(PruningFields, Selection):
 
     Attributes:
       combine: combination of the statistics of several languages, a name in `stats.COMBINATIONS`.
-      weights: of languages, with combine="weights": a mapping, a text such as "fr:2,sw:1", or a .json file.
+      weights: weights of languages, with combine="weights": a mapping, a text such as "fr:2,sw:1", or a .json file.
       method: the record of the criterion.
       mixture: the record of `combine` and `weights`.
-      spread: the record of `allocation`.
+      resolved_allocation: the record of `allocation`.
 
     Raises:
       InputError: as `Selection`; an unknown criterion, propagation, allocation, combination, compat or dtype; an
@@ -115,7 +115,7 @@ class Settings(PruningFields, Selection):
     dtype: str = "float32"
     method: Method | Criterion = dataclasses.field(init=False, repr=False)
     mixture: Mixture = dataclasses.field(init=False, repr=False)
-    spread: Allocation = dataclasses.field(init=False, repr=False)
+    resolved_allocation: Allocation = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.sparsity is None and self.pattern == UNSTRUCTURED:
@@ -134,7 +134,7 @@ class Settings(PruningFields, Selection):
         rules |= {"compat": COMPAT, "seed": SEED, "dtype": DTYPE}
         for name, field in rules.items():
             check(name, getattr(self, name), field)
-        read = {one.name for one in self.method.statistics}
+        read = {statistic.name for statistic in self.method.statistics}
         mixture = mixture_of(
             self.combine, self.weights, read, f", with criterion {self.method.name}"
         )
@@ -142,7 +142,7 @@ class Settings(PruningFields, Selection):
 
     def _set_allocation(self) -> None:
         chosen = allocation_of(self.allocation)
-        object.__setattr__(self, "spread", chosen)
+        object.__setattr__(self, "resolved_allocation", chosen)
         if group_sizes(self.pattern) and chosen is not UNIFORM:
             raise InputError(
                 f"allocation: got {chosen.name!r}; expected {UNIFORM.name}, with pattern {self.pattern}"
@@ -160,14 +160,14 @@ class Settings(PruningFields, Selection):
     @property
     def sets(self) -> tuple[str, ...]:
         """The sets of samples that the method or the allocation measures."""
-        of_spread = (DEMONSTRATIONS,) if self.spread.reads_norms else ()
-        return tuple(dict.fromkeys((*self.method.sets, *of_spread)))
+        by_allocation = (DEMONSTRATIONS,) if self.resolved_allocation.reads_norms else ()
+        return tuple(dict.fromkeys((*self.method.sets, *by_allocation)))
 
     @property
     def statistics(self) -> tuple[Statistic, ...]:
         """The statistics that the method or the allocation reads."""
-        of_spread = (SQUARES,) if self.spread.reads_norms else ()
-        return tuple(dict.fromkeys((*self.method.statistics, *of_spread)))
+        by_allocation = (SQUARES,) if self.resolved_allocation.reads_norms else ()
+        return tuple(dict.fromkeys((*self.method.statistics, *by_allocation)))
 
     @property
     def implied_sparsity(self) -> float:
@@ -185,8 +185,9 @@ class Settings(PruningFields, Selection):
         name, sets = self.method.name, self.sets
         others = sorted(set(roles) - {CODE})
         if DEMONSTRATIONS in sets and len(others) != 1:
-            of_method, got = DEMONSTRATIONS in self.method.sets, ", ".join(others) or "none"
-            who = f"criterion {name}" if of_method else f"allocation {self.spread.name}"
-            raise InputError(f"batches: {who} needs one set, got {got}")
+            by_method, got = DEMONSTRATIONS in self.method.sets, ", ".join(others) or "none"
+            allocation = self.resolved_allocation.name
+            reader = f"criterion {name}" if by_method else f"allocation {allocation}"
+            raise InputError(f"batches: {reader} needs one set, got {got}")
         if CODE in sets and CODE not in roles:
             raise InputError(f"batches: criterion {name} needs a set with role 'code' as well")

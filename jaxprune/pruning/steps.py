@@ -8,11 +8,9 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.base.progress import Clock
 from jaxprune.data.batches import SetKey
-from jaxprune.models.config import ModelConfig
 from jaxprune.models.trees import BlockParams
-from jaxprune.pruning.block import kernels
+from jaxprune.pruning.block import BlockPruning, PrunedKernels, kernels
 from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.pruning.settings import Settings
 from jaxprune.stats.finished import FinishedLayer, put_back
 from jaxprune.stats.states import CalibrationStates, run_and_measure
 from jaxprune.stats.statistics import STATISTICS
@@ -20,25 +18,23 @@ from jaxprune.stats.stats import Sums
 
 
 def pass_through(
-    layer: int,
+    block: BlockPruning,
     params: BlockParams,
-    known: FinishedLayer | None,
-    prune_sites: Callable[
-        ..., tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]
-    ],
+    earlier: FinishedLayer | None,
+    prune_sites: Callable[..., PrunedKernels],
     states: CalibrationStates,
-    settings: Settings,
-    config: ModelConfig,
     clock: Clock,
 ) -> FinishedLayer:
-    """One block through all steps of the chosen propagation; leaves its output in `states`.
+    """Runs one block through all steps of the propagation.
 
     Args:
       params: the block on the devices.
-      known: the result of an earlier run, or None.
+      earlier: the result of an earlier run, or None.
       prune_sites: `prune_kernels` of this block, a function of `params`, `sums` and `sites`.
+      states: the inputs of the block; afterwards its outputs.
     """
-    is_last = layer + 1 == config.n_layers
+    settings, config = block.settings, block.config
+    is_last = block.layer + 1 == config.n_layers
     sums: dict[SetKey, dict[str, Any]] = {}
     keep: dict[str, np.ndarray] = {}
     changed: dict[str, np.ndarray] = {}
@@ -46,31 +42,31 @@ def pass_through(
     for step in PROPAGATIONS[settings.propagate].steps:
         if is_last and not step.segment.measures:
             break  # nothing reads the output of the last block
-        if known is None or step.segment.advance:
+        if earlier is None or step.segment.advance:
             measured = run_and_measure(
-                params, states, step.segment, settings.method.statistics, config, layer
+                params, states, step.segment, settings.method.statistics, config, block.layer
             )
             clock.lap("statistics" if step.segment.measures else "forward")
             for key, sites in measured.items():
                 for site, by_name in sites.items():
                     sums.setdefault(key, {}).setdefault(site, {}).update(by_name)
         if step.prunes:
-            if known is None:
+            if earlier is None:
                 masks, new, raised = prune_sites(params=params, sums=sums, sites=step.prunes)
                 damping |= raised
             else:
                 paths = kernels(config, step.prunes)
-                masks, new = ({p: part[p] for p in paths if p in part} for part in known[:2])
+                masks, new = ({p: part[p] for p in paths if p in part} for part in earlier[:2])
             keep |= masks
             changed |= new
             params = put_back(params, masks, new, settings.dtype)
             clock.lap("select")
-    return known or FinishedLayer(keep, changed, _persisted(sums), damping)
+    return earlier or FinishedLayer(keep, changed, _persisted(sums), damping)
 
 
 def _persisted(sums: Sums) -> dict[SetKey, dict[str, Any]]:
     """The sums that are saved with a layer."""
     flat = flatten_dict(dict(sums))
     kept = {path: total for path, total in flat.items() if STATISTICS[path[-1]].persisted}
-    found: dict[SetKey, dict[str, Any]] = unflatten_dict(kept)
-    return found
+    persisted: dict[SetKey, dict[str, Any]] = unflatten_dict(kept)
+    return persisted

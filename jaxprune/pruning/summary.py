@@ -15,8 +15,8 @@ def summarise(
     """Sparsity overall, by layer and by kernel, tokens by role and seconds by stage.
 
     Args:
-      kept: of every layer, `PrunedBlock.kept`.
-      seconds: of every layer, `PrunedBlock.seconds`.
+      kept: `PrunedBlock.kept` of each layer.
+      seconds: `PrunedBlock.seconds` of each layer.
       tokens: real tokens by role.
     """
 

@@ -41,7 +41,7 @@ def _forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
 
 
 def _backward(saved: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
-    """By x and by the kernel.
+    """The gradients by x and by the kernel.
 
     The product for the kernel reads one of its inputs by columns, and XLA on CPUs then computes the activations of an
     MLP by columns. JAX would choose g; the narrower input costs less (a quarter of Gemma 3's backward pass).

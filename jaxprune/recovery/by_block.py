@@ -42,11 +42,11 @@ def recover_by_block(task: Task) -> Generator[PrunedBlock, None, None]:
     with progress_bar("recover", config.n_layers, 0, task.progress) as bar:
         clock = Clock()
         for layer, (host, params) in enumerate(blocks(model, dtype, mesh)):
-            done = task.finished(layer)
+            finished = task.finished(layer)
             clock.lap("read")
             run_and_measure(params, dense, WHOLE_BLOCK, (), config, layer)
             clock.lap("forward")
-            if done is None:
+            if finished is None:
                 start = task.pruned(layer)
                 before = pruned_params(host, start.keep, start.changed)
                 units = units_of(recovered, dense)
@@ -56,20 +56,20 @@ def recover_by_block(task: Task) -> Generator[PrunedBlock, None, None]:
                 )  # fmt: skip
                 keep = unflatten_dict(start.keep, sep="/")
                 fitted = fit(before, keep, units, loss, task.fields, task.seed, mesh, bar.show)
-                done = finished_layer(start, host, fitted.params, fitted)
+                finished = finished_layer(start, host, fitted.params, fitted)
                 clock.lap("recover")
             if layer + 1 < config.n_layers:
-                params = put_back(params, done.keep, done.changed, dtype)
+                params = put_back(params, finished.keep, finished.changed, dtype)
                 run_and_measure(params, recovered, WHOLE_BLOCK, (), config, layer)
                 clock.lap("forward")
             yield PrunedBlock(
-                layer, pruned_params(host, done.keep, done.changed), done, clock.take()
+                layer, pruned_params(host, finished.keep, finished.changed), finished, clock.take()
             )
             bar.update()
 
 
 class Unit(NamedTuple):
-    """The rows of one device: inputs of a block, outputs of the dense block, and which tokens are real."""
+    """The rows of one device: inputs of a block, outputs of the dense block, and a mask of the real tokens."""
 
     inputs: Float[np.ndarray, "b T D"]
     targets: Float[np.ndarray, "b T D"]
@@ -102,6 +102,6 @@ def squared_error(
     targets: Array,
     valid: Array,
 ) -> Float[Array, ""]:
-    """Sum over the real tokens, of the block in the dtype of the products."""
+    """The sum over real tokens, with the block in the dtype of the products."""
     outputs = block_outputs(config, dtype, masters, inputs, kind)
     return jnp.sum(jnp.where(valid[..., None], jnp.square(outputs - targets), 0))

@@ -1,4 +1,4 @@
-"""Recovery end to end: the logits of a whole pruned or smaller model are fitted to those of the dense model.
+"""Recovery end to end: fits the logits of a whole pruned or smaller model to the dense model's.
 
 The loss is the mean of KL(p‖q) over real tokens, where p and q are the distributions of the next token in the dense and
 in the other model. With logits h·w_v it equals E_p[log p] - h·E_p[w] + log Σ_v exp(h·w_v). So the dense model leaves
@@ -41,7 +41,7 @@ from jaxprune.stats.walk import WHOLE_BLOCK
 
 # Rows of the head's table in a product.
 SLICE = 8192
-# Tokens of the vocabulary that are predicted at least.
+# Least number of tokens of the vocabulary that are predicted.
 LEAST = 2 * SLICE
 # Tokens that a device predicts at a time.
 TOKENS = 1024
@@ -51,10 +51,10 @@ class Unit(NamedTuple):
     """The rows of one device.
 
     Attributes:
-      inputs: of the first block.
+      inputs: inputs of the first block.
       expected: E_p[w], the mean row of the head's table under the dense model's prediction of the next token.
       log_p: E_p[log p], its negative entropy in nats.
-      valid: real tokens.
+      valid: True at real tokens.
     """
 
     inputs: Float[np.ndarray, "b T D"]
@@ -88,11 +88,11 @@ def distil(task: Task) -> Generator[PrunedBlock, None, None]:
     clock.lap("forward")
     params = stack_layers(
         [
-            pruned_params(task.model.block(layer), one.keep, one.changed)
-            for layer, one in enumerate(start)
+            pruned_params(task.model.block(layer), pruned.keep, pruned.changed)
+            for layer, pruned in enumerate(start)
         ]
     )
-    keep = {path: np.stack([one.keep[path] for one in start]) for path in start[0].keep}
+    keep = {path: np.stack([pruned.keep[path] for pruned in start]) for path in start[0].keep}
     loss = Loss(divergence, (head, layer_kinds(config)), config, task.dtype)
     steps = task.fields.epochs * steps_of(units, task.fields, task.seed)
     with progress_bar("distil", steps, 0, task.progress, unit="steps") as bar:
@@ -101,21 +101,22 @@ def distil(task: Task) -> Generator[PrunedBlock, None, None]:
             bar.show, bar.update, task.saved, stacked=True,
         )  # fmt: skip
     clock.lap("recover")
-    for layer, one in enumerate(start):
+    for layer, pruned in enumerate(start):
         host = task.model.block(layer)
         masters = jax.tree.map(lambda leaf, layer=layer: leaf[layer], fitted.params)
-        done = finished_layer(one, host, masters, None if layer else fitted)
-        yield PrunedBlock(layer, pruned_params(host, done.keep, done.changed), done, clock.take())
+        finished = finished_layer(pruned, host, masters, None if layer else fitted)
+        block = pruned_params(host, finished.keep, finished.changed)
+        yield PrunedBlock(layer, block, finished, clock.take())
 
 
 def predicted_tokens(batches: Sequence[Batch], vocab_size: int) -> Int[np.ndarray, " n"]:
-    """The tokens of the samples, and other ones at equal distances so that there are `LEAST`, ascending."""
+    """The tokens of the samples, filled up to `LEAST` with others at equal distances, ascending."""
     if vocab_size <= LEAST:
         return np.arange(vocab_size)
-    seen = np.unique(np.concatenate([batch.tokens[batch.valid] for batch in batches]))
-    others = np.setdiff1d(np.arange(vocab_size), seen)
-    places = np.linspace(0, len(others) - 1, max(0, LEAST - len(seen))).astype(int)
-    return np.union1d(seen, others[places])
+    used = np.unique(np.concatenate([batch.tokens[batch.valid] for batch in batches]))
+    others = np.setdiff1d(np.arange(vocab_size), used)
+    places = np.linspace(0, len(others) - 1, max(0, LEAST - len(used))).astype(int)
+    return np.union1d(used, others[places])
 
 
 def _units(task: Task, head: tuple[HeadParams, Array]) -> list[Unit]:
@@ -132,10 +133,10 @@ def _units(task: Task, head: tuple[HeadParams, Array]) -> list[Unit]:
     mean_rows, log_p = _predictions(np.concatenate(real), head, task)
     units, start = list[Unit](), 0
     for x, mask in zip(inputs, valid, strict=True):
-        here = slice(start, start := start + int(mask.sum()))
+        own = slice(start, start := start + int(mask.sum()))
         expected = np.zeros((*mask.shape, config.d_model), np.float32)
         entropy = np.zeros(mask.shape, np.float32)
-        expected[mask], entropy[mask] = mean_rows[here], log_p[here]
+        expected[mask], entropy[mask] = mean_rows[own], log_p[own]
         units += cut(Unit(np.asarray(x), expected, entropy, mask), task.samples_per_device)
     return units
 
@@ -146,15 +147,15 @@ def _predictions(
     """`predict` of all real tokens. A row is a token, so pads cost nothing."""
     tokens = MicroBatches(task.mesh, TOKENS)
     tokens.add(states, Context(np.ones((len(states), 1), bool)))
-    found = list[Any]()
+    predictions = list[Any]()
     with progress_bar("predict", len(tokens.states), 0, task.progress, unit="steps") as bar:
 
         def step(state: Array, _: Context) -> tuple[None, Any]:
             bar.update()
             return None, predict(state, head=head, config=task.config, mesh=task.mesh)
 
-        tokens.run(step, found.append)
-    mean_rows, log_p = map(np.concatenate, zip(*found, strict=True))
+        tokens.run(step, predictions.append)
+    mean_rows, log_p = map(np.concatenate, zip(*predictions, strict=True))
     return mean_rows[: len(states)], log_p[: len(states)]
 
 

@@ -22,7 +22,7 @@ PATIENCE = 2
 
 
 def cut(rows: Unit, size: int) -> list[Unit]:
-    """Rows in units of so many, without units of pads: the same ones on any number of devices."""
+    """Rows in units of `size`, without units of pads: the same ones on any number of devices."""
     starts = range(0, len(rows.valid), size)
     units = [jax.tree.map(lambda leaf, i=i: leaf[i : i + size], rows) for i in starts]
     return [unit for unit in units if unit.valid.any()]
@@ -32,9 +32,9 @@ class Fit(NamedTuple):
     """Fitted parameters.
 
     Attributes:
-      params: their float32 masters, on the host.
+      params: float32 masters, on the host.
       before, after: loss on the held-out samples.
-      epochs: passes over the others until these parameters; 0 if no pass made the loss smaller.
+      epochs: passes over the other samples until these parameters; 0 if no pass made the loss smaller.
     """
 
     params: Any
@@ -64,7 +64,7 @@ def fit(
       params: pruned parameters, on the host.
       keep: masks of some of them; dropped weights stay +0.
       units: rows, one unit for a device at a time.
-      seed: of the choice of held-out units and of the order of the others.
+      seed: seed of the choice of held-out units and of the order of the others.
       show: receives a line on the loss after each epoch.
       stepped: called after each step.
       saved: file of the state between two epochs, from which an interrupted fit resumes with the same bits; None to
@@ -75,7 +75,7 @@ def fit(
       InputError: the loss is not finite, or the file of the state is damaged.
     """
     rng = np.random.default_rng(seed)
-    held_out, rest = _split(units, fields.held_out, rng)
+    held_out, fitted_units = _split(units, fields.held_out, rng)
     size = _units_of_step(units, fields)
     steps = fields.epochs * steps_of(units, fields, seed)
     adamw = optimizer(fields.learning_rate, steps, stacked)
@@ -83,17 +83,18 @@ def fit(
     masters = jax.tree.map(lambda leaf: leaf.astype(np.float32), params)
     masters, keep = jax.device_put((masters, keep), everywhere)
     state = jax.device_put(adamw.init(masters), everywhere)
-    first = mean_loss(loss, masters, held_out, mesh)
-    if not np.isfinite(first):
+    initial = mean_loss(loss, masters, held_out, mesh)
+    if not np.isfinite(initial):
         raise InputError(f"{loss.where}the loss of recovery is not finite; an activation overflows")
-    best, done = Fit(jax.tree.map(np.array, masters), first, first, 0), 0
+    best, finished_epochs = Fit(jax.tree.map(np.array, masters), initial, initial, 0), 0
     if saved is not None and saved.is_file():
-        (masters, state), best, done = _restored(saved, ((masters, state), best, done))
+        (masters, state), best, last = _restored(saved, ((masters, state), best, finished_epochs))
         masters, state = jax.device_put((masters, state), everywhere)
-        best, done = Fit(best.params, first, float(best.after), int(best.epochs)), int(done)
+        finished_epochs = int(last)
+        best = Fit(best.params, initial, float(best.after), int(best.epochs))
     for epoch in range(1, fields.epochs + 1):
-        batches = [*_batches(rest, size, rng)]
-        if epoch <= done:
+        batches = [*_batches(fitted_units, size, rng)]
+        if epoch <= finished_epochs:
             for _ in batches:
                 stepped()
             continue
@@ -104,10 +105,10 @@ def fit(
             scale = np.float32(loss.scale / tokens_of(batch))
             masters, state = step(masters, state, gradient, scale, keep, optimizer=adamw, mesh=mesh)
             stepped()
-        now = mean_loss(loss, masters, held_out, mesh)
-        show(f"loss {first:.4f} → {now:.4f}")
-        if now < best.after:
-            best = Fit(jax.tree.map(np.array, masters), first, now, epoch)
+        current = mean_loss(loss, masters, held_out, mesh)
+        show(f"loss {initial:.4f} → {current:.4f}")
+        if current < best.after:
+            best = Fit(jax.tree.map(np.array, masters), initial, current, epoch)
         if saved is not None and hosts.is_first():  # all processes have the same
             write_npz(saved, _stored(((masters, state), best, epoch)))
     return best
@@ -115,8 +116,8 @@ def fit(
 
 def steps_of(units: Sequence[Unit], fields: RecoveryFields, seed: int) -> int:
     """The number of steps of an epoch."""
-    _, rest = _split(units, fields.held_out, np.random.default_rng(seed))
-    lengths = collections.Counter(unit.valid.shape[1] for unit in rest)
+    _, fitted_units = _split(units, fields.held_out, np.random.default_rng(seed))
+    lengths = collections.Counter(unit.valid.shape[1] for unit in fitted_units)
     return sum(-(-count // _units_of_step(units, fields)) for count in lengths.values())
 
 
@@ -129,8 +130,8 @@ def _split(
 ) -> tuple[list[Unit], list[Unit]]:
     """(held-out units, the others)."""
     order = rng.permutation(len(units))
-    few = min(max(1, round(share * len(units))), len(units) - 1)
-    return [units[i] for i in order[:few]], [units[i] for i in sorted(order[few:])]
+    held_out = min(max(1, round(share * len(units))), len(units) - 1)
+    return [units[i] for i in order[:held_out]], [units[i] for i in sorted(order[held_out:])]
 
 
 def _batches(

@@ -1,4 +1,4 @@
-"""A pruned or smaller model → its recovered blocks, in one of the ways of `recovery.how`."""
+"""A pruned or smaller model → its recovered blocks, by the method of `recovery.how`."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ from jaxprune.recovery.distil import distil
 from jaxprune.recovery.task import Task
 from jaxprune.stats.finished import PrunedBlock
 
-_WAYS: Mapping[str, Callable[[Task], Generator[PrunedBlock, None, None]]] = {
+_METHODS: Mapping[str, Callable[[Task], Generator[PrunedBlock, None, None]]] = {
     "block": recover_by_block,
     "distil": distil,
 }
@@ -27,4 +27,4 @@ def recover_blocks(task: Task) -> Generator[PrunedBlock, None, None]:
         raise InputError(
             f"recovery.how: got {task.fields.how!r}; expected distil for a smaller model"
         )
-    return _WAYS[task.fields.how](dataclasses.replace(task, samples_per_device=rows))
+    return _METHODS[task.fields.how](dataclasses.replace(task, samples_per_device=rows))

@@ -36,14 +36,14 @@ class Loss(NamedTuple):
     """A loss of units: its sum over their real tokens, divided by their number.
 
     Attributes:
-      of_unit: (config, dtype of the products, masters, fixed, *unit) → float32 scalar, the sum; a static argument.
+      unit_loss: (config, dtype of the products, masters, fixed, *unit) → float32 scalar, the sum; a static argument.
       fixed: arrays on the devices that are not fitted.
-      config, dtype: of the model.
+      config, dtype: config and dtype of the model.
       scale: factor of the sum.
-      where: before a message on it.
+      where: beginning of messages on the loss.
     """
 
-    of_unit: Callable[..., Float[Array, ""]]
+    unit_loss: Callable[..., Float[Array, ""]]
     fixed: Any
     config: ModelConfig
     dtype: str
@@ -62,12 +62,12 @@ def optimizer(learning_rate: float, steps: int, stacked: bool) -> optax.Gradient
     schedule = optax.warmup_cosine_decay_schedule(*rise, decay_steps=steps)
 
     def scaled(updates: Any, state: Any, params: Any) -> tuple[Any, Any]:
-        def one(update: Array, leaf: Array) -> Array:
+        def scale_update(update: Array, leaf: Array) -> Array:
             axes = tuple(range(int(stacked), leaf.ndim))
             size = jnp.sqrt(jnp.mean(jnp.square(leaf), axes, keepdims=True))
             return update * jnp.maximum(size, SMALLEST)
 
-        return jax.tree.map(one, updates, params), state
+        return jax.tree.map(scale_update, updates, params), state
 
     relative = optax.GradientTransformation(lambda _: optax.EmptyState(), scaled)
     adam = optax.scale_by_adam(b2=0.95), optax.add_decayed_weights(1e-4)
@@ -76,7 +76,7 @@ def optimizer(learning_rate: float, steps: int, stacked: bool) -> optax.Gradient
 
 
 def _not_learned(params: Any) -> Any:
-    """A tree of bools."""
+    """A tree of bools, True for parameters that are not learned."""
     return jax.tree.map_with_path(
         lambda path, _: path_name(path).rpartition("/")[2] in NOT_LEARNED, params
     )
@@ -102,12 +102,12 @@ def tokens_of(units: Sequence[Unit]) -> int:
 def mean_loss(loss: Loss, masters: Any, units: Sequence[Unit], mesh: Mesh) -> float:
     """The loss of these units, the same number in all processes."""
     sums = list(_by_device(loss, masters, units, mesh, differentiate=False))
-    ours = float(np.concatenate(sums).sum(dtype=np.float64)) if sums else 0.0
-    return loss.scale * sum(hosts.gather_json(ours)) / tokens_of(units)
+    own_sum = float(np.concatenate(sums).sum(dtype=np.float64)) if sums else 0.0
+    return loss.scale * sum(hosts.gather_json(own_sum)) / tokens_of(units)
 
 
 def gradient_of(loss: Loss, masters: Any, units: Sequence[Unit], mesh: Mesh) -> Any:
-    """The sum of the gradients of the units, in their order, [1, ...]; all processes must call."""
+    """The sum of the gradients of the units, in their order, [1, ...]; all processes must call it."""
     total = None
     for gradients in _by_device(loss, masters, units, mesh, differentiate=True):
         alone = total is None and mesh.size == 1
@@ -122,39 +122,39 @@ def _over_processes(total: Any, masters: Any, mesh: Mesh) -> Any:
     if total is None:
         total = jax.tree.map(lambda leaf: np.zeros((1, *leaf.shape), np.float32), masters)
 
-    def one(leaf: Any) -> Any:
-        everyone = hosts.gather(np.asarray(leaf), [1] * jax.process_count())
-        return jax.device_put(functools.reduce(np.add, everyone)[None], replicated(mesh))
+    def sum_leaf(leaf: Any) -> Any:
+        by_process = hosts.gather(np.asarray(leaf), [1] * jax.process_count())
+        return jax.device_put(functools.reduce(np.add, by_process)[None], replicated(mesh))
 
-    return jax.tree.map(one, total)
+    return jax.tree.map(sum_leaf, total)
 
 
 def _by_device(
     loss: Loss, masters: Any, units: Sequence[Unit], mesh: Mesh, *, differentiate: bool
 ) -> Iterator[Any]:
-    """For one micro-batch of this process's share after the other, the result of each device."""
-    how = {"of_unit": loss.of_unit, "config": loss.config, "dtype": loss.dtype, "mesh": mesh}
+    """The result of each device, for each micro-batch of this process's share in turn."""
     own = hosts.share(len(units))
     for rows in _micro_batches(units[own.start : own.stop], mesh):
         yield _on_devices(
-            *rows, masters=masters, fixed=loss.fixed, differentiate=differentiate, **how
-        )
+            *rows, masters=masters, fixed=loss.fixed, differentiate=differentiate,
+            unit_loss=loss.unit_loss, config=loss.config, dtype=loss.dtype, mesh=mesh,
+        )  # fmt: skip
 
 
 @functools.partial(
-    compiled_by_rows, static_argnames=("of_unit", "config", "dtype", "differentiate")
+    compiled_by_rows, static_argnames=("unit_loss", "config", "dtype", "differentiate")
 )
 def _on_devices(
     *unit: Array,
     masters: Any,
     fixed: Any,
-    of_unit: Callable[..., Array],
+    unit_loss: Callable[..., Array],
     config: ModelConfig,
     dtype: str,
     differentiate: bool,
 ) -> Any:
     """The loss of each device's unit, or its gradient, [devices, ...]."""
-    function = functools.partial(of_unit, config, product_dtype(dtype))
+    function = functools.partial(unit_loss, config, product_dtype(dtype))
     result = (jax.grad(function) if differentiate else function)(masters, fixed, *unit)
     return jax.tree.map(lambda leaf: leaf[None], result)
 

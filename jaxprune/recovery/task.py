@@ -29,9 +29,9 @@ class Task:
       model: the dense model, or a smaller one.
       teacher: the dense model, with the tokens of `model`.
       batches: samples, of which `fields.held_out` are not fitted.
-      pruned: the result of pruning a layer.
+      pruned: layer → the result of pruning it.
       mesh, dtype, seed, samples_per_device, progress: see `recover`.
-      finished: the result of an earlier recovery for a layer, or None.
+      finished: layer → the result of an earlier recovery, or None.
       saved: see `fit`.
     """
 
@@ -50,7 +50,7 @@ class Task:
 
     @property
     def config(self) -> ModelConfig:
-        """Of the model in `dtype`."""
+        """The config of the model in `dtype`."""
         return self.model.config_in(self.dtype)
 
     def samples(self) -> CalibrationStates:
@@ -72,7 +72,7 @@ def finished_layer(
     """A fitted layer: the masters rounded to the dtypes of the stored block.
 
     Args:
-      fitted: whose loss is that of the layer, if any.
+      fitted: the fit whose loss is the layer's; None without one.
     """
     dtypes = {path: leaf.dtype for path, leaf in flatten_dict(dict(stored), sep="/").items()}
     changed = {

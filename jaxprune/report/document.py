@@ -23,7 +23,7 @@ class Note(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A command line, and a word on what it did."""
+    """A command line, and its effect in a word."""
 
     title: str
     line: str
@@ -85,9 +85,9 @@ def page(title: str, lead: Sequence[Part], sections: Iterable[Section | None]) -
     """The document.
 
     Args:
-      title: of the document and its first heading.
+      title: title of the document and its first heading.
       lead: the parts below it.
-      sections: in the order shown; None is left out.
+      sections: sections in the order shown; None is omitted.
     """
     shown = [section for section in sections if section is not None]
     return render("page.html", title=title, lead=lead, sections=shown, colours=Markup(CSS))

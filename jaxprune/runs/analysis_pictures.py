@@ -20,7 +20,7 @@ from jaxprune.stats.stats import ActivationStats
 from jaxprune.stats.walk import HIDDEN
 
 _CURVE = 200  # width of a language's panel, in pixels
-Named = Iterator[tuple[str, Chart]]
+NamedCharts = Iterator[tuple[str, Chart]]
 
 
 def charts(
@@ -28,34 +28,34 @@ def charts(
     overlaps: Mapping[str, Overlap],
     masks: Mapping[tuple[str, str], MaskOverlap] | None = None,
     neurons: LanguageNeurons | None = None,
-) -> Named:
+) -> NamedCharts:
     """The pictures with their file names.
 
     Args:
-      stats: of all sets.
-      overlaps: of the sets of `stats` by site.
-      masks: of pairs of runs.
-      neurons: of the sets of one language.
+      stats: statistics of all sets.
+      overlaps: overlaps of the sets of `stats` by site.
+      masks: overlaps of the masks of pairs of runs.
+      neurons: language neurons from the sets of one language.
     """
     yield from _largest(stats)
     yield from _overlaps(overlaps, stats.roles)
     if masks:
         runs = list(dict.fromkeys(name for pair in masks for name in pair))
         shares = np.full((len(runs), len(runs)), np.nan)
-        for (first, second), found in masks.items():
+        for (first, second), overlap in masks.items():
             a, b = runs.index(first), runs.index(second)
-            shares[a, b] = shares[b, a] = 100 * found.overall
+            shares[a, b] = shares[b, a] = 100 * overlap.overall
         yield "masks", heatmap(shares, runs, runs, title="IoU of masks, %", show=tenths)
     if neurons is not None:
         yield "language_neurons", _neurons(neurons)
 
 
-def _largest(stats: ActivationStats) -> Named:
+def _largest(stats: ActivationStats) -> NamedCharts:
     """For each site, the features that are largest in any layer, over the median; a panel for each kind."""
     kinds = np.array([role.partition("/")[0] for role in stats.roles])
     norms = [stats.norms(role) for role in stats.roles]
     for site in norms[0]:
-        values = over_median(np.stack([of[site] for of in norms]))
+        values = over_median(np.stack([by_site[site] for by_site in norms]))
         peaks = values.mean(axis=0).max(axis=0)  # over sets, then layers
         features = np.sort(largest(peaks, TOP))
         title = f"{site}: features that are largest in any layer, over the median feature"
@@ -63,7 +63,7 @@ def _largest(stats: ActivationStats) -> Named:
         yield f"largest_{site}", _by_layer([str(feature) for feature in features], panels, title)
 
 
-def _overlaps(overlaps: Mapping[str, Overlap], sets: Sequence[str]) -> Named:
+def _overlaps(overlaps: Mapping[str, Overlap], sets: Sequence[str]) -> NamedCharts:
     """Means over layers of every pair of sets at each site; means of the blocks' outputs by kind and layer."""
     draw = partial(heatmap, limits=(0.0, 100.0), show=count)
     ends = {"top": "largest in largest", "bottom": "largest in smallest"}
@@ -102,9 +102,9 @@ def _by_layer(
     return grid(maps, title=title, columns=len(maps))
 
 
-def _neurons(found: LanguageNeurons) -> Chart:
+def _neurons(neurons: LanguageNeurons) -> Chart:
     """Numbers by layer, a panel for each language, with whiskers of one standard error if they are known."""
-    counts, errors = found.counts, found.counts_error
+    counts, errors = neurons.counts, neurons.counts_error
     highest = counts if errors is None else counts + errors
     limits = (0.0, float(highest[:-1, :-1].max(initial=1)))
     draw = partial(line_chart, y_title="neurons", limits=limits, width=_CURVE)
@@ -113,7 +113,7 @@ def _neurons(found: LanguageNeurons) -> Chart:
     if errors is not None:
         title += "; \N{PLUS-MINUS SIGN} and whiskers: one standard error"
     panels = []
-    for place, code in enumerate(found.languages):
+    for place, code in enumerate(neurons.languages):
         line = Line(code, counts[:-1, place].tolist())
         name = f"{code}: {count(counts[-1, place])}"
         if errors is not None:

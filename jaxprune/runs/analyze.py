@@ -57,60 +57,55 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
     mesh = device_mesh(config.mesh.data, config.mesh.model)
     model = load(config.model, config.revision)
     masks = _masks(options.masks, workdir)
-    how = (config.seed, config.compat)
-    batches = demonstration_sets(model.tokenizer, calibration, codes, *how)
+    batches = demonstration_sets(model.tokenizer, calibration, codes, config.seed, config.compat)
     content = digest(batches)
     identity = {
         "model": model.source.fingerprint.digest, "calibration": content, "dtype": config.dtype,
     }  # fmt: skip
     with open_workdir(workdir, identity):
-        found = measure(
+        stats = measure(
             model, batches, dtype=config.dtype, mesh=mesh, halves=True, neurons=True,
             progress=hosts.is_first(),
         )  # fmt: skip
         if not hosts.is_first():
             return {}
-        about = {
+        facts = {
             "languages": codes, "target": calibration.target, "digest": content,
             "environment": environment(mesh), "config": config.json(),
         }  # fmt: skip
         with manifest.whole_folder(folder) as filled:
-            summary = _write(filled, found, masks, config, clock) | about
+            summary = _write(filled, stats, masks, config, clock) | facts
             write_json(filled / "analysis.json", summary)
     print_summary(config.model, summary, folder)
     return summary
 
 
 def _write(
-    folder: Path,
-    found: ActivationStats,
-    masks: Masks,
-    config: AnalyzeConfig,
-    clock: Clock,
+    folder: Path, measured: ActivationStats, masks: Masks, config: AnalyzeConfig, clock: Clock
 ) -> dict[str, Any]:
     """Writes the tables and pictures of an analysis; returns their summary."""
     options = config.analysis
-    stats, halves = split_halves(found)
+    stats, halves = split_halves(measured)
     share = _OFFICIAL_TOP if config.compat == "official" else options.top
-    overlap = compare_sets(stats, share, halves)
+    overlaps = compare_sets(stats, share, halves)
     alone = [role for role in stats.roles if role.startswith("monolingual/")]
     neurons = language_neurons(stats.of(alone), options.neurons) if len(alone) > 1 else None
     write_magnitudes(folder, stats)
-    write_overlaps(folder, stats.roles, overlap)
+    write_overlaps(folder, stats.roles, overlaps)
     if masks:
         _write_masks(folder, masks)
     if neurons is not None:
         write_neurons(folder, neurons)
     clock.lap("tables")
     (folder / "figures").mkdir()
-    for name, chart in analysis_pictures.charts(stats, overlap, masks, neurons):
+    for name, chart in analysis_pictures.charts(stats, overlaps, masks, neurons):
         write_png(chart, folder / "figures" / f"{name}.png")
     clock.lap("figures")
     pairs = [
-        {"runs": [*pair], "iou": found.overall, "chance": found.independent}
-        for pair, found in masks.items()
+        {"runs": [*pair], "iou": overlap.overall, "chance": overlap.independent}
+        for pair, overlap in masks.items()
     ]
-    return analysis_summary(stats, overlap, neurons) | {
+    return analysis_summary(stats, overlaps, neurons) | {
         **({"masks": pairs} if pairs else {}),
         "top": {"requested": options.top, "used": share},
         "seconds": clock.rounded(),
@@ -129,22 +124,22 @@ def _masks(names: Sequence[str] | None, workdir: Path) -> Masks:
     if len(runs) < 2:
         raise InputError("analysis.masks: one run; expected two or more, including the workdir")
     pairs: Masks = {}
-    named = zip(short_names([*runs]), runs.values(), strict=True)
-    for (first, one), (second, other) in itertools.combinations(named, 2):
+    named_runs = zip(short_names([*runs]), runs.values(), strict=True)
+    for (first, folder_a), (second, folder_b) in itertools.combinations(named_runs, 2):
         try:
-            pairs[first, second] = overlap_of_runs(one, other)
+            pairs[first, second] = overlap_of_runs(folder_a, folder_b)
         except InputError as error:
             raise InputError(f"analysis.masks: {first}, {second}: {error}") from error
     return pairs
 
 
 def _write_masks(folder: Path, masks: Masks) -> None:
-    """Writes masks.csv: IoU of each pair of runs, overall with that of independent masks, by layer and by kernel."""
+    """Writes masks.csv: IoU of each pair of runs, overall with the IoU of independent masks, by layer and by kernel."""
     rows: list[tuple[Any, ...]] = []
-    for pair, found in masks.items():
-        rows.append((*pair, "all", found.overall, found.independent))
-        rows += [(*pair, layer, iou, None) for layer, iou in enumerate(found.layers)]
-        rows += [(*pair, kernel, iou, None) for kernel, iou in found.kernels.items()]
+    for pair, overlap in masks.items():
+        rows.append((*pair, "all", overlap.overall, overlap.independent))
+        rows += [(*pair, layer, iou, None) for layer, iou in enumerate(overlap.layers)]
+        rows += [(*pair, kernel, iou, None) for kernel, iou in overlap.kernels.items()]
     write_csv(folder / "masks.csv", ("run_a", "run_b", "part", "iou", "chance"), rows)
 
 
@@ -160,9 +155,9 @@ def print_summary(model: str, summary: Mapping[str, Any], folder: Path) -> None:
     )
     halves = hidden["halves"]
     rows = [
-        [name, percent(share), percent(found["top_in_bottom"][name])]
-        for found in (hidden, halves)
-        for name, share in found["top_in_top"].items()
+        [name, percent(share), percent(overlap["top_in_bottom"][name])]
+        for overlap in (hidden, halves)
+        for name, share in overlap["top_in_top"].items()
     ]
     rows.append(["unrelated", *[percent(hidden["chance"])] * 2])
     for line in columns(["", "largest", "smallest"], rows):
@@ -173,8 +168,10 @@ def print_summary(model: str, summary: Mapping[str, Any], folder: Path) -> None:
     for pair in summary.get("masks", []):
         names, unrelated = " and ".join(pair["runs"]), fraction(pair["chance"])
         print(f"  masks of {names}: IoU {fraction(pair['iou'])}, unrelated {unrelated}")
-    if found := summary.get("language_neurons"):
-        chance = "" if found["by_chance"] is None else f"; by chance: {count(found['by_chance'])}"
-        numbers = (f"{code} {count(one['neurons'])}" for code, one in found["languages"].items())
-        print(f"  language neurons of {count(found['of'])}: {', '.join(numbers)}{chance}")
+    if neurons := summary.get("language_neurons"):
+        chance = (
+            "" if neurons["by_chance"] is None else f"; by chance: {count(neurons['by_chance'])}"
+        )
+        numbers = (f"{code} {count(n['neurons'])}" for code, n in neurons["languages"].items())
+        print(f"  language neurons of {count(neurons['of'])}: {', '.join(numbers)}{chance}")
     print(f"  written: {folder.name}")

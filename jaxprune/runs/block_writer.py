@@ -25,7 +25,7 @@ from jaxprune.pruning.summary import summarise
 from jaxprune.runs import checkpoint
 from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer, write_layer
 from jaxprune.runs.planning.config import BlocksConfig
-from jaxprune.runs.run import Run, of_unfinished_run
+from jaxprune.runs.run import Run, as_unfinished_errors
 from jaxprune.stats.finished import FinishedLayer, PrunedBlock
 from jaxprune.stats.probe import stack
 from jaxprune.stats.stats import Sums
@@ -35,7 +35,7 @@ def check_outputs(config: BlocksConfig, model: Model, *, changes_weights: bool) 
     """Rejects outputs that cannot have the result of a run.
 
     Args:
-      changes_weights: whether the run gives kept weights new values, which masks alone do not tell.
+      changes_weights: whether the run gives kept weights new values, which masks do not contain.
     """
     if config.output.params and model.mixed:
         raise InputError(
@@ -52,8 +52,8 @@ class BlockWriter:
     """Writes the blocks of a run. Keeps masks and sums of all layers; a block is written while the next one is made.
 
     Args:
-      model, config: of the run.
-      run: that is open.
+      model, config: model and config of the run.
+      run: the open run.
     """
 
     def __init__(self, model: Model, config: BlocksConfig, run: Run) -> None:
@@ -80,7 +80,7 @@ class BlockWriter:
         """The result of a layer in an interrupted run, or None."""
         if layer >= self._finished:
             return None
-        with of_unfinished_run():
+        with as_unfinished_errors():
             return read_layer(layer_file(self._folder, layer))
 
     def write_all(
@@ -89,8 +89,8 @@ class BlockWriter:
         """Writes every block when it is ready.
 
         Args:
-          blocks: in order.
-          by_block: whether blocks become ready one after the other, so that SIGTERM waits for the present one.
+          blocks: the blocks in order.
+          by_block: whether blocks become ready one after the other, so that SIGTERM waits for the current one.
 
         Raises:
           TerminatedError: SIGTERM ended the run; finished layers are kept.
@@ -142,7 +142,7 @@ class BlockWriter:
         """The part of report.json on all blocks: counts, digests, damping, losses, seconds.
 
         Args:
-          tokens: of the calibration set, by set; empty without data.
+          tokens: tokens of the calibration set, by set; empty without data.
         """
         report = summarise(self._kept, self._seconds, by_kind(tokens))
         counts = [pair for layer in self._kept for pair in layer.values()]

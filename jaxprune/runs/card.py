@@ -11,17 +11,10 @@ from jaxprune.base.text import Table, as_code, percent, pipes
 from jaxprune.data.kinds import KINDS
 from jaxprune.data.languages import joined
 from jaxprune.pruning.budget import UNSTRUCTURED
-from jaxprune.runs.facts import (
-    commands,
-    measures,
-    pruned_fields,
-    run_facts,
-    share_of_all,
-    versions,
-)
+from jaxprune.runs.facts import commands, measures, pruned_fields, run_facts, share_of_all, versions
 from jaxprune.runs.smaller_facts import languages_of, split_table
 
-# Of the relations of the hub (adapter, merge, quantized, finetune) the last means changed weights of the same shapes.
+# The relation of the hub for changed weights of the same shapes; the others are adapter, merge and quantized.
 _RELATION = "finetune"
 
 
@@ -31,7 +24,7 @@ class Measured:
 
     Attributes:
       text: Markdown, sections of the second level.
-      accuracy: by task and language code, in [0, 1].
+      accuracy: accuracy by task and language code, in [0, 1].
     """
 
     text: str = ""
@@ -57,22 +50,23 @@ def model_card(
             raise InputError(f"report.json: {name}: missing")
     origin = report["origin"]
     if shrunk:
-        made, tags = "smaller", ["smaller"]
+        description, tags = "smaller", ["smaller"]
         languages, table = languages_of(shrunk), split_table(shrunk)
     else:
         fields = pruned_fields(config, report)
         pattern, criterion = fields["pruning.pattern"], fields["pruning.criterion"]
         is_pattern = pattern != UNSTRUCTURED
         target = pattern if is_pattern else f"{100 * fields['pruning.sparsity']:g}%"
-        made, tags = f"pruned ({criterion}, {target})", ["pruned", "sparse", criterion, pattern]
+        description = f"pruned ({criterion}, {target})"
+        tags = ["pruned", "sparse", criterion, pattern]
         languages = origin.get("language") or _languages(fields, report)
         table = _sparsity_table(report["sparsity"])
-    title = f"{PurePath(origin['name']).name}, {made}"
+    title = f"{PurePath(origin['name']).name}, {description}"
     return render(
         "card.md",
         metadata=_front_matter(origin, languages, tags, title, results.accuracy),
         title=title,
-        model=_named(origin),
+        model=_model_text(origin),
         share=share_of_all(report),
         shrunk=shrunk,
         sparsity=report.get("sparsity"),
@@ -105,10 +99,10 @@ def _front_matter(
     """The YAML that the hub reads, without unknown values.
 
     Args:
-      title: of the model, for its results.
+      title: title of the model, for its results.
       accuracy: see `Measured`.
     """
-    # late, for it takes as long as a tenth of JAX
+    # imported late: takes a tenth of JAX's import time
     from huggingface_hub import EvalResult, ModelCardData
 
     results = [
@@ -137,7 +131,7 @@ def _front_matter(
 
 
 def _languages(fields: Mapping[str, Any], report: Mapping[str, Any]) -> list[str]:
-    """Codes of the calibration set; of saved statistics those that they separate."""
+    """Codes of the calibration set, or of the saved statistics."""
     kind = KINDS[fields["calibration.kind"]]
     if fields["calibration.stats"]:
         return [
@@ -149,7 +143,7 @@ def _languages(fields: Mapping[str, Any], report: Mapping[str, Any]) -> list[str
     return [*dict.fromkeys([*joined(fields["calibration.source"]), *target])]
 
 
-def _named(origin: Mapping[str, Any]) -> str:
+def _model_text(origin: Mapping[str, Any]) -> str:
     """The dense model, with a link if it is on the hub."""
     name, base = as_code(origin["name"]), origin.get("base_model", [])
     if origin["name"] in base:

@@ -80,8 +80,8 @@ def save(
         packed_masks = mask_algebra.pack(masks)
     bits = None if packed_masks is None else packed_masks.to_tree()
     trees: dict[str, Any] = {"params": params, "masks": bits}
-    given = {name: tree for name, tree in trees.items() if tree is not None}
-    save_trees(Path(path), given, dict(metadata or {}), overwrite)
+    saved = {name: tree for name, tree in trees.items() if tree is not None}
+    save_trees(Path(path), saved, dict(metadata or {}), overwrite)
 
 
 def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
@@ -89,8 +89,8 @@ def restore(path: str | Path, sharding: Placement | None = None) -> Checkpoint:
 
     Args:
       path: folder that `save` wrote.
-      sharding: of the parameters: one for all, or a tree like the parameters. By default parameters are numpy arrays on
-        the host.
+      sharding: one for all parameters, or a tree like the parameters. By default parameters are numpy arrays on the
+        host.
 
     Raises:
       InputError: no complete checkpoint, or a damaged one; a sharding that is missing or does not fit its parameter.

@@ -25,7 +25,7 @@ def evaluate_from_config(
 
     Args:
       config: validated.
-      workdir: gets a folder for each task (see `evaluate_all`), `perplexity/` and `translation/`. A folder appears
+      workdir: receives a folder for each task (see `evaluate_all`), `perplexity/` and `translation/`. A folder appears
         when it is complete. The same evaluation is repeated.
       overwrite: replace the scores of another model, or of other questions or settings.
 
@@ -37,10 +37,10 @@ def evaluate_from_config(
     workload = read_workload(config, lambda _: fields.languages)
     model = load(config.model, config.revision)
     scorer = scorer_of(model, config)
-    known = identities(workload, model, config.dtype)
+    by_folder = identities(workload, model, config.dtype)
     facts = facts_of(config, model, fields.name or workdir.resolve().name)
-    identity = {MODEL_DIGEST: facts[MODEL_DIGEST], **flatten_dict(known, sep=" ")}
+    identity = {MODEL_DIGEST: facts[MODEL_DIGEST], **flatten_dict(by_folder, sep=" ")}
     with open_workdir(workdir, identity):
         if hosts.is_first():
-            clear_folders(workdir, known, model, overwrite)
+            clear_folders(workdir, by_folder, model, overwrite)
         return evaluate_all(scorer, workload, config, workdir, facts)

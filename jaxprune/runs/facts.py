@@ -1,4 +1,4 @@
-"""Config and report of a run → facts by name, which the card, the page and the terminal show alike."""
+"""Config and report of a run → facts by name, the same on the card, the page and the terminal."""
 
 import itertools
 import re
@@ -29,15 +29,15 @@ _SHORT = (
 _BUNDLED = {folder: name for name, folder in MODELS.items()}
 # The groups of fields that are facts, and the fields that are facts with their defaults, too.
 _SHOWN = ("dtype", "compat", "seed", "pruning", "calibration", "recovery")
-_OF_SAMPLES = tuple(
+_SAMPLE_FIELDS = tuple(
     f"calibration.{name}" for name in ("kind", "source", "target", "data", "samples")
 )
 _ALWAYS = (
     *("pruning.criterion", "pruning.sparsity", "pruning.propagate", "recovery.how"),
-    *_OF_SAMPLES,
+    *_SAMPLE_FIELDS,
 )
 # The fields whose values are names of records with a meaning.
-_NAMED: Mapping[str, Mapping[str, Any]] = {
+_RECORDS: Mapping[str, Mapping[str, Any]] = {
     "pruning.criterion": METHODS,
     "pruning.propagate": PROPAGATIONS,
     "calibration.kind": KINDS,
@@ -48,7 +48,7 @@ RECOVER_FIELDS, SHRINK_FIELDS = fields_of(RecoverConfig), fields_of(ShrinkConfig
 
 
 def pruned_fields(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a run by path; of a recovery those of the pruning before, and its own.
+    """The fields of a run by path; for a recovery also the fields of the earlier pruning.
 
     Raises:
       InputError: a field of pruning or of the calibration set is wrong.
@@ -59,7 +59,7 @@ def pruned_fields(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[
 
 
 def _checked(fields: Mapping[str, Any], rules: Mapping[str, Field]) -> dict[str, Any]:
-    """The fields that a card shows, with the defaults of those that are absent."""
+    """The fields that a card shows; absent fields have their defaults."""
     checked = dict(fields)
     for path, rule in rules.items():
         if path.partition(".")[0] in _SHOWN:
@@ -69,7 +69,7 @@ def _checked(fields: Mapping[str, Any], rules: Mapping[str, Field]) -> dict[str,
 
 
 def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, str]:
-    """What a run did and what came of it, by name; empty without a report.
+    """The settings and results of a run by name; empty without a report.
 
     Settings have the paths of their fields: those that differ from the defaults, and the most important others.
 
@@ -119,14 +119,14 @@ def _settings(fields: Mapping[str, Any], rules: Mapping[str, Field]) -> Iterator
             hidden |= {"pruning.propagate", *(p for p in rules if p.startswith("calibration."))}
             yield "calibration", "none, the criterion needs no data"
         elif fields["calibration.stats"] is not None:
-            hidden.update(_OF_SAMPLES)
+            hidden.update(_SAMPLE_FIELDS)
     for path, rule in rules.items():
         value, group = fields.get(path, rule.default), path.partition(".")[0]
         is_fact = group in _SHOWN and (path in _ALWAYS or value != rule.default)
         if is_fact and path not in hidden and value is not None:
             text = str(_without_folders(path, value))
-            if path in _NAMED:
-                text += f": {_NAMED[path][value].meaning}"
+            if path in _RECORDS:
+                text += f": {_RECORDS[path][value].meaning}"
             elif path == "pruning.allocation":
                 text += f": {allocation_of(value).meaning}"
             yield path, text
@@ -182,7 +182,7 @@ def command_line(
 
 
 def _without_folders(path: str, value: Any) -> Any:
-    """The value of a field; of paths only the last part."""
+    """The value of a field; for paths only the last part."""
     is_path = isinstance(value, str) and "/" in value
     is_public = path == "revision" or path.startswith("pruning.")
     return last_parts(value) if is_path and not is_public else value
@@ -223,8 +223,8 @@ def commands(
 
     Args:
       config, report: the content of config.json and report.json of the last run.
-      run: its folder, for the commands as they are run; by default those of a card, which may be published: with the
-        last parts of paths only.
+      run: folder of the last run, for commands as they are run; by default commands for a card, which may be published,
+        with the last parts of paths only.
     """
     is_smaller = "shrunk" in report
     before = report.get("shrunk" if is_smaller else "pruned", {})
@@ -240,17 +240,14 @@ def commands(
     folders = [*earlier[: len(configs) - 1], run or "RUN"]
     if run is None:
         name = {"model": report["origin"]["name"]} if "origin" in report else {}
-        configs = [_without_paths({**one, **name}) for one in configs]
+        configs = [_without_paths({**earlier_config, **name}) for earlier_config in configs]
     yield command, command_line(command, configs[0], fields, folders[0])
-    for one, (source, made) in zip(configs[1:], itertools.pairwise(folders), strict=True):
-        recovery = {**one["recovery"], "run": source}
-        yield (
-            "recover",
-            command_line("recover", {**one, "recovery": recovery}, RECOVER_FIELDS, made),
-        )
+    for recovered, (source, target) in zip(configs[1:], itertools.pairwise(folders), strict=True):
+        filled = {**recovered, "recovery": {**recovered["recovery"], "run": source}}
+        yield "recover", command_line("recover", filled, RECOVER_FIELDS, target)
 
 
 def versions(report: Mapping[str, Any]) -> str:
-    """Of the package and the libraries on which the results depend."""
-    found = report["environment"]
-    return ", ".join(f"{name} {found[name]}" for name in _VERSIONS if name in found)
+    """The versions of the package and the libraries on which results depend."""
+    environment = report["environment"]
+    return ", ".join(f"{name} {environment[name]}" for name in _VERSIONS if name in environment)

@@ -45,10 +45,10 @@ def run_identity(
     """The values, by name, that are equal for two runs of the same job.
 
     Args:
-      model: its files are read unless the user's cache has their digests.
+      model: the model, whose files are read unless the user's cache has their digests.
       config: the content of config.json.
       batches: the calibration set.
-      more: values that only some jobs have, such as `stats.order_of_sums`.
+      more: values of some jobs only, such as `stats.order_of_sums`.
       stats: `ActivationStats.digest` of saved statistics, in place of batches.
     """
     fields = {name: config[name] for name in _FIELDS}
@@ -75,11 +75,7 @@ def run_identity(
 
 
 def shrink_identity(
-    model: Model,
-    config: Mapping[str, Any],
-    texts: str,
-    batches: Sequence[Batch],
-    order: str | None,
+    model: Model, config: Mapping[str, Any], texts: str, batches: Sequence[Batch], order: str | None
 ) -> dict[str, str | int | float | bool | None]:
     """The values, by name, that are equal for two runs that make the same smaller model.
 
@@ -106,8 +102,8 @@ def agree(now: Mapping[str, Any]) -> None:
       InputError: names the process and the difference.
     """
     first, *others = hosts.gather_json(now)
-    for process, theirs in enumerate(others, start=1):
-        if differs := difference(first, theirs):
+    for process, identity in enumerate(others, start=1):
+        if differs := difference(first, identity):
             raise InputError(
                 f"process {process} has another job than process 0: {differs}; expected the same "
                 "command, model, texts and versions on all hosts"

@@ -30,7 +30,7 @@ def open_run(
 
     Args:
       workdir, identity, config, overwrite: see `runs.open_run`.
-      models: that the run reads, the dense one first; their files must not change meanwhile.
+      models: models that the run reads, the dense one first; their files must not change during the run.
       began: `time.perf_counter()` at the start.
       card: config, the whole report → the model card of `hf/`; by default it has none.
 

@@ -63,7 +63,7 @@ def prune_from_config(
     batches: list[Batch] = []
     stats = None
     if settings.needs_statistics and (place := config.calibration.stats) is not None:
-        names = [one.name for one in settings.statistics]
+        names = [statistic.name for statistic in settings.statistics]
         stats = stats_for(place, model, config.dtype, names)
     elif settings.needs_statistics:
         batches = calibration_batches(config, model)
@@ -128,19 +128,19 @@ def _prune(
     plan = plan_of(model.config, model.dtype, batches, config, mesh, run.record)
     check_fits(plan)
     run.keep(samples_per_device=plan.samples_per_device)
-    where: dict[str, Any] = {
+    options: dict[str, Any] = {
         "mesh": mesh, "samples_per_device": plan.samples_per_device,
         "progress": hosts.is_first(), "stats": stats,
     }  # fmt: skip
     clock.lap("prepare")
     measured = run.record.get("measured")
     if measured is None:
-        measured = measure_blocks(model, batches, settings, **where)
+        measured = measure_blocks(model, batches, settings, **options)
         run.keep(measured=measured)
     clock.lap("allocate")
     writer.write_all(
         prune_blocks(
-            model, batches, settings, measured=measured, finished=writer.finished, **where
+            model, batches, settings, measured=measured, finished=writer.finished, **options
         )
     )  # fmt: skip
     tokens = set_tokens(batches) if stats is None else dict(stats.tokens)
@@ -149,7 +149,7 @@ def _prune(
     report["environment"] = environment(mesh)
     report["origin"] = origin_of(model, config.model)
     report |= _allocation(model, settings, measured)
-    if any(one.name == "gram" for one in settings.method.statistics):
+    if any(s.name == "gram" for s in settings.method.statistics):
         report["gram_width"] = max(shape[0] for shape in kernel_shapes(model.config).values())
     writer.close(report, tokens)
     return report
@@ -161,21 +161,20 @@ def _lines(config: PruneConfig, batches: Sequence[Batch]) -> list[str]:
         # a run lists them, a folder of statistics does not
         saved_run = read_report(local_path(config.calibration.stats)) or {}
         return saved_run.get("calibration_lines", [])
-    how = (config.calibration, config.seed, config.compat)
-    return sampled_lines(*how) if batches else []
+    return sampled_lines(config.calibration, config.seed, config.compat) if batches else []
 
 
 def _allocation(model: Model, settings: Settings, measured: list[float]) -> dict[str, Any]:
     """The part of report.json on requested shares, if they differ or kernels are ignored."""
     shares = layer_shares(model.config, kernel_shares(model.config, settings, measured))
     ignored = ignored_kernels(model.config, settings.ignored)
-    found = {
+    allocation = {
         "shares": shares if len({*shares}) > 1 else [],
         "measured": measured,
         "ignored": ignored,
     }
-    found = {name: value for name, value in found.items() if value}
-    return {"allocation": found} if found else {}
+    allocation = {name: value for name, value in allocation.items() if value}
+    return {"allocation": allocation} if allocation else {}
 
 
 def calibration_batches(config: BlocksConfig | ShrinkConfig, model: Model) -> list[Batch]:

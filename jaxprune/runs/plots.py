@@ -10,7 +10,7 @@ from jaxtyping import Float
 from jaxprune.base.errors import invalid_value
 from jaxprune.base.text import tenths
 from jaxprune.models.shares import Shares
-from jaxprune.pruning.loop import PruneResult
+from jaxprune.pruning.result import PruneResult
 from jaxprune.report.charts.chart import Chart
 from jaxprune.report.charts.heatmap import heatmap
 from jaxprune.report.charts.lines import Line, line_chart
@@ -26,8 +26,8 @@ def plot(result: object) -> Chart:
     """A picture of a result, which a notebook shows; `chart.svg()` returns it as text.
 
     Args:
-      result: of `jaxprune.probe`: the largest and the median feature of each site over layers, root mean square over
-        tokens; of `jaxprune.prune` or `jaxprune.recover`: the share of dropped weights by layer and kernel; of
+      result: from `jaxprune.probe`: the largest and the median feature of each site over layers, root mean square over
+        tokens; from `jaxprune.prune` or `jaxprune.recover`: the share of dropped weights by layer and kernel; from
         `jaxprune.masks.density` or `overlap`: the share of each layer.
 
     Raises:

@@ -18,7 +18,7 @@ def finished_report(run: Path, where: str) -> Report:
     """The report of a finished run.
 
     Args:
-      where: begins the messages, such as "recovery.run".
+      where: beginning of the messages, such as "recovery.run".
 
     Raises:
       InputError: no finished run, or a file of it is missing or damaged.
@@ -35,10 +35,10 @@ def finished_report(run: Path, where: str) -> Report:
 
 
 def check_dense(model: Model, name: str, run: Path, report: Report) -> None:
-    """Rejects a model that is not the dense one of a run.
+    """Rejects a model other than the dense model of a run.
 
     Args:
-      name: of the model, for the message.
+      name: name of the model, for the message.
     """
     if report["models"]["dense"] != model.source.fingerprint.digest:
         raise InputError(
@@ -62,7 +62,7 @@ def pruned_layers(run: Path) -> Callable[[int], FinishedLayer]:
 
 
 def pruned_model(model: Model, run: Path) -> Model:
-    """The model of a finished run: the dense one with its masks, or that of `hf/` if it changed weights.
+    """The model of a finished run: the dense model with its masks, or `hf/` if the run changed weights.
 
     Raises:
       InputError: as `pruned_layers`.

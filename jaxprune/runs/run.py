@@ -59,7 +59,7 @@ class Run:
 
     @property
     def record(self) -> dict[str, Any]:
-        """run.json: the identity, and what a resumed run keeps.
+        """run.json: the identity, and the values that a resumed run keeps.
 
         Raises:
           UnfinishedError: the file is broken.
@@ -102,8 +102,8 @@ def open_run(
     their names in the workdir. After an error the finished layers are kept, if any.
 
     Args:
-      workdir: which `check_workdir` has accepted.
-      identity: of the run, see `run_identity`.
+      workdir: a workdir that `check_workdir` accepts.
+      identity: identity of the run, see `run_identity`.
       config: the content of config.json.
       overwrite: discard an unfinished run, and replace a complete one.
 
@@ -170,7 +170,9 @@ def _commit(folder: Path, config: Mapping[str, Any], result: Mapping[str, Any]) 
 
 
 def _put_in_place(workdir: Path) -> None:
-    """Replaces an older run by the committed one in `progress/`, if any. A kill at any step leaves the rest to do.
+    """Replaces an older run by the committed one in `progress/`, if any.
+
+    After a kill at any step, the next call does the rest.
 
     Raises:
       InputError: files of the committed run are neither in `progress/` nor in place.
@@ -187,8 +189,8 @@ def _put_in_place(workdir: Path) -> None:
     if (workdir / REPORT).exists():
         (workdir / REPORT).replace(folder / OLDER)
     older = read_unchanged(folder / OLDER) or {}
-    of_older = {table.partition("/")[0] for table in older.get("files", {}) if table != CONFIG}
-    for name in {*OUTPUTS, *of_older}:
+    older_outputs = {table.partition("/")[0] for table in older.get("files", {}) if table != CONFIG}
+    for name in {*OUTPUTS, *older_outputs}:
         if (folder / name).is_dir():
             manifest.remove(workdir / name)
             (folder / name).rename(workdir / name)
@@ -201,7 +203,7 @@ def _put_in_place(workdir: Path) -> None:
 
 
 def _clear_layers(folder: Path) -> None:
-    """Removes the layers of a run and, last, its record, which shows that the others are of a run."""
+    """Removes the layers of a run and, last, its record, which shows that the other files are of a run."""
     layers = (*folder.glob(_LAYERS), *folder.glob("layer_*.new"))
     names = (OLDER, CONFIG, FIT, "fit.new", "measured.json", _RECORD)
     for file in (*layers, *(folder / name for name in names)):
@@ -216,12 +218,12 @@ def _clear_outputs(folder: Path) -> None:
 
 def read_record(folder: Path) -> dict[str, Any]:
     """The record in `progress/`; empty without a file."""
-    with of_unfinished_run():
+    with as_unfinished_errors():
         return read_json(folder / _RECORD)
 
 
 @contextlib.contextmanager
-def of_unfinished_run() -> Iterator[None]:
+def as_unfinished_errors() -> Iterator[None]:
     """Turns an InputError about one of the files of an unfinished run into an UnfinishedError."""
     try:
         yield

@@ -15,12 +15,8 @@ from jaxprune.stats.statistics import STATISTICS
 from jaxprune.stats.stats import ActivationStats, MeasuredOn
 
 
-def save_stats(
-    path: str | Path,
-    stats: ActivationStats,
-    model: Model | None = None,
-) -> None:
-    """Writes the sums and token counts of each set, the table of sites, and on what they were measured.
+def save_stats(path: str | Path, stats: ActivationStats, model: Model | None = None) -> None:
+    """Writes the sums and token counts of each set, the table of sites, and the record of their measurement.
 
     Args:
       model: the model of `probe` or `prune`; without it the statistics cannot be used for `calibration.stats`.
@@ -43,7 +39,7 @@ def save_stats(
 
 
 def _measured_with(measured_on: MeasuredOn, model: Model) -> dict[str, str]:
-    """On what statistics were measured, and the SHA-256 of the tokenizer's rules; empty without a tokenizer."""
+    """The record of a measurement, with the SHA-256 of the tokenizer's rules, empty without a tokenizer."""
     tokenizer = model.tokenizer_digest if model.has_tokenizer else ""
     return {**measured_on._asdict(), "tokenizer": tokenizer}
 
@@ -55,8 +51,8 @@ def stats_for(
 
     Args:
       place: a finished run, or a folder of `save_stats`.
-      dtype: of the weights on the devices.
-      statistics: names of those that are needed.
+      dtype: dtype of the weights on the devices.
+      statistics: names of the statistics that are needed.
 
     Raises:
       InputError: statistics of another model, tokenizer, dtype or propagation, or without one that is needed.
@@ -102,6 +98,6 @@ def restore_stats(path: str | Path) -> ActivationStats:
     tokens = {SetKey(kind, language): number for kind, language, number in metadata["sets"]}
     sums = restore_tree(folder / "sums", None)
     by_set = {key: sums[str(number)] for number, key in enumerate(tokens)}
-    known = metadata.get("measured_on")
-    measured_on = known and MeasuredOn(known["model"], known["dtype"], known["propagate"])
+    record = metadata.get("measured_on")
+    measured_on = record and MeasuredOn(record["model"], record["dtype"], record["propagate"])
     return ActivationStats(by_set, tokens, sites, measured_on)

@@ -43,7 +43,7 @@ def shrink_from_config(
 
     Args:
       config: validated.
-      workdir: of the run; receives `hf/`, config.json and report.json.
+      workdir: workdir of the run; receives `hf/`, config.json and report.json.
       overwrite: replace a complete run.
 
     Returns:
@@ -66,7 +66,7 @@ def shrink_from_config(
         workdir, [model], identity, read, began=began, overwrite=overwrite, card=model_card
     ) as run:
         if run.result is None:
-            run.result = _written(model, config, texts, samples, run.folder / "hf")
+            run.result = _write(model, config, texts, samples, run.folder / "hf")
     report: Any = run.result
     print_smaller(read, report, workdir)
     return report
@@ -74,16 +74,16 @@ def shrink_from_config(
 
 def _samples(config: ShrinkConfig, model: Model) -> Samples:
     """The samples that measure layers and neurons; without batches if none are measured."""
-    fields, how = config.shrink, config.calibration
+    fields, calibration = config.shrink, config.calibration
     measured = fields.layers is not None or fields.mlp is not None
     batches = calibration_batches(config, model) if measured else []
-    names = {one.name for one in STATISTICS_OF_NEURONS}
-    mixture = mixture_of(how.combine, how.weights, names, ", with shrink.mlp")
+    names = {statistic.name for statistic in STATISTICS_OF_NEURONS}
+    mixture = mixture_of(calibration.combine, calibration.weights, names, ", with shrink.mlp")
     if fields.mlp is not None:
-        mixture.check(list(dict.fromkeys(code for one in batches for code in one.languages)))
-    elif how.combine != SUM.name:
+        mixture.check(list(dict.fromkeys(code for batch in batches for code in batch.languages)))
+    elif calibration.combine != SUM.name:
         raise invalid_value(
-            "calibration.combine", how.combine, f"{SUM.name}; others only with shrink.mlp"
+            "calibration.combine", calibration.combine, f"{SUM.name}; others only with shrink.mlp"
         )
     return Samples(batches, mixture, config.dtype)
 
@@ -112,7 +112,7 @@ def _texts(fields: ShrinkFields) -> _Texts:
         return _Texts({}, {}, {})
     chosen = texts_by_language("shrink.vocabulary", fields.vocabulary, fields.languages)
     words = {code: frequent_words(code, fields.words) for code in chosen} if fields.words else {}
-    if without := [code for code, of_code in words.items() if not of_code]:
+    if without := [code for code, own_words in words.items() if not own_words]:
         print(f"wordfreq has no list for {' '.join(without)}")
     heldout = {}
     if fields.heldout is not None:
@@ -120,7 +120,7 @@ def _texts(fields: ShrinkFields) -> _Texts:
     return _Texts(chosen, words, heldout)
 
 
-def _written(
+def _write(
     model: Model, config: ShrinkConfig, texts: _Texts, samples: Samples, folder: Path
 ) -> dict[str, Any]:
     """Writes the smaller model; returns its part of report.json."""
@@ -131,7 +131,7 @@ def _written(
     clock.lap("write")
     shrunk = report_on(model, smaller, kept, narrow, texts.chosen, texts.heldout)
     clock.lap("compare")
-    lines = {*line_digests(line for of_code in texts.chosen.values() for line in of_code)}
+    lines = {*line_digests(line for lines in texts.chosen.values() for line in lines)}
     if samples.batches:
         lines.update(sampled_lines(config.calibration, config.seed, config.compat))
     return {
@@ -144,7 +144,7 @@ def _written(
 
 
 def print_smaller(config: Mapping[str, Any], report: Report, workdir: Path) -> None:
-    """The facts at the end of a run."""
+    """Prints the facts at the end of a run."""
     facts = run_facts(config, report)
     times = {"seconds": seconds(report["seconds"]["total"]), "written": "hf"}
     lines = ["", *named_values({**facts, **times})]

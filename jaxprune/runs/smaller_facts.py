@@ -1,4 +1,4 @@
-"""Report of a smaller model → facts by name, which the card, the page and the terminal show alike."""
+"""Report of a smaller model → facts by name, the same on the card, the page and the terminal."""
 
 from collections.abc import Mapping
 from typing import Any

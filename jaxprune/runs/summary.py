@@ -12,7 +12,7 @@ from jaxprune.runs.planning.config import BlocksConfig
 
 
 def print_summary(config: BlocksConfig, report: Mapping[str, Any], workdir: Path) -> None:
-    """The facts of a pruning or a recovery, and what it took."""
+    """Prints the facts of a pruning or a recovery, with its time and memory."""
     times, peaks = report["seconds"], report["peak_memory_bytes"]
     stages = ", ".join(f"{name} {seconds(t)}" for name, t in times.items() if name != "total")
     written = [name for name in (REPORT, CONFIG, *OUTPUTS) if (workdir / name).exists()]

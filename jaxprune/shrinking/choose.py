@@ -30,9 +30,9 @@ class Samples(NamedTuple):
     """The samples that measure layers and neurons.
 
     Attributes:
-      batches: with languages; those of token ids count as one.
+      batches: batches with languages; token ids count as one language.
       mixture: combines the Gram matrices of languages.
-      dtype: of the weights on the devices.
+      dtype: dtype of the weights on the devices.
     """
 
     batches: Sequence[Batch] = ()
@@ -68,12 +68,12 @@ def choose(
     """The parts to keep.
 
     Args:
-      texts: by language, whose tokens are kept; empty: all tokens are.
-      words: other texts whose tokens are kept in any case.
+      texts: texts by language whose tokens are kept; if empty, all tokens are kept.
+      words: other texts whose tokens are always kept.
 
     Raises:
       InputError: no tokenizer, or one of another kind than BPE and Unigram; layers that the model does not have;
-        nothing that is dropped.
+        nothing to drop.
     """
     if not samples.batches and not (fields.layers is fields.mlp is None):
         raise InputError("shrink: no samples; give batches, with layers or mlp")
@@ -119,8 +119,8 @@ def _layers(
         )  # fmt: skip
     kept = tuple(layer for layer in range(whole) if layer not in dropped)
     if max(dropped) >= whole or not kept:
-        named = ",".join(map(str, dropped))
-        raise invalid_value("shrink.drop_layers", named, f"some of the layers 0 to {whole - 1}")
+        numbers = ",".join(map(str, dropped))
+        raise invalid_value("shrink.drop_layers", numbers, f"some of the layers 0 to {whole - 1}")
     return Depth(kept, dropped, {})
 
 

@@ -7,8 +7,8 @@ from jaxprune.data.languages import languages_field
 _PLACES = "folders of <language>.txt or .jsonl, separated by commas, each with :FIRST-LAST for some lines only"
 
 
-# Fields that only texts give a meaning.
-_OF_TEXTS = ("languages", "words", "heldout", "coverage", "tokens")
+# Fields that have no effect without texts.
+_TEXT_FIELDS = ("languages", "words", "heldout", "coverage", "tokens")
 
 
 @config_record
@@ -73,5 +73,5 @@ class ShrinkFields:
         """
         for name, field in fields_of(self).items():
             value = field.text(getattr(self, name))
-            if name in _OF_TEXTS and value != field.default:
+            if name in _TEXT_FIELDS and value != field.default:
                 raise invalid_value(f"{prefix}{name}", value, f"only with {texts}")

@@ -34,7 +34,7 @@ class Depth(NamedTuple):
     Attributes:
       kept: the layers of the whole model that it has.
       dropped: the others, in the order of their choice.
-      influence: of all layers in the whole model, by language; empty if the layers were given.
+      influence: influence of all layers in the whole model, by language; empty if the layers were given.
     """
 
     kept: tuple[int, ...]
@@ -54,7 +54,7 @@ def chosen_layers(
     """Drops the layers of the least influence.
 
     Args:
-      batches: samples with languages; those of token ids count as one.
+      batches: samples with languages; token ids count as one language.
       layers: number of layers to keep.
       one_by_one: measure the remaining layers again after each one that is dropped.
 
@@ -71,8 +71,8 @@ def chosen_layers(
         place = int(np.argmin(largest))
         dropped.append(kept.pop(place))
         if one_by_one and len(kept) > layers:
-            rest = subset(model, layers=tuple(kept))
-            influence = block_influence(rest, batches, dtype=dtype, progress=progress)
+            remaining = subset(model, layers=tuple(kept))
+            influence = block_influence(remaining, batches, dtype=dtype, progress=progress)
         else:
             influence = {code: np.delete(values, place) for code, values in influence.items()}
     return Depth(tuple(kept), tuple(dropped), first)
@@ -84,8 +84,8 @@ def block_influence(
     """The influence of each block by language, in one pass with one block on the devices."""
     mesh, config = device_mesh(), model.config_in(dtype)
     states = {
-        code: calibration_states(model, of_code, mesh, SAMPLES_PER_DEVICE, dtype)
-        for code, of_code in _by_language(batches).items()
+        code: calibration_states(model, language_batches, mesh, SAMPLES_PER_DEVICE, dtype)
+        for code, language_batches in _by_language(batches).items()
     }
     influence: dict[str, list[float]] = {code: [] for code in states}
     with progress_bar("influence", config.n_layers, 0, progress) as bar:
@@ -94,7 +94,7 @@ def block_influence(
                 before = [*samples.states]
                 run_and_measure(params, samples, WHOLE_BLOCK, (), config, layer)
                 pairs = zip(before, samples.states, samples.contexts, strict=True)
-                cosines = [np.asarray(cosine(a, b))[np.asarray(one.valid)] for a, b, one in pairs]
+                cosines = [np.asarray(cosine(a, b))[np.asarray(c.valid)] for a, b, c in pairs]
                 mean = float(np.concatenate(cosines).mean(dtype=np.float64))
                 if not math.isfinite(mean):
                     raise invalid_value(
@@ -122,9 +122,9 @@ def _by_language(batches: Sequence[Batch]) -> dict[str, list[Batch]]:
     for batch in batches:
         languages = np.array(batch.languages or [batch.role] * len(batch.tokens))
         for code in dict.fromkeys(languages.tolist()):
-            here = languages == code
-            part = Batch(batch.tokens[here], batch.valid[here], batch.role, batch.samples[here])
+            own = languages == code
+            part = Batch(batch.tokens[own], batch.valid[own], batch.role, batch.samples[own])
             if batch.counted is not None:
-                part = dataclasses.replace(part, counted=batch.counted[here])
+                part = dataclasses.replace(part, counted=batch.counted[own])
             rows.setdefault(code, []).append(part)
     return rows

@@ -22,12 +22,12 @@ def chosen_tokens(
     """The ids to keep, ascending, with the tokens that they are merged from.
 
     Args:
-      counts: of each language, how often its texts contain each token.
-      always: ids that are kept in any case.
-      parts: of a token, see `tokenizer_rules.parts_of`.
+      counts: how often the texts of each language contain each token.
+      always: ids that are always kept.
+      parts: token → its parts, see `tokenizer_rules.parts_of`.
       coverage: the least share of each language's tokens that are kept.
       tokens: number of tokens to keep instead; the most frequent ones by their largest share in a language.
-      multiple: the number is filled up to a multiple of it, with the next tokens in the same order.
+      multiple: the number of tokens is rounded up to a multiple of it, with the next tokens in the same order.
       fillers: ids that fill up in the end, the first ones first.
     """
     kept: set[int] = set()
@@ -58,11 +58,11 @@ def _by_largest_share(counts: Mapping[str, Counter[int]]) -> list[int]:
 
 
 def _covering(counts: Mapping[str, Counter[int]], coverage: float) -> Iterator[int]:
-    """Of each language the most frequent tokens whose share of its texts reaches the coverage."""
+    """The most frequent tokens of each language, until their share of its texts reaches the coverage."""
     for count in counts.values():
-        need, seen = coverage * count.total(), 0
+        need, covered = coverage * count.total(), 0
         for token, number in sorted(count.items(), key=lambda item: (-item[1], item[0])):
-            if seen >= need:
+            if covered >= need:
                 break
-            seen += number
+            covered += number
             yield token

@@ -63,7 +63,7 @@ def shrink(
     Args:
       model: for `texts` with a tokenizer of the kind BPE (byte-level, or with bytes for unknown characters) or Unigram.
       folder: new or empty, or with `overwrite` one that this package wrote.
-      texts: by language code, whose tokens are kept; None keeps all tokens.
+      texts: texts by language code whose tokens are kept; None keeps all tokens.
       heldout: other texts by language, for the report.
       coverage: least share of the tokens of each language's texts that are kept; the rarest ones are dropped.
       tokens: number of tokens to keep instead, by their largest share in a language.
@@ -96,11 +96,11 @@ def shrink(
         "drop_layers": drop_layers and [*drop_layers], "one_by_one": one_by_one, "mlp": mlp,
     })  # fmt: skip
     fields.check_alternatives()
-    for name, given in (("texts", texts or {}), ("heldout", heldout or {})):
-        for code, of_code in given.items():
-            if isinstance(of_code, str):  # its characters would pass for texts
-                raise invalid_value(f"{name}: {code}", of_code, "a list of texts")
-            if not any(map(str.strip, of_code)):
+    for name, by_language in (("texts", texts or {}), ("heldout", heldout or {})):
+        for code, language_texts in by_language.items():
+            if isinstance(language_texts, str):  # its characters would pass for texts
+                raise invalid_value(f"{name}: {code}", language_texts, "a list of texts")
+            if not any(map(str.strip, language_texts)):
                 raise InputError(f"{name}: {code}: no text; expected one or more")
     if not texts:
         fields.check_without_texts("", "texts")

@@ -16,13 +16,13 @@ _SUFFIXES = (".txt", ".jsonl")
 def texts_by_language(
     field: str, places: Sequence[str], languages: Sequence[str] | None
 ) -> dict[str, list[str]]:
-    """The lines of .txt files, and all texts in the rows of .jsonl files; blank ones are left out.
+    """The lines of .txt files, and all texts in the rows of .jsonl files; blank ones are omitted.
 
     Args:
       field: name of the config field, for messages.
       places: folders of `<language>.txt` or `.jsonl`, each with `:FIRST-LAST` for some lines only;
         or "nano". A folder may lack a language that another one has.
-      languages: by default the known ones of the first folder.
+      languages: language codes; by default the known ones of the first folder.
 
     Raises:
       InputError: no such folder, lines or language; a file that is not UTF-8 or a row that is no JSON object.
@@ -40,8 +40,8 @@ def texts_by_language(
                 chosen = lines_of(_rows(file), lines, field, file)
                 texts[code] += [text for row in chosen for text in row if text.strip()]
         if not texts[code]:
-            there = sorted({found for folder, _ in folders for found in _codes(folder)})
-            raise InputError(f"{field}: no texts of {code!r}; there are {listed(there, ' ')}")
+            available = sorted({code for folder, _ in folders for code in _codes(folder)})
+            raise InputError(f"{field}: no texts of {code!r}; there are {listed(available, ' ')}")
     return texts
 
 

@@ -1,4 +1,4 @@
-"""Ids of tokens in the JSON files beside a model's weights → those that must be kept; the files with new ids."""
+"""Ids of tokens in the JSON files beside a model's weights → ids that must be kept; the files with new ids."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -20,10 +20,10 @@ def ids_in(raw: Mapping[str, Any]) -> Iterator[int]:
         if isinstance(value, dict):
             yield from ids_in(value)
         elif _TOKEN.fullmatch(name):
-            yield from (i for i in _listed(value) if isinstance(i, int) and i >= 0)
+            yield from (i for i in _as_list(value) if isinstance(i, int) and i >= 0)
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
@@ -31,7 +31,7 @@ def with_new_ids(name: str, raw: Mapping[str, Any], new: Mapping[int, int]) -> d
     """A config with the ids of the smaller vocabulary.
 
     Args:
-      name: of the file.
+      name: name of the file.
       new: old id → new id. Ids beyond the old vocabulary remain.
 
     Raises:

@@ -49,7 +49,7 @@ def _is_reserved(token: Mapping[str, Any]) -> bool:
 
 
 def _pieces(rules: Mapping[str, Any]) -> dict[str, int]:
-    """The id of every token that the rules can make, without those that are only added."""
+    """The id of every token that the rules can make, without tokens that are only added."""
     vocab = rules["model"]["vocab"]
     return dict(vocab) if isinstance(vocab, dict) else {p: i for i, (p, _) in enumerate(vocab)}
 
@@ -57,7 +57,7 @@ def _pieces(rules: Mapping[str, Any]) -> dict[str, int]:
 def always_kept(rules: Mapping[str, Any]) -> set[int]:
     """Byte tokens, white space, the unknown token, tokens that begin and end texts, special ones that are not reserved.
 
-    Of Unigram also the piece with the lowest score, from which the penalty of unknown characters is computed.
+    For Unigram also the piece with the lowest score, from which the penalty of unknown characters is computed.
     """
     model, pieces = rules["model"], _pieces(rules)
     kept = {i for piece, i in pieces.items() if _BYTE.fullmatch(piece) or _SPACES.fullmatch(piece)}
@@ -101,14 +101,14 @@ def _derived(token: str, ranks: Mapping[tuple[str, str], int]) -> set[str]:
     parts = list(token)
     made = set(parts)
     while len(parts) > 1:
-        found = [
+        candidates = [
             (ranks[pair], place)
             for place, pair in enumerate(itertools.pairwise(parts))
             if pair in ranks
         ]
-        if not found:
+        if not candidates:
             return set()
-        _, place = min(found)
+        _, place = min(candidates)
         parts[place : place + 2] = [parts[place] + parts[place + 1]]
         made.add(parts[place])
     return made
@@ -154,8 +154,8 @@ def _processors(processor: Any) -> list[dict[str, Any]]:
 
 def _places(processor: Any) -> Iterator[tuple[list[Any], int]]:
     """The list and the index of each id."""
-    for one in _processors(processor):
-        if one["type"] == "TemplateProcessing":
-            for token in one["special_tokens"].values():
+    for step in _processors(processor):
+        if step["type"] == "TemplateProcessing":
+            for token in step["special_tokens"].values():
                 yield from ((token["ids"], i) for i in range(len(token["ids"])))
-        yield from ((one[name], 1) for name in ("sep", "cls") if name in one)
+        yield from ((step[name], 1) for name in ("sep", "cls") if name in step)

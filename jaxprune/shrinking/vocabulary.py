@@ -16,7 +16,7 @@ from jaxprune.hf.subset import subset
 from jaxprune.shrinking import token_ids, tokenizer_rules
 
 # Files of a tokenizer that transformers does not read if there is a tokenizer.json.
-_OF_VOCABULARY = ("vocab.*", "merges.txt", "*.model")
+_VOCABULARY_FILES = ("vocab.*", "merges.txt", "*.model")
 # Texts that are split at a time, and lines of a joined one.
 _AT_ONCE, _JOINED = 10_000, 1000
 # Rows of a table that are compared at a time.
@@ -47,14 +47,15 @@ def split(model: Model, texts: Sequence[str]) -> Iterator[list[int]]:
     backend.no_padding()
     for start in range(0, len(texts), _AT_ONCE):
         part = [*texts[start : start + _AT_ONCE]]
-        yield from (one.ids for one in backend.encode_batch(part, add_special_tokens=False))
+        encodings = backend.encode_batch(part, add_special_tokens=False)
+        yield from (encoding.ids for encoding in encodings)
 
 
 def token_counts(model: Model, texts: Mapping[str, Sequence[str]]) -> dict[str, Counter[int]]:
-    """How often the texts of each language contain each token."""
+    """The number of occurrences of each token in the texts of each language."""
     return {
-        code: Counter(token for ids in split(model, of_code) for token in ids)
-        for code, of_code in texts.items()
+        code: Counter(token for ids in split(model, language_texts) for token in ids)
+        for code, language_texts in texts.items()
     }
 
 
@@ -64,19 +65,19 @@ def tokens_of_line_breaks(
     """The tokens that texts have only where line breaks join them, such as a full stop with the break after it.
 
     Args:
-      counts: of the texts one by one.
+      counts: token counts of the single texts, by language.
     """
     joined = [
-        between.join(of_code[start : start + _JOINED])
-        for of_code in texts.values()
-        for start in range(0, len(of_code), _JOINED)
+        between.join(language_texts[start : start + _JOINED])
+        for language_texts in texts.values()
+        for start in range(0, len(language_texts), _JOINED)
         for between in ("\n", "\n\n")
     ]
     return set[int]().union(*split(model, joined)).difference(*counts.values())
 
 
 def required_tokens(model: Model, rules: Mapping[str, Any]) -> set[int]:
-    """The ids that are kept in any case: of the rules, of configs, of special tokens and of the chat template."""
+    """The ids that are always kept: of the rules, of configs, of special tokens and of the chat template."""
     tokenizer = model.tokenizer
     kept = tokenizer_rules.always_kept(rules) | {*tokenizer.all_special_ids}
     for name in token_ids.CONFIGS:
@@ -111,7 +112,7 @@ def tokenizer_files(
     """
     kept = tokens.tolist()
     new = {old: place for place, old in enumerate(kept)}
-    old_files = [file for one in _OF_VOCABULARY for file in model.folder.glob(one)]
+    old_files = [file for pattern in _VOCABULARY_FILES for file in model.folder.glob(pattern)]
     files: dict[str, dict[str, Any] | None] = {file.name: None for file in old_files}
     files[tokenizer_rules.FILE] = tokenizer_rules.trimmed(rules, kept)
     if raw := read_json(model.folder / token_ids.TOKENIZER_CONFIG):

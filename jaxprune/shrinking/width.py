@@ -1,4 +1,4 @@
-"""A model and samples by language → MLPs with fewer neurons, whose last kernels compensate for those that are dropped.
+"""A model and samples by language → MLPs with fewer neurons, whose last kernels compensate for the dropped ones.
 
 A neuron matters to a language by its share of Σ_n ‖h_n‖ Σ_out |W_n,out|, with the norms of the inputs h of the last
 kernel W (Wanda, by row). It is as important as in the language to which it matters most. With the Gram matrix
@@ -42,9 +42,9 @@ class Narrow(NamedTuple):
     """A block with fewer neurons.
 
     Attributes:
-      params: as stored.
+      params: parameters of the block, as stored.
       shares: language → share of the sum over neurons that those of the block have.
-      damping: of the Gram matrix, at least 0.01.
+      damping: damping of the Gram matrix, at least 0.01.
     """
 
     params: BlockParams
@@ -78,8 +78,8 @@ def narrow_blocks(
             }
             kept = most_important(np.stack([*influence.values()]), neurons)
             gram = sum(sums[key][_SITE]["gram"] for key in states.running)
-            rest = np.setdiff1d(np.arange(len(kernel)), kept)
-            rows, damping = refitted(gram, np.float32(tokens), kernel, kept, rest)
+            dropped = np.setdiff1d(np.arange(len(kernel)), kept)
+            rows, damping = refitted(gram, np.float32(tokens), kernel, kept, dropped)
             if not np.isfinite(damping):
                 raise InputError(
                     f"layer {layer}: the Gram matrix of the neurons has no Cholesky factor, even with damping; "
@@ -110,16 +110,16 @@ def refitted(
     tokens: Float[Array, ""],
     kernel: Float[Array, "F D"],
     kept: Int[Array, " K"],
-    rest: Int[Array, " R"],
+    dropped: Int[Array, " R"],
 ) -> tuple[Float[Array, "K D"], Float[Array, ""]]:
-    """The kept rows of a kernel, changed so that they also do the work of the rest, and the damping.
+    """The kept rows of a kernel, refitted to compensate for the dropped ones, and the damping.
 
     Args:
       gram: Σ h hᵀ over `tokens`.
     """
     with jax.default_matmul_precision("float32"):
         root, damping = inverse_factor(gram[kept][:, kept], tokens)
-        missing = gram[kept][:, rest] @ kernel[rest] * (2 / tokens)
+        missing = gram[kept][:, dropped] @ kernel[dropped] * (2 / tokens)
         return kernel[kept] + root.T @ (root @ missing), damping
 
 

@@ -28,7 +28,10 @@ def write_smaller(
     overwrite: bool = False,
     progress: bool = True,
 ) -> tuple[Model, list[Narrow]]:
-    """Writes the smaller model, one block in memory, and opens it; with its blocks if they have fewer neurons.
+    """Writes the smaller model, with one block in memory, and opens it.
+
+    Returns:
+      The smaller model; and a record of each block, without parameters, if blocks have fewer neurons.
 
     Raises:
       InputError: a config.json of this family cannot express the smaller model; another content of the folder.
@@ -57,20 +60,15 @@ def write_smaller(
         blocks = narrow_blocks(
             subset(model, layers=layers), samples, kept.neurons, progress=progress
         )
-        for layer, one in enumerate(blocks):
-            writer.write_block(one.params, layer)
-            narrow.append(one._replace(params={}))
+        for layer, block in enumerate(blocks):
+            writer.write_block(block.params, layer)
+            narrow.append(block._replace(params={}))
     writer.close(card=card)
     return load(folder), narrow
 
 
 def report_on(
-    model: Model,
-    smaller: Model,
-    kept: Kept,
-    narrow: Sequence[Narrow],
-    texts: Texts,
-    heldout: Texts,
+    model: Model, smaller: Model, kept: Kept, narrow: Sequence[Narrow], texts: Texts, heldout: Texts
 ) -> dict[str, Any]:
     """Sizes before and after; by language the texts that split as before, the influence of layers, neurons' shares."""
     report: dict[str, Any] = {
@@ -87,23 +85,24 @@ def report_on(
         report["depth"] = {"dropped": [*kept.depth.dropped], "influence": influence}
     if narrow:
         report["neurons"] = {"before": model.config.d_ff, "after": smaller.config.d_ff}
-        shares = {code: [one.shares[code] for one in narrow] for code in narrow[0].shares}
-        report["width"] = {"shares": shares, "damping": [one.damping for one in narrow]}
+        shares = {code: [block.shares[code] for block in narrow] for code in narrow[0].shares}
+        report["width"] = {"shares": shares, "damping": [block.damping for block in narrow]}
     return report
 
 
 def _compare_splits(
     model: Model, smaller: Model, tokens: np.ndarray, texts: Texts
 ) -> dict[str, dict[str, int]]:
-    """By language the number of texts, of those that split as before, and of tokens before and after.
+    """The number of texts by language, of those that split as before, and of tokens before and after.
 
     Args:
       tokens: [V] the old id of each token of `smaller`.
     """
     splits, old = dict[str, dict[str, int]](), tokens.tolist()
-    for code, of_code in texts.items():
-        counts = {"texts": len(of_code), "same": 0, "before": 0, "after": 0}
-        for ids, new in zip(split(model, of_code), split(smaller, of_code), strict=True):
+    for code, language_texts in texts.items():
+        counts = {"texts": len(language_texts), "same": 0, "before": 0, "after": 0}
+        before, after = split(model, language_texts), split(smaller, language_texts)
+        for ids, new in zip(before, after, strict=True):
             counts["before"] += len(ids)
             counts["after"] += len(new)
             counts["same"] += ids == [old[i] for i in new]

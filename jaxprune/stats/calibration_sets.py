@@ -44,16 +44,16 @@ def demonstrations(
     is used in two of them.
 
     Args:
-      tokenizer: of transformers; called with its default special tokens and truncation at `max_length`.
+      tokenizer: one of transformers; called with its default special tokens and truncation at `max_length`.
       data: a folder of <language>.txt, a FLORES-200 release, a hub data set id, or "nano".
       kind: "translation", "shuffled", "unpaired", "monolingual" (of `source`), or with code "translation_vs_code"
         or "monolingual_vs_code".
       source: ISO 639-1 code, or several as "fr+ru+sw", "fr,ru,sw" or a list.
       target: ISO 639-1 code; monolingual samples do not use it.
       shots: sentences, or pairs of them, in a sample.
-      samples: their number, over all sources.
+      samples: number of samples, over all sources.
       max_length: tokens at which a sample is truncated.
-      seed: of the order of the lines.
+      seed: seed of the order of the lines.
       compat: see above.
       code: for kinds with code, the location of source files, of which `samples` are used; see
         `texts.code_samples`.
@@ -85,20 +85,16 @@ def demonstrations(
     check("seed", seed, SEED)
     check("compat", compat, COMPAT)
     check("data", data, PATH)
-    given = {
+    arguments = {
         "data": str(data), "kind": kind, "source": source, "target": target, "shots": shots,
         "samples": samples, "max_length": max_length, "code": None if code is None else str(code),
         "lines": lines, "draw": draw, "tokens": tokens,
     }  # fmt: skip
-    fields = checked(SampleFields, given, "calibration.")
+    fields = checked(SampleFields, arguments, "calibration.")
     return grouped(sampled(tokenizer, fields, seed, compat))
 
 
-def token_batches(
-    path: str | Path,
-    *,
-    compat: str = "corrected",
-) -> list[Batch]:
+def token_batches(path: str | Path, *, compat: str = "corrected") -> list[Batch]:
     """Calibration batches of ready-made token ids; needs no tokenizer.
 
     Args:

@@ -35,13 +35,13 @@ class JobConfig:
 
 @config_record
 class MixedTextFields(TextFields):
-    """Those of samples whose statistics are combined."""
+    """The fields `calibration.*` of samples whose statistics are combined."""
 
     combine: str = choice(
         COMBINATIONS,
         SUM.name,
         "how the statistics of several languages, which are measured separately, are combined: "
-        + ", ".join(f"`{one.name}`, {one.meaning}" for one in COMBINATIONS.values()),
+        + ", ".join(f"`{c.name}`, {c.meaning}" for c in COMBINATIONS.values()),
     )
     weights: tuple[tuple[str, float], ...] | None = rule(
         "a weight for each language, as fr:2,sw:1, or a .json file with {language: weight}",
@@ -54,7 +54,7 @@ class MixedTextFields(TextFields):
 
 @config_record
 class CalibrationFields(SampleFields, MixedTextFields):
-    """All fields `calibration.*`: those of statistics that prune."""
+    """All fields `calibration.*`, of statistics for pruning."""
 
     stats: str | None = text(
         None,
@@ -63,7 +63,7 @@ class CalibrationFields(SampleFields, MixedTextFields):
     )
 
 
-# Those that are read beside `stats`; the others describe samples, which have been measured already.
+# The fields that are read beside `stats`; the others describe samples, which have been measured already.
 _WITH_STATS = ("stats", "combine", "weights")
 
 
@@ -84,5 +84,5 @@ def check_with_stats(names: Iterable[str]) -> None:
 
 
 def only_with_stats(calibration: CalibrationFields) -> CalibrationFields:
-    """The fields that are read beside `calibration.stats`, so that nothing describes samples that are not read."""
+    """Only the fields that are read beside `calibration.stats`; those of samples have their defaults."""
     return CalibrationFields(**{name: getattr(calibration, name) for name in _WITH_STATS})

@@ -1,4 +1,4 @@
-"""The result of changing a block: masks, changed weights and statistics, its parameters, and a block that has them."""
+"""The result of pruning or recovering a block, and the block with this result."""
 
 import dataclasses
 import functools
@@ -17,7 +17,7 @@ from jaxprune.stats.stats import Sums
 
 
 class FinishedLayer(NamedTuple):
-    """The result of pruning or recovering a layer, which with the dense model replaces doing it again.
+    """The result of pruning or recovering a layer; with the dense model it restores the layer.
 
     Attributes:
       keep: kernel path → bool [in, out], True = kept.
@@ -25,7 +25,7 @@ class FinishedLayer(NamedTuple):
         others have the masked values of the dense model.
       sums: the statistics of the layer; empty for methods without statistics.
       damping: site → the damping of its Gram matrix, where the method had to raise it.
-      loss: of recovery on its held-out samples, before and after; None without recovery.
+      loss: loss on the held-out samples before and after recovery; None without recovery.
     """
 
     keep: dict[str, np.ndarray]
@@ -40,10 +40,10 @@ class PrunedBlock:
     """One pruned block.
 
     Attributes:
-      layer: its index.
-      params: its parameters on the host in their stored dtype, dropped weights +0.
+      layer: index of the block.
+      params: parameters on the host in their stored dtype, dropped weights +0.
       finished: its difference from the dense block.
-      seconds: by stage: read, statistics, select, forward, recover.
+      seconds: seconds by stage: read, statistics, select, forward, recover.
     """
 
     layer: int

@@ -52,8 +52,8 @@ def group_by_length(
 
     Args:
       sequences: int32 token ids [length] of each sample.
-      role: of all batches; see `Batch`.
-      languages: of each sequence, or empty; see `Batch`.
+      role: role of all batches; see `Batch`.
+      languages: language of each sequence, or empty; see `Batch`.
       counted: bool [length] of each sequence, or empty; see `Batch`.
       micro_batch: samples per micro-batch.
       max_length: limit on the length of a sequence.
@@ -128,8 +128,8 @@ def _pad(
         valid[row, : len(sequences[sample])] = True
         if measured is not None:
             measured[row, : len(sequences[sample])] = counted[sample]
-    of_rows = tuple(languages[sample] for sample in samples) if languages else ()
-    return Batch(tokens, valid, role, samples.astype(np.int32), of_rows, measured)
+    row_languages = tuple(languages[sample] for sample in samples) if languages else ()
+    return Batch(tokens, valid, role, samples.astype(np.int32), row_languages, measured)
 
 
 def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
@@ -141,9 +141,9 @@ def share_shapes(batches: Sequence[Batch], max_shapes: int = 4) -> list[Batch]:
     sequences = [batch.tokens[row, batch.valid[row]] for batch, row in rows]
     longest = max(batch.tokens.shape[1] for batch in batches)
     counted = [batch.measured[row, batch.valid[row]] for batch, row in rows]
-    some = any(batch.counted is not None for batch in batches)
+    is_partial = any(batch.counted is not None for batch in batches)
     groups = group_by_length(
-        sequences, "analysis", counted=counted if some else (),
+        sequences, "analysis", counted=counted if is_partial else (),
         max_shapes=max_shapes, max_length=longest,
     )  # fmt: skip
     shared = []

@@ -37,7 +37,7 @@ def inverse_factor(gram: Float[Array, "in in"], tokens: Float[Array, ""]) -> tup
 
 
 def _inverse_root(matrix: Float[Array, "in in"]) -> Float[Array, "in in"]:
-    """The upper triangle U with matrix⁻¹ = Uᵀ U, that is, R⁻¹ with matrix = R Rᵀ; not finite if there is none.
+    """The upper triangle U with matrix⁻¹ = Uᵀ U, that is, R⁻¹ with matrix = R Rᵀ; not finite without such a triangle.
 
     By halves, so most operations are products. LAPACK gets small matrices only, on which it starts no threads: on a
     busy CPU its threads wait for each other, up to a thousand times as long as they compute.

@@ -71,8 +71,8 @@ class MicroBatches:
         The next one is dispatched while its predecessor runs, so at most two are on the devices.
 
         Args:
-          step: its state, unless None, replaces the old one.
-          take: is called with each result, on the host, in the order of the micro-batches.
+          step: function whose state, unless None, replaces the old one.
+          take: function that receives each result, on the host, in the order of the micro-batches.
         """
         on_cpu = self.mesh.devices.flat[0].platform == "cpu"
         # CPU devices that share blocks gather kernels on the threads that compute: two concurrent

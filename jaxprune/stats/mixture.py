@@ -18,7 +18,7 @@ from jaxprune.stats.combinations.combination import Combination
 
 _WEIGHTS = "weights"
 Weights = Mapping[str, float] | tuple[tuple[str, float], ...] | str | None
-_ONE = re.compile(r"([\w-]+):((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)")
+_WEIGHT = re.compile(r"([\w-]+):((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)")
 _ALLOWED = (
     "a weight above 0 for each language, as fr:2,sw:1, or a .json file with {language: weight}"
 )
@@ -62,11 +62,11 @@ class Mixture:
         sums: Sequence[Float[np.ndarray, "*dims"]],
         tokens: Mapping[SetKey, int],
     ) -> Float[np.ndarray, "*dims"]:
-        """The statistic of all sets, from that of each, as a sum over all their tokens."""
+        """The statistic of all sets, from the statistic of each, as a sum over all their tokens."""
         if len(keys) == 1:
             return sums[0]
-        given = dict(self.weights)
-        weights = np.array([given.get(key.language, 1.0) for key in keys])
+        weight_of = dict(self.weights)
+        weights = np.array([weight_of.get(key.language, 1.0) for key in keys])
         counts = np.array([tokens[key] for key in keys], np.float64)
         return self.combination.combine(sums, counts, weights)
 
@@ -87,7 +87,7 @@ def weights_of(value: Weights) -> tuple[tuple[str, float], ...]:
     if isinstance(value, str) and value.endswith(".json"):
         pairs = json_of_file(value, "weights")
     elif isinstance(value, str):
-        parts = [_ONE.fullmatch(part) for part in comma_separated(value)]
+        parts = [_WEIGHT.fullmatch(part) for part in comma_separated(value)]
         if not all(parts):
             raise invalid_value("weights", value, _ALLOWED)
         pairs = {part[1]: float(part[2]) for part in parts if part}

@@ -42,15 +42,15 @@ def probe(
     """Statistics of the dense model: one pass over all blocks.
 
     Args:
-      model: its blocks are read one at a time.
+      model: the dense model, whose blocks are read one at a time.
       batches: left-justified samples; the result separates their roles and languages.
       dtype: "float32" or "bfloat16", of the weights on the device.
       mesh: devices; all by default. The bits of the result do not depend on it; for "gram" this holds for
         1, 2, 4 and 8.
       samples_per_device: samples of a micro-batch per device.
       progress: show a bar with tokens per second and remaining time.
-      statistics: names of those to measure at every site, [L, D] each: "squares", Σ X_j²; "sums", Σ X_j; "positive",
-        the number of tokens with X_j > 0; and "gram", Σ x xᵀ, float32 [L, D, D], which is large.
+      statistics: names of the statistics to measure at every site, [L, D] each: "squares", Σ X_j²; "sums", Σ X_j;
+        "positive", the number of tokens with X_j > 0; and "gram", Σ x xᵀ, float32 [L, D, D], which is large.
       hidden: adds the site "hidden": the output of each block, [L, D]. The last one is without the model's final
         norm, unlike Hugging Face's last hidden state.
       halves: adds the roles "<role>/even" and "<role>/odd" for each role: the statistics of every second sample of

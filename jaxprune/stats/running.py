@@ -28,13 +28,13 @@ Buffers = dict[str, dict[str, Array]]
 
 
 def lanes_of(devices: int) -> int:
-    """Number of lanes of each of so many devices."""
+    """Number of lanes per device."""
     return LANES // devices if LANES % devices == 0 else 1
 
 
 def has_running(statistics: Sequence[Statistic]) -> bool:
     """Whether one of the statistics is a running sum."""
-    return any(one.reduction == RUNNING for one in statistics)
+    return any(statistic.reduction == RUNNING for statistic in statistics)
 
 
 def order_of_sums(statistics: Sequence[Statistic], mesh: Mesh) -> str | None:
@@ -56,12 +56,12 @@ def add_rows(
 
     Args:
       place: (set, lane of this device) of each row.
-      factor: of the values of each row.
+      factor: factor of the values of each row.
     """
 
     def add(row: Array, buffer: Array) -> Array:
-        one = (lax.dynamic_slice_in_dim(x, row, 1) for x in (u, valid))
-        value = factor[row] * statistic.of_rows(*one)[0]
+        row_inputs = (lax.dynamic_slice_in_dim(x, row, 1) for x in (u, valid))
+        value = factor[row] * statistic.sample_values(*row_inputs)[0]
         return buffer.at[0, place[row, 0], place[row, 1]].add(value)
 
     return lax.fori_loop(0, len(u), add, buffer)
@@ -78,26 +78,26 @@ def zero_buffers(
 
     def zeros(statistic: Statistic, width: int) -> Array:
         rows = jax.ShapeDtypeStruct((1, 1, width), jnp.float32), jax.ShapeDtypeStruct((1, 1), bool)
-        value = jax.eval_shape(statistic.of_rows, *rows)
+        value = jax.eval_shape(statistic.sample_values, *rows)
         shape = (mesh.size, sets, lanes_of(mesh.size), *value.shape[1:])
         return jnp.zeros(shape, jnp.float32, device=by_rows(mesh))
 
-    running = [one for one in statistics if one.reduction == RUNNING]
+    running = [s for s in statistics if s.reduction == RUNNING]
     widths = site_widths(config)
     return {
-        site: {one.name: zeros(one, widths.get(site, config.d_model)) for one in running}
+        site: {s.name: zeros(s, widths.get(site, config.d_model)) for s in running}
         for site in sites
     }
 
 
 def sum_lanes(buffer: Array) -> Float[np.ndarray, "*dims"]:
     """The sum of each set over the samples of all processes, float32 [sets, ...], on the host, in lane order."""
-    shards = sorted(buffer.addressable_shards, key=lambda one: one.index[0].start or 0)
-    by_device = [np.asarray(one.data)[0] for one in shards]
+    shards = sorted(buffer.addressable_shards, key=lambda shard: shard.index[0].start or 0)
+    by_device = [np.asarray(shard.data)[0] for shard in shards]
     # consecutive units are on consecutive devices
     lanes = (sums[:, lane] for lane in range(by_device[0].shape[1]) for sums in by_device)
-    ours = next(lanes).copy()
+    total = next(lanes).copy()
     for lane in lanes:
-        ours += lane
-    everyone = hosts.gather(ours[None], [1] * jax.process_count())
-    return np.add.reduce(everyone, axis=0)
+        total += lane
+    by_process = hosts.gather(total[None], [1] * jax.process_count())
+    return np.add.reduce(by_process, axis=0)

@@ -25,11 +25,11 @@ from jaxprune.stats.statistics.statistic import SAMPLES, Statistic
 from jaxprune.stats.stats import Sums, check_sums, not_finite, sum_samples
 from jaxprune.stats.walk import INPUT, NEURONS, Segment, embed, overflows, run_segment
 
-# Suffixes of the kinds of half sets: of each set's samples 0, 2, …, and of 1, 3, ….
+# Suffixes of the kinds of half sets, which have each set's samples 0, 2, … and 1, 3, ….
 HALVES = ("/even", "/odd")
 
-# Each set's counts at NEURONS are in so many groups of samples, for standard errors: an even number, so that groups
-# with even numbers contain the samples of an even half.
+# Groups of samples in each set's counts at NEURONS, for standard errors: an even number, so that groups with even
+# numbers contain the samples of an even half.
 GROUPS = 20
 
 
@@ -43,9 +43,9 @@ class CalibrationStates(MicroBatches):
 
     Attributes:
       keys: the set of each sample of all processes, in the order of `gather`.
-      samples: its number within its kind.
-      tokens: its number of measured tokens.
-      sets: set → bool [N], its samples; a sample may be in several sets.
+      samples: number of each sample within its kind.
+      tokens: number of measured tokens of each sample.
+      sets: set → bool [N], the samples of the set; a sample may be in several sets.
       partition: disjoint sets that contain all samples.
       running: the sets of running sums: the partition, or one set for each kind, without a language.
     """
@@ -90,16 +90,16 @@ class CalibrationStates(MicroBatches):
             context, rows = Context(batch.measured[part]), np.arange(part.stop - part.start)
             if running:
                 lanes = rows // self.step % lanes_of(mesh.size)
-                ours = slice(firsts[number] + part.start, firsts[number] + part.stop)
-                place = np.stack([places[ours], lanes], axis=1).astype(np.int32)
-                context = context._replace(place=(place, factors[ours]))
+                own_rows = slice(firsts[number] + part.start, firsts[number] + part.stop)
+                place = np.stack([places[own_rows], lanes], axis=1).astype(np.int32)
+                context = context._replace(place=(place, factors[own_rows]))
             self.add(batch.tokens[part], context)
             self._is_real += self.cut(np.ones(len(rows), bool))
 
     def _mixed(
         self, mixture: Mixture, numbers: np.ndarray
     ) -> tuple[tuple[SetKey, ...], np.ndarray, np.ndarray]:
-        """One set for each kind; of each sample the number of that set, and the factor of its language."""
+        """One set for each kind; the number of that set and the factor of the language, for each sample."""
         sets, counts = tuple(SetKey(kind) for kind in by_kind(self.counts())), self.counts()
         factors = np.zeros(len(self.partition), np.float32)
         for kind, _ in sets:
@@ -134,7 +134,7 @@ class CalibrationStates(MicroBatches):
 def _shares(
     batches: Sequence[Batch], samples_per_device: int, processes: int
 ) -> list[list[tuple[int, int, int]]]:
-    """For each process (batch, first row, end).
+    """The units of each process, as (batch, first row, end).
 
     Rows that share a device's micro-batch are in the same process, so no bit depends on the number of processes.
     """
@@ -160,7 +160,7 @@ def calibration_states(
     """A calibration set as input of the first block; reads only the embeddings of tokens that occur.
 
     Args:
-      statistics: those to be measured.
+      statistics: the statistics to measure.
       mixture, shared: see `CalibrationStates`.
 
     Raises:
@@ -195,8 +195,8 @@ def run_and_measure(
 ) -> Sums:
     """Runs one segment of a block over a calibration set; returns its statistics by set and site.
 
-    At NEURONS they are the number of tokens with a positive activation, int32 [GROUPS, F], and "tokens", the number of
-    all, int64 [GROUPS], by group of samples; half sets have none.
+    At NEURONS these are the number of tokens with a positive activation, int32 [GROUPS, F], and "tokens", the number of
+    all tokens, int64 [GROUPS], by group of samples; half sets have none.
 
     Raises:
       InputError: a sum is not finite, or all of a site are 0; names layer and site.
@@ -220,19 +220,19 @@ def run_and_measure(
         raise not_finite(layer, SITES[0])
     sums: dict[SetKey, dict[str, dict[str, np.ndarray]]] = {key: {} for key in states.sets}
     for site in segment.measures:  # in the order of the data flow
-        for one in statistics:
-            if one.reduction == SAMPLES:
-                rows = states.gather([values[site][one.name] for values, _ in results])
+        for statistic in statistics:
+            if statistic.reduction == SAMPLES:
+                rows = states.gather([values[site][statistic.name] for values, _ in results])
                 totals = {
                     key: sum_samples(rows[members], states.samples[members])
                     for key, members in states.sets.items()
                 }
             else:
-                by_set = sum_lanes(buffers[site].pop(one.name))  # frees it
+                by_set = sum_lanes(buffers[site].pop(statistic.name))  # frees it
                 totals = dict(zip(states.running, by_set, strict=True))
             for key, total in totals.items():
-                check_sums(total, layer, site, key.kind, one.never_zero)
-                sums.setdefault(key, {}).setdefault(site, {})[one.name] = total
+                check_sums(total, layer, site, key.kind, statistic.never_zero)
+                sums.setdefault(key, {}).setdefault(site, {})[statistic.name] = total
     if segment.neurons:
         rows = states.gather([values[NEURONS][POSITIVE.name] for values, _ in results])
         for key in states.partition:
@@ -243,7 +243,7 @@ def run_and_measure(
 def _by_group(
     states: CalibrationStates, members: Bool[np.ndarray, " N"], rows: Float[np.ndarray, "N F"]
 ) -> dict[str, np.ndarray]:
-    """The rows of a set, and its tokens, as sums over groups: of every GROUPS-th sample of the set."""
+    """The sums of a set's rows and tokens over groups, each of every GROUPS-th sample of the set."""
     group = states.ranks(members) % GROUPS
     positive, tokens = np.zeros((GROUPS, rows.shape[1]), np.int32), np.zeros(GROUPS, np.int64)
     np.add.at(positive, group, rows[members].astype(np.int32))

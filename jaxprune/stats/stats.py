@@ -23,12 +23,12 @@ Sums = Mapping[SetKey, Mapping[str, Mapping[str, np.ndarray]]]
 
 
 class MeasuredOn(NamedTuple):
-    """What the samples went through.
+    """The model and settings with which statistics were measured.
 
     Attributes:
       model: the digest of the dense model.
-      dtype: of its weights on the devices.
-      propagate: "dense", or as `prune` propagates the outputs of pruned blocks.
+      dtype: dtype of its weights on the devices.
+      propagate: "dense", or `propagate` of the pruning that measured them.
     """
 
     model: str
@@ -73,15 +73,15 @@ class ActivationStats(NotebookTable):
     @functools.cached_property
     def sum_sq(self) -> dict[str, dict[str, Float[np.ndarray, "L D"]]]:
         """Role → site → Σ_tokens X_j², float32 [L, D_site]. The paper's ‖X_j‖₂ (section 3) is its root."""
-        found = {}
+        by_role = {}
         for role in self.roles:
             keys = [key for key in self.sums if key.kind == role]
-            found[role] = {
+            by_role[role] = {
                 site: combined(Mixture(), self.sums, self.tokens, keys, site, SQUARES.name)
                 for site, by_name in self.sums[keys[0]].items()
                 if SQUARES.name in by_name
             }
-        return found
+        return by_role
 
     def norms(self, role: str) -> dict[str, Float[np.ndarray, "L D"]]:
         """‖X_j‖₂ of every site, float32 [L, D_site].
@@ -109,7 +109,7 @@ class ActivationStats(NotebookTable):
         Returns:
           Columns: role, language (empty if unknown), site, layer, feature, norm.
         """
-        import pandas  # late, as it takes half a second
+        import pandas  # imported late: takes half a second
 
         return pandas.DataFrame(
             {"role": key.kind, "language": key.language, "site": site}
@@ -125,10 +125,10 @@ class ActivationStats(NotebookTable):
         return f"{sets}; {sites}", map(self._table, self.roles)
 
     def _table(self, role: str) -> Table:
-        found = self.rms(role) if self.sum_sq[role] else {}
+        rms_by_site = self.rms(role) if self.sum_sq[role] else {}
         rows = [
             [site, *map(count, rms.shape), number(np.median(rms)), number(rms.max())]
-            for site, rms in found.items()
+            for site, rms in rms_by_site.items()
         ]
         title = f"{role}, {count(self.count[role])} tokens: root mean square over tokens"
         return Table(title, ["site", "layers", "features", "median", "largest"], rows)
@@ -157,12 +157,12 @@ class ActivationStats(NotebookTable):
         return jax.tree.map(lambda leaf: leaf[layer], dict(self.sums))
 
     def merge(self, other: "ActivationStats") -> "ActivationStats":
-        """The statistics of both: sums of a set that both have are added.
+        """The statistics of both; sums of a set that both have are added.
 
-        So statistics of several languages become those of one calibration set, which still separates them.
+        Statistics of several languages become those of one calibration set, which still separates them.
 
         Raises:
-          InputError: the two are of different models, dtypes or propagations; names what differs.
+          InputError: the two are of different models, dtypes or propagations; names the difference.
 
         Examples:
           >>> import jaxprune as jp

@@ -53,8 +53,8 @@ class Segment:
     """A part of a block, from position `start` to `stop`, and its results.
 
     `measures`: sites whose statistics it collects, in the order of the data flow; HIDDEN is the block's output.
-    `advance`: the state at `stop`; otherwise products that only this state needs are not computed. `neurons`: POSITIVE
-    of the neurons of its MLP, whatever the statistics of its sites.
+    `advance`: the state at `stop`; otherwise products that only this state needs are not computed. `neurons`:
+    whether to measure POSITIVE at the neurons of its MLP, whatever the statistics of its sites.
     """
 
     start: int
@@ -92,9 +92,7 @@ def embed_tokens(
 
 
 @functools.partial(
-    compiled,
-    static_argnames=("config", "mesh", "segment", "statistics"),
-    donate_argnames="running",
+    compiled, static_argnames=("config", "mesh", "segment", "statistics"), donate_argnames="running"
 )
 def run_segment(
     layer: tuple[BlockParams, Kind],
@@ -112,9 +110,9 @@ def run_segment(
     Args:
       layer: (parameters of the block, sharded by `block_specs`; its kind, see `models.layer_kind`).
       state: at `segment.start`: the block's input [B, T, D], or (residual, site input).
-      context: of the micro-batch.
+      context: context of the micro-batch.
       running: the running sums so far of each measured site, donated to the result.
-      statistics: of `segment.measures`; at NEURONS (with `neurons`) it is POSITIVE alone.
+      statistics: statistics of `segment.measures`; at NEURONS (with `neurons`) it is POSITIVE alone.
 
     Returns:
       The state at `segment.stop` (None without `advance`), and the statistics by measured site: (values of each sample,
@@ -144,15 +142,15 @@ def _in_turn(
 ) -> Any:
     """The result of `run` for all rows, computed for `rows_at_once` of them at a time."""
     rows, length = jax.tree.leaves(state)[0].shape[:2]
-    some = rows_at_once(rows, length)
-    if some == rows:
+    at_once = rows_at_once(rows, length)
+    if at_once == rows:
         return run(layer, state, context, running)
 
     def one_part(running: Buffers, part: Any) -> tuple[Buffers, Any]:
         state, values, running = run(layer, *part, running)
         return running, (state, values)
 
-    cut = jax.tree.map(lambda x: x.reshape(-1, some, *x.shape[1:]), (state, context))
+    cut = jax.tree.map(lambda x: x.reshape(-1, at_once, *x.shape[1:]), (state, context))
     running, out = jax.lax.scan(one_part, running, cut)
     return *jax.tree.map(lambda x: x.reshape(rows, *x.shape[2:]), out), running
 
@@ -175,27 +173,26 @@ def _segment(
     def measure(site: str, u: Array) -> None:
         u, values[site] = _by_tokens(u), {}
         valid = jnp.asarray(context.valid)
-        for one in statistics:
-            if one.reduction == RUNNING:
+        for statistic in statistics:
+            if statistic.reduction == RUNNING:
                 assert context.place is not None  # of states with running sums
-                running[site][one.name] = add_rows(
-                    one, running[site][one.name], u, valid, *map(jnp.asarray, context.place)
-                )
+                place, sums = map(jnp.asarray, context.place), running[site][statistic.name]
+                running[site][statistic.name] = add_rows(statistic, sums, u, valid, *place)
             else:
-                values[site][one.name] = one.of_rows(u, valid)
+                values[site][statistic.name] = statistic.sample_values(u, valid)
 
     for position in range(segment.start, segment.stop):
         if position == INPUT:
             residual, u = nnx.merge(graph, params).enter(state)
         else:
             site = SITES[position - 1]
-            here, state = _readable(config, site, specs, params, state)
-            block = nnx.merge(graph, here)
+            readable, state = _readable(config, site, specs, params, state)
+            block = nnx.merge(graph, readable)
             if segment.neurons and site == "mlp_in":
-                u = _by_tokens(
-                    block.mlp.neurons(state[1])
-                )  # XLA computes it once, also for `leave`
-                values[NEURONS] = {POSITIVE.name: POSITIVE.of_rows(u, jnp.asarray(context.valid))}
+                # XLA computes it once, also for `leave`
+                u = _by_tokens(block.mlp.neurons(state[1]))
+                positive = POSITIVE.sample_values(u, jnp.asarray(context.valid))
+                values[NEURONS] = {POSITIVE.name: positive}
             residual, u = block.leave(site, *state, context.tree, kind)
         if position + 1 == OUTPUT:
             state = residual

@@ -22,8 +22,8 @@ from jaxprune.sweeps.grid import value_text
 from jaxprune.sweeps.variants import Variant
 
 # The fields of code, and those of sentences beside kind and source, which a set's name has in any case.
-_OF_CODE = ("code", "samples", "max_length", "draw")
-_OF_TEXT = tuple(sorted({*fields_of(TextFields), "tokens"} - {"kind", "source", "code"}))
+_CODE_FIELDS = ("code", "samples", "max_length", "draw")
+_TEXT_FIELDS = tuple(sorted({*fields_of(TextFields), "tokens"} - {"kind", "source", "code"}))
 
 
 class CalibrationSets:
@@ -34,9 +34,9 @@ class CalibrationSets:
     the sweep, complete or not, so a resumed sweep has the same bits. Recoveries make their samples themselves.
 
     Args:
-      config: of the sweep.
-      variants: all of them.
-      model: has the tokenizer.
+      config: config of the sweep.
+      variants: all variants.
+      model: source of the tokenizer.
     """
 
     def __init__(self, config: SweepConfig, variants: Sequence[Variant], model: Model) -> None:
@@ -50,13 +50,13 @@ class CalibrationSets:
                 by_set |= self._sampled(pruned)
         all_batches = [batch for batches in by_set.values() for batch in batches]
         self._batches: dict[str, list[Batch]] = {name: [] for name in by_set}
-        self._known: dict[str, ActivationStats] = {}
+        self._probed_stats: dict[str, ActivationStats] = {}
         for batch in share_shapes(all_batches) if all_batches else []:
             self._batches[batch.role].append(batch)
 
     def batches(self, config: PruneConfig) -> list[Batch]:
         """The samples of a variant's config, with the roles of pruning."""
-        return [batch for name in self._names(config) for batch in self._of(name)]
+        return [batch for name in self._names(config) for batch in self._batches_of(name)]
 
     def stats(self, config: PruneConfig) -> ActivationStats | None:
         """Statistics of the dense model on the samples of a variant's config, probed once for all that need the same.
@@ -93,7 +93,7 @@ class CalibrationSets:
 
     def _name(self, role: str, config: PruneConfig) -> str:
         parts = [role] if role == CODE else [role, MIX.join(config.calibration.source)]
-        for name in _OF_CODE if role == CODE else _OF_TEXT:
+        for name in _CODE_FIELDS if role == CODE else _TEXT_FIELDS:
             value = getattr(config.calibration, name)
             if value != getattr(self._config.calibration, name):
                 parts.append(f"{name}={value_text(f'calibration.{name}', value)}")
@@ -101,17 +101,17 @@ class CalibrationSets:
             parts.append(f"seed={config.seed}")
         return "/".join(parts)
 
-    def _of(self, name: str) -> list[Batch]:
+    def _batches_of(self, name: str) -> list[Batch]:
         role = name.partition("/")[0]
         return [dataclasses.replace(batch, role=role) for batch in self._batches[name]]
 
     def _probed(self, name: str) -> ActivationStats:
         """The statistics of a set that all variants together need, as some share their sets."""
-        if name not in self._known:
-            needed = {one for config in self._pruned for one in config.settings.statistics}
-            self._known[name] = probe(
-                self._model, self._of(name), dtype=self._config.dtype,
+        if name not in self._probed_stats:
+            needed = {s for config in self._pruned for s in config.settings.statistics}
+            self._probed_stats[name] = probe(
+                self._model, self._batches_of(name), dtype=self._config.dtype,
                 mesh=device_mesh(self._config.mesh.data, self._config.mesh.model),
-                statistics=sorted(one.name for one in needed if one.persisted),
+                statistics=sorted(s.name for s in needed if s.persisted),
             )  # fmt: skip
-        return self._known[name]
+        return self._probed_stats[name]

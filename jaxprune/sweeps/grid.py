@@ -13,7 +13,7 @@ from jaxprune.runs.planning.config import PruneConfig, RecoverConfig
 
 # The field that makes a variant a recovered one; None: pruned only.
 RECOVERY = "recovery.how"
-# Those of a group that name files of a run, which each variant has for itself.
+# Fields that name files of a run, which each variant sets itself.
 _FILLED = ("calibration.stats", "recovery.run")
 _UNSET = "none"
 _FORM = "PATH=VALUE|VALUE, several separated by spaces"
@@ -113,7 +113,7 @@ def grid_text(grid: Grid) -> str:
 
 
 def grid_field() -> Any:
-    """The field."""
+    """The rule of the field `sweep.grid`."""
     return rule(
         "{path of a field: list of values}, or on the command line PATH=VALUE|VALUE, separated by spaces",
         lambda value: isinstance(value, str | Mapping) and bool(value),

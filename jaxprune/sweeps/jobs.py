@@ -1,4 +1,4 @@
-"""The languages in which the variants of a sweep are evaluated, by folder of scores, and those that are missing."""
+"""The languages in which a sweep's variants are evaluated, by folder of scores, and the variants that lack some."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -61,16 +61,17 @@ def jobs(variant: Variant, dense: Jobs, evaluate: str) -> dict[str, list[str]]:
     """The languages in which a variant is evaluated, by folder.
 
     Args:
-      dense: those of the dense model.
+      dense: the languages of the dense model.
       evaluate: `sweep.evaluate`; with "own" a variant with text only in English and its own languages. It translates
         only from its own languages in any case.
     """
     own = variant.languages
-    made: dict[str, list[str]] = {}
+    by_folder: dict[str, list[str]] = {}
     for folder, codes in dense.items():
-        asked = own if folder == TRANSLATION else ("en", *own) if evaluate == "own" else ()
-        made[folder] = [code for code in codes if not own or not asked or code in asked]
-    return {folder: codes for folder, codes in made.items() if codes}
+        requested = own if folder == TRANSLATION else ("en", *own) if evaluate == "own" else ()
+        is_all = not own or not requested
+        by_folder[folder] = [code for code in codes if is_all or code in requested]
+    return {folder: codes for folder, codes in by_folder.items() if codes}
 
 
 def unfinished(planned: Sequence[Variant], config: SweepConfig, workdir: Path) -> list[Variant]:
@@ -78,8 +79,8 @@ def unfinished(planned: Sequence[Variant], config: SweepConfig, workdir: Path) -
 
     Args:
       planned: all variants, the dense model first.
-      config: of the sweep.
-      workdir: of the sweep; neither the model nor texts need be here.
+      config: config of the sweep.
+      workdir: workdir of the sweep; neither the model nor texts need be here.
 
     Raises:
       InputError: no scores of the dense model.

@@ -22,9 +22,9 @@ def merge(parts: Sequence[Path], workdir: Path) -> SweepResult:
     """Copies the finished runs and scores of several workdirs to one, and writes the tables.
 
     Args:
-      parts: workdirs of one sweep, which stay as they are. Those of shares that have not started are named and left
-        out; the tables name the variants that are missing.
-      workdir: of the same sweep, or a new folder. What it has is kept.
+      parts: workdirs of one sweep, which remain unchanged. Shares that have not started are reported and
+        omitted; the tables name the missing variants.
+      workdir: workdir of the same sweep, or a new folder. Its contents are kept.
 
     Returns:
       The comparison of its variants.
@@ -49,31 +49,31 @@ def merge(parts: Sequence[Path], workdir: Path) -> SweepResult:
         return rebuild(workdir)
 
 
-def _check_same(one: Path, other: Path) -> None:
+def _check_same(first: Path, second: Path) -> None:
     """Rejects parts of two sweeps, whose config or inputs differ."""
-    a, b = begun_sweep(one), begun_sweep(other)
-    where, allowed = f"{one} and {other}", "parts of one sweep"
+    a, b = begun_sweep(first), begun_sweep(second)
+    where, allowed = f"{first} and {second}", "parts of one sweep"
     for name in ("config", "digests"):
         check_equal(where, a[name], b[name], allowed)
 
 
 def _copy_variant(source: Path, target: Path) -> None:
     """Copies the folders of a variant, and its report last; rejects another run of the same variant."""
-    report, there = read_report(source), read_report(target)  # the dense model has none
-    if report and there:
+    report, existing = read_report(source), read_report(target)  # the dense model has none
+    if report and existing:
         for name in ("identity", "digests"):
-            check_equal(f"{source} and {target}", report[name], there[name], "runs of one sweep")
+            check_equal(f"{source} and {target}", report[name], existing[name], "runs of one sweep")
     elif report and not is_complete(source):
         raise InputError(f"{source}: damaged or unfinished; make it again there")
     for folder in sorted(filter(Path.is_dir, source.iterdir())):
         _copy(folder, target / folder.name)
-    if report and not there:
+    if report and not existing:
         shutil.copy2(source / CONFIG, target)
         write_json(target / REPORT, report)
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copies a finished folder that is not there yet; it appears when it is complete."""
+    """Copies a finished folder unless it exists; it appears when it is complete."""
     if source.name.endswith(manifest.UNFINISHED):
         return
     if not target.exists():

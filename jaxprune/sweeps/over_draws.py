@@ -31,11 +31,11 @@ class Drawn(NamedTuple):
       against: "dense", or "monolingual": variants on plain text of the same language and draw.
       task: name of the task, or "perplexity".
       measure: a name in `MEASURES`, or log-perplexity.
-      language: that of the calibration text, or the mean over the languages other than English.
+      language: language of the calibration text, or the mean over the languages other than English.
       difference: mean over draws and rows.
       low, high: 95% interval of a mixed model with random effects of draws and of groups of rows; None for one draw.
-      p: of the same model, not corrected.
-      draws: number of them.
+      p: p-value in the same model, not corrected.
+      draws: number of draws.
     """
 
     variants: str
@@ -50,7 +50,7 @@ class Drawn(NamedTuple):
     draws: int
 
 
-# Of pairs by language: the mean change over languages in each group of rows, or part of the text; None if not known.
+# Pairs by language → the mean change over languages in each group of rows, or part of the text; None if not known.
 _Changes = Callable[[Mapping[str, Pair]], Float[np.ndarray, " G"] | None]
 
 
@@ -61,7 +61,7 @@ def drawn_changes(
 
     Args:
       variants: the dense model first.
-      evaluations: of the variants.
+      evaluations: evaluations of the variants.
     """
     runs = {run.name: run for run in evaluations}
     measures = [*_measures(evaluations[0])]
@@ -99,7 +99,7 @@ def _pairs(
     variants: Sequence[Variant],
     runs: Mapping[str, Evaluation],
 ) -> dict[str, Pair]:
-    """By draw the reference of each variant, and the variant; empty if the sweep lacks one of the references."""
+    """The reference of each variant, and the variant, by draw; empty if the sweep lacks one of the references."""
     pairs = {}
     for variant in drawn:
         base = variants[0] if against != _PLAIN else _on_plain_text(variant, variants)
@@ -133,12 +133,12 @@ def _measures(dense: Evaluation) -> Iterator[tuple[str, str, list[str], _Changes
     """The task, the name, the languages and the changes of each measure."""
     for task in dense.tasks:
         for name, values in {"accuracy": lambda scored: scored.correct, **ROW_VALUES}.items():
-            yield task, name, [*dense.scored(task)], functools.partial(_of_task, task, values)
+            yield task, name, [*dense.scored(task)], functools.partial(_task_changes, task, values)
     if dense.perplexities:
         yield PERPLEXITY, LOG_PERPLEXITY, [*dense.perplexities], _log_perplexity
 
 
-def _of_task(
+def _task_changes(
     task: str, values: Callable[..., np.ndarray], pairs: Mapping[str, Pair]
 ) -> Float[np.ndarray, " G"] | None:
     scored = {}
@@ -172,11 +172,11 @@ def _by_language(
     A mean is over the draws that all languages have: an unfinished sweep may lack some.
     """
     others = [code for code in languages if code != "en"]
-    found = {code: _over_draws({code: by_draw}, changes) for code, by_draw in pairs.items()}
-    if others and all(found.get(code) is not None for code in others):
-        of_others = {code: pairs[code] for code in others}
-        found[MEAN_NON_ENGLISH] = _over_draws(of_others, changes)
-    return {code: values for code, values in found.items() if values is not None}
+    by_language = {code: _over_draws({code: by_draw}, changes) for code, by_draw in pairs.items()}
+    if others and all(by_language.get(code) is not None for code in others):
+        other_pairs = {code: pairs[code] for code in others}
+        by_language[MEAN_NON_ENGLISH] = _over_draws(other_pairs, changes)
+    return {code: values for code, values in by_language.items() if values is not None}
 
 
 def _over_draws(pairs: Mapping[str, ByDraw], changes: _Changes) -> Float[np.ndarray, "D G"] | None:
@@ -207,7 +207,7 @@ def drawn_tables(drawn: Sequence[Drawn]) -> list[Table]:
 
 
 def _cell(row: Drawn) -> str:
-    """As "+0.45 [−0.10, +1.01]"."""
+    """A change with its interval, such as "+0.45 [−0.10, +1.01]"."""
     scale = 1 if row.measure == LOG_PERPLEXITY else 100
 
     def show(value: float) -> str:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxprune.base.text import NONE, NotebookTable, Table
+from jaxprune.evaluation.change_tables import overview_tables
 from jaxprune.evaluation.changes import MEAN, MEAN_NON_ENGLISH, Change
 from jaxprune.evaluation.comparison import Comparison, compare_evaluations
 from jaxprune.evaluation.folders import open_evaluation
 from jaxprune.evaluation.measurements import Measurement, frame
-from jaxprune.evaluation.views import overview_tables
 from jaxprune.report.charts.chart import Chart
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.jobs import evaluation_languages, unfinished
@@ -28,10 +28,10 @@ class SweepResult(NotebookTable):
     """The comparison of all finished variants with the dense model. Notebooks show it as tables.
 
     Attributes:
-      model: of the config.
+      model: `model` of the config.
       axes: paths of the axes of the grid.
-      variants: that are finished, the dense model first.
-      comparison: of these variants with the dense model.
+      variants: finished variants, the dense model first.
+      comparison: comparison of these variants with the dense model.
       drawn: changes over the draws of the calibration text; none without several draws.
       missing: names of the variants that are not finished.
       left_out: reasons, by product of the axes that is no variant.
@@ -62,7 +62,7 @@ class SweepResult(NotebookTable):
     def _with_axes(
         self, records: Iterable[Measurement | Change], fields: Sequence[str]
     ) -> "pandas.DataFrame":
-        """Records with the axes after the name of the run; those that a variant does not read are empty."""
+        """Records with the axes after the name of the run; axes that a variant does not read are empty."""
         values = {
             variant.name: [
                 axis_text(variant, path) if path in variant.axes else None for path in self.axes
@@ -79,10 +79,10 @@ class SweepResult(NotebookTable):
 
     @functools.cached_property
     def all_tables(self) -> list[Table]:
-        """For each measure a table with a row for each variant, a column for each axis and each language."""
+        """A table for each measure, with a row for each variant and a column for each axis and each language."""
         dense, *others = self.variants
         labels = {dense.name: [dense.name, *[NONE] * (len(self.axes) - 1)]}
-        labels |= {one.name: [axis_text(one, path) for path in self.axes] for one in others}
+        labels |= {v.name: [axis_text(v, path) for path in self.axes] for v in others}
         figures = (self.comparison.measurements, self.comparison.changes)
         return overview_tables(labels, *figures, label_names(self.axes))
 
@@ -96,7 +96,7 @@ class SweepResult(NotebookTable):
 
     @property
     def title(self) -> str:
-        """Of its page and tables."""
+        """The title of its page and tables."""
         return f"{Path(self.model).name}: changes against dense"
 
     def _shown(self) -> tuple[str, list[Table]]:
@@ -106,15 +106,15 @@ class SweepResult(NotebookTable):
 def _own_tables(
     variants: Sequence[Variant], axes: Sequence[str], comparison: Comparison
 ) -> list[Table]:
-    """For each measure a table that in each language shows the variant which was calibrated on text of that language.
+    """A table for each measure, with the variant calibrated on text of a language in the column of that language.
 
     Variants that differ only in the language of their text share a row. Those without text, or on several languages,
     have rows of their own.
 
     Args:
       variants: the dense model first.
-      axes: of the grid.
-      comparison: of the variants with the dense model.
+      axes: axes of the grid.
+      comparison: comparison of the variants with the dense model.
     """
     if SOURCE not in axes or not variants[1:]:
         return []
@@ -154,8 +154,8 @@ def read_result(config: SweepConfig, workdir: Path) -> SweepResult:
     """Reads all variants that are finished, and compares them with the dense variant.
 
     Args:
-      config: of the sweep.
-      workdir: with sweep.json and the dense model's scores.
+      config: config of the sweep.
+      workdir: workdir with sweep.json and the dense model's scores.
 
     Raises:
       InputError: no scores of the dense model; as `open_evaluation` and `compare_evaluations`.
@@ -164,9 +164,9 @@ def read_result(config: SweepConfig, workdir: Path) -> SweepResult:
     missing = unfinished(planned, config, workdir)
     codes = evaluation_languages(config)
     finished = [variant for variant in planned if variant not in missing]
-    runs = [open_evaluation(workdir / one.name).within(codes).renamed(one.name) for one in finished]
-    alone = Comparison(evaluations=runs, changes=[])
-    comparison = _whole_means(compare_evaluations(runs, config.seed)) if runs[1:] else alone
+    runs = [open_evaluation(workdir / v.name).within(codes).renamed(v.name) for v in finished]
+    unchanged = Comparison(evaluations=runs, changes=[])
+    comparison = _whole_means(compare_evaluations(runs, config.seed)) if runs[1:] else unchanged
     return SweepResult(
         model=config.model,
         axes=[*config.sweep.grid],
@@ -181,7 +181,7 @@ def read_result(config: SweepConfig, workdir: Path) -> SweepResult:
 def _whole_means(comparison: Comparison) -> Comparison:
     """The comparison without means over fewer languages than the dense model has, which differ between variants.
 
-    Nor has it notes on these languages, which `sweep.evaluate` leaves out.
+    It has no notes on these languages either, which `sweep.evaluate` omits.
     """
     languages = {
         (run.name, task): {*part.rows}

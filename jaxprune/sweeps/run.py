@@ -62,7 +62,7 @@ def sweep_from_config(
 
     Args:
       config: validated.
-      workdir: gets a folder for each variant, measurements.csv, changes.csv and report.html.
+      workdir: receives a folder for each variant, measurements.csv, changes.csv and report.html.
         Complete variants are kept, damaged parts are repeated.
       shard: makes a share of the variants, and no tables; see `shard_of`.
 

@@ -1,4 +1,4 @@
-"""A variant → its folder: pruned or recovered, and evaluated, as far as that is not done."""
+"""A variant → its folder: prunes or recovers, and evaluates the model, where that is not done yet."""
 
 import dataclasses
 import functools
@@ -36,7 +36,7 @@ from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.jobs import Jobs, dense_jobs, jobs
 from jaxprune.sweeps.variants import Variant, variants
 
-# The most of a translation, as many as in the authors' script.
+# Limit on the tokens of a translation, as in the authors' script.
 NEW_TOKENS = 64
 
 
@@ -44,14 +44,14 @@ class Runner:
     """Makes variants of one model, one at a time; rows and texts are read first, to find faults in them early.
 
     Args:
-      config: of the sweep.
+      config: config of the sweep.
       model: the dense model.
-      workdir: of the sweep.
+      workdir: workdir of the sweep.
 
     Attributes:
       variants, left_out: see `variants`.
       dense_jobs: the languages of all evaluations, by folder of scores.
-      model, workload, sets: the dense model, all that is evaluated, and the samples of variants.
+      model, workload, sets: the dense model, the data of evaluations, and the samples of variants.
       digests: SHA-256 of the inputs: model, tokenizer, sets of samples, and the content of each task in each language.
 
     Raises:
@@ -66,14 +66,14 @@ class Runner:
         self._evaluated = part_of(EvaluateConfig, config)
         self.workload = read_workload(self._evaluated, self.dense_jobs.get)
         self.sets = CalibrationSets(config, self.variants, model)
-        known = identities(self.workload, model, config.dtype)
+        by_folder = identities(self.workload, model, config.dtype)
         self.digests = {
             "model": model.source.fingerprint.digest,
             "tokenizer": model.tokenizer_digest,
             **self.sets.digests(),
             **{
                 f"{name} {code}": digest
-                for name, identity in known.items()
+                for name, identity in by_folder.items()
                 for code, digest in content_digests(identity).items()
             },
         }
@@ -102,7 +102,7 @@ class Runner:
             check_fits(plan_of(sizes, self.model.dtype, batches, config, mesh))
 
     def is_whole(self, variant: Variant) -> bool:
-        """Whether a variant is pruned and evaluated, and all its files are as they were written.
+        """Whether a variant is pruned and evaluated, and all its files are unchanged.
 
         Raises:
           InputError: its folder has the complete run of another variant, model or text.
@@ -110,7 +110,7 @@ class Runner:
         return self._is_made(variant) and not self._missing(variant)
 
     def make(self, variant: Variant) -> None:
-        """Prunes or recovers, and evaluates, as far as that is not done.
+        """Prunes or recovers, and evaluates, where that is not done yet.
 
         Raises:
           LockedError: another worker makes the variant that this one recovers.
@@ -120,7 +120,7 @@ class Runner:
             pruned = self._by_name.get(variant.pruned or "")
             if pruned and not self._is_made(pruned):
                 with locked(self._workdir, f"{pruned.name}.lock"):
-                    if not self._is_made(pruned):  # another worker may have made it meanwhile
+                    if not self._is_made(pruned):  # another worker may have made it
                         self._make_run(pruned)
             self._make_run(variant)
         if not (missing := self._missing(variant)):
@@ -188,29 +188,29 @@ class Runner:
         digest: str | None = self.digests["model"]
         if variant.config is not None:
             digest = model_digest(read_report(folder) or {})
-        about = {MODEL_DIGEST: digest, "run": variant.name}
+        expected = {MODEL_DIGEST: digest, "run": variant.name}
         return {
             name: codes
             for name, codes in self.jobs(variant).items()
-            if not self._has(folder / name, codes, about)
+            if not self._has(folder / name, codes, expected)
         }
 
-    def _has(self, folder: Path, codes: Sequence[str], about: Mapping[str, Any]) -> bool:
+    def _has(self, folder: Path, codes: Sequence[str], expected: Mapping[str, Any]) -> bool:
         """Whether scores are whole, and evaluation.json has these values, and these languages on their content."""
         if not (folder / manifest.TABLE).is_file() or any(manifest.faults(folder)):
             return False
         facts = read_evaluation(folder)
         identity: Any = facts.get("identity", {})
-        now = {code: self.digests[f"{folder.name} {code}"] for code in codes}
+        content = {code: self.digests[f"{folder.name} {code}"] for code in codes}
         return (
             {*codes} <= {*facts.get("languages", ())}
-            and about.items() <= facts.items()
-            and now.items() <= content_digests(identity).items()
+            and expected.items() <= facts.items()
+            and content.items() <= content_digests(identity).items()
         )
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a run in which variants differ, by path; of a recovery not the place of the run that it reads."""
+    """The fields of a run in which variants differ, by path, without the place of the run that a recovery reads."""
     groups = ("seed", "calibration", "recovery" if "recovery" in config else "pruning")
     fields = flatten_dict({name: config[name] for name in groups}, sep=".")
     return {path: value for path, value in fields.items() if path != "recovery.run"}

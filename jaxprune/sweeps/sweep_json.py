@@ -19,13 +19,13 @@ from jaxprune.sweeps.config import SweepConfig
 CONFIG = SWEEP  # its name
 # Names of locks: of the start of a worker, and of all workers.
 _START, WORKERS = "start.lock", "workers.lock"
-# Fields that may change between starts: those that only add or leave out variants or evaluations, and those
-# of sources, of which digests tell whether their content has changed.
+# Fields that may change between starts: those that only add or omit variants or evaluations, and those of sources,
+# whose content is compared by digests.
 _FREE = (
     "sweep.grid", "sweep.evaluate", "calibration.code", "evaluation.languages", "evaluation.perplexity",
     "evaluation.perplexity_lines", "evaluation.translation", "evaluation.translation_rows",
 )  # fmt: skip
-# Those in which workers of one workdir may differ, so the file lacks them.
+# Fields in which workers of one workdir may differ, so the file lacks them.
 _PLACE = ("evaluation.weights", "mesh.data")
 
 
@@ -72,7 +72,7 @@ def joined(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) -> It
     """Joins the workers of a sweep, which all have its config; writes sweep.json if config or inputs are new.
 
     Args:
-      config: of the sweep.
+      config: config of the sweep.
       digests: SHA-256 by name of the model, sets of samples, and rows and texts by language.
 
     Raises:

@@ -39,11 +39,11 @@ class Variant:
     """A model to evaluate.
 
     Attributes:
-      name: of its folder, such as `dense` or `wanda-fr-0.3`.
+      name: name of its folder, such as `dense` or `wanda-fr-0.3`.
       axes: the values of those axes of the grid that it reads, by path.
-      languages: of its calibration text; none without text.
-      config: of `jaxprune prune` or `jaxprune recover`; None of the dense model. `recovery.run` is the name of the
-        variant that is recovered.
+      languages: languages of its calibration text; none without text.
+      config: config of `jaxprune prune` or `jaxprune recover`; None for the dense model. `recovery.run` is the
+        name of the variant that is recovered.
     """
 
     name: str
@@ -76,11 +76,11 @@ def variants(config: SweepConfig) -> Variants:
     has the sweep's own values of these fields.
 
     Raises:
-      InputError: no product is valid; `sweep.name` is no template, or names two variants alike.
+      InputError: no product is valid; `sweep.name` is no template, or gives two variants one name.
     """
     grid = config.sweep.grid
     _check_template(config.sweep.name or "")
-    made, left_out = {DENSE: Variant(DENSE, {})}, dict[str, str]()
+    by_name, left_out = {DENSE: Variant(DENSE, {})}, dict[str, str]()
     for values in itertools.product(*grid.values()):
         axes = dict(zip(grid, values, strict=True))
         try:
@@ -94,54 +94,55 @@ def variants(config: SweepConfig) -> Variants:
                     f"sweep.name: got the name {variant.name!r} for {axes_text(axes)}; expected letters, digits and "
                     f"some of .,:=+- in it, and none of {', '.join(sorted(_TAKEN))}"
                 )
-            if made.setdefault(variant.name, variant).config != variant.config:
+            if by_name.setdefault(variant.name, variant).config != variant.config:
                 raise InputError(
                     f"sweep.name: names two variants {variant.name!r}, one of them {axes_text(axes)}; "
                     "expected a template with every axis in which variants differ"
                 )
-    if len(made) == 1:
+    if len(by_name) == 1:
         product, reason = next(iter(left_out.items()))
         raise InputError(f"sweep.grid: no product is valid; {product}: {reason}")
-    return Variants([*made.values()], left_out)
+    return Variants([*by_name.values()], left_out)
 
 
 def _products(config: SweepConfig, axes: Mapping[str, Any]) -> Iterator[Variant]:
-    """The variant of a value of each axis, after the one that it recovers."""
+    """The variant of a value of each axis, after the variant that it recovers."""
     own = part_of(PruneConfig, config)
     product = _replaced(own, {p: v for p, v in axes.items() if not p.startswith("recovery.")})
-    read = _read_by_pruning(_checked(product))
-    pruned = _checked(_replaced(own, _only(axes, read)))
-    fields = {path: axes.get(path, _value(pruned, path)) for path in read}
+    axes_read = _read_by_pruning(_checked(product))
+    pruned = _checked(_replaced(own, _only(axes, axes_read)))
+    fields = {path: axes.get(path, _value(pruned, path)) for path in axes_read}
     variant = _variant(config, axes, fields, pruned)
     yield variant
     if axes.get(RECOVERY) is None:
         return
-    read = {*_RECOVERY, "seed"} | _read_of_text(product.calibration)
+    axes_read = {*_RECOVERY, "seed"} | _read_of_text(product.calibration)
     recovered = RecoverConfig(
         **{name: getattr(own, name) for name in _SHARED},
         calibration=part_of(TextFields, own.calibration),
         recovery=RecoveryFields(run=variant.name, **vars(config.recovery)),
     )
-    recovered = _replaced(recovered, _only(axes, read))
+    recovered = _replaced(recovered, _only(axes, axes_read))
     if KINDS[recovered.calibration.kind].reads_text:
         check_texts(recovered.calibration)
-    fields |= {path: axes.get(path, _value(recovered, path)) for path in read}
+    fields |= {path: axes.get(path, _value(recovered, path)) for path in axes_read}
     yield _variant(config, axes, fields, recovered)
 
 
-def _only(axes: Mapping[str, Any], read: Container[str]) -> dict[str, Any]:
-    return {path: value for path, value in axes.items() if path in read}
+def _only(axes: Mapping[str, Any], paths: Container[str]) -> dict[str, Any]:
+    return {path: value for path, value in axes.items() if path in paths}
 
 
 def _variant(
     config: SweepConfig,
     axes: Mapping[str, Any],
     fields: Mapping[str, Any],
-    made: PruneConfig | RecoverConfig,
+    variant_config: PruneConfig | RecoverConfig,
 ) -> Variant:
     """A variant that reads these fields."""
-    read = {path: fields[path] for path in axes if path in fields}
-    return Variant(_name(_template(config), fields), read, tuple(fields.get(SOURCE, ())), made)
+    read_fields = {path: fields[path] for path in axes if path in fields}
+    name, languages = _name(_template(config), fields), tuple(fields.get(SOURCE, ()))
+    return Variant(name, read_fields, languages, variant_config)
 
 
 def _checked(product: PruneConfig) -> PruneConfig:
@@ -170,18 +171,18 @@ def _checked(product: PruneConfig) -> PruneConfig:
 
 
 def _read_by_pruning(config: PruneConfig) -> set[str]:
-    """The fields on which a pruned model depends, of those that may be axes."""
+    """The fields that may be axes and on which a pruned model depends."""
     settings = config.settings
-    read = {path for path in AXES if path.startswith("pruning.")}
+    paths = {path for path in AXES if path.startswith("pruning.")}
     if config.pruning.criterion in STARTS:
-        read.remove("pruning.start")
+        paths.remove("pruning.start")
     if settings.needs_statistics:
-        read |= {"seed", "calibration.tokens"} | _read_of_text(config.calibration)
+        paths |= {"seed", "calibration.tokens"} | _read_of_text(config.calibration)
         if len(config.calibration.source) > 1:
-            read |= {"calibration.combine", "calibration.weights"}
-        return read
-    read.remove("pruning.propagate")
-    return read | ({"seed"} & {*settings.method.options})
+            paths |= {"calibration.combine", "calibration.weights"}
+        return paths
+    paths.remove("pruning.propagate")
+    return paths | ({"seed"} & {*settings.method.options})
 
 
 def _read_of_text(calibration: TextFields) -> set[str]:
@@ -189,9 +190,9 @@ def _read_of_text(calibration: TextFields) -> set[str]:
     kind = KINDS[calibration.kind]
     if not kind.reads_text:
         return {KIND, "calibration.data"}
-    read = {f"calibration.{name}" for name in fields_of(TextFields)}
-    read -= set() if kind.has_target else {"calibration.target"}
-    return read - (set() if kind.may_hold_code else {"calibration.code"})
+    paths = {f"calibration.{name}" for name in fields_of(TextFields)}
+    paths -= set() if kind.has_target else {"calibration.target"}
+    return paths - (set() if kind.may_hold_code else {"calibration.code"})
 
 
 def left_out_lines(left_out: Mapping[str, str]) -> list[str]:
@@ -214,7 +215,7 @@ def axis_text(variant: Variant, path: str) -> str:
 
 
 def label_names(axes: Sequence[str]) -> list[str]:
-    """The titles of axes: their names, and of those of recovery the paths."""
+    """The titles of axes: their names, or paths for those of recovery."""
     return [path if path.startswith("recovery.") else path.rpartition(".")[2] for path in axes]
 
 
@@ -256,7 +257,7 @@ def _check_template(template: str) -> None:
 
 
 def _name(template: str, fields: Mapping[str, Any]) -> str:
-    """The name of a variant that reads `fields`; a part of the template is left out if it reads none of its fields."""
+    """The name of a variant that reads `fields`; a part of the template is omitted if it reads none of its fields."""
     parts = []
     for part in template.split("-"):
         paths = _PLACE.findall(part)
@@ -266,7 +267,7 @@ def _name(template: str, fields: Mapping[str, Any]) -> str:
 
 
 def _short(path: str, value: Any) -> str:
-    """A value in a name: languages joined by +, of a draw its number."""
+    """A value in a name: languages joined by +, for a draw its number."""
     if value is None:
         return ""
     if path == SOURCE:

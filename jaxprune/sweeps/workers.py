@@ -26,17 +26,17 @@ def make_all(
     is_whole: Callable[[Variant], bool],
     make: Callable[[Variant], None],
 ) -> None:
-    """Makes variants in their order until all are whole, also those of workers that are gone.
+    """Makes variants in their order until all are whole, also the variants of workers that are gone.
 
     Args:
       planned: the variants.
-      workdir: of the sweep, with a lock for each variant while a worker has it.
+      workdir: workdir of the sweep, with a lock for each variant while a worker has it.
       is_whole: whether a variant is finished.
       make: makes the missing parts of a variant; raises `LockedError` if another worker has one that it reads.
     """
-    left = [one for one in planned if not _owned(one, workdir, is_whole)]
-    done, waits = len(planned) - len(left), False
-    with tqdm(total=len(planned), initial=done, bar_format=_BAR, disable=not left) as bar:
+    unfinished = [variant for variant in planned if not _owned(variant, workdir, is_whole)]
+    finished, waits = len(planned) - len(unfinished), False
+    with tqdm(total=len(planned), initial=finished, bar_format=_BAR, disable=not unfinished) as bar:
 
         def finish(variant: Variant) -> bool:
             bar.set_description_str(variant.name)
@@ -45,18 +45,19 @@ def make_all(
             bar.update()
             return True
 
-        while left:
-            rest = [one for one in left if not _owned(one, workdir, finish)]
-            if len(rest) == len(left):
+        while unfinished:
+            waiting = [variant for variant in unfinished if not _owned(variant, workdir, finish)]
+            if len(waiting) == len(unfinished):
                 if not waits:
-                    say(f"sweep: waits for other workers: {listed(one.name for one in rest)}")
+                    names = listed(variant.name for variant in waiting)
+                    say(f"sweep: waits for other workers: {names}")
                 waits = True
                 time.sleep(_WAIT)
-            left = rest
+            unfinished = waiting
 
 
 def _owned(variant: Variant, workdir: Path, act: Callable[[Variant], bool]) -> bool:
-    """The result of `act` on a variant that no other worker has meanwhile; False if another one has it."""
+    """The result of `act` on a variant, locked against other workers; False if another worker has it."""
     with contextlib.suppress(LockedError), locked(workdir, f"{variant.name}.lock"):
         return act(variant)
     return False
@@ -75,7 +76,7 @@ def shard_of(planned: Sequence[Variant], shard: str) -> list[Variant]:
     """
     number, _, count = shard.partition("/")
     if number == "auto":
-        number = next((found for name in _NUMBERS if (found := os.environ.get(name))), "")
+        number = next((value for name in _NUMBERS if (value := os.environ.get(name))), "")
         if not number:
             raise InputError(f"--shard: auto, but none of {', '.join(_NUMBERS)} is set")
     if not (number.isdecimal() and count.isdecimal() and 0 < int(count) >= int(number)):

@@ -6,9 +6,10 @@ from pathlib import Path
 from jaxprune.base.errors import listed
 from jaxprune.base.files.whole import write_text
 from jaxprune.base.text import Table, table_lines, wrapped
+from jaxprune.evaluation.change_tables import ABOUT_CHANGES
 from jaxprune.evaluation.measurements import MEASUREMENTS, frame
 from jaxprune.evaluation.pictures import change_charts
-from jaxprune.evaluation.views import ABOUT_CHANGES, ABOUT_MEASURES
+from jaxprune.evaluation.run_tables import ABOUT_MEASURES
 from jaxprune.evaluation.write import CHANGES
 from jaxprune.report.document import Charts, Folded, Note, Part, Section, page, write_page
 from jaxprune.runs.pages.results import comparison_lead
@@ -34,7 +35,7 @@ def rebuild(workdir: Path) -> SweepResult:
     """Rebuilds tables and page of a sweep, which may be unfinished, from its scores alone.
 
     Args:
-      workdir: has sweep.json and the folders of scores of each variant; no model, text or masks are read.
+      workdir: workdir with sweep.json and the folders of scores of each variant; no model, text or masks are read.
 
     Raises:
       InputError: scores of the dense model are missing, or a file is damaged.
@@ -55,7 +56,7 @@ def write_result(config: SweepConfig, workdir: Path) -> SweepResult:
 
 
 def print_tables(result: SweepResult, workdir: Path) -> None:
-    """Prints the first table of each evaluation, what is missing, and the written files."""
+    """Prints the first table of each evaluation, notes on missing variants, and the written files."""
     lines = []
     for table in result.main_tables:
         lines += ["", table.title, *table_lines(table)]
@@ -72,29 +73,29 @@ def _missing(result: SweepResult) -> Iterator[str]:
 
 
 def _page(result: SweepResult) -> str:
-    """The page: what is better than dense, then tables, of which the first is open, and charts."""
+    """The page: changes against dense, then tables, the first of each open, and charts."""
     compared = result.comparison
-    own, every, over_draws = result.own_tables, result.all_tables, drawn_tables(result.drawn)
+    own, all_tables, over_draws = result.own_tables, result.all_tables, drawn_tables(result.drawn)
     charts = [
         Folded(f"{task}: every variant by language", [Charts(drawn)])
         for task in dict.fromkeys(row.task for row in compared.changes)
         if (drawn := change_charts(compared.measurements, compared.changes, task))
     ]
-    about = (*left_out_lines(result.left_out), ABOUT_CHANGES, ABOUT_MEASURES)
+    notes = (*left_out_lines(result.left_out), ABOUT_CHANGES, ABOUT_MEASURES)
     sections = (
         Section(
             "own",
             "In the language of the calibration",
             [Note(_ABOUT_OWN), *_folded(own)] if own else [],
         ),
-        Section("all", "Every variant in every language", _folded(every)),
+        Section("all", "Every variant in every language", _folded(all_tables)),
         Section(
             "draws",
             "Over the draws",
             [Note(_ABOUT_DRAWS), *_folded(over_draws)] if over_draws else [],
         ),
         Section("charts", "Charts", charts),
-        Section("about", "About the figures", [*map(Note, about)]),
+        Section("about", "About the figures", [*map(Note, notes)]),
     )
     lead = [*map(Note, _missing(result)), *comparison_lead(compared)]
     return page(result.title, lead, [section for section in sections if section.parts])

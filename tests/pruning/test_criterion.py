@@ -241,14 +241,17 @@ def unfit(score):
 @pytest.mark.parametrize(
     ("score", "message"),
     [
-        (lambda kernel, norm: None, HERE + ".*expected what can be compiled"),
+        (lambda kernel, norm: None, HERE + ".*expected a function that JAX can compile"),
         (lambda kernel, norm: 1.0, HERE + r"got scores of shape \(\)" + SCORES),
         (lambda kernel, norm: [kernel], HERE + r"got scores of shape \(1, 48, 48\)" + SCORES),
         (lambda kernel, norm: norm, HERE + r"got scores of shape \(48,\)" + SCORES),
         (lambda kernel, norm: kernel[:-1], HERE + r"got scores of shape \(47, 48\)" + SCORES),
-        (lambda kernel, norm: kernel[kernel > 0], HERE + ".*expected what can be compiled"),
-        (lambda kernel, norm: np.abs(kernel), HERE + ".*expected what can be compiled"),
-        (lambda kernel, norm: kernel if kernel[0, 0] > 0 else norm, HERE + ".*can be compiled"),
+        (
+            lambda kernel, norm: kernel[kernel > 0],
+            HERE + ".*expected a function that JAX can compile",
+        ),
+        (lambda kernel, norm: np.abs(kernel), HERE + ".*expected a function that JAX can compile"),
+        (lambda kernel, norm: kernel if kernel[0, 0] > 0 else norm, HERE + ".*JAX can compile"),
     ],
 )
 def test_what_is_no_scores_is_refused(score, message, prune):

@@ -124,7 +124,7 @@ def check_replaceable(folder: Path, overwrite: bool, where: str = "") -> None:
     """Rejects a folder with files that this package did not write, and without `overwrite` any non-empty folder.
 
     Args:
-      where: begins the messages, for example the flag that named the folder.
+      where: beginning of the messages, for example the flag with the folder.
 
     Raises:
       InputError: names the file or folder.
@@ -167,7 +167,7 @@ def unfinished(folder: Path) -> Path:
 
 
 def unfinished_name(folder: Path) -> Path:
-    """One level below complete folders, so that it cannot be taken for one, in a folder that no other one uses."""
+    """One level below complete folders, which it thus cannot be mistaken for, in a folder of its own."""
     return _around(folder) / folder.name
 
 
@@ -193,7 +193,7 @@ def replace_card(folder: Path, text: str) -> bool:
     """Replaces the card of a sealed folder by a signed one, atomically; returns False if the user changed the card."""
     if not _is_signed_card(folder, CARD):
         return False
-    # outside the folder, in which an incomplete file would be in no table
+    # outside the folder, where an incomplete file would be a foreign one
     filled = unfinished(folder)
     filled.mkdir()
     (filled / CARD).write_text(signed(text), encoding="utf-8")
@@ -213,8 +213,8 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 def _foreign(folder: Path, files: Mapping[str, FileFacts]) -> list[str]:
     """The files and links of a folder other than its table, the files in the table and a signed card."""
-    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
-    names = {path.relative_to(folder).as_posix() for path in found} - {TABLE, *files}
+    paths = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    names = {path.relative_to(folder).as_posix() for path in paths} - {TABLE, *files}
     return sorted(name for name in names if not _is_signed_card(folder, name))
 
 

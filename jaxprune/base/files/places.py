@@ -16,8 +16,8 @@ def local_path(place: str | Path) -> Path:
     """The path that a user names.
 
     `~` is expanded. A folder in a bucket (s3://…, gs://…) is downloaded to the user's cache, at most once in a process;
-    files of an earlier download that have not changed since are kept. Of a model with safetensors files no .bin files
-    are downloaded.
+    files of an earlier download that have not changed since are kept. The .bin files of a
+    model with safetensors files are omitted.
 
     Raises:
       InputError: an address of another form, or the extra of its store is not installed.
@@ -33,13 +33,13 @@ def local_path(place: str | Path) -> Path:
 @functools.cache
 def _downloaded(address: str) -> Path:
     store = Store(address, address)
-    found = store.facts()
-    if not found:
+    objects = store.facts()
+    if not objects:
         raise FileNotFoundError(f"{address}: no such folder in the bucket, or it is empty")
     if any(
-        name.endswith(".safetensors") for name in found
+        name.endswith(".safetensors") for name in objects
     ):  # .bin files have the same weights again
-        found = {name: facts for name, facts in found.items() if not name.endswith(".bin")}
+        objects = {name: facts for name, facts in objects.items() if not name.endswith(".bin")}
     base = user_cache("buckets") / hashlib.sha256(store.address.encode()).hexdigest()[:16]
     folder = base / store.address.rpartition("/")[2]
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,13 +49,13 @@ def _downloaded(address: str) -> Path:
         old = read_json(record)
         kept = {
             name: facts
-            for name, facts in found.items()
+            for name, facts in objects.items()
             if old.get(name) == [*facts] and (folder / name).is_file()
         }
-        # what is downloaded now is in the record, but not trusted, if this stops
-        write_json(record, {**dict.fromkeys(found, (-1, "")), **kept})
+        # a size of -1 marks the files that are being downloaded, in case this process is killed
+        write_json(record, {**dict.fromkeys(objects, (-1, "")), **kept})
         for name in old.keys() - kept.keys():
             (folder / name).unlink(missing_ok=True)
-        store.download(found.keys() - kept.keys(), folder)
-        write_json(record, found)
+        store.download(objects.keys() - kept.keys(), folder)
+        write_json(record, objects)
     return folder

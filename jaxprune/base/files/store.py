@@ -11,18 +11,18 @@ from jaxprune.base.files import manifest
 
 # Scheme of an address → the extra that installs its file system.
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
-# How files are uploaded: on two cores, parts of 8 MB reach S3 1.6 times as fast as s3fs's parts of 50 MB.
+# Settings of uploads: on two cores, parts of 8 MB reach S3 1.6 times as fast as s3fs's parts of 50 MB.
 _UPLOADS: Mapping[str, Mapping[str, int]] = {"s3": {"chunksize": 8 << 20}}
 _ADDRESS = re.compile(r"([a-z][a-z0-9+]+)://(.*)", re.DOTALL)
 
 
 # Path("s3://a") is "s3:/a"
-_MEANT = re.compile(rf"({'|'.join(_EXTRAS)}):/+(.*)", re.DOTALL | re.IGNORECASE)
+_MISSPELLED = re.compile(rf"({'|'.join(_EXTRAS)}):/+(.*)", re.DOTALL | re.IGNORECASE)
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is an address, SCHEME://…, or meant as one, such as s3:/… and S3://…, and not a path."""
-    return any(form.fullmatch(text) for form in (_ADDRESS, _MEANT))
+    """Whether a text is an address, SCHEME://…, or a misspelled one, such as s3:/… and S3://…, and not a path."""
+    return any(form.fullmatch(text) for form in (_ADDRESS, _MISSPELLED))
 
 
 def check_address(address: str, where: str) -> tuple[str, str]:
@@ -31,12 +31,12 @@ def check_address(address: str, where: str) -> tuple[str, str]:
     Raises:
       InputError: another scheme, or no prefix.
     """
-    found = _ADDRESS.fullmatch(address)
-    scheme, rest = found.groups() if found else ("", "")
-    parts = rest.strip("/").split("/")
+    match = _ADDRESS.fullmatch(address)
+    scheme, path = match.groups() if match else ("", "")
+    parts = path.strip("/").split("/")
     if scheme not in _EXTRAS or len(parts) < 2 or not all(parts) or {".", ".."} & {*parts}:
-        meant = _MEANT.fullmatch(address)
-        forms = [f"{meant[1].lower()}://{meant[2]}"] if meant else []
+        misspelled = _MISSPELLED.fullmatch(address)
+        forms = [f"{misspelled[1].lower()}://{misspelled[2]}"] if misspelled else []
         allowed = "a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX"
         raise invalid_value(where, address, allowed, choices=forms)
     return scheme, "/".join(parts)
@@ -49,7 +49,7 @@ class Store:
 
     Args:
       address: s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.
-      where: begins the messages, such as "--workdir".
+      where: beginning of the messages, such as "--workdir".
 
     Raises:
       InputError: as `check_address`; the extra is not installed.
@@ -74,19 +74,19 @@ class Store:
     def facts(self, below: str = "") -> dict[str, tuple[int, str]]:
         """The size of each object, and a tag that changes with its content, by name.
 
-        Objects whose names end with a slash are left out: consoles make these, without content, for empty folders.
+        Objects whose names end with a slash are omitted: web consoles create them, empty, for empty folders.
 
         Args:
-          below: only objects whose names begin so, up to a slash.
+          below: prefix of the names, up to a slash.
 
         Raises:
           InputError: a name that cannot be a file of a folder.
         """
         with self._as_os_errors():
-            found = self._fs.find(f"{self._root}/{below}".rstrip("/"), detail=True)
+            listing = self._fs.find(f"{self._root}/{below}".rstrip("/"), detail=True)
         cut = len(self._root) + 1
         by_name = {
-            path.lstrip("/")[cut:]: facts for path, facts in found.items() if path[-1] != "/"
+            path.lstrip("/")[cut:]: facts for path, facts in listing.items() if path[-1] != "/"
         }
         manifest.check_names(by_name, self.address)
         return {name: (int(facts["size"]), _tag(facts)) for name, facts in by_name.items()}
@@ -106,7 +106,7 @@ class Store:
             self._fs.pipe_file(f"{self._root}/{name}", content)
 
     def create(self, name: str, content: bytes) -> bool:
-        """Writes a small object unless it exists, in one step if the store has conditional writes; whether it did."""
+        """Writes a small object unless it exists; returns whether it did. Atomic with conditional writes."""
         try:
             with self._as_os_errors():
                 self._fs.pipe_file(f"{self._root}/{name}", content, mode="create")
@@ -137,15 +137,15 @@ class Store:
 
     @contextlib.contextmanager
     def _as_os_errors(self) -> Iterator[None]:
-        """Errors of the store's libraries, some of which are no OSErrors and name no place, become OSErrors that do."""
+        """Turns errors of the store's libraries into OSErrors with the address; some are neither."""
         try:
             yield
         except (FileExistsError, FileNotFoundError):
             raise
         except Exception as error:
-            known = isinstance(error, OSError) and str(error)
-            said = str(error) if known else f"{type(error).__name__}: {error}"
-            raise OSError(f"{self.address}: {said}") from error
+            is_described = isinstance(error, OSError) and str(error)
+            message = str(error) if is_described else f"{type(error).__name__}: {error}"
+            raise OSError(f"{self.address}: {message}") from error
 
 
 def _tag(facts: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Templates of tables, pages and model cards, and the text that is made of them.
+"""Templates of tables, pages and model cards, and their rendering.
 
 The values of an .html file are escaped. Its output is also well-formed XML, so a test can parse a page.
 """
@@ -28,7 +28,7 @@ def render(name: str, **values: object) -> str:
 
 @functools.cache
 def _environment() -> "jinja2.Environment":
-    import jinja2  # late, as most commands render nothing
+    import jinja2  # imported late: most commands render nothing
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("jaxprune.base"),

@@ -1,1 +1,1 @@
-"""A workdir on disk → its run, whether that is complete, and who may write."""
+"""A workdir on disk: its run, whether the run is complete, and the locks of its writers."""

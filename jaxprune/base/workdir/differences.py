@@ -1,4 +1,4 @@
-"""Records of runs that are compared: what differs, in words."""
+"""The differences between records of runs, in words."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
 def inputs(identity: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a record by which finished runs are compared: config, model and calibration set.
 
-    The others, such as code and versions, are the provenance of a run.
+    Other values, such as code and versions, are its provenance.
     """
     return {
         name: value

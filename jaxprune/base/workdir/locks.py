@@ -22,12 +22,12 @@ class LockedError(InputError):
 def locked(
     workdir: Path, name: str = LOCK, *, shared: bool = False, wait: bool = False
 ) -> Iterator[None]:
-    """Holds a lock; makes the workdir if missing, and removes it and `progress/` with the lock if they are empty.
+    """Holds a lock; creates a missing workdir, and removes it and `progress/` with the lock if they are empty.
 
     Args:
-      workdir: of the lock.
-      name: of the lock, a file in `progress/`.
-      shared: whether others may hold it too, if they share it.
+      workdir: the folder to lock.
+      name: file of the lock in `progress/`.
+      shared: whether other jobs may share the lock.
       wait: whether to wait for the lock.
 
     Raises:
@@ -49,7 +49,7 @@ def locked(
                 manifest.remove_if_empty(workdir)
 
 
-def _acquired(workdir: Path, name: str, how: int) -> TextIO:
+def _acquired(workdir: Path, name: str, operation: int) -> TextIO:
     """The locked file. The last owner may have removed it, or the folder, while this job waited."""
     lock = workdir / PROGRESS / name
     while True:
@@ -58,7 +58,7 @@ def _acquired(workdir: Path, name: str, how: int) -> TextIO:
             (workdir / PROGRESS).mkdir()
         with contextlib.ExitStack() as stack, contextlib.suppress(FileNotFoundError):
             file = stack.enter_context(lock.open("w"))
-            fcntl.flock(file, how)
+            fcntl.flock(file, operation)
             if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
                 stack.pop_all()
                 return file

@@ -50,7 +50,7 @@ def read_committed(workdir: Path) -> Report | None:
 
 
 def read_unchanged(file: Path) -> Report | None:
-    """The content of a report that has the digest of it; None if there is no file, or an empty object."""
+    """The content of a report, whose digest must match; None if there is no file, or an empty object."""
     report = read_json(file)
     if report and report.get("sha256") != content_digest(report):
         raise ChangedReportError(
@@ -111,7 +111,7 @@ def complete_run(
     """The report of the complete run of the same inputs; None without a complete run.
 
     Args:
-      identity: of the run; code and versions are not compared, see `inputs`.
+      identity: record of the run; code and versions are not compared, see `inputs`.
       config: the content of config.json, whose fields explain another model or calibration set.
 
     Raises:
@@ -123,7 +123,7 @@ def complete_run(
     if differs := difference(inputs(report.get("identity", {})), inputs(identity)):
         if differs.startswith(("calibration ", "file ")):  # digests
             group = "model" if differs.startswith("file ") else "calibration."
-            fields = (_fields(one, group) for one in (read_json(workdir / CONFIG), config))
+            fields = (_fields(content, group) for content in (read_json(workdir / CONFIG), config))
             differs = difference(*fields) or differs
         raise InputError(
             f"--workdir: {workdir} contains a complete run with {differs}; "
@@ -178,7 +178,7 @@ def file_faults(workdir: Path, report: Report, *, digests: bool = False) -> Iter
 
 
 def check_scored_model(workdir: Path) -> None:
-    """Rejects a workdir whose scores are of another model than its pruned one, or lost a file.
+    """Rejects a workdir with scores of another model than its pruned one, or with a missing file of an evaluation.
 
     Raises:
       InputError: names the scores; or report.json is broken.
@@ -190,10 +190,10 @@ def check_scored_model(workdir: Path) -> None:
     pruned = pruned_digest(report)
     if pruned is None and "shrunk" not in report:
         return
-    known = (report["models"].get("hf"), pruned)
+    expected_digests = (report["models"].get("hf"), pruned)
     for file in files:
         scored = read_json(file).get(MODEL_DIGEST)
-        if scored is not None and scored not in known:
+        if scored is not None and scored not in expected_digests:
             raise InputError(
                 f"{file}: scores of another model (SHA-256 {scored[:12]}…) than the one in {workdir / REPORT}; "
                 "evaluate the pruned model again, or the other one in its own folder"

@@ -26,14 +26,14 @@ def main(program: str, arguments: Sequence[str]) -> None:
         help="folder for measurements.csv and changes.csv (default: compare/ in the last RUN, unless that is in a "
         "bucket)",
     )  # fmt: skip
-    given = parser.parse_args(arguments)
-    last = given.runs[-1]
-    if not given.out and is_address(last):
+    options = parser.parse_args(arguments)
+    last = options.runs[-1]
+    if not options.out and is_address(last):
         raise InputError(
             "--out: not set; expected a folder of this machine, as the last RUN is in a bucket"
         )
-    comparison = compare(given.base, *given.runs)
-    out = given.out or local_path(last) / "compare"
+    comparison = compare(options.base, *options.runs)
+    out = options.out or local_path(last) / "compare"
     check_folder("--out", out)
     files = write_comparison(comparison, out)
     print(comparison_text(comparison), end="")

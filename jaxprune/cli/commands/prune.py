@@ -11,12 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxprune.cli.configured import (
-    define_overwrite,
-    define_plan,
-    define_processes,
-    join_processes,
-)
+from jaxprune.cli.configured import define_overwrite, define_plan, define_processes, join_processes
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.planning.config import PruneConfig
 from jaxprune.runs.planning.plan import plan_from_config, print_plan
@@ -30,10 +25,10 @@ def define() -> None:
 
 
 def prune(config: PruneConfig, workdir: Path) -> None:
-    """Prunes `config.model` and writes to `workdir`, or prints the plan of that."""
-    given = flags.FLAGS
-    if given.plan:
-        print_plan(config, plan_from_config(config, given.processes or 1))
+    """Prunes `config.model` and writes to `workdir`, or prints the plan of the run."""
+    options = flags.FLAGS
+    if options.plan:
+        print_plan(config, plan_from_config(config, options.processes or 1))
         return
     join_processes()
-    prune_from_config(config, workdir, overwrite=given.overwrite)
+    prune_from_config(config, workdir, overwrite=options.overwrite)

@@ -27,13 +27,13 @@ def main(program: str, arguments: Sequence[str]) -> None:
         help="workdirs to compare with, the base first, for example the dense model's; all must be evaluated",
     )  # fmt: skip
     parser.add_argument("--out", metavar="FILE", type=output, help=f"default: RUN/{FILE}")
-    given = parser.parse_args(arguments)
-    if is_sweep(given.run):
-        if given.against or given.out:
-            raise InputError(f"--against, --out: {given.run} is a sweep; set neither")
-        print_tables(rebuild(given.run), given.run)
+    options = parser.parse_args(arguments)
+    if is_sweep(options.run):
+        if options.against or options.out:
+            raise InputError(f"--against, --out: {options.run} is a sweep; set neither")
+        print_tables(rebuild(options.run), options.run)
         return
-    card = write_report(given.run, given.against, given.out)
-    print(f"written: {given.out or given.run / FILE}")
+    card = write_report(options.run, options.against, options.out)
+    print(f"written: {options.out or options.run / FILE}")
     if card:
         print(card)

@@ -31,8 +31,8 @@ def main(program: str, arguments: Sequence[str]) -> None:
         parser = Arguments(program, "--merge PART PART ... --workdir WORKDIR", __doc__)
         parser.add_argument(_MERGE, nargs="+", type=_share, required=True)
         parser.add_argument("--workdir", type=output, required=True)
-        given = parser.parse_args(arguments)
-        print_tables(merge(given.merge, given.workdir), given.workdir)
+        options = parser.parse_args(arguments)
+        print_tables(merge(options.merge, options.workdir), options.workdir)
     else:
         run_configured(sweep, program, arguments, about=__doc__, define=define, command="sweep")
 
@@ -60,13 +60,13 @@ def define() -> None:
 
 def sweep(config: SweepConfig, workdir: Path) -> None:
     """Makes the sweep, or a share of it, and prints its tables; or prints its plan."""
-    given = flags.FLAGS
-    if given.plan:
-        print_plan(config, given.shard)
+    options = flags.FLAGS
+    if options.plan:
+        print_plan(config, options.shard)
         return
-    if tables := sweep_from_config(config, workdir, shard=given.shard):
+    if tables := sweep_from_config(config, workdir, shard=options.shard):
         print_tables(tables, workdir)
-    elif given.shard is not None:
+    elif options.shard is not None:
         print(
-            f"share {given.shard} is finished; jaxprune sweep --merge joins the workdirs of all shares"
+            f"share {options.shard} is finished; jaxprune sweep --merge joins the workdirs of all shares"
         )

@@ -27,12 +27,12 @@ def _meaning(field: Field) -> str:
     return f"{', '.join(names)}: {field.meaning}"
 
 
-def as_text(paths: Iterable[str], given: Mapping[str, object]) -> str:
+def as_text(paths: Iterable[str], values: Mapping[str, object]) -> str:
     """The fields for a terminal, in groups: the part of `--help` about `--config.FIELD=VALUE`.
 
     Args:
       paths: the fields to list.
-      given: values of a config by path; values other than the default are listed.
+      values: values of a config by path; values other than the default are listed.
     """
     lines = []
     for group, about in GROUPS.items():
@@ -41,9 +41,9 @@ def as_text(paths: Iterable[str], given: Mapping[str, object]) -> str:
         for path in fields:
             field = FIELDS[path]
             default = "" if field.default is None else f" (default: {field.default})".lower()
-            value = given.get(path, field.default)
+            value = values.get(path, field.default)
             shown = str(value).lower() if isinstance(value, bool) else value
-            now = "" if value == field.default else f" (set to {shown})"
-            lines.append(f"  --config.{path}: {field.allowed}{default}{now}")
+            setting = "" if value == field.default else f" (set to {shown})"
+            lines.append(f"  --config.{path}: {field.allowed}{default}{setting}")
             lines += textwrap.wrap(field.meaning, _WIDTH, initial_indent=_IN, subsequent_indent=_IN)
     return "\n".join(lines[1:]).replace("`", "") + "\n"

@@ -73,5 +73,5 @@ def validate(config: "ConfigDict", command: str = "prune") -> JobConfig:
       InputError: a field that is unknown or out of range, or fields that contradict each
         other. One line with the field, its value and the rule.
     """
-    given = by_path(config.to_dict(), FIELDS)
-    return config_of(given, COMMANDS[command], FIELDS)
+    values = by_path(config.to_dict(), FIELDS)
+    return config_of(values, COMMANDS[command], FIELDS)

@@ -30,7 +30,7 @@ class Generator:
     """A model for generation, with all its weights on the devices.
 
     Args:
-      model: on disk or loaded.
+      model: a model, on disk or in memory.
       dtype: "float32" or "bfloat16", of the weights, keys and values on the devices.
       mesh: devices; all by default. Prompts are spread over them.
       progress: whether to show a bar that counts prompts.
@@ -101,8 +101,8 @@ class Generator:
                 ):
                     sequences[int(members[i])] = sequence
                     bar.update()
-        for theirs in hosts.gather_json([(i, sequences[i]) for i in local]):
-            sequences |= dict(theirs)
+        for gathered in hosts.gather_json([(i, sequences[i]) for i in local]):
+            sequences |= dict(gathered)
         return [sequences[i] for i in range(len(prompts))]
 
 
@@ -113,7 +113,7 @@ def _sequences(
     new_tokens: int,
     name: str,
 ) -> Iterator[tuple[int, list[int]]]:
-    """(prompt, sequence) of each row when it is done; `stops` has whether a token ends a sequence."""
+    """(prompt, sequence) of each row when it is finished; `stops` is True at tokens that end a sequence."""
     is_open = prompt_batch.prompts >= 0
     sequences: list[list[int]] = [[] for _ in is_open]
     while True:
@@ -134,7 +134,7 @@ def _sequences(
             yield int(prompt_batch.prompts[row]), sequences[row]
         if not is_open.any():
             return
-        kept, following = prompt_batch.drop_done(is_open, following)
+        kept, following = prompt_batch.drop_finished(is_open, following)
         is_open, sequences = is_open[kept], [sequences[row] for row in kept.tolist()]
         prompt_batch.advance(following)
 

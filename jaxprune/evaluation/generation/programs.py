@@ -35,10 +35,10 @@ def prefill(
     Args:
       x: the block's input.
       shared: keys and values of the tokens before every row.
-      params: of the block.
-      kind: of the block's layer.
+      params: the block's parameters.
+      kind: kind of the block's layer.
       count: real tokens in `shared`.
-      config: of the model.
+      config: the model's config.
       limit: upper bound of all positions, exclusive.
     """
     block = nnx.merge(modules(config).block[0], params)
@@ -72,11 +72,11 @@ def decode_step(
       x: the block's input.
       lengths: tokens of each prompt, including the shared ones.
       stretches: the keys and values that the token sees, except its own.
-      params: of the block.
-      kind: of the block's layer.
+      params: the block's parameters.
+      kind: kind of the block's layer.
       count: real tokens in the shared stretch.
       slot: index of the step, from 0.
-      config: of the model.
+      config: the model's config.
       limit: upper bound of all positions, exclusive.
     """
     block = nnx.merge(modules(config).block[0], params)

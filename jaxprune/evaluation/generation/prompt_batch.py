@@ -144,11 +144,11 @@ class PromptBatch:
     """Prompts on the devices, and their generated keys and values.
 
     Args:
-      model: on the devices for the prompts.
-      steps: on the devices for new tokens.
-      prompts: sorted by length.
+      model: the model on the devices for the prompts.
+      steps: the model on the devices for new tokens.
+      prompts: token ids, sorted by length.
       shared: the common prefix.
-      new_tokens: the most generated tokens of a prompt.
+      new_tokens: limit on the generated tokens of a prompt.
       limit: upper bound of all positions, exclusive.
 
     Attributes:
@@ -169,9 +169,9 @@ class PromptBatch:
         self._share = by_rows(steps.mesh)
         self._count = _scalar(shared.tokens, steps.mesh)
         self._slot = 0
-        rests = [prompt[shared.tokens :] for prompt in prompts]
-        self.prompts, micro_batches = _deal(rests, model.mesh.size)
-        lengths = np.array([len(rests[i]) if i >= 0 else 1 for i in self.prompts], np.int32)
+        suffixes = [prompt[shared.tokens :] for prompt in prompts]
+        self.prompts, micro_batches = _deal(suffixes, model.mesh.size)
+        lengths = np.array([len(suffixes[i]) if i >= 0 else 1 for i in self.prompts], np.int32)
         self._lengths = lengths + np.int32(shared.tokens)
         self._on_devices = jax.device_put(self._lengths, self._share)
         self.x = self._prefill(model, micro_batches, lengths - 1)
@@ -185,9 +185,9 @@ class PromptBatch:
         """Passes the prompts through all blocks, and stores their keys and values."""
         mesh, width = model.mesh, max(tokens.shape[1] for tokens in micro_batches)
         self._prompt: list[KeyValues] = []
-        for outputs, kept in _through_blocks(model, micro_batches, self._shared, self._limit):
+        for outputs, key_values in _through_blocks(model, micro_batches, self._shared, self._limit):
             states = outputs
-            joined = _joined(*kept, width=width, mesh=mesh)
+            joined = _joined(*key_values, width=width, mesh=mesh)
             self._prompt.append(jax.device_put(joined, self._share))
         last = _last(jax.device_put(places, by_rows(mesh)), *states, mesh=mesh)
         return jax.device_put(last, self._share)
@@ -208,7 +208,7 @@ class PromptBatch:
         self.x = x
         self._slot += 1
 
-    def drop_done(
+    def drop_finished(
         self, is_open: Bool[np.ndarray, " B"], following: Int[Array, "B 1"]
     ) -> tuple[Int[np.ndarray, " b"], Int[Array, "b 1"]]:
         """Drops finished rows, if at most half of the rows are left on every device.
@@ -218,7 +218,7 @@ class PromptBatch:
         """
         devices = self._steps.mesh.size
         by_device = is_open.reshape(devices, -1)
-        count = _fewer(by_device.shape[1], by_device.sum(axis=1).max())
+        count = _reduced_rows(by_device.shape[1], by_device.sum(axis=1).max())
         if count == by_device.shape[1]:
             return np.arange(len(is_open)), following
         kept = np.argsort(~by_device, axis=1, kind="stable")[:, :count].astype(np.int32)
@@ -235,27 +235,27 @@ class PromptBatch:
 
 
 def _deal(
-    rests: Sequence[Sequence[int]], devices: int
+    suffixes: Sequence[Sequence[int]], devices: int
 ) -> tuple[Int[np.ndarray, " B"], list[Int[np.ndarray, "b T"]]]:
     """The prompt of each row, device by device, and the tokens of each micro-batch.
 
     5 prompts, 2 devices, micro-batches of 2     device 0: 0 1 4 -     device 1: 2 3 - -
     """
-    rows = _whole(-(-len(rests) // devices))
-    width = rounded(max(map(len, rests)))
+    rows = _rounded_rows(-(-len(suffixes) // devices))
+    width = rounded(max(map(len, suffixes)))
     size = 1
     while rows % (2 * size) == 0 and 2 * size * width <= MICRO_BATCH_TOKENS:
         size *= 2
-    held_by = np.full(devices * rows, -1)
-    held_by[: len(rests)] = np.arange(len(rests))
-    order = held_by.reshape(-1, devices, size).transpose(1, 0, 2).reshape(devices, rows)
+    prompt_of_row = np.full(devices * rows, -1)
+    prompt_of_row[: len(suffixes)] = np.arange(len(suffixes))
+    order = prompt_of_row.reshape(-1, devices, size).transpose(1, 0, 2).reshape(devices, rows)
     micro_batches = []
     for start in range(0, rows, size):
         members = order[:, start : start + size].ravel()
-        held = [rests[i] if i >= 0 else () for i in members]
-        tokens = np.zeros((len(held), rounded(max(1, *map(len, held)))), np.int32)
-        for row, rest in zip(tokens, held, strict=True):
-            row[: len(rest)] = rest
+        micro_batch = [suffixes[i] if i >= 0 else () for i in members]
+        tokens = np.zeros((len(micro_batch), rounded(max(1, *map(len, micro_batch)))), np.int32)
+        for row, suffix in zip(tokens, micro_batch, strict=True):
+            row[: len(suffix)] = suffix
         micro_batches.append(tokens)
     return order.ravel(), micro_batches
 
@@ -269,14 +269,14 @@ def _embedded(
     return embed_tokens(tokens, positions, params=model.embed, config=model.config, mesh=model.mesh)
 
 
-def _whole(rows: int) -> int:
+def _rounded_rows(rows: int) -> int:
     """`rows` rounded up to a power of two or a multiple of LEAST_ROWS, so that few shapes are compiled."""
     if rows > LEAST_ROWS:
         return -(-rows // LEAST_ROWS) * LEAST_ROWS
     return 1 << (rows - 1).bit_length()
 
 
-def _fewer(rows: int, needed: int) -> int:
+def _reduced_rows(rows: int, needed: int) -> int:
     """The new number of rows of a device: one, or `rows` halved while LEAST_ROWS and all `needed` rows remain."""
     while rows % 2 == 0 and rows // 2 >= max(LEAST_ROWS, needed):
         rows //= 2

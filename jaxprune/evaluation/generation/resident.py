@@ -20,7 +20,7 @@ class Resident(NamedTuple):
     """A model with all parameters on every device.
 
     Attributes:
-      config: of the model in the dtype of its computation, see `Model.config_in`.
+      config: config of the model in the dtype of its computation, see `Model.config_in`.
       mesh: the devices.
       embed: parameters of the embedding.
       head: parameters of the head, and the embedding table.

@@ -27,9 +27,9 @@ class Leaf(NamedTuple):
     """A sequence in a forest.
 
     Attributes:
-      sequence: its index.
+      sequence: index of the sequence.
       start: index of its first scored token.
-      row: its row.
+      row: index of its row.
       path: [length] int32, the places of its tokens in the row.
     """
 
@@ -80,9 +80,9 @@ def pack_forests(sequences: Sequence[Sequence[int]], starts: Sequence[int]) -> I
         yield _pack(sequences, np.flatnonzero(widths == width).tolist(), starts, int(width) + 1)
 
 
-def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
+def common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
     """The number of tokens with which both sequences begin."""
-    same = (a == b for a, b in zip(one, other, strict=False))
+    same = (a == b for a, b in zip(first, second, strict=False))
     return sum(itertools.takewhile(bool, same))
 
 

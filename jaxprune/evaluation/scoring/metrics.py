@@ -31,9 +31,10 @@ def weighted_f1(predictions: Int[np.ndarray, " R"], labels: Int[np.ndarray, " R"
     scikit-learn average="weighted", zero_division=0.
     """
     size = int(max(predictions.max(), labels.max())) + 1
-    given, support = np.bincount(predictions, minlength=size), np.bincount(labels, minlength=size)
+    predicted = np.bincount(predictions, minlength=size)
+    support = np.bincount(labels, minlength=size)
     right = np.bincount(labels[predictions == labels], minlength=size)
-    f1 = 2 * right / np.maximum(given + support, 1)
+    f1 = 2 * right / np.maximum(predicted + support, 1)
     return float(f1 @ support / len(labels))
 
 
@@ -118,7 +119,7 @@ def cluster_values(
     total = np.zeros(len(keys))
     for clusters, values in by_language:
         place, rows = np.searchsorted(keys, clusters), len(values)
-        sums, sizes = (np.bincount(place, each, len(keys)) for each in (values, None))
+        sums, sizes = (np.bincount(place, weights, len(keys)) for weights in (values, None))
         total += sums / rows * len(keys) / len(by_language)
         total += values.mean() * (1 - sizes * len(keys) / rows) / len(by_language)
     return total
@@ -142,8 +143,8 @@ def ratio_interval(
     differences = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     if len(differences) < 2:
         return None
-    most = scipy.special.stdtrit(len(differences) - 1, (1 + CONFIDENCE) / 2)
-    reach = most * differences.std(ddof=1)
+    quantile = scipy.special.stdtrit(len(differences) - 1, (1 + CONFIDENCE) / 2)
+    reach = quantile * differences.std(ddof=1)
     reach /= len(differences) ** 0.5
     low, high = np.exp(np.clip(differences.mean() + np.array([-reach, reach]), -700, 700))
     return float(low), float(high)
@@ -224,9 +225,9 @@ def _figures(scored: Scored) -> dict[str, float | tuple[float, float, float]]:
     return figures | {f"chosen_{option}": share for option, share in enumerate(chosen.tolist())}
 
 
-def _same_rows(one: Scored, other: Scored) -> bool:
+def _same_rows(first: Scored, second: Scored) -> bool:
     return (
-        one.scores.shape == other.scores.shape
-        and np.array_equal(one.rows, other.rows)
-        and np.array_equal(one.labels, other.labels)
+        first.scores.shape == second.scores.shape
+        and np.array_equal(first.rows, second.rows)
+        and np.array_equal(first.labels, second.labels)
     )

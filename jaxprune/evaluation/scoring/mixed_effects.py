@@ -28,18 +28,18 @@ def mixed_model(
     if min(draws, groups) < 2:
         return None
     mean = values.mean()
-    of_draws, of_groups = values.mean(axis=1, keepdims=True), values.mean(axis=0, keepdims=True)
-    rest = values - of_draws - of_groups + mean
+    draw_means, group_means = values.mean(axis=1, keepdims=True), values.mean(axis=0, keepdims=True)
+    residuals = values - draw_means - group_means + mean
     freedom = np.array([draws - 1, groups - 1, (draws - 1) * (groups - 1)])
     squares = np.array(
         [
-            groups * np.square(of_draws - mean).sum(),
-            draws * np.square(of_groups - mean).sum(),
-            np.square(rest).sum(),
+            groups * np.square(draw_means - mean).sum(),
+            draws * np.square(group_means - mean).sum(),
+            np.square(residuals).sum(),
         ]
     )
-    of_draw, of_group, of_rest = squares / freedom
-    signs = np.array([of_draw >= of_rest, of_group >= of_rest, 0.0])
+    ms_draws, ms_groups, ms_rest = squares / freedom
+    signs = np.array([ms_draws >= ms_rest, ms_groups >= ms_rest, 0.0])
     signs[2] = 1 - signs[:2].sum()
     terms = signs * squares / freedom
     error = (terms.sum() / values.size) ** 0.5

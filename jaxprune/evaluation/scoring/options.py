@@ -31,14 +31,14 @@ def question_scores(
     Args:
       questions: at least one, all with the same number of options.
       protocol: paper, official or lm_eval.
-      name: of the task and language, for the progress bar and messages.
+      name: name of the task and language, for the progress bar and messages.
 
     Raises:
       InputError: an option without a scored token, or with more tokens than the model has positions; names the row.
     """
     encoded = encode_questions(scorer.model, questions, protocol, name)
     scores = scorer(*encoded, name)
-    sums = np.array([one.log_probabilities.sum(dtype=np.float64) for one in scores])
+    sums = np.array([tokens.log_probabilities.sum(dtype=np.float64) for tokens in scores])
     return option_scores(sums, encoded, protocol, len(questions[0].options))
 
 
@@ -94,10 +94,10 @@ def encode_pairs(tokenizer: "PreTrainedTokenizerBase", pairs: Sequence[tuple[str
         bare = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
     return Encoded(
         [
-            tokens if context else _after_prefix(tokenizer, alone)
-            for context, tokens, alone in zip(contexts, whole, bare, strict=True)
+            tokens if context else _after_prefix(tokenizer, continuation)
+            for context, tokens, continuation in zip(contexts, whole, bare, strict=True)
         ],
-        [len(given) if context else 1 for context, given in zip(contexts, before, strict=True)],
+        [len(ids) if context else 1 for context, ids in zip(contexts, before, strict=True)],
     )
 
 

@@ -28,8 +28,8 @@ class Parts:
     Each of several processes reads a share of each part, so all must request the same parts in the same order.
 
     Args:
-      model: on disk or in memory.
-      dtype: of the weights on the devices.
+      model: a model, on disk or in memory.
+      dtype: dtype of the weights on the devices.
       mesh: devices.
       resident: whether parts stay on the devices after the first use; by default if they fit.
     """
@@ -40,8 +40,8 @@ class Parts:
         self._mesh = mesh
         self._resident = fits(model, dtype, mesh) if resident is None else resident
         self._ids = slices(model.config)
-        self._held_blocks: dict[int, BlockParams] = {}
-        self._held_slices: dict[int, VocabularySlice] = {}
+        self._resident_blocks: dict[int, BlockParams] = {}
+        self._resident_slices: dict[int, VocabularySlice] = {}
         self.norm: HeadParams = to_device({"norm": model.part("head/norm")}, dtype, mesh)
 
     def __len__(self) -> int:
@@ -53,12 +53,12 @@ class Parts:
         def read(layers: range) -> Iterator[BlockParams]:
             return (params for _, params in blocks(self._model, self._dtype, self._mesh, layers))
 
-        return self._on_devices(read, layers, self._held_blocks)
+        return self._on_devices(read, layers, self._resident_blocks)
 
     def vocabulary(self) -> Iterator[VocabularySlice]:
         """The head's table in slices, each as (its first token id, rows [SLICE, D])."""
         read = functools.partial(prefetch, self._read_slice, self._finish_slice)
-        return self._on_devices(read, range(len(self._ids)), self._held_slices)
+        return self._on_devices(read, range(len(self._ids)), self._resident_slices)
 
     def read_along(self) -> None:
         """Reads all parts for a pass in which this process has no rows, as the others need its share."""
@@ -79,16 +79,16 @@ class Parts:
         return jax.device_put((np.int32(ids.start), filled), replicated(self._mesh))
 
     def _on_devices(
-        self, read: Callable[[range], Iterator[Any]], numbers: range, held: dict[int, Any]
+        self, read: Callable[[range], Iterator[Any]], numbers: range, resident: dict[int, Any]
     ) -> Iterator[Any]:
         """Parts on the devices: resident since their first use, or read ahead one by one."""
         if not self._resident:
             yield from read(numbers)
             return
         for number in numbers:
-            if number not in held:
-                [held[number]] = read(range(number, number + 1))
-            yield held[number]
+            if number not in resident:
+                [resident[number]] = read(range(number, number + 1))
+            yield resident[number]
 
 
 def fits(model: Model, dtype: str, mesh: Mesh) -> bool:

@@ -32,7 +32,7 @@ class Perplexity(NamedTuple):
     Attributes:
       total: log-probability of all predicted tokens.
       tokens: number of predicted tokens.
-      bytes: of the predicted tokens' text in UTF-8.
+      bytes: size of the predicted tokens' text in UTF-8.
       part_sums, part_tokens, part_bytes: [P] log-probability, tokens and bytes of each part of the text, a document or
         ten lines (`PlainText`).
     """
@@ -77,7 +77,7 @@ def perplexity_measurements(
 def values_of_parts(
     sums: Float[np.ndarray, " P"], sizes: Real[np.ndarray, " P"]
 ) -> Float[np.ndarray, " P"]:
-    """A value for each part of a text, whose mean is the mean of all units, and whose deviation is that of the mean.
+    """A value for each part of a text; their mean and its deviation are those of the mean over all units.
 
     Parts have different numbers of units: with the mean m over all units, a part of n units and the sum s has
     m + (parts / units)(s - m n), as in `metrics.cluster_values`.
@@ -116,7 +116,7 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
     were trained only on text after a BOS. An incomplete last window does not count, unless it is the only one.
 
     Args:
-      name: for the progress bar and messages.
+      name: name on the progress bar and in messages.
 
     Raises:
       InputError: a text of fewer than two tokens; a tokenizer without character offsets.
@@ -131,29 +131,29 @@ def perplexity(scorer: Scorer, text: str, name: str = "perplexity") -> Perplexit
     if len(tokens) < 2:
         raise InputError(f"{name}: a text of {len(tokens)} tokens; expected at least 2")
     windows = windows_of(scorer.model, tokens)
-    scored = np.concatenate([one.log_probabilities for one in scorer(windows, name=name)])
+    scored = np.concatenate([s.log_probabilities for s in scorer(windows, name=name)])
     total = float(scored.sum(dtype=np.float64))
     if math.isnan(total):
         raise InputError(f"{name}: the model returns NaN, a sign of overflow")
 
     def predicted(values: Sequence[int]) -> np.ndarray:
         """The values of the scored tokens, from one of each token of the text."""
-        same = windows_of(scorer.model, values, first=tokens[0])
-        return np.concatenate([one[1:] for one in same])
+        value_windows = windows_of(scorer.model, values, first=tokens[0])
+        return np.concatenate([window[1:] for window in value_windows])
 
     begins, ends = zip(*encoded["offset_mapping"], strict=True)
     sizes = predicted(_byte_sizes(text, ends).tolist())
-    of_token = predicted((np.searchsorted(starts, begins, side="right") - 1).tolist())
-    sums, counts = np.bincount(of_token, scored), np.bincount(of_token)
-    there, in_bytes = counts > 0, np.bincount(of_token, sizes).astype(int)
-    parts = (sums[there], counts[there], in_bytes[there])
+    part_of_token = predicted((np.searchsorted(starts, begins, side="right") - 1).tolist())
+    sums, counts = np.bincount(part_of_token, scored), np.bincount(part_of_token)
+    is_scored, in_bytes = counts > 0, np.bincount(part_of_token, sizes).astype(int)
+    parts = (sums[is_scored], counts[is_scored], in_bytes[is_scored])
     return Perplexity(total, len(scored), int(sizes.sum()), *parts)
 
 
 def _byte_sizes(text: str, ends: Sequence[int]) -> np.ndarray:
     """The bytes of each token in UTF-8, from the end of the token before to its own, in characters.
 
-    So spaces that a tokenizer drops count too, and a character of several tokens counts once, with the first.
+    Spaces that a tokenizer drops count too, and a character of several tokens counts once, with the first.
     """
     codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
     sizes = 1 + sum((codes >= first).astype(int) for first in (0x80, 0x800, 0x10000))
@@ -195,11 +195,11 @@ def texts(
       InputError: no such folder or language (lists the available ones), no UTF-8 (names the line), a row without text,
         fewer lines than `lines` requires, an index with another number of lines.
     """
-    there, folder = text_languages(data), _folder(data)
+    available, folder = text_languages(data), _folder(data)
     by_language: dict[str, PlainText] = {}
-    for code in languages or there:
-        if code not in there:
-            raise InputError(f"{folder}: no language {code!r}; there are {listed(there, ' ')}")
+    for code in languages or available:
+        if code not in available:
+            raise InputError(f"{folder}: no language {code!r}; there are {listed(available, ' ')}")
         read, between = _parts(folder, code)
         parts = [*zip(read, documents(folder, len(read)), strict=True)]
         field, where = "evaluation.perplexity_lines", f"{folder}: {code}"

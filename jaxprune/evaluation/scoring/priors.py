@@ -29,13 +29,13 @@ def right_without_prior(scored: Scored) -> Bool[np.ndarray, " R"]:
     which its score is not -inf. If labels are far from equally frequent, the mean is in part due to them.
     """
     scores = scored.scores.astype(np.float64)
-    can_be = scores > -np.inf
-    means = np.where(can_be, scores, 0.0).sum(axis=0) / np.maximum(can_be.sum(axis=0), 1)
+    is_possible = scores > -np.inf
+    means = np.where(is_possible, scores, 0.0).sum(axis=0) / np.maximum(is_possible.sum(axis=0), 1)
     return (scores - means).argmax(axis=1) == scored.labels
 
 
 def within_groups(scored: Scored) -> WithinGroups:
-    """How far a model prefers the right option of a row to the same option in the other rows of its group.
+    """The preference for the right option of a row over the same option in the other rows of its group.
 
     Rows i and j of a group have the labels a and b, which differ. With s the scores, their contrast is
 
@@ -43,7 +43,7 @@ def within_groups(scored: Scored) -> WithinGroups:
 
     the logarithm of the odds ratio of the two options in the two rows. Constants that a model adds to an option in
     every row, or to every option of a row, cancel. A model that does not distinguish the rows has as many positive as
-    negative contrasts, so `preferred` is 1/2 by chance. Pairs with a score of -inf are left out.
+    negative contrasts, so `preferred` is 1/2 by chance. Pairs with a score of -inf are omitted.
 
     Returns:
       A mean over the partners of each row; all NaN if the rows have no groups.
@@ -56,13 +56,13 @@ def within_groups(scored: Scored) -> WithinGroups:
         i, j = order[:-step], order[step:]
         a, b = labels[i], labels[j]
         with np.errstate(invalid="ignore"):
-            found = (scores[i, a] - scores[i, b]) - (scores[j, a] - scores[j, b])
-        counts = (groups[:-step] == groups[step:]) & (a != b) & np.isfinite(found)
-        found = found[counts]
+            contrasts = (scores[i, a] - scores[i, b]) - (scores[j, a] - scores[j, b])
+        counts = (groups[:-step] == groups[step:]) & (a != b) & np.isfinite(contrasts)
+        contrasts = contrasts[counts]
         for rows in (i[counts], j[counts]):  # a row occurs once in each
             partners[rows] += 1
-            preferred[rows] += np.heaviside(found, 0.5)
-            contrast[rows] += found
+            preferred[rows] += np.heaviside(contrasts, 0.5)
+            contrast[rows] += contrasts
     number = np.where(partners, partners, np.nan)
     return WithinGroups(preferred / number, contrast / number)
 

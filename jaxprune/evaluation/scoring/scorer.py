@@ -54,7 +54,7 @@ class Scorer:
     Each of several processes scores its share of the rows, and all get all scores.
 
     Args:
-      model: on disk or in memory.
+      model: a model, on disk or in memory.
       dtype: "float32" or "bfloat16", of the weights on the devices.
       mesh: devices over which rows are distributed; all by default.
       resident: whether the weights stay on the devices; by default if they fit.
@@ -91,8 +91,8 @@ class Scorer:
 
         Args:
           sequences: token ids, at least one each.
-          starts: of each sequence, at least 1.
-          name: on the progress bar.
+          starts: first scored token of each sequence, at least 1.
+          name: name on the progress bar.
 
         Raises:
           InputError: an id beyond the vocabulary, or more tokens than the model's positions plus one (the last token is
@@ -115,7 +115,7 @@ class Scorer:
         for _ in range(max(map(len, by_process)) - len(passes)):
             self._parts.read_along()
         if len(by_process) > 1:
-            own = [(s, *map(np.ndarray.tolist, one)) for s, one in enumerate(results) if one]
+            own = [(s, *map(np.ndarray.tolist, r)) for s, r in enumerate(results) if r]
             for s, scores, best in itertools.chain(*hosts.gather_json(own)):
                 results[s] = TokenScores(np.array(scores, np.float32), np.array(best, bool))
         return results

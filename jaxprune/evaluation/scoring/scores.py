@@ -14,7 +14,7 @@ class Scored(NamedTuple):
     """The scores of a task in one language, in `<task>/<language>.npz`.
 
     Attributes:
-      scores: [R, C] of each option, higher is likelier; the prediction is the argmax, the lowest index of equal
+      scores: [R, C] score of each option, higher is likelier; the prediction is the argmax, the lowest index of equal
         scores; -inf for an impossible option.
       labels: [R] index of the right option.
       rows: [R] number of each row in its source.

@@ -115,7 +115,7 @@ def run_slice(
     """The state after one more slice.
 
     Args:
-      state: of the slices before.
+      state: state after the slices before.
       part: (first token id, rows of the head's table [SLICE, D]).
     """
     if jax.default_backend() != "cpu":
@@ -126,8 +126,8 @@ def run_slice(
     pieces = (starts, table.reshape(-1, count, table.shape[1]))
 
     def step(state: RunningSoftmax) -> RunningSoftmax:
-        one = lambda state, piece: (_update(config, state, piece), None)  # noqa: E731
-        return jax.lax.scan(one, state, pieces)[0]
+        add_piece = lambda state, piece: (_update(config, state, piece), None)  # noqa: E731
+        return jax.lax.scan(add_piece, state, pieces)[0]
 
     chunks = (-1, _chunk(state.argmax.size))
     cut = jax.tree.map(lambda x: x.reshape(*chunks, *x.shape[2:]), state)
@@ -176,8 +176,8 @@ def finish(
     """(log-probability, is argmax) of the scored tokens, from the state after the last slice.
 
     Args:
-      logits: of every token, from `start_softmax`.
-      states: of each micro-batch.
+      logits: logits of every token, from `start_softmax`.
+      states: states of each micro-batch.
     """
     largest, total, argmax = (
         np.concatenate([np.asarray(getattr(state, name)) for state in states])[: len(logits)]

@@ -60,8 +60,8 @@ class Source:
       data: a pattern of .jsonl or .csv files; a folder of `<lang>.jsonl` or `<lang>.csv`; a hub data
         set id, or a folder of parquet files with its layout.
       config: configuration of a hub data set.
-      split: of a hub data set, or the value of `{split}` in a pattern.
-      revision: of a hub data set.
+      split: split of a hub data set, or the value of `{split}` in a pattern.
+      revision: revision of a hub data set.
       files: pattern of the files of one language and split in a hub data set, instead of a
         configuration. The branch refs/convert/parquet has no configurations.
     """
@@ -139,8 +139,8 @@ class Source:
         paths = [Path(pattern.replace("{lang}", language)) for pattern in self._patterns()]
         existing = [path for path in paths if path.exists()]
         if not existing:
-            there = listed(sorted(self.languages() or []), " ") or "none"
-            raise InputError(f"{self.data}: no language {language!r}; there are {there}")
+            available = listed(sorted(self.languages() or []), " ") or "none"
+            raise InputError(f"{self.data}: no language {language!r}; there are {available}")
         return existing[0]
 
     def _hub(self, language: str) -> list[Row]:
@@ -170,8 +170,8 @@ def _languages_of(pattern: str) -> list[str]:
     parts = pattern.split("{lang}")
     files = glob.glob("*".join(map(glob.escape, parts)))
     before, *after = map(re.escape, parts)
-    named = before + "(?P<lang>[^/]+)" + "(?P=lang)".join(after)
-    matches = (re.fullmatch(named, file) for file in files)
+    name_pattern = before + "(?P<lang>[^/]+)" + "(?P=lang)".join(after)
+    matches = (re.fullmatch(name_pattern, file) for file in files)
     return [match["lang"] for match in matches if match]
 
 

@@ -30,7 +30,7 @@ class PromptTable(Struct, forbid_unknown_fields=True):
 
 
 class SectionTable(PromptTable, forbid_unknown_fields=True):
-    """The prompts of a protocol: for all languages, and what differs in some."""
+    """The prompts of a protocol: for all languages, and the differences of some."""
 
     split: _Text | None = None
     languages: dict[str, PromptTable] = {}

@@ -115,8 +115,8 @@ class Prompt:
     Attributes:
       context: the text before the scored text; empty if all of it is scored.
       template: the scored text.
-      options: one per label, in order; the values of `{option}` in the other two.
-      words: of the language, by name.
+      options: one option per label, in order; the values of `{option}` in the other two.
+      words: words of the language, by name.
     """
 
     context: Template
@@ -154,8 +154,8 @@ class Prompt:
             ends = itertools.accumulate(len(text) for text, _ in parts)
             spans = tuple(
                 (end - len(text), end)
-                for (text, is_of_row), end in zip(parts, ends, strict=True)
-                if is_of_row
+                for (text, is_from_row), end in zip(parts, ends, strict=True)
+                if is_from_row
             )
             rendered.append(Option(_joined(context), _joined(continuation), spans))
         return tuple(rendered)
@@ -168,27 +168,27 @@ class Prompt:
 
     def _value(self, slot: Slot, row: Row, option: _Filled) -> tuple[str, bool]:
         """The text of a slot, and whether it is from the row."""
-        word, is_of_row = self.words.get(slot.name), False
+        word, is_from_row = self.words.get(slot.name), False
         if slot.name == OPTION:
-            text, is_of_row = _joined(option), any(is_of_row for _, is_of_row in option)
+            text, is_from_row = _joined(option), any(is_from_row for _, is_from_row in option)
         elif word is None:
-            text, is_of_row = row.text(slot.name), True
+            text, is_from_row = row.text(slot.name), True
         elif isinstance(word, str):
             text = word
         else:
             assert slot.key is not None  # checked when the task is read
-            chosen = row.text(slot.key)
-            if chosen not in word:
+            value = row.text(slot.key)
+            if value not in word:
                 raise InputError(
-                    f"{row.where}: {slot.key} is {shown(chosen)}; expected {', '.join(word)}"
+                    f"{row.where}: {slot.key} is {shown(value)}; expected {', '.join(word)}"
                 )
-            text = word[chosen]
+            text = word[value]
         try:
             for change in slot.filters:
                 text = change(text)
         except ValueError:  # str.index
             raise InputError(f"{row.where}: {slot.name} has no blank _") from None
-        return text, is_of_row
+        return text, is_from_row
 
 
 def _joined(parts: _Filled) -> str:

@@ -106,7 +106,7 @@ def questions(
       data: replaces the task's data: a folder of `<language>.jsonl` or `.csv`, a pattern of such
         files, or a hub data set id (with a configuration per language, or with `{lang}`).
       rows: number of rows, from the first; by default all, or 1,000 for `official`.
-      seed: of the shuffle of `official`. The authors' is 0: the shuffle of `datasets` over the rows
+      seed: seed of the shuffle of `official`. The authors' is 0: the shuffle of `datasets` over the rows
         that are not dropped, which is numpy's `default_rng(seed).permutation`.
 
     Raises:

@@ -20,7 +20,7 @@ class LabelRule:
     """The rule for the label of a row.
 
     Attributes:
-      field: of the row.
+      field: field of the row with the label.
       indices: value of the field, as text → index of the option.
       dropped: values of the field in rows that are skipped.
     """
@@ -36,14 +36,14 @@ class LabelRule:
           InputError: no label, or an unknown one.
         """
         value, is_empty = row.value(self.field), row.is_empty(self.field)
-        said = value.strip() if isinstance(value, str) else shown(value)
-        if said in self.dropped and not is_empty:
+        text = value.strip() if isinstance(value, str) else shown(value)
+        if text in self.dropped and not is_empty:
             return None
-        if said not in self.indices or is_empty:
-            found = "empty" if is_empty else shown(value)
+        if text not in self.indices or is_empty:
+            got = "empty" if is_empty else shown(value)
             allowed = ", ".join([*self.indices, *sorted(self.dropped)])
-            raise InputError(f"{row.where}: label {self.field} is {found}; expected {allowed}")
-        return self.indices[said]
+            raise InputError(f"{row.where}: label {self.field} is {got}; expected {allowed}")
+        return self.indices[text]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Task:
     """A task for a model.
 
     Attributes:
-      name: of the task and of the folder of its scores.
+      name: name of the task and of the folder of its scores.
       source: location of the rows.
       names: language → its name in the data set.
       parallel: whether row i is the same question in every language.
@@ -67,7 +67,7 @@ class Task:
       labels: names of the options, if they are equal in every row.
       label: the rule for the label of a row.
       drops_empty: whether rows with an empty text are skipped; otherwise they are errors.
-      sections: by the name of their table in the file.
+      sections: sections by the name of their table in the file.
     """
 
     name: str
@@ -87,7 +87,7 @@ class Task:
 
     def prompts(self, protocol: str) -> Prompts:
         """The prompts of a protocol; InputError if the task has none."""
-        names = [name for name, one in PROTOCOLS.items() if one.section in self.sections]
+        names = [name for name, p in PROTOCOLS.items() if p.section in self.sections]
         if protocol not in names:
             raise invalid_value(
                 "protocol", protocol, f"{', '.join(names)} (those of task {self.name})"
@@ -109,13 +109,13 @@ def read_task(path: Path) -> Task:
         raise InputError(f"{path}: not TOML: {error}") from None
     except ValueError as error:  # of msgspec; or a number of 5,000 digits
         raise InputError(f"{path}: {error}") from None
-    named = table.languages
-    if isinstance(named, list):
-        named = {code: code for code in named}
+    names = table.languages
+    if isinstance(names, list):
+        names = {code: code for code in names}
     _check_distinct(f"{path}: labels", table.labels or ())
     tables = {name: getattr(table, name) for name in SECTIONS}
     sections = {
-        name: _prompts(path, name, section, tuple(named))
+        name: _prompts(path, name, section, tuple(names))
         for name, section in tables.items()
         if section is not None
     }
@@ -125,8 +125,8 @@ def read_task(path: Path) -> Task:
     options = _number_of_options(path, sections, labels)
     return Task(
         name=table.name,
-        source=_source(path, table, named),
-        names=named,
+        source=_source(path, table, names),
+        names=names,
         parallel=table.parallel,
         group=table.group,
         labels=labels,

@@ -43,7 +43,7 @@ def compare_systems(
 
     Args:
       a, b: hypotheses of the two systems.
-      references: of the same sentences.
+      references: references of the same sentences.
       target: language of all three.
 
     Returns:

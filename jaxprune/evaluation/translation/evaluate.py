@@ -20,9 +20,10 @@ def translation_measurements(
       InputError: sacrebleu is not installed.
     """
     measured, signatures = list[Measurement](), dict[str, str]()
-    for code, one in by_language.items():
-        scores, signatures = translation_scores(one.hypotheses, one.references, target)
-        rows = len(one.references)
+    for code, translated in by_language.items():
+        _, hypotheses, references = translated
+        scores, signatures = translation_scores(hypotheses, references, target)
+        rows = len(references)
         measured += [
             Measurement(*source, code, name, score, None, None, rows)
             for name, score in scores.items()

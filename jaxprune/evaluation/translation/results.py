@@ -14,7 +14,7 @@ class Translated(NamedTuple):
     """The translations from one language.
 
     Attributes:
-      sources, hypotheses, references: of each sentence.
+      sources, hypotheses, references: texts of each sentence.
     """
 
     sources: Sequence[str]

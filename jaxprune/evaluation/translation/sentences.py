@@ -65,21 +65,21 @@ def read_sentences(
       source: ISO 639-1 code, not of the target language.
       calibration: the target language; the location, the lines and the number of the demonstrations.
       rows: number of sentences to translate, from the first that is not a demonstration; None: all.
-      seed: of the choice of demonstrations.
+      seed: seed of the choice of demonstrations.
 
     Raises:
       InputError: unreadable or too few data.
       OSError: the hub cannot be reached.
     """
     target, shots = calibration.target, calibration.shots
-    known = _lines(calibration.data, source, target, "calibration.data", calibration.lines)
-    chosen = sample_lines(len(known), "translation", shots, 1, seed, "corrected")[0]
-    demonstrations = [known[row] for row in chosen]
-    shown = {sentence for pair in demonstrations for sentence in pair}
+    lines = _lines(calibration.data, source, target, "calibration.data", calibration.lines)
+    chosen = sample_lines(len(lines), "translation", shots, 1, seed, "corrected")[0]
+    demonstrations = [lines[row] for row in chosen]
+    demonstrated = {sentence for pair in demonstrations for sentence in pair}
     pairs = [
         pair
         for pair in _pairs(data, source, target)
-        if pair.source not in shown and pair.target not in shown
+        if pair.source not in demonstrated and pair.target not in demonstrated
     ]
     if rows is not None and len(pairs) < rows:
         raise InputError(
@@ -102,15 +102,15 @@ def _pairs(data: str | Path, source: str, target: str) -> list[Pair]:
     nli = _nli_source(data)
     if nli is None:
         return _lines(data, source, target, "evaluation.translation")
-    theirs, ours = (nli.read(code) for code in (source, target))
-    if len(theirs) != len(ours):
+    source_rows, target_rows = (nli.read(code) for code in (source, target))
+    if len(source_rows) != len(target_rows):
         raise InputError(
-            f"{data}: {source} has {len(theirs)} rows and {target} has {len(ours)}; "
+            f"{data}: {source} has {len(source_rows)} rows and {target} has {len(target_rows)}; "
             "row i must have the same meaning in both"
         )
     pairs = [
-        Pair(row.text(field).strip(), right.text(field).strip())
-        for row, right in zip(theirs, ours, strict=True)
+        Pair(row.text(field).strip(), translation.text(field).strip())
+        for row, translation in zip(source_rows, target_rows, strict=True)
         for field in ("premise", "hypothesis")
     ]
     return list(dict.fromkeys(pairs))  # three rows have the same premise
@@ -127,7 +127,7 @@ def _nli_source(data: str | Path) -> Source | None:
 
 
 def languages(data: str | Path, target: str = "en") -> list[str]:
-    """The source languages of `data`: those of XNLI or of its files, otherwise as `chosen_languages`."""
+    """The source languages of `data`: of XNLI or of its files, otherwise as `chosen_languages`."""
     source = _nli_source(data)
     if source is None:
         codes = chosen_languages(None, data, target)

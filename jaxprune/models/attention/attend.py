@@ -37,14 +37,15 @@ def causal_attention(
     branches = tree is not None or prefix is not None
     path = path_for(platform(), jnp.dtype(dtype).name, H, scoring, branches=branches)
 
-    def seen(window: int | None) -> Callable[..., Array]:
+    def attention_within(window: int | None) -> Callable[..., Array]:
         return functools.partial(path.compute, scoring=scoring, window=window, tree=tree)
 
     S = T if prefix is None else T + prefix.size
     windows = [None if w is None or w >= S else w for w in scoring.windows]
     # A branch for each window: chunks outside a static window are not computed.
     if len({*windows}) == 1:
-        out = seen(windows[0])(q, k, v, prefix)
+        out = attention_within(windows[0])(q, k, v, prefix)
     else:
-        out = jax.lax.switch(checked_kind(kind), [seen(w) for w in windows], q, k, v, prefix)
+        branches_of_kinds = [attention_within(window) for window in windows]
+        out = jax.lax.switch(checked_kind(kind), branches_of_kinds, q, k, v, prefix)
     return out.reshape(B, T, N * H).astype(jnp.float32)

@@ -44,7 +44,7 @@ def by_heads(
     product = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)
     slopes = scoring.slopes
     bias = jnp.zeros((K, G), jnp.float32) if slopes is None else jnp.asarray(slopes).reshape(K, G)
-    every_position = positions_of(T, tree, prefix)
+    all_positions = positions_of(T, tree, prefix)
     last = None if tree is None else ends_of(tree)
 
     def one_head(args: tuple[Array, ...]) -> Array:
@@ -52,7 +52,7 @@ def by_heads(
         if prefix is not None:
             k = jnp.concatenate([prefix.keys[head], k])
             v = jnp.concatenate([prefix.values[head], v])
-        positions = every_position[0 if tree is None else row]
+        positions = all_positions[0 if tree is None else row]
         ends = None if last is None else last[row]
         chunks = []
         for start in range(0, T, chunk):
@@ -79,12 +79,9 @@ def by_heads(
 
 
 def _visible(
-    queries: Int[Array, " t"],
-    keys: range,
-    ends: Int[Array, " T"] | None,
-    prefix: Prefix | None,
+    queries: Int[Array, " t"], keys: range, ends: Int[Array, " T"] | None, prefix: Prefix | None
 ) -> Bool[Array, "t S"]:
-    """True where a query sees a key: the prefix, and those of the row's `keys` up to its own whose subtree it is in.
+    """True where a query sees a key: the prefix, and the row's `keys` up to its own whose subtree contains it.
 
     S = P + s.
     """
@@ -93,8 +90,8 @@ def _visible(
         visible &= queries[:, None] < ends[None, keys.start : keys.stop]
     if prefix is None:
         return visible
-    is_there = jnp.arange(prefix.size) < prefix.length
-    before = jnp.broadcast_to(is_there, (len(queries), prefix.size))
+    is_valid = jnp.arange(prefix.size) < prefix.length
+    before = jnp.broadcast_to(is_valid, (len(queries), prefix.size))
     return jnp.concatenate([before, visible], axis=1)
 
 

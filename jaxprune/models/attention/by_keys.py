@@ -29,8 +29,8 @@ class _Keys(NamedTuple):
 
     Attributes:
       keys, values: [B, S, K, H].
-      order: [S], a query sees keys of an order up to its own index in the row.
-      ends: [B, S], and only keys whose subtree ends after it; None without trees.
+      order: [S], a query sees the keys whose order is at most its own index in the row.
+      ends: [B, S], end of each key's subtree, up to which queries see the key; None without trees.
       positions: [B, S], or [1, S] if equal in all rows.
     """
 
@@ -86,7 +86,7 @@ def by_keys(
     P = 0 if prefix is None else prefix.size
     chunk = chunk_of(B * N)
     size = min(chunk, P + T)  # of keys
-    every = _all_keys(k, v, prefix, tree, size)
+    all_keys = _all_keys(k, v, prefix, tree, size)
     grouped = q.reshape(B, T, K, N // K, H)
     outs = []
     for start in range(0, T, chunk):
@@ -97,12 +97,12 @@ def by_keys(
             first = max(0, start + 1 - window) // size
         step = functools.partial(
             _step, grouped[:, start:stop], jnp.arange(start, stop),
-            every.positions[:, P + start : P + stop], every,
+            all_keys.positions[:, P + start : P + stop], all_keys,
             scoring=scoring, window=window, size=size,
         )  # fmt: skip
         shape = (B, K, N // K, stop - start)
-        none = _Sums(jnp.zeros((*shape, H)), jnp.zeros(shape), jnp.full(shape, _UNSEEN))
-        sums, _ = jax.lax.scan(step, none, jnp.arange(first, -(-(P + stop) // size)))
+        initial = _Sums(jnp.zeros((*shape, H)), jnp.zeros(shape), jnp.full(shape, _UNSEEN))
+        sums, _ = jax.lax.scan(step, initial, jnp.arange(first, -(-(P + stop) // size)))
         outs.append(sums.out / sums.total[..., None])
     return jnp.concatenate(outs, axis=3).transpose(0, 3, 1, 2, 4).reshape(B, T, N, H)
 
@@ -136,7 +136,7 @@ def _step(
     q: Float[Array, "B t K G H"],
     places: Int[Array, " t"],
     positions: Int[Array, "rows t"],
-    every: _Keys,
+    all_keys: _Keys,
     sums: _Sums,
     number: Int[Array, ""],
     *,
@@ -145,28 +145,25 @@ def _step(
     size: int,
 ) -> tuple[_Sums, None]:
     """The sums with the chunk of this number added."""
-    here = every.chunk(number, size)
+    chunk = all_keys.chunk(number, size)
     product = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)
-    scores = capped(product("btkgh,bskh->bkgts", q, here.keys), scoring.softcap)
+    scores = capped(product("btkgh,bskh->bkgts", q, chunk.keys), scoring.softcap)
     if scoring.slopes is not None:
         slopes = jnp.asarray(scoring.slopes).reshape(q.shape[2:4])[:, :, None, None]
-        scores += slopes * here.positions[:, None, None, None].astype(jnp.float32)
-    visible = _visible(places, positions, here, window)[:, None, None]
+        scores += slopes * chunk.positions[:, None, None, None].astype(jnp.float32)
+    visible = _visible(places, positions, chunk, window)[:, None, None]
     scores = jnp.where(visible, scores, _UNSEEN)
     largest = jnp.maximum(sums.largest, jnp.max(scores, axis=-1))
     weights = jnp.exp(scores - largest[..., None])
-    factors = cast_for_matmul(weights, here.values.dtype, scoring.rounded)
-    out = product("bkgts,bskh->bkgth", factors, here.values)
+    factors = cast_for_matmul(weights, chunk.values.dtype, scoring.rounded)
+    out = product("bkgts,bskh->bkgth", factors, chunk.values)
     kept = jnp.exp(sums.largest - largest)
     total = kept * sums.total + jnp.sum(weights, axis=-1)
     return _Sums(kept[..., None] * sums.out + out, total, largest), None
 
 
 def _visible(
-    places: Int[Array, " t"],
-    positions: Int[Array, "rows t"],
-    keys: _Keys,
-    window: int | None,
+    places: Int[Array, " t"], positions: Int[Array, "rows t"], keys: _Keys, window: int | None
 ) -> Bool[Array, "rows t s"]:
     """True where a query sees a key."""
     visible = (places[:, None] >= keys.order)[None]

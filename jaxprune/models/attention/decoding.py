@@ -103,8 +103,8 @@ def _window(scoring: Scoring, kind: Kind) -> Int[Array, ""] | int | None:
     if len({*windows}) == 1:
         return windows[0]
     most = np.iinfo(np.int32).max
-    every = jnp.asarray([most if window is None else window for window in windows], jnp.int32)
-    return every[checked_kind(kind)]
+    by_kind = jnp.asarray([most if window is None else window for window in windows], jnp.int32)
+    return by_kind[checked_kind(kind)]
 
 
 def _attend_stretch(
@@ -123,13 +123,13 @@ def _attend_stretch(
       names: axes of the scores without that of the keys; axes of the keys and values.
       visible, places: [S] or [B, S], whether a key is visible, and its position.
       slope: [K, G].
-      scoring: for its softcap and the rounding of weights.
+      scoring: softcap, and rounding of the weights.
     """
     axes, stretch = names
     if "b" in stretch:
         # XLA on CPUs is faster with the larger of two small operands first.
-        batch, rest = axes.partition("k")[::2]
-        scores = _product(f"{stretch},bmkgh->{batch}ks{rest}", kv.keys, q)
+        batch, other_axes = axes.partition("k")[::2]
+        scores = _product(f"{stretch},bmkgh->{batch}ks{other_axes}", kv.keys, q)
         scores = jnp.moveaxis(scores, len(batch) + 1, -1)
     else:
         scores = _product(f"bmkgh,{stretch}->{axes}s", q, kv.keys)

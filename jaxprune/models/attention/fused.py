@@ -96,14 +96,14 @@ def with_alibi(
     places = np.arange(k.shape[1])
     digits = [places // _BASE**power % _BASE for power in range(3)]
     scaled = [part * _BASE**power for power in range(3) for part in _parts(slopes)]
-    of_queries = np.stack(scaled, axis=-1)  # [N, F]
-    of_keys = np.repeat(np.stack(digits, axis=-1), 3, axis=-1)[:, None]  # [T, 1, F]
+    query_features = np.stack(scaled, axis=-1)  # [N, F]
+    key_features = np.repeat(np.stack(digits, axis=-1), 3, axis=-1)[:, None]  # [T, 1, F]
 
     def joined(x: Array, features: np.ndarray) -> Array:
         shape = (*x.shape[:-1], ALIBI_FEATURES)
         return jnp.concatenate([x, jnp.broadcast_to(features, shape).astype(x.dtype)], axis=-1)
 
-    return joined(q, of_queries), joined(k, of_keys)
+    return joined(q, query_features), joined(k, key_features)
 
 
 def _parts(numbers: np.ndarray) -> list[np.ndarray]:

@@ -16,7 +16,7 @@ class Path:
     """An implementation of causal attention, with windows and grouped heads.
 
     Attributes:
-      name: in plans and reports.
+      name: name in plans and reports.
       compute: (q, k, v, prefix, scoring, window, tree) → [B, T, N, H], see `by_keys`.
       platforms, dtypes: supported platforms, and dtypes of the products; None: any.
       features: limit of a head's features, with those added for ALiBi.
@@ -61,9 +61,9 @@ def path_for(
     """The path of a model's attention.
 
     Args:
-      platform: as `platform` returns it.
-      dtype: of the products.
-      features: of a head.
+      platform: the result of `platform`.
+      dtype: dtype of the products.
+      features: features of a head.
       branches: whether rows are trees or follow a prefix.
     """
     if scoring.slopes is not None:

@@ -16,7 +16,7 @@ class Scoring(NamedTuple):
       scale: multiplies q·k.
       slopes: ALiBi's slope of each head [N], or None.
       softcap: c: scores become c·tanh(score / c); None: no cap.
-      windows: of each kind of layer, number of keys that a query sees, its own included; None: all up to its own.
+      windows: number of keys that a query sees in each kind of layer, its own included; None: all up to its own.
       rounded: inputs of products are float32 with values rounded to bfloat16; on CPUs only.
     """
 
@@ -41,7 +41,7 @@ class Prefix(NamedTuple):
 
     @property
     def size(self) -> int:
-        """P, the number of entries there is memory for."""
+        """P, the number of allocated entries."""
         return self.keys.shape[1]
 
 

@@ -58,8 +58,8 @@ class XieluMLP(MLP):
         """The activations of the neurons, which are the input of `out`."""
         y = self.up(x)
         alpha_p, alpha_n, beta, eps = (
-            one[...].astype(jnp.float32)
-            for one in (self.alpha_p, self.alpha_n, self.beta, self.eps)
+            parameter[...].astype(jnp.float32)
+            for parameter in (self.alpha_p, self.alpha_n, self.beta, self.eps)
         )
         rising = jax.nn.softplus(alpha_p) * y * y
         falling = (jnp.expm1(jnp.minimum(y, eps)) - y) * (beta + jax.nn.softplus(alpha_n))
@@ -76,9 +76,5 @@ TENSORS = {path: name for path, name in llama.TENSORS.items() if "/gate/" not in
 }
 
 FAMILY = dataclasses.replace(
-    llama.FAMILY,
-    model_types=("apertus",),
-    parse=parse,
-    mlp=XieluMLP,
-    tensors=TENSORS,
+    llama.FAMILY, model_types=("apertus",), parse=parse, mlp=XieluMLP, tensors=TENSORS
 )

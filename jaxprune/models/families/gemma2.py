@@ -26,7 +26,7 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
 
 
 def parse_common(hf: Attributes, kinds: dict[str, Any]) -> dict[str, Any]:
-    """The fields that Gemma 2 and 3 share, and those of `kinds`."""
+    """The fields that Gemma 2 and 3 share, and the fields of `kinds`."""
     hf.require("use_bidirectional_attention", [False])
     sizes = llama.parse_common(hf, activation="hidden_activation")
     return (
@@ -42,7 +42,7 @@ def parse_common(hf: Attributes, kinds: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_softcap(hf: Attributes, name: str) -> float | None:
-    """A limit of scores or logits; null means no limit, whatever the class's default."""
+    """A limit of scores or logits; null means no limit, regardless of the class's default."""
     return None if hf.is_null(name) else hf.take(name, float, default=None)
 
 

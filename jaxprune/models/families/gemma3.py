@@ -41,7 +41,7 @@ def _parse_nested(hf: Attributes) -> ModelConfig:
     raw = hf.take("text_config", dict, default={})
     text = hf.part("text_config", raw | tied, DEFAULTS["gemma3_text"])
     text.require("model_type", ["gemma3_text"])
-    text.require("final_logit_softcapping", [])  # transformers' class that also sees ignores it
+    text.require("final_logit_softcapping", [])  # ignored by transformers' multimodal class
     config = parse("gemma3_text", text)
     text.finish()
     return config

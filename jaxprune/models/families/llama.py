@@ -90,7 +90,7 @@ class SelfAttention(Attention):
         q, k, v = (project_heads(w, x, config.head_dim) for w in (self.query, self.key, self.value))
         if config.qk_norm:
             q, k = self.query_norm(q), self.key_norm(k)
-        ropes = [one.rope for one in config.kinds]
+        ropes = [layer_kind.rope for layer_kind in config.kinds]
         return rotate(q, ropes, positions, kind), rotate(k, ropes, positions, kind), v
 
 

@@ -12,14 +12,8 @@ def parse(model_type: str, hf: Attributes) -> ModelConfig:
     """Attributes of a Mistral config.json."""
     window = hf.size("sliding_window", default=None)
     return ModelConfig(
-        family=model_type,
-        kinds=(LayerKind(window, parse_rope(hf)),),
-        **llama.parse_common(hf),
+        family=model_type, kinds=(LayerKind(window, parse_rope(hf)),), **llama.parse_common(hf)
     )
 
 
-FAMILY = dataclasses.replace(
-    llama.FAMILY,
-    model_types=("mistral",),
-    parse=parse,
-)
+FAMILY = dataclasses.replace(llama.FAMILY, model_types=("mistral",), parse=parse)

@@ -25,23 +25,19 @@ def _kinds(hf: Attributes, layers: int) -> dict[str, Any]:
     rope = parse_rope(hf, theta=2e6)
     window = hf.size("sliding_window", default=None)
     is_used = hf.take("use_sliding_window", bool) and window is not None
-    turned = hf.take("no_rope_layers", list, default=None)
+    rotated = hf.take("no_rope_layers", list, default=None)
     pattern = all_but_every(hf, layers, "no_rope_layer_interval")
-    if turned is None:
-        turned = pattern
-    elif len(turned) < layers or any(one not in (0, 1) for one in turned):
+    if rotated is None:
+        rotated = pattern
+    elif len(rotated) < layers or any(flag not in (0, 1) for flag in rotated):
         raise hf.refuse(
-            f"no_rope_layers={shown(turned)} is not supported, only 0 or 1 for each of {layers} layers"
+            f"no_rope_layers={shown(rotated)} is not supported, only 0 or 1 for each of {layers} layers"
         )
     slides = parse_layer_types(hf, layers)
     if slides is None:
-        slides = tuple(is_used and not one for one in turned[:layers])
-    ropes = [rope if turned[layer % len(turned)] else None for layer in range(len(slides))]
-    return with_windows(hf, slides, window, [LayerKind(rope=one) for one in ropes])
+        slides = tuple(is_used and not flag for flag in rotated[:layers])
+    ropes = [rope if rotated[layer % len(rotated)] else None for layer in range(len(slides))]
+    return with_windows(hf, slides, window, [LayerKind(rope=layer_rope) for layer_rope in ropes])
 
 
-FAMILY = dataclasses.replace(
-    llama.FAMILY,
-    model_types=("smollm3",),
-    parse=parse,
-)
+FAMILY = dataclasses.replace(llama.FAMILY, model_types=("smollm3",), parse=parse)

@@ -24,7 +24,7 @@ from jaxprune.pruning.allocations.listed import ALLOWED, is_list, listed_allocat
 from jaxprune.pruning.allocations.listed import text_of as text_of
 
 ALLOCATIONS: Mapping[str, Allocation] = {
-    one.name: one for one in discover(sys.modules[__name__], "ALLOCATION")
+    allocation.name: allocation for allocation in discover(sys.modules[__name__], "ALLOCATION")
 }
 UNIFORM = ALLOCATIONS["uniform"]
 _ALLOWED = f"{', '.join(ALLOCATIONS)}, or {ALLOWED}"

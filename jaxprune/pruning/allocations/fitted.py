@@ -15,15 +15,15 @@ _HALVINGS = 100
 
 
 def fitted(
-    of: Callable[[float, Float[np.ndarray, " L"]], Float[np.ndarray, " L"]], blocks: Blocks
+    shares_at: Callable[[float, Float[np.ndarray, " L"]], Float[np.ndarray, " L"]], blocks: Blocks
 ) -> list[float]:
-    """The shares `of(number, place)`, clipped to [0, 0.99], with the number that gives the overall sparsity.
+    """The shares `shares_at(number, place)`, clipped to [0, 0.99], with the number that gives the overall sparsity.
 
     `place` is (D − min D) / (max D − min D) of the measures; if those are all equal, so are the shares.
 
     Args:
-      of: grows with its number; its shares are 0 or less at -2 and 1 or more at 2.
-      blocks: of the model; those that lose no weights do not count.
+      shares_at: grows with its number; its shares are 0 or less at -2 and 1 or more at 2.
+      blocks: blocks of the model; blocks that lose no weights do not count.
     """
     measured = np.asarray(blocks.measured)
     used = measured[np.asarray(blocks.sizes) > 0]
@@ -34,10 +34,10 @@ def fitted(
     low, high = -2.0, 2.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        found = np.clip(of(middle, place), 0, most)
-        too_low = np.average(found, weights=blocks.sizes) < blocks.sparsity
+        shares = np.clip(shares_at(middle, place), 0, most)
+        too_low = np.average(shares, weights=blocks.sizes) < blocks.sparsity
         low, high = (middle, high) if too_low else (low, middle)
-    return [float(share) for share in found]
+    return [float(share) for share in shares]
 
 
 def kept_by_measure(blocks: Blocks) -> list[float]:

@@ -30,14 +30,14 @@ def measure(
     """
     common, any_of = jnp.float32(0), jnp.float32(0)
     for path, kernel in kernels.items():
-        of = norms[path].languages
-        if len(of) < 2:
+        languages = norms[path].languages
+        if len(languages) < 2:
             raise InputError(
-                f"allocation languages: got samples of {len(of)} language; expected two or more, as "
+                f"allocation languages: got samples of {len(languages)} language; expected two or more, as "
                 "calibration.source=fr,sw"
             )
         row = jnp.sum(jnp.abs(kernel.astype(jnp.float32)), axis=1)  # of each input
-        scores = of * row  # [languages, in], sums over outputs
+        scores = languages * row  # [languages, in], sums over outputs
         scores *= kernel.size / jnp.sum(scores, axis=1, keepdims=True)
         common += jnp.sum(jnp.min(scores, axis=0))
         any_of += jnp.sum(jnp.max(scores, axis=0))

@@ -52,16 +52,16 @@ def listed_allocation(value: str | Mapping | Sequence) -> Allocation:
     Raises:
       InputError: the file cannot be read, or is no list; the shares are checked with the model.
     """
-    found: object = value
+    content: object = value
     if isinstance(value, str):
         is_file = value.endswith(".json")
-        found = json_of_file(value, "allocation") if is_file else parse_json(value, value)
-    if isinstance(found, Sequence) and not isinstance(found, str):
-        found = {str(layer): shares for layer, shares in enumerate(found)}
-    if not isinstance(found, Mapping):
+        content = json_of_file(value, "allocation") if is_file else parse_json(value, value)
+    if isinstance(content, Sequence) and not isinstance(content, str):
+        content = {str(layer): shares for layer, shares in enumerate(content)}
+    if not isinstance(content, Mapping):
         raise invalid_value("allocation", value, ALLOWED)
-    meaning = "as listed for each block"
-    return Allocation(NAME, meaning, ListedShares(json.dumps(found, sort_keys=True, default=float)))
+    shares = ListedShares(json.dumps(content, sort_keys=True, default=float))
+    return Allocation(NAME, "as listed for each block", shares)
 
 
 def text_of(allocation: Allocation) -> str | None:

@@ -17,10 +17,10 @@ def measure(
 ) -> Float[Array, ""]:
     """Percentage of a block's weights whose Wanda score is above 5 times the block's mean score (eq. 2)."""
     scores = [weighted(kernel, norms[path].all) for path, kernel in kernels.items()]
-    size = sum(one.size for one in scores)
+    size = sum(score.size for score in scores)
     # first the sums of columns: one long sum of float32 would lose digits
-    mean = sum(jnp.sum(jnp.sum(one, axis=0)) for one in scores) / size
-    above = sum(jnp.sum(jnp.mean(one > _OUTLIER * mean, axis=0)) * len(one) for one in scores)
+    mean = sum(jnp.sum(jnp.sum(score, axis=0)) for score in scores) / size
+    above = sum(jnp.sum(jnp.mean(score > _OUTLIER * mean, axis=0)) * len(score) for score in scores)
     return 100 * jnp.asarray(above) / size
 
 

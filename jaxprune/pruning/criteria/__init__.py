@@ -11,6 +11,6 @@ CRITERIA: Mapping[str, Criterion] = {
     criterion.name: criterion
     for criterion in sorted(
         discover(sys.modules[__name__], "CRITERION"),
-        key=lambda one: (not one.measures, len(one.measures), one.name),
+        key=lambda record: (not record.measures, len(record.measures), record.name),
     )
 }

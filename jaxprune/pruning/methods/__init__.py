@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from jaxprune.base.discover import discover
 from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.pruning.criteria import CRITERIA
-from jaxprune.pruning.criterion import Criterion, Function, of_function
+from jaxprune.pruning.criterion import Criterion, Function, function_criterion
 from jaxprune.pruning.method import Method
 
-_DECLARED = sorted(discover(sys.modules[__name__], "METHOD"), key=lambda one: str(one.name))
-METHODS: Mapping[str, Method | Criterion] = {**CRITERIA, **{one.name: one for one in _DECLARED}}
+_DECLARED = sorted(discover(sys.modules[__name__], "METHOD"), key=lambda method: str(method.name))
+METHODS: Mapping[str, Method | Criterion] = {**CRITERIA, **{m.name: m for m in _DECLARED}}
 
 # A method by name, as its record, or as a function of (kernel, norm).
 MethodLike = str | Method | Criterion | Function
@@ -29,8 +29,7 @@ def method_of(chosen: MethodLike, start: str | None = None) -> Method | Criterio
     Args:
       start: the method whose mask it begins with, a name in `STARTS`; for methods with `Method.on` only.
 
-    A custom one is copied each time, so no earlier compiled program is used for it: the values that its functions
-    close over may have changed.
+    A custom one is copied each time and thus compiled anew: values that its functions close over may have changed.
 
     Raises:
       InputError: an unknown name, a function of other arguments, or a start for a method without one.
@@ -49,7 +48,7 @@ def method_of(chosen: MethodLike, start: str | None = None) -> Method | Criterio
         prepare = chosen.prepare and functools.partial(chosen.prepare)
         return dataclasses.replace(chosen, prune=functools.partial(chosen.prune), prepare=prepare)
     if callable(chosen):
-        return of_function(chosen)
+        return function_criterion(chosen)
     if not (isinstance(chosen, str) and chosen in METHODS):
         allowed = ", ".join((*METHODS, "or in Python a function of (kernel, norm)"))
         raise invalid_value("criterion", chosen, allowed, choices=METHODS)

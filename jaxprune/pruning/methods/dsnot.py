@@ -86,9 +86,9 @@ def on(start: Method | Criterion) -> Method:
         stats: Mapping[str, Mapping[str, Any]], tokens: Mapping[str, Float[Array, ""]]
     ) -> Prepared:
         assert before is not None
-        found, damping = before(stats, tokens)
-        ours = {name: stats[DEMONSTRATIONS][name] for _, name in _NEEDS}
-        return Prepared({DEMONSTRATIONS: {**ours, **found[DEMONSTRATIONS]}}, damping)
+        prepared, damping = before(stats, tokens)
+        own = {name: stats[DEMONSTRATIONS][name] for _, name in _NEEDS}
+        return Prepared({DEMONSTRATIONS: {**own, **prepared[DEMONSTRATIONS]}}, damping)
 
     return Method(
         "dsnot",

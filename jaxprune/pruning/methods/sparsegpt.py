@@ -29,12 +29,12 @@ def prepare(
 ) -> Prepared:
     """The factor U of a site and its features that are always 0, once for all kernels that read it."""
     gram = stats[DEMONSTRATIONS]["gram"]
-    found, damping = inverse_factor(gram, tokens[DEMONSTRATIONS])
-    return Prepared({DEMONSTRATIONS: {"factor": found, "dead": jnp.diag(gram) == 0}}, damping)
+    factor, damping = inverse_factor(gram, tokens[DEMONSTRATIONS])
+    return Prepared({DEMONSTRATIONS: {"factor": factor, "dead": jnp.diag(gram) == 0}}, damping)
 
 
 def prune(kernel: Float[Array, "in out"], inputs: Inputs, budget: Budget) -> Pruned:
-    """Drops `budget.blocks` weights of each block of inputs, or those of the pattern, and updates the others.
+    """Drops `budget.blocks` weights of each block of inputs, or as the pattern says, and updates the others.
 
     Weights of features that are always 0 become 0, as in the official code.
     """
@@ -51,14 +51,14 @@ def prune(kernel: Float[Array, "in out"], inputs: Inputs, budget: Budget) -> Pru
     def block(number: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
         weights, keep = state
         start = number * size
-        here = lax.dynamic_slice_in_dim(weights, start, size)
+        block_weights = lax.dynamic_slice_in_dim(weights, start, size)
         across = lax.dynamic_slice_in_dim(upper, start, size)
         square = lax.dynamic_slice_in_dim(across, start, size, axis=1)
         kept = None
         if groups is None:
             real = (start + jnp.arange(size) < rows)[:, None]
-            kept = _lowest(here, square, real, budget.blocks[number])
-        new, kept, errors = _compensated(here, square, kept, groups)
+            kept = _lowest(block_weights, square, real, budget.blocks[number])
+        new, kept, errors = _compensated(block_weights, square, kept, groups)
         later = jnp.arange(len(weights)) >= start + size
         weights -= jnp.where(later[:, None], across.T @ errors, 0)
         return (
@@ -108,19 +108,19 @@ def _compensated(
             scores = jnp.square(now) / jnp.square(jnp.diag(factors))[:, None]
             mask = keep_groups(scores, *groups)
 
-        def one(row: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        def prune_row(row: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
             new, errors = state
             value = now[row] - factors[:, row] @ errors
             new = new.at[row].set(jnp.where(mask[row], value, 0))
             error = jnp.where(mask[row], 0, value) / factors[row, row]
             return new, errors.at[row].set(error)
 
-        none = jnp.zeros_like(now)
-        now, found = lax.fori_loop(0, width, one, (none, none))
+        zeros = jnp.zeros_like(now)
+        now, step_errors = lax.fori_loop(0, width, prune_row, (zeros, zeros))
         return (
             lax.dynamic_update_slice_in_dim(new, now, at, 0),
             lax.dynamic_update_slice_in_dim(kept, mask, at, 0),
-            lax.dynamic_update_slice_in_dim(errors, found, at, 0),
+            lax.dynamic_update_slice_in_dim(errors, step_errors, at, 0),
         )
 
     zeros = jnp.zeros_like(weights)

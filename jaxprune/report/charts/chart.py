@@ -19,7 +19,7 @@ class Chart(NamedTuple):
     Attributes:
       title: the subject of the chart. Pages show it above the chart; PNG files contain it.
       view: a Vega-Lite view or concatenation of views, without title.
-      width: of the chart with its axes, in pixels; None if the view sets the width of the plot only.
+      width: width of the chart with its axes, in pixels; None if the view sets the width of the plot only.
     """
 
     title: str
@@ -64,8 +64,8 @@ def _titled(chart: Chart) -> dict[str, Any]:
 
 def _specification(chart: Chart) -> dict[str, Any]:
     fit = {"autosize": {"type": "fit-x", "contains": "padding"}} if chart.width else {}
-    rest = {"config": theme.CONFIG, "background": None, "padding": 2}
-    return {**_clean(dict(chart.view)), **rest, **fit}
+    defaults = {"config": theme.CONFIG, "background": None, "padding": 2}
+    return {**_clean(dict(chart.view)), **defaults, **fit}
 
 
 def _clean(value: Any) -> Any:

@@ -48,15 +48,15 @@ def heatmap(
     """Coloured cells, with their values if they fit, and a legend of the colours.
 
     Args:
-      values: in the units shown; cells without a finite value are empty.
+      values: values in the units shown; cells without a finite value are empty.
       rows, columns: unique names.
-      title: of the map.
-      x_title, y_title: of the axes.
+      title: title of the map.
+      x_title, y_title: titles of the axes.
       unit: title of the legend.
       limits: values of the first and the last colour; values beyond them are clamped. By default the
         smallest and the largest value.
       log: whether the colour scale is logarithmic; only positive values are drawn.
-      scheme: of the colours; `DIVERGING` makes the limits symmetric around 0.
+      scheme: colour scheme; `DIVERGING` makes the limits symmetric around 0.
       show: value → text, in cells, titles and the legend.
       cell: width and height in pixels of cells without text; by default, the size follows from the values.
       row_names: whether the rows have an axis.

@@ -13,8 +13,8 @@ def grid(charts: Sequence[Chart], *, title: str, columns: int, one_legend: bool 
     """Charts in rows of `columns`, each with its title above.
 
     Args:
-      charts: of equal size.
-      title: of the picture; newlines separate its lines.
+      charts: charts of equal size.
+      title: title of the picture; newlines separate its lines.
       columns: number of charts in a row.
       one_legend: whether colours mean the same in all charts, so that one legend explains them.
     """

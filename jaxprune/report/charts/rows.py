@@ -48,8 +48,8 @@ def interval_chart(
     Args:
       series: name of a system (a run, a calibration) → its estimates by row (language). Rows are in the order of their
         first occurrence.
-      title: of the chart.
-      unit: of the horizontal axis, such as "accuracy, %".
+      title: title of the chart.
+      unit: unit of the horizontal axis, such as "accuracy, %".
       reference: name and value of a dashed line, such as ("chance", 33.3) or, for ratios, ("unchanged", 1).
       log: whether the axis is logarithmic, as it should be for ratios.
       show: value → text.

@@ -82,7 +82,7 @@ def legend(names: Sequence[str], width: float = WIDTH, **more: Any) -> dict[str,
 def quantitative(
     field: str, ends: tuple[float, float] | None, axis: dict[str, Any] | None, **scale: Any
 ) -> dict[str, Any]:
-    """A position by a numeric field, on a scale between two ends, by default those of the data."""
+    """A position by a numeric field, on a scale between two ends, by default the ends of the data."""
     domain = {"domain": list(ends)} if ends else {}
     scale = {**domain, "nice": False, "zero": False, **scale}
     return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}

@@ -1,4 +1,4 @@
 """Workdirs in buckets: a local copy, which is uploaded as its files are finished.
 
-`ownership` keeps other runs away, `mirror` uploads what is new in the local copy, and `workdir` puts these together.
+`ownership` keeps other runs away, `mirror` uploads new files of the local copy, and `workdir` puts these together.
 """

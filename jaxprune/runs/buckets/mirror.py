@@ -27,7 +27,7 @@ class Mirror:
     """The copy of a workdir in a bucket.
 
     Args:
-      store: of the workdir, of which this process is the owner.
+      store: store of the workdir, which this process owns.
       folder: the local workdir, which is empty.
 
     Attributes:
@@ -37,11 +37,11 @@ class Mirror:
     def __init__(self, store: Store, folder: Path) -> None:
         self._store, self._folder = store, folder
         self.uploaded = 0
-        found = {name: size for name, (size, _) in store.facts().items() if not is_owner(name)}
-        half = _interrupted(store, found) & found.keys()
-        store.download((name for name in found if name not in half and name != _JOURNAL), folder)
-        # The files as they are in the bucket; None is an object that is to be replaced or removed.
-        self._sent: dict[str, _Facts | None] = {**self._local(), **dict.fromkeys(half)}
+        objects = {name: size for name, (size, _) in store.facts().items() if not is_owner(name)}
+        interrupted = _interrupted(store, objects) & objects.keys()
+        store.download(objects.keys() - interrupted - {_JOURNAL}, folder)
+        # The state of each file in the bucket; None for an object to be replaced or removed.
+        self._sent: dict[str, _Facts | None] = {**self._local(), **dict.fromkeys(interrupted)}
 
     def push(self) -> None:
         """Uploads files that are new or changed, and removes the objects of files that are gone."""
@@ -75,26 +75,26 @@ class Mirror:
             self._sent.pop(name, None)
 
     def _local(self) -> dict[str, _Facts]:
-        """The finished files of the workdir, and those of progress/ itself."""
-        found = {}
+        """The finished files of the workdir and of progress/ itself."""
+        files = {}
         paths = (Path(folder, name) for folder, _, names in os.walk(self._folder) for name in names)
         for path in paths:
             name = path.relative_to(self._folder).as_posix()
             if _is_finished(PurePosixPath(name)):
                 with contextlib.suppress(FileNotFoundError):  # renamed or removed by the run
                     status = path.stat()
-                    found[name] = (status.st_size, status.st_mtime_ns)
-        return found
+                    files[name] = (status.st_size, status.st_mtime_ns)
+        return files
 
 
-def _interrupted(store: Store, found: Mapping[str, int]) -> set[str]:
+def _interrupted(store: Store, objects: Mapping[str, int]) -> set[str]:
     """The files of an upload that was interrupted."""
-    if _JOURNAL not in found:
+    if _JOURNAL not in objects:
         return set()
     try:
         journal = json.loads(store.read(_JOURNAL))
-        whole = all(found.get(name) == size for name, size in journal.items())
-        return set() if whole else {*journal}
+        is_complete = all(objects.get(name) == size for name, size in journal.items())
+        return set() if is_complete else {*journal}
     except (ValueError, AttributeError):  # objects appear whole, so another program wrote it
         return set()
 

@@ -28,10 +28,10 @@ class Ownership:
     """The ownership of a workdir.
 
     Args:
-      store: of the workdir.
+      store: store of the workdir.
 
     Attributes:
-      address: of the workdir.
+      address: address of the workdir.
       is_lost: whether another run has taken over.
 
     Raises:
@@ -78,7 +78,7 @@ class Ownership:
 
 
 def is_owner(name: str) -> bool:
-    """Whether an object is that of an owner."""
+    """Whether an object belongs to an owner."""
     return _NAME.fullmatch(name) is not None
 
 
@@ -87,7 +87,7 @@ def _name(number: int) -> str:
 
 
 def _numbers(store: Store) -> list[int]:
-    return [int(found[1]) for name in store.facts("progress") if (found := _NAME.fullmatch(name))]
+    return [int(match[1]) for name in store.facts("progress") if (match := _NAME.fullmatch(name))]
 
 
 def _wait_for_end(store: Store, name: str) -> None:
@@ -99,15 +99,16 @@ def _wait_for_end(store: Store, name: str) -> None:
     first, began = _read(store, name), time.monotonic()
     if first is None or _has_ended_here(first):
         return
-    who = f"process {first.get('process')} on {first.get('host')}"
-    say(f"workdir: {store.address} belongs to {who}; waits up to {LEASE:.0f} s for a sign of life")
+    owner = f"process {first.get('process')} on {first.get('host')}"
+    wait = f"waits up to {LEASE:.0f} s for a sign of life"
+    say(f"workdir: {store.address} belongs to {owner}; {wait}")
     while time.monotonic() - began < LEASE:
-        now = _read(store, name)
-        if now is None:
+        current = _read(store, name)
+        if current is None:
             return
-        if now.get("beats") != first.get("beats"):
+        if current.get("beats") != first.get("beats"):
             raise InputError(
-                f"--workdir: {who} is writing to {store.address}; wait for its end, or choose another folder"
+                f"--workdir: {owner} is writing to {store.address}; wait for its end, or choose another folder"
             )
         time.sleep(min(1.0, RENEW / 4))
 
@@ -121,9 +122,9 @@ def _has_ended_here(facts: dict[str, object]) -> bool:
 
 def _read(store: Store, name: str) -> dict[str, object] | None:
     try:
-        found = json.loads(store.read(name))
+        content = json.loads(store.read(name))
     except FileNotFoundError:
         return None
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -19,14 +19,14 @@ _PAUSE = 1.0  # seconds between two looks for finished files
 
 @contextlib.contextmanager
 def staged(address: str) -> Iterator[Path]:
-    """A local folder with the contents of a workdir in a bucket; what is written there is uploaded.
+    """A local folder with the contents of a workdir in a bucket; files that are written there are uploaded.
 
     Files of `progress/`, such as finished layers, are uploaded at once, so another machine can resume the run. Results
-    follow when they are finished; report.json is last. After an error too, what is finished is uploaded. The folder is
+    follow when they are finished; report.json is last. Finished files are uploaded after an error too. The folder is
     below TMPDIR, and is removed at the end unless its files could not be uploaded.
 
     Args:
-      address: as in `Store`.
+      address: address in a bucket, see `Store`.
 
     Raises:
       InputError: the address, or another run owns the workdir.
@@ -54,16 +54,16 @@ def staged(address: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _repeated(pause: float, act: Callable[[], None]) -> Iterator[None]:
-    """Repeats an action in a thread, with pauses in seconds; errors of the store are told once and tried again."""
-    stop, told = threading.Event(), set()
+    """Repeats an action in a thread, with pauses in seconds; errors of the store are reported once, and retried."""
+    stop, reported = threading.Event(), set()
 
     def work() -> None:
         while not stop.wait(pause):
             try:
                 act()
             except (OSError, InputError) as error:
-                if (text := one_line(str(error))) not in told:
-                    told.add(text)
+                if (text := one_line(str(error))) not in reported:
+                    reported.add(text)
                     say(f"workdir: {text}; tries again")
 
     thread = threading.Thread(target=work, daemon=True)
@@ -76,17 +76,17 @@ def _repeated(pause: float, act: Callable[[], None]) -> Iterator[None]:
 
 
 def _push_at_last(mirror: Mirror, ownership: Ownership, workdir: Path) -> None:
-    """Uploads what is left.
+    """Uploads the remaining files.
 
     Raises:
       InputError: another run has taken over, or the store fails; names the folder of the results.
     """
-    kept = f"the results of this one are in {workdir}"
+    location = f"the results of this one are in {workdir}"
     try:
         ownership.renew()
         if not ownership.is_lost:
             mirror.push()
     except (OSError, InputError) as error:
-        raise InputError(f"--workdir: {ownership.address}: {error}; {kept}") from error
+        raise InputError(f"--workdir: {ownership.address}: {error}; {location}") from error
     if ownership.is_lost:
-        raise InputError(f"--workdir: another run has {ownership.address}; {kept}")
+        raise InputError(f"--workdir: another run has {ownership.address}; {location}")

@@ -6,17 +6,12 @@ from jaxprune.base.files import manifest
 from jaxprune.base.templates import render
 from jaxprune.base.text import as_code, pipes
 from jaxprune.base.workdir.reading import MODEL_DIGEST, has_card
+from jaxprune.evaluation.change_tables import ABOUT_CHANGES, comparison_tables, conclusion
 from jaxprune.evaluation.changes import Change
 from jaxprune.evaluation.comparison import Comparison
 from jaxprune.evaluation.evaluation import Evaluation
+from jaxprune.evaluation.run_tables import ABOUT_MEASURES, overlap_note
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
-from jaxprune.evaluation.views import (
-    ABOUT_CHANGES,
-    ABOUT_MEASURES,
-    comparison_tables,
-    conclusion,
-    overlap_note,
-)
 from jaxprune.evaluation.write import markdown_tables
 from jaxprune.runs.card import Measured, model_card
 from jaxprune.runs.pages.files import RunFiles
@@ -29,7 +24,7 @@ def refresh_card(
     """Updates the card of a run with the results of its evaluations.
 
     Args:
-      run: of a pruned or smaller model.
+      run: run of a pruned or smaller model.
       before, comparison: the base and the comparison with it; used if all its scores are of the dense model.
 
     Returns:
@@ -49,7 +44,7 @@ def refresh_card(
 
 
 def _is_dense(run: RunFiles, before: Evaluation) -> bool:
-    """Whether all scores of `before` are of the model of which `run` made another one."""
+    """Whether all scores of `before` are of the dense model of `run`."""
     dense = run.report.get("models", {}).get("dense")
     return dense is not None and all(
         part.facts.get(MODEL_DIGEST) == dense for part in before.parts.values()
@@ -68,16 +63,16 @@ def _measured(run: RunFiles, comparison: Comparison | None) -> Measured:
     evaluations, changes = [run.evaluation], list[Change]()
     if comparison:
         evaluations = [comparison.evaluations[0], comparison.evaluations[-1]]
-        base, this = (one.name for one in evaluations)
-        changes = [row for row in comparison.changes if row.run == this]
+        base, pruned = (evaluation.name for evaluation in evaluations)
+        changes = [row for row in comparison.changes if row.run == pruned]
         notes = [
-            f"{as_code(base)} is the dense model, {as_code(this)} this one.",
+            f"{as_code(base)} is the dense model, {as_code(pruned)} this one.",
             conclusion(changes, comparison.measurements),
             *comparison.notes,
             *comparison.left_out,
         ]
-        measurements = [row for one in evaluations for row in one.measurements]
-        tables = comparison_tables([base, this], measurements, changes)
+        measurements = [row for evaluation in evaluations for row in evaluation.measurements]
+        tables = comparison_tables([base, pruned], measurements, changes)
     else:
         notes = [
             "The dense model is not evaluated here: `jaxprune report RUN --against DENSE` adds changes."

@@ -22,8 +22,8 @@ class RunFiles(NamedTuple):
       folder: the workdir.
       config: config.json, empty if absent.
       report: report.json, empty if absent.
-      evaluation: of the model, without parts if there is none.
-      stats: of the calibration, None if absent.
+      evaluation: evaluation of the model, without parts if there is none.
+      stats: statistics of the calibration set, None if absent.
       figures: the pictures of a complete analysis.
     """
 

@@ -3,31 +3,31 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from jaxprune.base.text import Cell, Table
+from jaxprune.evaluation.change_tables import (
+    ABOUT_CHANGES,
+    comparison_tables,
+    conclusion,
+    overview_cell,
+)
 from jaxprune.evaluation.changes import Change
 from jaxprune.evaluation.comparison import Comparison
 from jaxprune.evaluation.evaluation import Evaluation
-from jaxprune.evaluation.measurements import MEASURES
-from jaxprune.evaluation.pictures import accuracy_charts, change_charts
-from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
-from jaxprune.evaluation.translation.results import TRANSLATION
-from jaxprune.evaluation.views import (
-    ABOUT_CHANGES,
-    ABOUT_MEASURES,
+from jaxprune.evaluation.figures import (
     Figures,
-    accuracy_summary,
     by_key,
     change_kind,
-    comparison_tables,
-    conclusion,
     figure_cell,
     figures_and_means,
-    overlap_note,
-    overview_cell,
     show_value,
 )
+from jaxprune.evaluation.measurements import MEASURES
+from jaxprune.evaluation.pictures import accuracy_charts, change_charts
+from jaxprune.evaluation.run_tables import ABOUT_MEASURES, accuracy_summary, overlap_note
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
+from jaxprune.evaluation.translation.results import TRANSLATION
 from jaxprune.report.document import Charts, Folded, Note, Part, Section
 
-# Of the folders of an evaluation, those after the tasks.
+# The order of folders of an evaluation that come after the tasks.
 _LAST = {PERPLEXITY: 1, TRANSLATION: 2}
 _SENTENCES = 3  # runs with a conclusion that is not folded
 # The measures of the first table; the others are folded.
@@ -35,19 +35,19 @@ _MAIN = ("accuracy", "perplexity", "bleu")
 
 
 def comparison_lead(comparison: Comparison) -> list[Part]:
-    """What is better and worse, and what stands against a conclusion."""
+    """The significant changes, and notes that limit their conclusions."""
     by_run = [
         conclusion([row for row in comparison.changes if row.run == run], comparison.measurements)
         for run in comparison.names[1:]
     ]
-    first, rest = by_run[:_SENTENCES], by_run[_SENTENCES:]
+    first, others = by_run[:_SENTENCES], by_run[_SENTENCES:]
     notes = [*comparison.notes, *comparison.left_out, *_overlaps(comparison.evaluations)]
-    others: list[Part] = [Folded(f"{len(rest)} other runs", rest)] if rest else []
-    return [*filter(None, first), *others, *map(Note, notes)]
+    folded: list[Part] = [Folded(f"{len(others)} other runs", others)] if others else []
+    return [*filter(None, first), *folded, *map(Note, notes)]
 
 
 def evaluation_lead(evaluation: Evaluation) -> list[Part]:
-    """Mean and worst accuracy of each task, the range of perplexities, and what stands against a conclusion."""
+    """Mean and worst accuracy of each task, the range of perplexities, and notes that limit conclusions."""
     sentences = [
         f"{task}, accuracy in %: {summary}."
         for task in evaluation.tasks
@@ -72,10 +72,10 @@ def results_section(
     """The results of one run, or of several with their changes.
 
     Args:
-      evaluations: the base first.
-      changes: of all other runs.
+      evaluations: evaluations of the runs, the base first.
+      changes: changes of all other runs.
     """
-    measurements = [row for one in evaluations for row in one.measurements]
+    measurements = [row for evaluation in evaluations for row in evaluation.measurements]
     if not measurements:
         return None
     parts: list[Part] = [main_table(evaluations, changes)]
@@ -84,9 +84,9 @@ def results_section(
         charts = accuracy_charts(measurements, task)
         charts += change_charts(measurements, changes, task)
         if charts:
-            parts.append(Charts([one._replace(title=f"{task}: {one.title}") for one in charts]))
+            parts.append(Charts([c._replace(title=f"{task}: {c.title}") for c in charts]))
     if changes:
-        names = [one.name for one in evaluations]
+        names = [evaluation.name for evaluation in evaluations]
         tables, terms = comparison_tables(names, measurements, changes), [ABOUT_CHANGES]
     else:
         tables, terms = evaluations[0].tables, []
@@ -97,7 +97,7 @@ def results_section(
 
 def main_table(evaluations: Sequence[Evaluation], changes: Sequence[Change]) -> Table:
     """A row for each language: accuracy, perplexity and BLEU of each run, and the changes against the first."""
-    measured = [row for one in evaluations for row in one.measurements]
+    measured = [row for evaluation in evaluations for row in evaluation.measurements]
     keyed, figures = by_key(changes), figures_and_means(measured, changes)
     known = {(run, task, measure) for run, task, _, measure in figures}
     measured.sort(key=lambda row: _LAST.get(row.task, 0))
@@ -106,7 +106,7 @@ def main_table(evaluations: Sequence[Evaluation], changes: Sequence[Change]) -> 
         (task, measure): runs
         for task in dict.fromkeys(row.task for row in measured)
         for measure in _MAIN
-        if (runs := [one.name for one in evaluations if (one.name, task, measure) in known])
+        if (runs := [e.name for e in evaluations if (e.name, task, measure) in known])
     }
     rows = [
         [

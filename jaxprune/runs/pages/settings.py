@@ -13,15 +13,15 @@ from jaxprune.runs.pages.files import RunFiles
 
 def settings_section(runs: Mapping[str, RunFiles]) -> Section | None:
     """The fields that differ between the configs of the runs, by name, then all fields, folded."""
-    known = {name: _fields(run.config) for name, run in runs.items() if run.config}
+    by_run = {name: _fields(run.config) for name, run in runs.items() if run.config}
     rows = []
-    for path in dict.fromkeys(path for fields in known.values() for path in fields):
-        cells = [fields.get(path, NONE) for fields in known.values()]
+    for path in dict.fromkeys(path for fields in by_run.values() for path in fields):
+        cells = [fields.get(path, NONE) for fields in by_run.values()]
         differ = len(set(cells)) > 1
         rows.append([path, *(Cell(cell, "differs") if differ else cell for cell in cells)])
     if not rows:
         return None
-    table = Table("Config", ["field", *known], rows)
+    table = Table("Config", ["field", *by_run], rows)
     parts: list[Part] = [Folded(table.title, [Texts(table)])]
     if unequal := [row for row in rows if isinstance(row[1], Cell)]:
         parts.insert(0, Texts(table._replace(title="Config fields that differ", rows=unequal)))
@@ -33,7 +33,7 @@ def _fields(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def shown_value(value: object) -> str:
-    """A value of a config, for a cell; of paths that leave the folder only the last part."""
+    """A value of a config, for a cell; for paths outside the folder only the last part."""
     if value is None:
         return NONE
     text = str(value)

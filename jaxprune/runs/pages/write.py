@@ -8,18 +8,11 @@ from jaxprune.base.files.whole import short_names
 from jaxprune.evaluation.comparison import Comparison
 from jaxprune.evaluation.in_memory import compare
 from jaxprune.report.document import Command, Facts, Part, Section, page, write_page
-from jaxprune.runs.facts import (
-    commands,
-    run_facts,
-)
+from jaxprune.runs.facts import commands, run_facts
 from jaxprune.runs.pages import results
 from jaxprune.runs.pages.card import refresh_card
 from jaxprune.runs.pages.files import RunFiles, read_files
-from jaxprune.runs.pages.pruning import (
-    analysis_section,
-    magnitude_section,
-    sparsity_section,
-)
+from jaxprune.runs.pages.pruning import analysis_section, magnitude_section, sparsity_section
 from jaxprune.runs.pages.settings import settings_section, shown_value
 from jaxprune.runs.pages.smaller import smaller_section
 
@@ -27,11 +20,7 @@ FILE = "report.html"
 _DID = {"prune": "Pruned by", "shrink": "Made by", "recover": "Recovered by"}
 
 
-def write_report(
-    run: Path,
-    against: Sequence[Path] = (),
-    out: Path | None = None,
-) -> str | None:
+def write_report(run: Path, against: Sequence[Path] = (), out: Path | None = None) -> str | None:
     """Writes a page on a run, or on the changes between several, and updates the model card in the run's hf/.
 
     Args:
@@ -46,7 +35,7 @@ def write_report(
       InputError: nothing to report or compare, broken files, or `out` is a folder.
     """
     files, before = read_files(run), [read_files(folder) for folder in against]
-    comparison = compare(*(one.evaluation for one in (*before, files))) if before else None
+    comparison = compare(*(f.evaluation for f in (*before, files))) if before else None
     if comparison:
         runs = dict(zip(comparison.names, [*before, files], strict=True))
         document = comparison_page(runs, comparison)
@@ -71,7 +60,7 @@ def run_page(run: RunFiles) -> str:
 
 
 def comparison_page(runs: Mapping[str, RunFiles], comparison: Comparison) -> str:
-    """The page of runs compared with the first of them; sections on the model are of the last."""
+    """The page of runs compared with the first; sections on the model describe the last."""
     *_, run = runs.values()
     base, *others = comparison.names
     return page(

@@ -25,15 +25,13 @@ def by_path(groups: Mapping[str, object], known: Mapping[str, Field]) -> dict[st
 
 
 def config_of(
-    given: Mapping[str, object],
-    record: type[_Config],
-    known: Mapping[str, Field] | None = None,
+    values: Mapping[str, object], record: type[_Config], known: Mapping[str, Field] | None = None
 ) -> _Config:
     """The checked config of a command from values by path, such as `calibration.kind`; the others are defaults.
 
     Args:
-      given: by path, as in a config.
-      record: of the command.
+      values: values by path, as in a config.
+      record: config record of the command.
       known: the fields of all commands, of which a config may set those that this one does not read; by default those
         of the record.
 
@@ -41,24 +39,24 @@ def config_of(
       InputError: a field that is unknown or out of range, or fields that contradict each other. One line with the
         field, its value and the rule.
     """
-    read = fields_of(record)
-    known = known or read
+    own_fields = fields_of(record)
+    known = known or own_fields
     # as JSON has no numbers of numpy
-    given = {path: v.item() if isinstance(v, np.generic) else v for path, v in given.items()}
-    for path in given:
+    values = {path: v.item() if isinstance(v, np.generic) else v for path, v in values.items()}
+    for path in values:
         if path not in known:
             raise unknown_field(path, known)
-    given = {path: field.default for path, field in read.items()} | given
+    values = {path: field.default for path, field in own_fields.items()} | values
     typed = {
         path: check(path, value, known[path])
-        for path, value in given.items()
-        if path in read or value is not None
+        for path, value in values.items()
+        if path in own_fields or value is not None
     }
-    values = unflatten_dict({path: typed[path] for path in read}, sep=".")
-    for name, value in values.items():
+    nested = unflatten_dict({path: typed[path] for path in own_fields}, sep=".")
+    for name, value in nested.items():
         if isinstance(value, dict):  # a group, of which the command may fill in a part
-            values[name] = dataclasses.replace(getattr(record, name), **value)
-    return consistent(record(**values))
+            nested[name] = dataclasses.replace(getattr(record, name), **value)
+    return consistent(record(**nested))
 
 
 def consistent(config: _Config) -> _Config:
@@ -73,7 +71,7 @@ def consistent(config: _Config) -> _Config:
     except InputError as error:  # each field is allowed, their combination is not
         group = "calibration" if str(error).startswith(("combine", "weights")) else "pruning"
         raise InputError(f"{group}.{error}") from None
-    shares = text_of(settings.spread) or config.pruning.allocation
+    shares = text_of(settings.resolved_allocation) or config.pruning.allocation
     pruning = dataclasses.replace(
         config.pruning, sparsity=settings.implied_sparsity, allocation=shares
     )

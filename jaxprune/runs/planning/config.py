@@ -42,16 +42,16 @@ class PruneConfig(JobConfig):
         Raises:
           InputError: fields of `pruning` contradict each other.
         """
-        how: dict[str, Any] = vars(self.pruning)
+        fields: dict[str, Any] = vars(self.pruning)
         return Settings(
-            **how, combine=self.calibration.combine, weights=self.calibration.weights,
+            **fields, combine=self.calibration.combine, weights=self.calibration.weights,
             compat=self.compat, seed=self.seed, dtype=self.dtype,
         )  # fmt: skip
 
 
 @config_record
 class RecoverConfig(JobConfig):
-    """The config of a recovery; `pruning` is that of the run to recover."""
+    """The config of a recovery; `pruning` has the values of the run to recover."""
 
     calibration: TextFields = TextFields()
     pruning: PruningFields = filled(PruningFields)
@@ -60,7 +60,7 @@ class RecoverConfig(JobConfig):
     mesh: MeshFields = MeshFields()
 
 
-# Of the jobs that change every block of a model.
+# Configs of the jobs that change every block of a model.
 BlocksConfig = PruneConfig | RecoverConfig
 
 

@@ -18,7 +18,7 @@ from jaxprune.stats.walk import rows_at_once
 # imports; measured on Linux. Outside the command line the tokenizer also imports an installed torch.
 PROCESS = 400_000_000
 TOKENIZER = 40_000_000
-TOKEN = 1_300  # of a tokenizer's vocabulary, measured with Gemma 3
+TOKEN = 1_300  # per token of a tokenizer's vocabulary, measured with Gemma 3
 # Share of all other memory that allocators keep of freed blocks and states.
 KEPT = 0.1
 # Bytes per weight while its kernel is ranked: its score as a float and as an integer, and comparisons.
@@ -34,11 +34,11 @@ class Work:
       groups: samples, as (count, length) of each static shape; empty for criteria without statistics.
       propagate: "block", "dense" or "site".
       allocates: whether the allocation takes a pass of the dense model.
-      dtype: of the weights on the devices.
+      dtype: dtype of the weights on the devices.
       stored: dtype of the checkpoint.
       hf: whether the pruned model is written, with embedding and head.
       params: whether all parameters are kept on the host for the Orbax checkpoint.
-      samples: number of those that are made from text, with a tokenizer; 0 for token ids.
+      samples: number of samples made from text, with a tokenizer; 0 for token ids.
       updates: whether the method changes weights, which are then written beside the masks.
       gram: whether Gram matrices are measured and factored, as for SparseGPT.
     """
@@ -104,7 +104,7 @@ def part_size(config: ModelConfig, part: str) -> int:
 
 
 def operations(work: Work) -> int:
-    """Operations of the products with kernels in all passes over all samples; those of Gram matrices with their sums.
+    """Operations of the products with kernels and of the sums of Gram matrices, in all passes over all samples.
 
     Attention's products, factors of Gram matrices and the updates of kernels are not counted.
     """
@@ -124,8 +124,8 @@ def _gram_bytes(work: Work) -> int:
 
 def micro_batches(work: Work, machines: Machines, samples_per_device: int) -> int:
     """Micro-batches per device in one pass."""
-    every = samples_per_device * machines.devices * machines.processes
-    return sum(-(-count // every) for count, _ in work.groups)
+    at_once = samples_per_device * machines.devices * machines.processes
+    return sum(-(-count // at_once) for count, _ in work.groups)
 
 
 def bytes_written(work: Work) -> int:
@@ -162,10 +162,10 @@ def device_memory(work: Work, machines: Machines, samples_per_device: int) -> di
     kernels = sum(by_site)
     block = itemsize * (part_size(config, "blocks") - kernels + kernels // machines.model)
     length = max((length for _, length in work.groups), default=0)
-    held = samples_per_device * length  # tokens of one micro-batch
-    states = 2 * 4 * held * config.d_model
+    tokens = samples_per_device * length  # of one micro-batch
+    states = 2 * 4 * tokens * config.d_model
     if work.propagate == "site":
-        states += 2 * 4 * held * max(site_widths(config).values())
+        states += 2 * 4 * tokens * max(site_widths(config).values())
     busy = _activations(work, machines, samples_per_device, length) + states
     ranked = max(by_site) if work.propagate == "site" else kernels  # weights at once
     # with the masks, on their way to the weights

@@ -60,7 +60,7 @@ class Plan:
 
     @property
     def fits(self) -> tuple[bool, bool]:
-        """Whether the run fits the memory of the devices, and that of the hosts."""
+        """Whether the run fits the memory of the devices, and of the hosts."""
         needs = (sum(self.device.values()), sum(self.host.values()))
         return tuple(room is None or n <= room for n, room in zip(needs, self.room, strict=True))  # type: ignore[return-value]
 
@@ -112,7 +112,7 @@ def plan_of(
     """The plan of a run with its samples, on the devices of its mesh; the same in all processes.
 
     Args:
-      record: of an unfinished run, whose choices are kept, if it has any; by default those that memory allows.
+      record: record of an unfinished run, whose choices are kept; without them, memory decides.
     """
     work = _work(config, stored, costs.groups_of(batches), run)
     plan = _planned_here(work, mesh, jax.process_count())
@@ -141,10 +141,7 @@ def plan_from_config(run: PruneConfig, processes: int = 1) -> Plan:
 
 
 def _work(
-    config: ModelConfig,
-    stored: str,
-    groups: tuple[tuple[int, int], ...],
-    run: PruneConfig,
+    config: ModelConfig, stored: str, groups: tuple[tuple[int, int], ...], run: PruneConfig
 ) -> Work:
     settings = run.settings
     ignored = {*ignored_kernels(config, settings.ignored)}
@@ -152,9 +149,9 @@ def _work(
         names = {f"{layer}/{path.removesuffix('/kernel')}" for layer in range(config.n_layers)}
         if not names <= ignored:
             check_pattern(settings.pattern, path, shape)
-    if settings.spread.measure is None:
+    if settings.resolved_allocation.measure is None:
         kernel_shares(config, settings)  # raises for shares that are not allowed
-    reads = settings.spread.reads_norms
+    reads = settings.resolved_allocation.reads_norms
     return Work(
         config=config,
         groups=groups,
@@ -167,7 +164,7 @@ def _work(
         params=run.output.params,
         samples=run.calibration.samples if groups and KINDS[run.calibration.kind].reads_text else 0,
         updates=settings.method.updates_weights,
-        gram="gram" in {one.name for one in run.settings.method.statistics},
+        gram="gram" in {s.name for s in run.settings.method.statistics},
     )
 
 
@@ -184,8 +181,8 @@ def _groups(run: PruneConfig) -> tuple[tuple[int, int], ...]:
 def _sizes(run: PruneConfig) -> tuple[ModelConfig, str]:
     """The model's config and stored dtype: of a folder, else of a published model, else from the hub."""
     is_folder = Path(run.model).expanduser().is_dir()
-    if not is_folder and (known := published(run.model)):
-        return known
+    if not is_folder and (published_model := published(run.model)):
+        return published_model
     folder = hub.config_folder(run.model, run.revision)
     return load_config(folder), _stored(folder)
 
@@ -204,7 +201,7 @@ def _stored(folder: Path) -> str:
 def print_plan(run: PruneConfig, plan: Plan) -> None:
     """Prints the table of `--plan`."""
     work, machines = plan.work, plan.machines
-    every = machines.devices * machines.processes
+    devices = machines.devices * machines.processes
     samples = ", ".join(f"{count} x {length}" for count, length in work.groups) or "none"
     blocks = work.config.n_layers * costs.part_size(work.config, "blocks")
     operations = costs.operations(work)
@@ -214,30 +211,30 @@ def print_plan(run: PruneConfig, plan: Plan) -> None:
         f"stored as {work.stored}",
         "samples": f"{samples} tokens, propagate {work.propagate}, {computed}",
         "sparsity": _sparsity(run, work.config),
-        "devices": f"{every}: {machines.processes} process(es) of {machines.data} x {machines.model}",
+        "devices": f"{devices}: {machines.processes} process(es) of {machines.data} x {machines.model}",
         "micro-batch": f"{plan.samples_per_device} samples per device, "
         f"{costs.micro_batches(work, machines, plan.samples_per_device)} per pass",
         "attention": attention_path(work.config, work.dtype, machines.platform).name,
         "device": _parts(plan.device, plan.room[0]),
         "host": _parts(plan.host, plan.room[1]),
-        "operations": f"{operations:.3g}, {operations / every:.3g} per device",
+        "operations": f"{operations:.3g}, {operations / devices:.3g} per device",
         "written": byte_size(costs.bytes_written(work)),
     }
     print("\n".join(named_values(rows)))
 
 
 def _sparsity(run: PruneConfig, config: ModelConfig) -> str:
-    settings = run.settings
+    settings, allocation = run.settings, run.settings.resolved_allocation
     overall = f"{percent(settings.implied_sparsity)}%"
     others = " of the kernels that are not ignored" if settings.ignored else ""
-    if settings.spread.measure is not None:
-        source = "a pass of the dense model" if settings.spread.reads_norms else "the weights"
-        return f"{overall}{others}, by layer as measured in {source} ({settings.spread.name})"
+    if allocation.measure is not None:
+        source = "a pass of the dense model" if allocation.reads_norms else "the weights"
+        return f"{overall}{others}, by layer as measured in {source} ({allocation.name})"
     shares = share_range(layer_shares(config, kernel_shares(config, settings)))
     return f"{overall}{others}, {f'{shares} by layer' if shares else 'the same in every layer'}"
 
 
 def _parts(parts: dict[str, int], room: float | None) -> str:
     by_part = ", ".join(f"{name} {byte_size(size)}" for name, size in parts.items() if size)
-    of = "" if room is None else f" of {byte_size(room)}"
-    return f"{byte_size(sum(parts.values()))}{of} ({by_part})"
+    available = "" if room is None else f" of {byte_size(room)}"
+    return f"{byte_size(sum(parts.values()))}{available} ({by_part})"

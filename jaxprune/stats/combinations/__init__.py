@@ -7,6 +7,6 @@ from jaxprune.base.discover import discover
 from jaxprune.stats.combinations.combination import Combination as Combination
 
 COMBINATIONS: Mapping[str, Combination] = {
-    one.name: one for one in discover(sys.modules[__name__], "COMBINATION")
+    combination.name: combination for combination in discover(sys.modules[__name__], "COMBINATION")
 }
 SUM = COMBINATIONS["sum"]

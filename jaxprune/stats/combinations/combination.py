@@ -1,4 +1,4 @@
-"""The record of a combination: statistics of several sets → the one that a method receives."""
+"""The record of a combination: statistics of several sets → the statistic that a method receives."""
 
 import dataclasses
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The mean: all languages have equal weight, whatever their number of tokens."""
+"""The mean: all languages have equal weight, regardless of their number of tokens."""
 
 from jaxprune.stats.combinations.combination import Combination
 from jaxprune.stats.combinations.weights import combine

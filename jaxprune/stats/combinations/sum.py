@@ -1,4 +1,4 @@
-"""The sum: all tokens have equal weight, whatever their language."""
+"""The sum: all tokens have equal weight, regardless of their language."""
 
 import functools
 from collections.abc import Sequence

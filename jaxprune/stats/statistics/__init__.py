@@ -9,6 +9,6 @@ from jaxprune.stats.statistics.statistic import SAMPLES as SAMPLES
 from jaxprune.stats.statistics.statistic import Statistic as Statistic
 
 STATISTICS: Mapping[str, Statistic] = {
-    one.name: one for one in discover(sys.modules[__name__], "STATISTIC")
+    statistic.name: statistic for statistic in discover(sys.modules[__name__], "STATISTIC")
 }
 SQUARES, POSITIVE = STATISTICS["squares"], STATISTICS["positive"]

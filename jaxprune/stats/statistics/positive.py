@@ -1,4 +1,4 @@
-"""The number of tokens on which a feature is positive. Of the neurons of MLPs, LAPE needs it (ACL 2024)."""
+"""The number of tokens on which a feature is positive. LAPE (ACL 2024) needs it of the neurons of MLPs."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float

@@ -15,8 +15,8 @@ class Statistic:
 
     Attributes:
       name: its name in `Method.needs`.
-      of_rows: (features [B, T, D], real tokens bool [B, T]) → float32 [B, ...], the value of each sample. Pure: it is
-        compiled into the pass. Pads may contain anything, even NaN, and must not count.
+      sample_values: (features [B, T, D], real tokens bool [B, T]) → float32 [B, ...], the value of each sample. Pure:
+        it is compiled into the pass. Pads may contain anything, even NaN, and must not count.
       reduction: "samples": the host adds the values in float64 in the order of the samples, so the sum has the same
         bits on any mesh. "running": the devices add them in float32, for values too large to store for each sample;
         see `running` for the order.
@@ -25,7 +25,7 @@ class Statistic:
     """
 
     name: str
-    of_rows: Callable[[Float[Array, "B T D"], Bool[Array, "B T"]], Float[Array, "B ..."]]
+    sample_values: Callable[[Float[Array, "B T D"], Bool[Array, "B T"]], Float[Array, "B ..."]]
     reduction: str = SAMPLES
     persisted: bool = True
     never_zero: bool = False

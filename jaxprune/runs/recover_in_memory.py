@@ -1,0 +1,170 @@
+"""A pruned or smaller model in memory, or of a finished run → the recovered one in memory."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flax.traverse_util import flatten_dict
+from jax.sharding import Mesh
+
+from jaxprune.base.errors import InputError, invalid_value
+from jaxprune.base.files.places import local_path
+from jaxprune.base.schema import check, checked
+from jaxprune.data.batches import Batch
+from jaxprune.data.config import SEED
+from jaxprune.data.demonstrations import vocabulary_digest
+from jaxprune.devices.sharding import given_mesh
+from jaxprune.hf.model import Model, check_model, load
+from jaxprune.pruning.result import PruneResult, stacked_result
+from jaxprune.recovery.config import RecoveryFields
+from jaxprune.recovery.recover import recover_blocks
+from jaxprune.recovery.task import Task, whole_layers
+from jaxprune.runs.pruned_model import check_dense, finished_report, pruned_layers
+from jaxprune.shrinking.vocabulary import teacher_of
+from jaxprune.stats.blocks import DTYPE
+from jaxprune.stats.finished import FinishedLayer
+from jaxprune.stats.probe import SAMPLES_PER_DEVICE, check_samples
+
+
+def recover(
+    model: Model,
+    pruned: PruneResult | Model | str | Path,
+    batches: Sequence[Batch],
+    *,
+    how: str | None = None,
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    batch: int | None = None,
+    held_out: float | None = None,
+    seed: int = 0,
+    dtype: str = "float32",
+    mesh: Mesh | None = None,
+    samples_per_device: int = SAMPLES_PER_DEVICE,
+    progress: bool = True,
+) -> PruneResult:
+    """Fits the kept weights, norms and biases of a pruned or smaller model to the dense model.
+
+    With `how="block"` the outputs of each block are fitted to those of the same block in the dense model, by AdamW on
+    the mean squared error over real tokens. Its inputs come from the recovered blocks below, so it also corrects their
+    errors. Only one block is on the devices at a time. The loss of a block on the held-out samples never increases,
+    before its weights are rounded to their stored dtype.
+
+    With `how="distil"` all blocks are fitted together to the dense model's predictions of the next token, by AdamW on
+    the mean KL divergence over real tokens. The whole model, its gradients and moments are on the devices.
+
+    Dropped weights stay +0; kept weights have float32 masters and are rounded to their stored dtype at the end of a
+    fit. Embedding, final norm and head are those of the dense model.
+
+    Args:
+      model: the dense model; remains unchanged.
+      pruned: the result of `prune`; the workdir of a finished run; or the smaller model that `shrink` returns. Smaller
+        models need `how="distil"`.
+      batches: samples, for a smaller model made with its own tokenizer; their number may differ from that of pruning.
+      how: "block" (the default) or "distil".
+      epochs: passes over the samples at most; 4 by default.
+      learning_rate: peak learning rate of AdamW, relative to the root mean square of each tensor; 0.001 by default.
+      batch: samples of a step; 8 by default.
+      held_out: share of the samples that decide when a fit is done; 0.1 by default.
+      seed: seed of the held-out samples and of the order of the others.
+      dtype: "float32" or "bfloat16", to which masters are rounded in products.
+      mesh: devices of this process; all by default. The result does not depend on it.
+      samples_per_device: samples of a micro-batch per device.
+      progress: show a bar with the loss.
+
+    Returns:
+      Parameters, masks and `report["losses"]`, [before, after] on the held-out samples: for "block" of each block,
+      relative to the variance of the dense outputs; for "distil" once, of the model, in nats per token.
+
+    Raises:
+      InputError: a value that is not allowed, too few samples, samples of another model's tokenizer, no pruned model,
+        or one that caps its logits for distillation.
+
+    Examples:
+      >>> import jaxprune as jp
+      >>> model = jp.load("nano/bloom")
+      >>> batches = jp.demonstrations(model.tokenizer, "nano", samples=8)
+      >>> pruned = jp.prune(model, batches, sparsity=0.5, progress=False)
+      >>> recovered = jp.recover(model, pruned, batches, epochs=1, progress=False)
+      >>> all(after <= before for before, after in recovered.report["losses"])
+      True
+      >>> jp.masks.overlap(recovered.masks, pruned.masks).overall
+      1.0
+    """
+    check_model(model)
+    options: dict[str, Any] = {
+        "how": how, "epochs": epochs, "learning_rate": learning_rate, "batch": batch,
+        "held_out": held_out,
+    }  # fmt: skip
+    fields = checked(
+        RecoveryFields, {n: value for n, value in options.items() if value is not None}
+    )
+    for name, value, rule in (("seed", seed, SEED), ("dtype", dtype, DTYPE)):
+        check(name, value, rule)
+    check_samples(batches, samples_per_device)
+    # all tokens are fitted
+    batches = [dataclasses.replace(batch, counted=None) for batch in batches]
+    start: object = pruned
+    if isinstance(start, str | Path):
+        run = local_path(start)
+        before = finished_report(run, "pruned")
+        check_dense(model, str(model.folder), run, before)
+        start = load(run / "hf") if "shrunk" in before else pruned_layers(run)
+    teacher = model
+    if isinstance(start, Model):
+        if start.config == model.config:  # without masks, its dropped weights would be fitted too
+            raise InputError(
+                f"pruned: {start.folder} has the tokens, layers and neurons of the dense model; expected a smaller "
+                "model, or for a pruned one the result of jaxprune.prune or its workdir"
+            )
+        teacher, model = teacher_of(model, start), start
+        _check_vocabulary(batches, model)
+    task = Task(
+        model=model, teacher=teacher, batches=batches, pruned=_layers(model, start), fields=fields,
+        mesh=given_mesh(mesh), dtype=dtype, seed=seed, samples_per_device=samples_per_device,
+        progress=progress,
+    )  # fmt: skip
+    blocks = list(recover_blocks(task))
+    result = stacked_result(model, blocks, batches)
+    losses = [block.finished.loss for block in blocks]
+    result.report["losses"] = [loss for loss in losses if loss is not None]
+    return result
+
+
+def _check_vocabulary(batches: Sequence[Batch], smaller: Model) -> None:
+    """Rejects batches of another tokenizer than the smaller model's, such as the dense one's, whose ids may fit."""
+    vocabularies = {batch.vocabulary for batch in batches} - {""}
+    if (
+        vocabularies
+        and smaller.has_tokenizer
+        and vocabularies != {vocabulary_digest(smaller.tokenizer)}
+    ):
+        raise InputError(
+            "batches: made with another tokenizer than the smaller model's; "
+            f"make them with jaxprune.load({str(smaller.folder)!r}).tokenizer"
+        )
+
+
+def _layers(model: Model, pruned: object) -> Callable[[int], FinishedLayer]:
+    if isinstance(pruned, Model):
+        return whole_layers(pruned.config)
+    if callable(pruned):
+        return pruned
+    if not isinstance(pruned, PruneResult):
+        raise invalid_value(
+            "pruned", pruned, "the result of jaxprune.prune, a smaller model, or a workdir"
+        )
+    model.replace(pruned.params)  # rejects those of another model
+    keep, params = (
+        flatten_dict(dict(tree["blocks"]), sep="/") for tree in (pruned.masks, pruned.params)
+    )
+
+    def layer_of(layer: int) -> FinishedLayer:
+        masks, changed = (
+            {path: np.asarray(leaf[layer]) for path, leaf in tree.items()}
+            for tree in (keep, params)
+        )
+        return FinishedLayer(masks, changed, {}, {})
+
+    return layer_of
