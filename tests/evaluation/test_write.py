@@ -17,7 +17,7 @@ from evaluated import (
     translated,
     written,
 )
-from run_scripts import run_alone, run_here
+from run_scripts import run_here
 
 import jaxprune as jp
 from jaxprune.base.text import WIDTH
@@ -74,17 +74,12 @@ def test_no_line_is_wider_than_a_terminal():
     codes = ["en", "zho_Hans", "arb_Arab", *(f"l{i:02}_Latn" for i in range(30))]
     flat = {code: np.random.default_rng(i).random((200, 2)) for i, code in enumerate(codes)}
     sides = []
-    for name, sign in (
-        ("dense", -1),
-        ("pruned", 1),
-    ):  # right by 0.1 at one time and 0.9 at the other
+    # right by 0.1 at one time and 0.9 at the other
+    for name, sign, said in (("dense", -1, HYPOTHESES["a"]), ("pruned", 1, HYPOTHESES["b"])):
         parts = {
             "xnli": {c: scored(s + sign * np.array([0, 0.55]), labels) for c, s in flat.items()},
             f"only_{name}": {"en": scored(flat["en"], labels)},
-            "translation": {
-                c: translated(lines, REFERENCES)
-                for c, lines in HYPOTHESES["b" if sign > 0 else "a"].items()
-            },
+            "translation": {c: translated(lines, REFERENCES) for c, lines in said.items()},
             "perplexity": {c: of_perplexity(1234.5 * (2 + sign)) for c in codes},
         }
         sides.append(evaluation(name, **parts))
@@ -95,7 +90,7 @@ def test_no_line_is_wider_than_a_terminal():
 
 
 def test_the_command_prints_and_writes(workdirs, monkeypatch, capfd):
-    done = run_alone("compare", *workdirs)
+    done = run_here(monkeypatch, capfd, "compare", *workdirs)
     assert (done.returncode, done.stderr) == (0, "")
     found = jp.compare(*workdirs)
     assert done.stdout.startswith(comparison_text(found))
