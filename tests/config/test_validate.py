@@ -179,28 +179,5 @@ def test_config_files_are_short_start_with_a_launch_command_and_are_valid(path):
     assert validate(config).model
 
 
-@pytest.mark.parametrize(
-    ("name", "argument", "model"),
-    [
-        ("bloom", "7b1", "bigscience/bloom-7b1"),
-        ("llama", None, "meta-llama/Llama-3.2-1B"),
-        ("qwen", "Qwen3-0.6B", "Qwen/Qwen3-0.6B"),
-    ],
-)
-def test_config_arguments_choose_the_model(name, argument, model):
-    config = get_config(name) if argument is None else get_config(name, argument)
-    assert config.model == model
-
-
-def test_bloom_is_pruned_by_the_refined_metric_and_nano_by_its_own_corpus():
-    bloom, nano = get_config("bloom"), get_config("nano", "bloom")
-    assert bloom.pruning.criterion == "refined"
-    assert bloom.calibration.kind == "translation_vs_code"
-    assert nano.calibration.data == "nano"
-    assert Path(nano.model).parts[-3:] == ("nano", "checkpoints", "bloom")
-    with pytest.raises(InputError, match=r"got 'bloomz'; .*did you mean bloom\?"):
-        get_config("nano", "bloomz")
-
-
 def test_every_allowed_text_is_one_line():
     assert all(field.allowed and "\n" not in field.allowed for field in FIELDS.values())

@@ -60,14 +60,6 @@ def test_a_prior_of_the_options_and_what_a_row_adds_to_all_of_them_cancel(scores
     np.testing.assert_allclose(other.contrast, one.contrast, atol=1e-5)
 
 
-def test_the_interval_of_few_groups_has_only_shares():
-    rng, labels = np.random.default_rng(5), np.tile([0, 1, 2], 4)
-    scores = np.eye(3)[labels] * 0.3 + rng.normal(size=(12, 3)) * 0.4
-    groups = np.repeat(np.arange(3, dtype=np.int32), [7, 3, 2])
-    found = figures(grouped(scores, labels, groups))["discrimination"]
-    assert 0 < found.low < found.value < found.high == 1
-
-
 @given(FINITE, LABELS)
 @settings(deadline=None)
 def test_accuracy_without_the_prior_is_the_loop(scores, labels):
