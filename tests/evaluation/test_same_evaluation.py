@@ -127,6 +127,14 @@ def test_an_evaluation_with_another_tokenizer_is_not_the_same_evaluation(
         evaluate_from_config(job(data, tmp_path / "model"), tmp_path / "run")
 
 
+def test_scores_of_another_model_are_not_replaced(data, run, tmp_path):
+    model = jp.load(CHECKPOINTS["bloom"])
+    keep = jp.masks.keep(jp.scores.magnitude(model.params), sparsity=0.5)
+    jp.export_hf(model, jp.masks.apply(model.params, keep), tmp_path / "hf")
+    with pytest.raises(InputError, match=r"has the scores of another model; add --overwrite"):
+        evaluate_from_config(job(data, tmp_path / "hf"), run)
+
+
 def test_the_digest_of_a_tokenizer_is_of_its_rules(other_tokenizer, tmp_path):
     model = jp.load(CHECKPOINTS["bloom"])
     jp.export_hf(model, model.params, tmp_path / "hf")

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.evaluation.scoring import forest
-from jaxprune.evaluation.scoring.perplexity import perplexity, texts
+from jaxprune.evaluation.scoring.perplexity import perplexity, texts, windows_of
 from jaxprune.evaluation.scoring.scorer import Scorer, TokenScores
 from nano import corpus
 
@@ -60,6 +60,7 @@ def test_a_model_without_bound_takes_windows_of_512():
     found = perplexity(scorer, text)
     assert found.tokens == size // 512 * 511
     assert found.perplexity == pytest.approx(math.exp(2.5))
+    assert [len(window) for window in windows_of(scorer.model, [5] * 1024)] == [512, 512]
 
 
 class Seeing(Saying):
