@@ -102,21 +102,3 @@ def changes(comparison, measure, task="xnli"):
         for row in comparison.changes
         if (row.task, row.measure) == (task, measure)
     }
-
-
-REFERENCES = [f"the {a} {b} sees a small {c} near the river" for a in ("red", "old", "big", "sad")
-              for b in ("cat", "dog", "hen") for c in ("house", "boat", "tree", "hill")]  # fmt: skip
-
-
-def worse(lines, every, word="thing"):
-    """The lines with a wrong word in each `every`-th of them."""
-    return [
-        line.replace("small", word) if place % every == 0 else line
-        for place, line in enumerate(lines)
-    ]
-
-
-HYPOTHESES = {
-    "a": {"fr": worse(REFERENCES, 4), "sw": worse(REFERENCES, 2)},
-    "b": {"fr": worse(REFERENCES, 4), "sw": worse(worse(REFERENCES, 1), 1, "so")},
-}

@@ -9,9 +9,7 @@ import sacrebleu
 import scipy.stats
 from evaluated import (
     GROUPS,
-    HYPOTHESES,
     LABELS,
-    REFERENCES,
     A,
     B,
     changes,
@@ -247,6 +245,23 @@ def test_the_interval_of_other_tokenizers_is_of_bits_per_byte():
 
 
 # Translation.
+
+REFERENCES = [f"the {a} {b} sees a small {c} near the river" for a in ("red", "old", "big", "sad")
+              for b in ("cat", "dog", "hen") for c in ("house", "boat", "tree", "hill")]  # fmt: skip
+
+
+def worse(lines, every, word="thing"):
+    """The lines with a wrong word in each `every`-th of them."""
+    return [
+        line.replace("small", word) if place % every == 0 else line
+        for place, line in enumerate(lines)
+    ]
+
+
+HYPOTHESES = {
+    "a": {"fr": worse(REFERENCES, 4), "sw": worse(REFERENCES, 2)},
+    "b": {"fr": worse(REFERENCES, 4), "sw": worse(worse(REFERENCES, 1), 1, "so")},
+}
 
 
 def test_translations_are_sacrebleus_figures_with_holms_correction():

@@ -368,18 +368,6 @@ def test_a_recovery_of_another_run_is_made_again(recovered, tmp_path):
     assert runner.is_whole(one)
 
 
-# Calibration sets.
-
-
-def test_sets_are_named_by_what_differs_from_the_sweep():
-    grid = "calibration.source=fr calibration.shots=4|2 calibration.draw=1/2|2/2 seed=0|1"
-    config = job(**{"calibration.samples": 2, "sweep.grid": grid})
-    samples = CalibrationSets(config, variants(config).made, jp.load(NANO))
-    names = {name.removeprefix("calibration ") for name in samples.digests()}
-    assert len(names) == 8
-    assert {"translation/fr/draw=1/2", "translation/fr/draw=2/2/shots=2/seed=1"} <= names
-
-
 # One probe for all sparsities and criteria.
 
 
