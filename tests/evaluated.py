@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation.evaluation import Evaluation, Part
 from jaxprune.evaluation.folders import write_part
 from jaxprune.evaluation.scoring.metrics import task_measurements
@@ -9,9 +10,19 @@ from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, Perplexity, perpl
 from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.evaluation.translation.evaluate import translation_measurements
 from jaxprune.evaluation.translation.results import TRANSLATION, Translated
+from jaxprune.nano import CHECKPOINTS
 
 LABELS = np.random.default_rng(0).integers(0, 3, 300)
 GROUPS = np.int32(np.arange(300) // 3 * 3)
+
+
+def evaluation_job(model=CHECKPOINTS["bloom"], dtype="float32", **fields):
+    """A config of an evaluation with these fields of it."""
+    config = base_config()
+    config.model, config.dtype = str(model), dtype
+    with config.ignore_type():
+        config.evaluation.update(fields)
+    return validate(config, "evaluate")
 
 
 def made_scores(seed, weight):
@@ -91,21 +102,3 @@ def changes(comparison, measure, task="xnli"):
         for row in comparison.changes
         if (row.task, row.measure) == (task, measure)
     }
-
-
-REFERENCES = [f"the {a} {b} sees a small {c} near the river" for a in ("red", "old", "big", "sad")
-              for b in ("cat", "dog", "hen") for c in ("house", "boat", "tree", "hill")]  # fmt: skip
-
-
-def worse(lines, every, word="thing"):
-    """The lines with a wrong word in each `every`-th of them."""
-    return [
-        line.replace("small", word) if place % every == 0 else line
-        for place, line in enumerate(lines)
-    ]
-
-
-HYPOTHESES = {
-    "a": {"fr": worse(REFERENCES, 4), "sw": worse(REFERENCES, 2)},
-    "b": {"fr": worse(REFERENCES, 4), "sw": worse(worse(REFERENCES, 1), 1, "so")},
-}

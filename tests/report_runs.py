@@ -3,26 +3,22 @@
 import json
 
 import numpy as np
+from evaluated import part, text, translated
 from known_stats import stats_from_squares
 from run_json import write_report
 
-from jaxprune.evaluation.evaluation import Part
 from jaxprune.evaluation.folders import write_part
-from jaxprune.evaluation.scoring.metrics import task_measurements
-from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, Perplexity, perplexity_measurements
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 from jaxprune.evaluation.scoring.scores import Scored
-from jaxprune.evaluation.translation.evaluate import translation_measurements
-from jaxprune.evaluation.translation.results import TRANSLATION, Translated
+from jaxprune.evaluation.translation.results import TRANSLATION
 from jaxprune.report.charts.chart import write_png
 from jaxprune.report.charts.rows import bar_chart
 from jaxprune.runs import checkpoint
 
 LABELS = np.random.default_rng(0).integers(0, 3, 400).astype(np.int32)
 ROWS = np.arange(400, dtype=np.int32)
-GROUPS = ROWS // 4 * 4
 # how clearly each language is told apart before and after: fr gains, sw loses, es hardly changes
 WEIGHTS = {"en": (2.0, 2.0), "es": (1.2, 1.25), "fr": (0.8, 1.9), "sw": (1.6, 0.3)}
-SITES = (("attention/query/kernel", "qkv"), ("mlp/up/kernel", "mlp_in"))
 SPARSITY = {
     "overall": 0.2975,
     "layers": [0.25, 0.3, 0.3425],
@@ -45,58 +41,47 @@ def write_json(path, value):
     path.write_text(json.dumps(value), encoding="utf-8")
 
 
+def write_rows(folder, name, rows, **facts):
+    """Writes a part of an evaluation: its rows by language."""
+    write_part(folder, name, part(folder.name, name, rows, **facts))
+
+
 def evaluate(folder, side, task="xnli", **facts):
-    """Writes what an evaluation leaves: scores and translations."""
-    scored = {code: Scored(scores(code, side), LABELS, ROWS, GROUPS) for code in WEIGHTS}
-    write_task(folder, task, scored, protocol="paper", labels=None, model=f"models/{side}", **facts)
-    translated = {}
-    for code, pair in WRONG.items():
-        hypotheses = [
-            line.replace("sleeps", "is") if row < pair[side] else line
-            for row, line in enumerate(REFERENCES)
-        ]
-        translated[code] = Translated(REFERENCES, hypotheses, REFERENCES)
-    source = (folder.name, f"models/{side}", TRANSLATION)
-    protocol = {"target": "en", "shots": 4, "max_new_tokens": 9}
-    measured, signatures = translation_measurements(source, translated, "en")
-    about = {"run": folder.name, "protocol": protocol, "signatures": signatures}
-    about["languages"] = [*translated]
-    write_part(folder, TRANSLATION, Part(facts=about, measurements=measured, rows=translated))
-
-
-def write_task(folder, task, scored, **facts):
     """Writes the scores of a task."""
-    about = {"run": folder.name, "task": task, "languages": list(scored), **facts}
-    measured = task_measurements((folder.name, facts.get("model", "m"), task), scored)
-    write_part(folder, task, Part(facts=about, measurements=measured, rows=scored))
+    scored = {code: Scored(scores(code, side), LABELS, ROWS, ROWS // 4 * 4) for code in WEIGHTS}
+    write_rows(folder, task, scored, **facts)
+
+
+def translate(folder, side):
+    """Writes translations."""
+    lines = {code: [*REFERENCES] for code in WRONG}
+    for code, wrong in WRONG.items():
+        lines[code][: wrong[side]] = ["the small cat is in the garden"] * wrong[side]
+    rows = {code: translated(hypotheses, REFERENCES) for code, hypotheses in lines.items()}
+    write_rows(folder, TRANSLATION, rows)
 
 
 def write_perplexity(folder, parts, **facts):
     """Writes the perplexity of texts, by language the mean log-probabilities of parts of ten tokens and 40 bytes."""
-    sizes = {code: np.full(len(values), 10) for code, values in parts.items()}
-    texts = {
-        code: Perplexity(
-            total=10 * float(np.sum(values)), tokens=10 * len(values), bytes=40 * len(values),
-            part_sums=10 * np.asarray(values, float),
-            part_tokens=sizes[code], part_bytes=4 * sizes[code],
+    rows = {
+        code: text(
+            total=10 * float(np.sum(means)),
+            tokens=10 * len(means),
+            parts=[(10 * mean, 10, 40) for mean in means],
         )
-        for code, values in parts.items()
-    }  # fmt: skip
-    about = {"run": folder.name, "languages": list(parts), **facts}
-    measured = perplexity_measurements((folder.name, "m", PERPLEXITY), texts)
-    write_part(folder, PERPLEXITY, Part(facts=about, measurements=measured, rows=texts))
+        for code, means in parts.items()
+    }
+    write_rows(folder, PERPLEXITY, rows, **facts)
 
 
-def stats_of(roles, sites=SITES, layers=3, size=40):
-    """Statistics with one feature that is far larger than the others."""
+def known_statistics():
+    """Statistics of three layers with one feature that is far larger than the others."""
     rng = np.random.default_rng(5)
-    names = [site for _, site in sites]
-    sums = {}
-    for role in roles:
-        sums[role] = {s: (rng.random((layers, size)) + 0.5).astype(np.float32) for s in names}
-        for layer_sums in sums[role].values():
-            layer_sums[:, 7] *= 5000
-    return stats_from_squares(sums, dict.fromkeys(roles, 250), tuple(sites))
+    sums = {site: (rng.random((3, 40)) + 0.5).astype(np.float32) for site in ("qkv", "mlp_in")}
+    for layer_sums in sums.values():
+        layer_sums[:, 7] *= 5000
+    kernels = (("attention/query/kernel", "qkv"), ("mlp/up/kernel", "mlp_in"))
+    return stats_from_squares({"translation": sums}, {"translation": 250}, kernels)
 
 
 def prune(folder):
@@ -109,7 +94,7 @@ def prune(folder):
     write_json(folder / "config.json", config)
     report = {"sparsity": SPARSITY, "tokens": {"translation": 8874}, "digests": {"masks": "22a1f0"}}
     write_report(folder / "report.json", report)
-    checkpoint.save_stats(folder / "stats", stats_of(["translation"]))
+    checkpoint.save_stats(folder / "stats", known_statistics())
 
 
 def analyse(folder):
@@ -126,6 +111,7 @@ def make_runs(folder):
     dense, pruned = folder / "dense", folder / "pruned"
     for side, run in enumerate((dense, pruned)):
         evaluate(run, side)
+        translate(run, side)
     prune(pruned)
     analyse(pruned)
     return dense, pruned

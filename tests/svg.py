@@ -65,3 +65,23 @@ def check_axis(placed, at):
     (low, x_low), *_, (high, x_high) = sorted(at.items())
     for value, x in [*placed, *at.items()]:
         assert x == pytest.approx(x_low + (value - low) / (high - low) * (x_high - x_low), abs=0.6)
+
+
+def channels(fill):
+    """(r, g, b) of rgb(…) or #rrggbb."""
+    if fill.startswith("#"):
+        return tuple(int(fill[i : i + 2], 16) for i in (1, 3, 5))
+    return tuple(map(int, re.findall(r"\d+", fill)))
+
+
+def luminance(fill):
+    """WCAG 2's relative luminance."""
+    shares = [channel / 255 for channel in channels(fill)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    """WCAG 2's contrast ratio of two colours."""
+    bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)

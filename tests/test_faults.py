@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from faults import (
     calibration,
-    changes,
     configs,
     environment,
     evaluation,
@@ -24,7 +23,7 @@ from faults import (
     workdirs,
 )
 from faults.place import Place
-from run_scripts import run_alone, run_here
+from run_scripts import run_here
 
 from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.nano import CHECKPOINTS
@@ -41,12 +40,10 @@ BAR = re.compile(r".*\d+/\d+.*\|.*\|.*|.*\|.*\|.*<.*")
 
 TABLES = (
     *(configs, environment, models, numbers, calibration, workdirs, evaluation, runs),
-    *(outside, records, changes, stores),
+    *(outside, records, stores),
 )
 FAULTS = {name: fault for table in TABLES for name, fault in table.ROWS.items()}
 assert len(FAULTS) == sum(len(table.ROWS) for table in TABLES)
-# Run as users run it: no other test runs scripts/analyze.py in a process of its own.
-REAL = "analyze: bit of the checkpoint"
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +79,7 @@ def test_a_fault_is_one_line_an_exit_code_and_no_result(name, place, monkeypatch
     fault = FAULTS[name]
     command = fault.command(place)
     before = files_of(place.folder)
-    done = run_alone(*command) if name == REAL else run_here(monkeypatch, capfd, *command)
+    done = run_here(monkeypatch, capfd, *command)
     said = re.split(r"[\r\n]+", done.stderr)
     lines = [
         line for line in said if line.strip() and not (BAR.fullmatch(line) or NOTE.fullmatch(line))

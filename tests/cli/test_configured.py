@@ -8,10 +8,10 @@ import pytest
 from absl import flags
 from run_scripts import run_here
 
-from jaxprune.base.ending import errors_in_one_line
 from jaxprune.base.errors import InputError
 from jaxprune.cli import configured
-from jaxprune.cli.configured import parse, run_configured
+from jaxprune.cli.commands import prune
+from jaxprune.cli.configured import parse
 from jaxprune.stats.config import CalibrationFields
 
 ROOT = Path(__file__).parents[2]
@@ -25,23 +25,15 @@ XGLM = f"--config={ROOT / 'configs' / 'xglm.py'}"
 
 
 def test_flags_are_read_into_a_validated_config(tmp_path):
-    config, workdir = read(
-        f"{XGLM}:1.7B",
-        f"--workdir={tmp_path / 'new'}",
+    fields = (
         "--config.pruning.sparsity=0",
         "--config.calibration.shots",
-        "2",
+        2,
         "--noconfig.output.hf",
-        "--config.calibration.code=lib",
-        "--config.revision=v1",
     )
-    assert config.model == "facebook/xglm-1.7B"
-    assert config.pruning.sparsity == 0.0
-    assert config.calibration.shots == 2
-    assert config.calibration.code == "lib"
-    assert config.revision == "v1"
-    assert config.output.hf is False
-    assert workdir == str(tmp_path / "new")
+    config, workdir = read(f"{XGLM}:1.7B", f"--workdir={tmp_path / 'new'}", *fields)
+    assert (config.model, workdir) == ("facebook/xglm-1.7B", str(tmp_path / "new"))
+    assert (config.pruning.sparsity, config.calibration.shots, config.output.hf) == (0.0, 2, False)
 
 
 def test_a_field_that_a_config_sets_is_unset_by_nothing(tmp_path):
@@ -59,39 +51,26 @@ def test_a_field_that_a_config_sets_is_unset_by_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("argument", "message"),
     [
-        (["--config.pruning.sparsity=half"], r"^pruning.sparsity: got 'half'; expected a number s"),
-        (["--config.calibration.shots=1.5"], r"^calibration.shots: got '1.5'; expected an integer"),
-        (["--config.output.hf=maybe"], "^output.hf: got 'maybe'; expected true or false"),
-        (["--config.pruning.sparsity=1.5"], r"^pruning.sparsity: got 1.5; expected a number s"),
-        (
-            ["--config.pruning.pattrn=2:4"],
-            r"^pruning.pattrn: no such .*did you mean pruning.pattern",
-        ),
-        (["--config.sparsity=0.5"], r"^sparsity: no such field; did you mean pruning.sparsity\?"),
-        (["--config.pruning={}"], "^pruning: no such field; its fields are pruning.sparsity, "),
-        (["--config.seed"], "Missing value for flag --config.seed"),
-        (
-            ["--sparsity", "0.5"],
-            r"^--sparsity: no such .* did you mean --config.pruning.sparsity\?",
-        ),
-        (
-            ["--pruning.budget=highest"],
-            r"^--pruning.budget: .* did you mean --config.pruning.budget\?",
-        ),
-        (["--config.calibration.source=french"], r"^calibration.source: .*\(did you mean fr\?\)$"),
-        (["--config.calibration.source=de,Swahilli"], r"source: .*\(did you mean sw\?\)$"),
-        (["--config.calibration.target=eng_Latn"], r"^calibration.target: .*did you mean en\?\)$"),
-        (["--config.=3"], "^: no such field"),
-        (["--flagfile=/no/such"], "Unable to open flagfile: .*'/no/such'"),
-        (["--wrkdir=x"], "Unknown command line flag 'wrkdir'. Did you mean: workdir"),
-        (["x"], "^x: not a flag; fields are set as"),
+        ("--config.pruning.sparsity=half", r"^pruning.sparsity: got 'half'; expected a number s"),
+        ("--config.calibration.shots=1.5", r"^calibration.shots: got '1.5'; expected an integer"),
+        ("--config.output.hf=maybe", "^output.hf: got 'maybe'; expected true or false"),
+        ("--config.pruning.pattrn=2:4", "^pruning.pattrn: no such .*did you mean pruning.pattern"),
+        ("--config.sparsity=0.5", r"^sparsity: no such field; did you mean pruning.sparsity\?"),
+        ("--config.pruning={}", "^pruning: no such field; its fields are pruning.sparsity, "),
+        ("--config.seed", "Missing value for flag --config.seed"),
+        ("--sparsity=1", r"^--sparsity: no such .* did you mean --config.pruning.sparsity\?"),
+        ("--pruning.drop=1", r"^--pruning.drop: .* did you mean --config.pruning.drop\?"),
+        ("--config.calibration.source=de,french", r"^calibration.source: .*\(did you mean fr\?\)$"),
+        ("--flagfile=/no/such", "Unable to open flagfile: .*'/no/such'"),
+        ("--wrkdir=x", "Unknown command line flag 'wrkdir'. Did you mean: workdir"),
+        ("x", "^x: not a flag; fields are set as"),
     ],
 )
-def test_flags_that_are_refused(tmp_path, arguments, message):
+def test_flags_that_are_refused(tmp_path, argument, message):
     with pytest.raises(InputError, match=message):
-        read(XGLM, f"--workdir={tmp_path}", *arguments)
+        read(XGLM, f"--workdir={tmp_path}", argument)
 
 
 @pytest.mark.parametrize(
@@ -99,9 +78,6 @@ def test_flags_that_are_refused(tmp_path, arguments, message):
     [
         ("evaluate", "pruning.sparsity=0.9", "prune or sweep"),
         ("evaluate", "calibration.source=sw", "prune or recover or shrink or sweep"),
-        ("evaluate", "sweep.grid=seed=1", "sweep"),
-        ("evaluate", "output.hf=false", "prune or recover or sweep"),
-        ("prune", "evaluation.rows=4", "evaluate or sweep"),
         ("analyze", "calibration.code=lib", "prune or recover or shrink or sweep"),
         ("recover", "pruning.sparsity=0.9", "prune or sweep"),
     ],
@@ -126,12 +102,13 @@ def test_a_config_may_set_fields_that_a_command_does_not_read(tmp_path):
 def test_samples_beside_saved_statistics_are_refused(tmp_path):
     arguments = (f"--workdir={tmp_path}", "--config.pruning.propagate=dense")
     saved = f"--config.calibration.stats={tmp_path}"
-    for field in ("source=de", "source=fr", "samples=8", "data=nano", "kind=monolingual"):
-        name = field.partition("=")[0]
-        with pytest.raises(
-            InputError, match=f"^calibration.{name}: not read with calibration.stat"
-        ):
-            read("--config=xglm", *arguments, saved, f"--config.calibration.{field}")
+    with pytest.raises(InputError, match=r"^calibration.source: not read with"):
+        read("--config=xglm", *arguments, saved, "--config.calibration.source=fr")  # the default
+    # of a ready config they are not recorded
+    weights = ("--config.calibration.combine=weights", "--config.calibration.weights=fr:2,sw:1")
+    config, _ = read("--config=bloom", *arguments, saved, *weights)
+    changed = {"combine": "weights", "weights": (("fr", 2.0), ("sw", 1.0))}
+    assert config.calibration == CalibrationFields(stats=str(tmp_path), **changed)
 
 
 def test_a_config_may_not_set_samples_beside_its_own_saved_statistics(tmp_path):
@@ -148,16 +125,6 @@ def test_a_config_may_not_set_samples_beside_its_own_saved_statistics(tmp_path):
     with pytest.raises(InputError, match=r"^calibration\.source: not read with calibration.stats"):
         read(*arguments)
     assert read(*arguments, "--config.calibration.source=fr")[0].calibration.stats == "run"
-
-
-def test_with_saved_statistics_the_samples_of_a_ready_config_are_not_recorded(tmp_path):
-    config, _ = read(
-        "--config=bloom", f"--workdir={tmp_path}", "--config.pruning.propagate=dense",
-        "--config.calibration.stats=run", "--config.calibration.combine=weights",
-        "--config.calibration.weights=fr:2,sw:1",
-    )  # fmt: skip
-    changed = {"stats": "run", "combine": "weights", "weights": (("fr", 2.0), ("sw", 1.0))}
-    assert config.calibration == CalibrationFields(**changed)
 
 
 @pytest.mark.parametrize("name", ["processes", "process"])
@@ -179,8 +146,6 @@ def test_config_file_and_workdir_that_are_refused(tmp_path):
     for arguments, message in (
         ([workdir], "--config: missing; expected a config file"),
         ([XGLM], "--workdir: missing"),
-        ([XGLM, "--workdir="], "--workdir: missing"),
-        (["--config", tmp_path / "no.py", workdir], "--config: no file '.*no.py'"),
         (["--config=blom:3b", workdir], r"--config: got 'blom'; .*did you mean bloom\?"),
         ([f"{XGLM}:2.9b", workdir], r"^config argument: got '2.9b'; .*did you mean 2.9B\?"),
         ([XGLM, f"--workdir={__file__}"], "is a file; expected a folder"),
@@ -194,10 +159,7 @@ def test_config_file_and_workdir_that_are_refused(tmp_path):
     ("text", "message"),
     [
         ("def get_config(:", "SyntaxError: invalid syntax"),
-        ("import nosuch", "ModuleNotFoundError: No module named 'nosuch'"),
         ("x = 1", "KeyError: 'get_config'"),
-        ("def get_config(): return nope", "NameError: name 'nope' is not defined"),
-        ("def get_config(): open('/no/such')", "FileNotFoundError: .*'/no/such'"),
         ("def get_config(): raise ValueError('a\\nb')", r"ValueError: a\\nb"),
         ("def get_config(): pass", "AttributeError: 'NoneType' object"),
     ],
@@ -209,62 +171,17 @@ def test_a_config_file_that_fails_is_named_with_its_error(text, message, tmp_pat
         read(f"--config={file}", f"--workdir={tmp_path}")
 
 
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Runs a main as a command would, but for absl's reading of the arguments."""
-
-    def run_main(main):
-        start = lambda wrapped, argv, flags_parser: wrapped(({}, str(tmp_path)))  # noqa: E731
-        monkeypatch.setattr(configured.app, "run", start)
-        monkeypatch.setattr(configured, "one_cpu_device_per_core", lambda: None)
-        with pytest.raises(SystemExit) as stopped, errors_in_one_line():
-            run_configured(main, "jaxprune prune", [], about="")
-        return stopped.value.code, capsys.readouterr()
-
-    return run_main
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "line"),
-    [
-        (InputError("two\nlines"), 2, "error: two\\nlines\n"),
-        (OSError(28, "No space left"), 1, "error: [Errno 28] No space left: '{workdir}'\n"),
-        (OSError(28, "No space left", "/x"), 1, "error: [Errno 28] No space left: '/x'\n"),
-    ],
-)
-def test_errors_end_in_one_line_and_an_exit_code(run, error, code, line, tmp_path):
-    def main(config, workdir):
-        raise error
-
-    got, printed = run(main)
-    assert (got, printed.err, printed.out) == (code, line.format(workdir=tmp_path), "")
-
-
-def test_a_bug_keeps_its_traceback(run):
-    def main(config, workdir):
-        raise KeyError("bug")
-
-    with pytest.raises(KeyError, match="bug"):
-        run(main)
-
-
-def test_debug_shows_the_traceback_above_the_line(run, monkeypatch):
-    def main(config, workdir):
-        raise InputError("what is wrong")
-
-    monkeypatch.setattr("sys.argv", ["jaxprune", "prune", "--debug"])
-    code, printed = run(main)
-    assert code == 2
-    traceback, line = printed.err[:-1].rsplit("\n", 1)
-    assert line == "error: what is wrong"
+def test_debug_shows_the_traceback_above_the_line(tmp_path, monkeypatch, capfd):
+    arguments = (XGLM, f"--workdir={tmp_path / 'new'}", "--config.dtype=half", "--debug")
+    done = run_here(monkeypatch, capfd, "prune", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    traceback, line = done.stderr[:-1].rsplit("\n", 1)
+    assert line == "error: dtype: got 'half'; expected float32, bfloat16"
     assert traceback.startswith("Traceback (most recent call last):")
-    assert "in main\n" in traceback
+    assert "in parse\n" in traceback
 
 
-def test_the_script_refuses_a_bad_field_in_one_line(tmp_path, monkeypatch, capfd):
-    arguments = (XGLM, f"--workdir={tmp_path / 'new'}", "--config.dtype=half")
-    result = run_here(monkeypatch, capfd, "prune", *arguments)
-    assert result.returncode == 2
-    assert result.stderr == "error: dtype: got 'half'; expected float32, bfloat16\n"
-    assert result.stdout == ""
-    assert not (tmp_path / "new").exists()
+def test_a_bug_keeps_its_traceback(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(prune, "join_processes", lambda: {}["bug"])
+    with pytest.raises(KeyError, match="bug"):
+        run_here(monkeypatch, capfd, "prune", XGLM, f"--workdir={tmp_path / 'new'}")

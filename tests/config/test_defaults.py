@@ -1,34 +1,10 @@
-"""Defaults are names: neither a record more nor another order of records changes what runs where nothing is said."""
+"""Defaults are names: another order of records does not change what runs where nothing is said."""
 
 import json
 import os
 import subprocess
 import sys
 
-import pytest
-
-CRITERION = '''"""Weights times the square of their features' norms."""
-
-from jaxprune.pruning.criteria.wanda import score
-from jaxprune.pruning.criterion import DEMONSTRATIONS, Criterion
-
-CRITERION = Criterion("aaa", "as wanda", score, (DEMONSTRATIONS,), ("role",), by_column=True)
-'''
-AS_IT_IS = ""
-# With the criterion of a folder given, which stands before all others.
-ADDED = """
-import importlib.machinery, sys
-
-class Finder:
-    @staticmethod
-    def find_spec(name, path, target=None):
-        if name == "jaxprune.pruning.criteria":
-            spec = importlib.machinery.PathFinder.find_spec(name, path)
-            spec.submodule_search_locations.append(sys.argv[1])
-            return spec
-
-sys.meta_path.insert(0, Finder)
-"""
 # With all names to choose from, and all records that files declare, the other way round.
 REVERSED = """
 from jaxprune.base import discover
@@ -59,35 +35,19 @@ print(json.dumps({
 """
 
 
-@pytest.fixture(scope="module")
-def said(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("criteria")
-    (folder / "aaa.py").write_text(CRITERION)
-    return {before: defaults(before, folder) for before in (AS_IT_IS, ADDED, REVERSED)}
-
-
-def defaults(before, folder):
+def defaults(before):
     done = subprocess.run(
-        [sys.executable, "-c", before + DEFAULTS, folder],
+        [sys.executable, "-c", before + DEFAULTS],
         capture_output=True, text=True, check=False, env=os.environ | {"JAX_PLATFORMS": "cpu"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def test_a_criterion_more_is_offered_first_and_changes_no_default(said):
-    as_it_is, added = said[AS_IT_IS], said[ADDED]
-    first = added.pop("choices")["pruning.criterion"]
-    assert first == ["aaa", *as_it_is["choices"]["pruning.criterion"]]
-    assert added == {key: value for key, value in as_it_is.items() if key != "choices"}
-    assert added["fields"]["pruning.criterion"] == "wanda"
-    assert added["prune"]["criterion"] == "wanda"
-    assert added["settings"][1] == "wanda"
-    assert added["sweep"] == {"uniform-monolingual": "wanda", "uniform-translation": "wanda"}
-
-
-def test_the_order_of_records_changes_no_default(said):
-    as_it_is, turned = said[AS_IT_IS], said[REVERSED]
+def test_the_order_of_records_changes_no_default():
+    as_it_is, turned = defaults(""), defaults(REVERSED)
+    assert as_it_is["fields"]["pruning.criterion"] == as_it_is["prune"]["criterion"] == "wanda"
+    assert as_it_is["sweep"] == {"uniform-monolingual": "wanda", "uniform-translation": "wanda"}
     choices = turned.pop("choices")
     for path in ("pruning.criterion", "pruning.propagate", "calibration.kind", "sweep.evaluate"):
         assert choices[path] == as_it_is["choices"][path][::-1]

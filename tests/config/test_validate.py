@@ -20,40 +20,6 @@ def ready(**fields):
     return config
 
 
-def test_defaults_of_the_first_fields():
-    expected = {
-        "model": None,
-        "revision": None,
-        "dtype": "float32",
-        "compat": "corrected",
-        "seed": 0,
-        "calibration": {
-            "kind": "translation",
-            "source": "fr",
-            "target": "en",
-            "shots": 4,
-            "samples": 100,
-            "max_length": 512,
-            "data": "openlanguagedata/flores_plus",
-            "code": None,
-        },
-        "pruning": {
-            "criterion": "wanda",
-            "sparsity": None,
-            "pattern": "unstructured",
-            "threshold": "row",
-            "drop": "lowest",
-            "propagate": "block",
-        },
-        "output": {"params": False, "hf": True, "card": True},
-        "mesh": {"data": -1, "model": 1},
-    }
-    config = base_config().to_dict()
-    for group, value in expected.items():
-        got = config[group]
-        assert value.items() <= got.items() if isinstance(value, dict) else got == value
-
-
 def test_validate_returns_an_immutable_copy_with_the_sparsity_filled_in():
     config = ready()
     checked = validate(config)
@@ -83,17 +49,9 @@ def test_json_is_what_ml_collections_writes_of_the_same_fields():
         ("prune", "pruning.ignore", "0/*,*/mlp/down", ("0/*", "*/mlp/down"), "0/*,*/mlp/down"),
         ("evaluate", "evaluation.tasks", "xnli, marc2", ("xnli", "marc2"), "xnli,marc2"),
         ("evaluate", "evaluation.tasks", "", (), ""),
-        ("evaluate", "evaluation.languages", "fr,xx", ("fr", "xx"), "fr,xx"),
         ("analyze", "analysis.masks", "runs/a,../b", ("runs/a", "../b"), "runs/a,../b"),
-        ("shrink", "shrink.drop_layers", "3,07", (3, 7), "3,7"),
         ("shrink", "shrink.vocabulary", "a:0-9,b", ("a:0-9", "b"), "a:0-9,b"),
-        (
-            "sweep",
-            "sweep.grid",
-            "pruning.sparsity=.3|0.5",
-            {"pruning.sparsity": (0.3, 0.5)},
-            "pruning.sparsity=0.3|0.5",
-        ),
+        ("sweep", "sweep.grid", "seed=0|01", {"seed": (0, 1)}, "seed=0|1"),
     ],
 )
 def test_a_text_is_a_value_inside_and_a_text_in_config_json(command, path, text, value, written):
@@ -116,7 +74,6 @@ def test_a_pattern_implies_the_sparsity(pattern, sparsity):
 
 BAD_VALUES = [
     ("model", "", "model: got ''; expected a hub id or a local Hugging Face folder"),
-    ("revision", "", "revision: got ''"),
     ("dtype", "bfloat", r"dtype: got 'bfloat'; .*float32, bfloat16 \(did you mean bfloat16\?\)"),
     ("compat", "offical", r"compat: got 'offical'; .*did you mean official\?"),
     ("seed", -1, "seed: got -1; expected an integer of at least 0"),
@@ -125,25 +82,25 @@ BAD_VALUES = [
     ("calibration.target", "fr", "calibration.target: got 'fr', the source"),
     ("calibration.shots", 0, "calibration.shots: got 0"),
     ("calibration.samples", -3, "calibration.samples: got -3"),
-    ("calibration.max_length", 0, "calibration.max_length: got 0"),
+    ("calibration.max_length", 1, "calibration.max_length: got 1"),
     ("calibration.data", "", "calibration.data: got ''"),
     ("pruning.criterion", "wonda", r"did you mean wanda\?"),
-    (
-        "pruning.criterion",
-        "refined",
-        "calibration.kind: .*translation_vs_code or monolingual_vs_code or tokens",
-    ),
+    ("pruning.criterion", "refined", "calibration.kind: .*translation_vs_code or mono.* or tokens"),
     ("pruning.sparsity", 1.0, r"pruning.sparsity: got 1.0; expected a number s with 0 <= s < 1"),
     ("pruning.sparsity", -0.1, "pruning.sparsity: got -0.1"),
     ("pruning.sparsity", float("nan"), "pruning.sparsity: got nan"),
     ("pruning.pattern", "4:2", "pruning.pattern: got '4:2'"),
     ("pruning.pattern", "0:4", "pruning.pattern: got '0:4'"),
     ("pruning.pattern", "2:4 ", "pruning.pattern: got '2:4 '"),
-    ("pruning.threshold", "column", "pruning.threshold: got 'column'; expected row, variant"),
-    ("pruning.budget", "low", r"did you mean lowest\?"),
-    ("pruning.propagate", "layer", "pruning.propagate: got 'layer'; expected block, dense, site"),
     ("mesh.data", 0, "mesh.data: got 0"),
     ("mesh.model", 0, "mesh.model: got 0; expected a number of devices that share a block"),
+    ("analysis.languages", "fr;de", "analysis.languages: got 'fr;de'"),
+    ("analysis.top", 2.0, r"analysis.top: got 2.0; .*0 < s <= 1"),
+    ("analysis.neurons", -0.01, "analysis.neurons: got -0.01"),
+    ("evaluation.languages", "fr,fr", "evaluation.languages: got 'fr,fr'; expected "),
+    ("evaluation.rows", 0, "evaluation.rows: got 0; expected "),
+    ("evaluation.protocol", "Paper", "evaluation.protocol: got 'Paper'; expected "),
+    ("evaluation.perplexity", "", "evaluation.perplexity: got ''; expected "),
 ]
 
 
@@ -151,8 +108,9 @@ BAD_VALUES = [
 def test_bad_values_name_field_value_and_what_is_allowed(path, value, message):
     config = ready()
     config.update_from_flattened_dict({path: value})
+    command = {"analysis": "analyze", "evaluation": "evaluate"}.get(path.split(".")[0], "prune")
     with pytest.raises(InputError, match=message) as error:
-        validate(config)
+        validate(config, command)
     assert "\n" not in str(error.value)
 
 
@@ -168,57 +126,39 @@ def test_wrong_types_are_refused_in_a_config_that_does_not_check_them():
 def test_fields_that_are_unknown_or_unset():
     extra = ready()
     extra.pruning.sparsty = 0.3
-    with pytest.raises(
-        InputError, match=r"pruning.sparsty: no such field; did you mean pruning.sp"
-    ):
+    with pytest.raises(InputError, match=r"pruning.sparsty: no such field; did you mean prun"):
         validate(extra)
     less = ready()
-    del less.pruning.budget
+    del less.pruning.drop
     del less.seed
     assert validate(less) == validate(ready()), "the others are defaults"
     with pytest.raises(InputError, match="model: not set; expected a hub id"):
         validate(base_config())
 
 
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
+def test_fields_that_contradict_each_other():
+    for fields, message in (
         (
             {"pruning__pattern": "2:4", "pruning__sparsity": 0.3},
-            "pruning.sparsity: got 0.3; expected 0.5 or none, with pattern 2:4",
+            "got 0.3; expected 0.5 or none, wi",
         ),
-        (
-            {"pruning__pattern": "2:4", "pruning__threshold": "variant"},
-            "pruning.threshold: got 'variant'; expected row",
-        ),
+        ({"pruning__pattern": "2:4", "pruning__threshold": "variant"}, "'variant'; expected row"),
         ({"calibration__kind": "translation_vs_code"}, "calibration.code: not set"),
-        (
-            {"pruning__allocation": "none.json", "pruning__sparsity": 0.5},
-            "pruning.allocation: no file 'none.json'",
-        ),
-        (
-            {"calibration__combine": "weights", "calibration__weights": "none.json"},
-            "calibration.weights: no file 'none.json'",
-        ),
-        (
-            {"calibration__kind": "tokens", "calibration__draw": "1/2"},
-            "calibration.draw: got '1/2'; expected none, with tokens",
-        ),
+        ({"pruning__allocation": "none.json", "pruning__sparsity": 0.5}, "no file 'none.json'"),
+        ({"calibration__combine": "weights", "calibration__weights": "a.json"}, "no file 'a.json'"),
+        ({"calibration__kind": "tokens", "calibration__draw": "1/2"}, "'1/2'; expected none, with"),
         (
             {"calibration__kind": "tokens", "calibration__lines": "0-9"},
-            "calibration.lines: got '0-9'; expected none, with tokens",
+            "'0-9'; expected none, with",
         ),
-    ],
-)
-def test_fields_that_contradict_each_other(fields, message):
-    with pytest.raises(InputError, match=message):
-        validate(ready(**fields))
+    ):
+        with pytest.raises(InputError, match=message):
+            validate(ready(**fields))
 
 
-@pytest.mark.parametrize("criterion", ["magnitude", "random"])
-def test_criteria_without_data_ask_for_no_calibration(criterion):
-    validate(ready(pruning__criterion=criterion, calibration__kind="translation_vs_code"))
-    validate(ready(pruning__criterion=criterion, calibration__target="fr"))
+def test_criteria_without_data_ask_for_no_calibration():
+    validate(ready(pruning__criterion="random", calibration__kind="translation_vs_code"))
+    validate(ready(pruning__criterion="magnitude", calibration__target="fr"))
 
 
 # Config files
@@ -237,33 +177,6 @@ def test_config_files_are_short_start_with_a_launch_command_and_are_valid(path):
     assert f"jaxprune {script} --config {path.stem}" in docstring
     config = get_config(path.stem, "owner/name") if path.stem == "base" else get_config(path.stem)
     assert validate(config).model
-
-
-@pytest.mark.parametrize(
-    ("name", "argument", "model"),
-    [
-        ("bloom", None, "bigscience/bloom-560m"),
-        ("bloom", "7b1", "bigscience/bloom-7b1"),
-        ("xglm", "2.9B", "facebook/xglm-2.9B"),
-        ("mgpt", None, "ai-forever/mGPT"),
-        ("llama", None, "meta-llama/Llama-3.2-1B"),
-        ("qwen", None, "Qwen/Qwen2.5-0.5B"),
-        ("qwen", "Qwen3-0.6B", "Qwen/Qwen3-0.6B"),
-    ],
-)
-def test_config_arguments_choose_the_model(name, argument, model):
-    config = get_config(name) if argument is None else get_config(name, argument)
-    assert config.model == model
-
-
-def test_bloom_is_pruned_by_the_refined_metric_and_nano_by_its_own_corpus():
-    bloom, nano = get_config("bloom"), get_config("nano", "bloom")
-    assert bloom.pruning.criterion == "refined"
-    assert bloom.calibration.kind == "translation_vs_code"
-    assert nano.calibration.data == "nano"
-    assert Path(nano.model).parts[-3:] == ("nano", "checkpoints", "bloom")
-    with pytest.raises(InputError, match=r"got 'bloomz'; .*did you mean bloom\?"):
-        get_config("nano", "bloomz")
 
 
 def test_every_allowed_text_is_one_line():

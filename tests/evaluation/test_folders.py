@@ -42,14 +42,11 @@ def test_what_is_written_is_read_to_the_bit(tmp_path):
         assert found.parts[name].measurements == part.measurements
         assert list(found.parts[name].rows) == list(part.rows)
         assert found.parts[name].facts == json.loads(json.dumps(part.facts))
-    for code, one in rows.items():
-        for ours, theirs in zip(one, found.scored("xnli")[code], strict=True):
-            np.testing.assert_array_equal(ours, theirs)
-            assert np.asarray(ours).dtype == np.asarray(theirs).dtype
-    for code, one in texts.items():
-        for ours, theirs in zip(one, found.perplexities[code], strict=True):
-            np.testing.assert_array_equal(ours, theirs)
-            assert np.asarray(ours).dtype == np.asarray(theirs).dtype
+    for made_rows, read_rows in ((rows, found.scored("xnli")), (texts, found.perplexities)):
+        for code, one in made_rows.items():
+            for ours, theirs in zip(one, read_rows[code], strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+                assert np.asarray(ours).dtype == np.asarray(theirs).dtype
     read = found.parts["translation"].rows["fr"]
     assert [list(column) for column in read] == [list(column) for column in lines["fr"]]
 
@@ -78,11 +75,6 @@ def refused(folder, message):
     assert "\n" not in str(error.value)
 
 
-def test_damaged_arrays_are_refused(run):
-    (run / "xnli" / "fr.npz").write_bytes(b"scores")
-    refused(run, r"b/xnli/fr.npz: damaged, or no .npz of plain arrays")
-
-
 def test_scores_that_are_no_numbers_are_refused(run):
     scores = np.float32(B["fr"])
     scores[5, 1] = np.nan
@@ -90,21 +82,25 @@ def test_scores_that_are_no_numbers_are_refused(run):
     refused(run, r"xnli/fr.npz: row 15 has the score nan for option 1")
 
 
+HEADER = "run,model,task,language,measure,value,low,high,n"
+
+
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
+        ("fr.npz", "scores", r"damaged, or no .npz of plain arrays"),
         ("evaluation.json", "{", "not JSON"),
         ("evaluation.json", "[]", "expected a JSON object"),
         ("measurements.csv", "run,value\nb,0.5\n", "damaged"),
-        ("measurements.csv", None, "damaged: Expected `float`, got `str`"),
+        (
+            "measurements.csv",
+            f"{HEADER}\nb,model,xnli,fr,accuracy,half,,,300",
+            "damaged: Expected `float`, got `str`",
+        ),
     ],
 )
 def test_broken_files_are_refused(run, file, content, message):
-    path = run / "xnli" / file
-    if content is None:
-        lines = path.read_text().splitlines()
-        content = "\n".join([lines[0], "b,model,xnli,fr,accuracy,half,,,300"])
-    path.write_text(content)
+    (run / "xnli" / file).write_text(content)
     refused(run, rf"xnli/{file}: {message}")
 
 

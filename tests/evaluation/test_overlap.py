@@ -74,10 +74,13 @@ def test_the_overlap_is_named_in_output_facts_page_and_card(place, capsys):
     write_report(run)
     for file in (run / "report.html", run / "hf" / "README.md"):
         assert note in file.read_text(encoding="utf-8")
-    evaluate_from_config(job(place, model=str(run / "hf")), place / "elsewhere")
-    assert overlap(place / "elsewhere") == expected
     found = jp.evaluate(jp.load(run / "hf"), perplexity=place / "text", progress=False)
     assert found.parts["perplexity"].facts["calibration_overlap"] == expected
+    other = {"evaluation.perplexity": "nano", "evaluation.rows": 20}
+    evaluation = evaluate_from_config(job(place, model=str(run / "hf"), **other), place / "other")
+    assert overlap(place / "other") is None
+    print_evaluation(evaluation, place / "other")
+    assert NOTE not in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_overlap_of_an_overlaid_model_in_lines_and_in_rows(place):
@@ -94,15 +97,3 @@ def test_the_overlap_of_an_overlaid_model_in_lines_and_in_rows(place):
         found = calibration_overlap(pruned, read, place / "run")
         assert found == {"calibration_overlap": expected}
         assert calibration_overlap(dense, read, place / "run") == {}
-
-
-def test_other_lines_and_unknown_runs_have_none(place, capsys):
-    other = {
-        "model": str(place / "run" / "hf"),
-        "evaluation.perplexity": "nano",
-        "evaluation.rows": 20,
-    }
-    evaluation = evaluate_from_config(job(place, **other), place / "other")
-    assert overlap(place / "other") is None
-    print_evaluation(evaluation, place / "other")
-    assert NOTE not in " ".join(capsys.readouterr().out.split())

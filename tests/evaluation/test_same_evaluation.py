@@ -6,14 +6,12 @@ import random
 import shutil
 
 import pytest
-from evaluated import translated
+from evaluated import evaluation_job
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
-from jaxprune.cli.config.validate import base_config, validate
-from jaxprune.evaluation.evaluation import Part
-from jaxprune.evaluation.folders import open_evaluation, write_part
-from jaxprune.evaluation.identity import IDENTITY, identities
+from jaxprune.evaluation.folders import open_evaluation
+from jaxprune.evaluation.identity import identities
 from jaxprune.evaluation.scoring.perplexity import PlainText
 from jaxprune.evaluation.translation.sentences import Pair, Sentences
 from jaxprune.evaluation.workload import Workload
@@ -38,19 +36,14 @@ def write_data(folder, lines=LINES, rows=ROWS):
     return folder
 
 
-def job(data, model=CHECKPOINTS["bloom"], dtype="float32", **fields):
-    config = base_config()
-    config.model, config.dtype = str(model), dtype
-    with config.ignore_type():
-        asked = {"tasks": "xnli", "data": f"{data}/rows", "perplexity": f"{data}/text"}
-        config.evaluation.update(asked | fields)
-    return validate(config, "evaluate")
+def job(data, model=CHECKPOINTS["bloom"], **fields):
+    asked = {"tasks": "xnli", "data": f"{data}/rows", "perplexity": f"{data}/text"}
+    return evaluation_job(model, **asked | fields)
 
 
-def in_memory(data, model=CHECKPOINTS["bloom"], **more):
-    return jp.evaluate(
-        jp.load(model), "xnli", data=f"{data}/rows", perplexity=f"{data}/text", progress=False, **more
-    )  # fmt: skip
+def in_memory(data):
+    asked = {"data": f"{data}/rows", "perplexity": f"{data}/text"}
+    return jp.evaluate(jp.load(CHECKPOINTS["bloom"]), "xnli", progress=False, **asked)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +92,6 @@ def test_perplexity_of_other_lines_with_as_many_tokens(data, run, tmp_path):
     message = rf"perplexity/fr: content {SHA} in .+ and {SHA} in .+; {SAME}"
     refused(run, tmp_path / "b", message)
     refused(in_memory(data), in_memory(other), message)
-    refused(run, in_memory(other), message)
     for folder in (run, tmp_path / "b"):  # and where nothing else is compared
         shutil.copytree(folder / "perplexity", tmp_path / "alone" / folder.name / "perplexity")
     refused(tmp_path / "alone" / "a", tmp_path / "alone" / "b", message)
@@ -111,7 +103,6 @@ def test_rows_with_other_texts_and_equal_labels(data, run, tmp_path):
     evaluate_from_config(job(other), tmp_path / "b")
     message = rf"xnli/fr: content {SHA} in .+ and {SHA} in .+; {SAME}"
     refused(run, tmp_path / "b", message)
-    refused(in_memory(data), in_memory(other), message)
     evaluate_from_config(job(other, rows=4), tmp_path / "few")
     shutil.rmtree(tmp_path / "few" / "perplexity")  # of four lines
     refused(run, tmp_path / "few", rf"xnli/fr: rows \d in .+ and \d in .+; {SAME}")
@@ -121,7 +112,6 @@ def test_another_tokenizer(data, run, other_tokenizer, tmp_path):
     evaluate_from_config(job(data, other_tokenizer), tmp_path / "b")
     message = rf"perplexity: tokenizer {SHA} in .+ and {SHA} in .+; {SAME}"
     refused(run, tmp_path / "b", message)
-    refused(in_memory(data), in_memory(data, other_tokenizer), message)
     shutil.rmtree(tmp_path / "b" / "perplexity")
     refused(run, tmp_path / "b", message.replace("perplexity", "xnli"))
 
@@ -134,6 +124,14 @@ def test_an_evaluation_with_another_tokenizer_is_not_the_same_evaluation(
     shutil.copy(other_tokenizer / "tokenizer.json", tmp_path / "model")
     with pytest.raises(InputError, match=rf"another evaluation, with tokenizer {SHA}, now {SHA}; "):
         evaluate_from_config(job(data, tmp_path / "model"), tmp_path / "run")
+
+
+def test_scores_of_another_model_are_not_replaced(data, run, tmp_path):
+    model = jp.load(CHECKPOINTS["bloom"])
+    keep = jp.masks.keep(jp.scores.magnitude(model.params), sparsity=0.5)
+    jp.export_hf(model, jp.masks.apply(model.params, keep), tmp_path / "hf")
+    with pytest.raises(InputError, match=r"has the scores of another model; add --overwrite"):
+        evaluate_from_config(job(data, tmp_path / "hf"), run)
 
 
 def test_the_digest_of_a_tokenizer_is_of_its_rules(other_tokenizer, tmp_path):
@@ -163,35 +161,16 @@ def test_other_parts_of_a_text_are_another_evaluation():
     assert found[0] != found[1]
 
 
-def write_translation(run, shown):
-    """Translations as an evaluation writes them."""
-    pairs = [Pair("le chat dort", "the cat sleeps"), Pair("le chien lit", "the dog reads")]
-    workload = Workload([], {}, {"fr": Sentences("fr", "en", shown, pairs)})
-    known = identities(workload, jp.load(CHECKPOINTS["bloom"]), "float32")
-    protocol = {"target": "en", "shots": len(shown), "max_new_tokens": 128}
-    facts = {"protocol": protocol, "languages": ["fr"], IDENTITY: known["translation"]}
-    references = [pair.target for pair in pairs]
-    part = Part(facts=facts, measurements=[], rows={"fr": translated(references, references)})
-    write_part(run, "translation", part)
-    return run
-
-
-def counted(comparison):
-    """The number of rows of each task in French."""
-    return {row.task: row.n for row in comparison.changes if row.language == "fr"}
-
-
-def test_translations_with_other_demonstrations(tmp_path):
-    shown = [Pair("la femme lit", "the woman reads")]
-    run = write_translation(tmp_path / "a", shown)
-    same = write_translation(tmp_path / "same", shown)
-    assert counted(jp.compare(run, same)) == {"translation": 2}
-    other = write_translation(tmp_path / "b", [Pair("la femme dort", "the woman sleeps")])
-    refused(run, other, rf"translation/fr: content {SHA} in \w and {SHA} in \w; {SAME}")
+def test_translations_with_other_demonstrations_are_another_evaluation():
+    model, asked = jp.load(CHECKPOINTS["bloom"]), [Pair("le chat dort", "the cat sleeps")]
+    one, other, same = (
+        identities(Workload([], {}, {"fr": Sentences("fr", "en", shown, asked)}), model, "float32")
+        for shown in ([Pair("un", "one")], [Pair("deux", "two")], [Pair("un", "one")])
+    )
+    assert one == same != other
 
 
 def test_another_dtype(data, run, tmp_path):
     evaluate_from_config(job(data, dtype="bfloat16"), tmp_path / "b")
     message = rf"perplexity: dtype '\w+' in .+ and '\w+' in .+; {SAME}"
     refused(run, tmp_path / "b", message)
-    refused(in_memory(data, name="a"), in_memory(data, dtype="bfloat16", name="b"), message)

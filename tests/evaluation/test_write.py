@@ -1,12 +1,9 @@
 """What a comparison prints and writes."""
 
-import numpy as np
 import pandas
 import pytest
 from evaluated import (
-    HYPOTHESES,
     LABELS,
-    REFERENCES,
     A,
     B,
     changes,
@@ -14,14 +11,11 @@ from evaluated import (
     of_perplexity,
     right,
     scored,
-    translated,
     written,
 )
-from run_scripts import run_alone, run_here
+from run_scripts import run_here
 
 import jaxprune as jp
-from jaxprune.base.text import WIDTH
-from jaxprune.evaluation.comparison import compare_evaluations
 from jaxprune.evaluation.write import comparison_text, write_comparison
 
 
@@ -69,33 +63,8 @@ def test_the_table_shows_percent_and_points(workdirs):
     assert untested in [line.split()[:3] for line in text.splitlines()]
 
 
-def test_no_line_is_wider_than_a_terminal():
-    labels = np.zeros(200, int)
-    codes = ["en", "zho_Hans", "arb_Arab", *(f"l{i:02}_Latn" for i in range(30))]
-    flat = {code: np.random.default_rng(i).random((200, 2)) for i, code in enumerate(codes)}
-    sides = []
-    for name, sign in (
-        ("dense", -1),
-        ("pruned", 1),
-    ):  # right by 0.1 at one time and 0.9 at the other
-        parts = {
-            "xnli": {c: scored(s + sign * np.array([0, 0.55]), labels) for c, s in flat.items()},
-            f"only_{name}": {"en": scored(flat["en"], labels)},
-            "translation": {
-                c: translated(lines, REFERENCES)
-                for c, lines in HYPOTHESES["b" if sign > 0 else "a"].items()
-            },
-            "perplexity": {c: of_perplexity(1234.5 * (2 + sign)) for c in codes},
-        }
-        sides.append(evaluation(name, **parts))
-    lines = comparison_text(compare_evaluations(sides)).splitlines()
-    assert max(map(len, lines)) <= WIDTH
-    shown = next(line for line in lines if line.startswith("zho_Hans"))
-    assert shown.count("\N{MINUS SIGN}") >= 3  # a loss of two digits and both ends of its interval
-
-
 def test_the_command_prints_and_writes(workdirs, monkeypatch, capfd):
-    done = run_alone("compare", *workdirs)
+    done = run_here(monkeypatch, capfd, "compare", *workdirs)
     assert (done.returncode, done.stderr) == (0, "")
     found = jp.compare(*workdirs)
     assert done.stdout.startswith(comparison_text(found))

@@ -1,4 +1,4 @@
-"""Rows of the table of faults: arguments of the process, dtypes and positions of a model."""
+"""Rows of the table of faults: arguments of the process, dtypes and positions of a model, and one that changes."""
 
 import sys
 
@@ -7,6 +7,8 @@ import numpy as np
 from faults.fault import Fault, both
 from faults.place import WEIGHTS
 from safetensors.numpy import load_file, save_file
+
+from jaxprune.runs import pipeline
 
 
 def stdout_full(place):
@@ -36,16 +38,30 @@ def short_model(place):
     return folder
 
 
+def changing_tokenizer(place):
+    """A model whose tokenizer gets a line more before its first block is pruned."""
+    model, whole = place.model(), pipeline.prune_blocks
+
+    def prune_blocks(*arguments, **how):
+        with (model / "tokenizer.json").open("a") as out:
+            out.write("\n")
+        return whole(*arguments, **how)
+
+    place.patch.setattr(pipeline, "prune_blocks", prune_blocks)
+    return model
+
+
 ROWS = {
+    "the tokenizer changes after the calibration set was made": Fault(
+        lambda p: p.prune(model=changing_tokenizer(p)),
+        r"model/tokenizer\.json: changed while it was read",
+    ),
     "stdout full": Fault(stdout_full, r".*No space left on device", 1),
     "workdir of a long name": Fault(
         lambda p: p.prune(workdir=p.folder / ("x" * 300)), r".*File name too long: .{300,500}$", 1
     ),
     "workdir is a link to nothing": Fault(
         lambda p: both(p.workdir.symlink_to("nothing"), p.prune()), r"--workdir: .* is a broken link;"
-    ),
-    "workdir is a loop of links": Fault(
-        lambda p: both(p.workdir.symlink_to("workdir"), p.prune()), r"--workdir: .* is a broken link;"
     ),
     "seed 2**32": Fault(
         lambda p: p.prune(f"seed={2**32}"), r"seed: got 4294967296; .*below 4294967296"

@@ -99,10 +99,6 @@ class Place:
         os.truncate(folder / WEIGHTS, bytes_left)
         return folder
 
-    def with_values(self, value):
-        """A model with this number all over a kernel of layer 2."""
-        return self.with_tensors(r"h\.2\.mlp\.dense_h_to_4h\.weight", lambda tensor: value)
-
     def with_tensors(self, names, change, model="bloom"):
         """A model with other values in the tensors in whose names a pattern is found: a function of those there."""
         folder = self.model(model)
@@ -119,8 +115,11 @@ class Place:
         return folder
 
     def flipped(self, offset):
+        """A model in whose weights a bit of this byte is the other one."""
         folder = self.model()
-        flip(folder / WEIGHTS, offset)
+        content = bytearray((folder / WEIGHTS).read_bytes())
+        content[offset] ^= 1
+        (folder / WEIGHTS).write_bytes(content)
         return folder
 
     def with_index(self, shard):
@@ -136,23 +135,6 @@ class Place:
         with zipfile.ZipFile(folder / "pytorch_model.bin", "w") as archive:
             archive.writestr("archive/data.pkl", pickle.dumps({"w": Attack(self.marker)}, 2))
             archive.writestr("archive/version", "3")
-        return folder
-
-    def without_tokenizer(self):
-        folder = self.model()
-        for file in folder.glob("token*"):
-            file.unlink()
-        return folder
-
-    def with_large_ids(self):
-        folder = self.model()
-        file = folder / "tokenizer.json"
-        tokenizer = json.loads(file.read_text())
-        tokenizer["added_tokens"].append(
-            {"id": 99999, "content": "<large>", "special": True, "single_word": False,
-             "lstrip": False, "rstrip": False, "normalized": False}
-        )  # fmt: skip
-        file.write_text(json.dumps(tokenizer))
         return folder
 
     # Texts, tokens, tasks.
@@ -193,29 +175,18 @@ class Place:
 
     def runs(self):
         """Two evaluated runs of one task."""
-        folders = self.folder / "a", self.folder / "b"
-        for run in folders:
-            rows = {"en": scored(np.eye(3)[[0, 1, 2, 1]], [0, 1, 2, 0])}
-            written(evaluation(run.name, xnli=rows), run)
-        return folders
+        rows = {"en": scored(np.eye(3)[[0, 1, 2, 1]], [0, 1, 2, 0])}
+        return [written(evaluation(name, xnli=rows), self.folder / name) for name in "ab"]
 
     def whole_run(self, name="run"):
         """A copy of a pruned model's workdir."""
         return shutil.copytree(self._whole_run, self.folder / name)
 
-    def damaged_run(self, damage, name="run"):
-        """One in which the largest file of the masks is damaged: a function of that file."""
-        run = self.whole_run(name)
-        files = [file for file in (run / "checkpoint" / "masks").rglob("*") if file.is_file()]
-        damage(max(files, key=lambda file: file.stat().st_size))
-        return run
 
-
-def flip(file, offset=None):
-    """One bit, in the middle by default."""
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2 if offset is None else offset] ^= 1
-    file.write_bytes(content)
+def largest(folder):
+    """The largest of the files below a folder."""
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return max(files, key=lambda file: file.stat().st_size)
 
 
 def halve(file):

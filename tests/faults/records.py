@@ -63,13 +63,6 @@ ROWS = {
     "compare: scores that are gone": Fault(
         lambda p: evaluated_and_changed(p, "en.npz", Path.unlink), r"b/xnli/en\.npz: missing"
     ),
-    "report: half of the scores": Fault(
-        lambda p: ["report", evaluated_and_changed(p, "en.npz", halve)[2]], r"b/xnli/en\.npz: damaged, its bytes"
-    ),
-    "report: scores of another model": pruned(
-        "report", "xnli/evaluation.json", rf"xnli/evaluation\.json: scores of another model \(SHA-256 {'7' * 12}…",
-        model_sha256="7" * 64,
-    ),
     "compare: scores of another model": Fault(
         lambda p: both(
             r := p.whole_run(), edited(r / "xnli" / "evaluation.json", model_sha256="7" * 64),

@@ -1,12 +1,11 @@
 """Rows of the table of faults: buckets, by a store whose objects are the files of `bucket/` in the row's folder."""
 
 import functools
-import json
 import shutil
 
 import fsspec
 from faults.fault import Fault, both
-from faults.place import halve
+from faults.place import halve, largest
 from fsspec.exceptions import FSTimeoutError
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
@@ -89,74 +88,16 @@ def fails(request, error):
     return Fault(command, rf"test://bucket/workdir.*{text}", 2 if request == "uploads" else 1)
 
 
-def of_run(change, says, code=2):
-    """`verify` of a complete run in a bucket, one of whose objects has changed."""
-
-    def command(p):
-        run_there(p, change)
-        return ["verify", "test://bucket/run"]
-
-    return Fault(command, says, code)
-
-
 def run_there(p, change):
     """A complete run in the bucket that has changed there."""
     run = shutil.copytree(p.whole_run(), bucket(p) / "run")
     change(run)
 
 
-def largest(run):
-    files = [file for file in (run / "checkpoint/masks").rglob("*") if file.is_file()]
-    return max(files, key=lambda file: file.stat().st_size)
-
-
-def alive(p):
-    """A workdir whose owner, on another machine, shows that it is alive at every look."""
-    there = bucket(p) / "workdir/progress"
-    there.mkdir(parents=True)
-    facts = {"host": "other", "place": "elsewhere", "process": 7}
-    (there / "owner-000003.json").write_text(json.dumps(facts))
-    beats = iter(range(100))
-    p.patch.setattr(ownership, "_read", lambda *_: facts | {"beats": next(beats)})
-
-
-def taken(p):
-    """A workdir that another run takes over as soon as this one has it."""
-    there = bucket(p) / "workdir/progress"
-    real = ownership.Ownership.renew
-
-    def renew(self):
-        (there / "owner-000009.json").write_text("{}")
-        real(self)
-
-    p.patch.setattr(ownership.Ownership, "renew", renew)
-
-
-def uploaded(p, folder, name):
-    """A copy of a folder in the bucket; its address."""
-    shutil.copytree(folder, bucket(p) / name)
-    return f"test://bucket/{name}"
-
-
-def model(change):
-    """A run of a model in a bucket that has changed there."""
-
-    def command(p):
-        address = uploaded(p, p.model(), "weights")
-        change(p.folder / "bucket/bucket/weights")
-        return p.prune(model=address)
-
-    return command
-
-
-def reading(error):
+def refused_model(p):
     """A run of a model in a bucket whose store fails at all downloads."""
-
-    def command(p):
-        shutil.copytree(p.model(), bucket(p, "get", ERRORS[error]) / "weights")
-        return p.prune(model="test://bucket/weights")
-
-    return Fault(command, rf"test://bucket/weights: .*{ERRORS[error].args[-1]}", 1)
+    shutil.copytree(p.model(), bucket(p, "get", ERRORS["refuses"]) / "weights")
+    return p.prune(model="test://bucket/weights")
 
 
 def other_run(p):
@@ -174,55 +115,35 @@ ROWS = {
     **{
         f"a store that {error} when it {request}": fails(request, error)
         for request in REQUESTS
-        for error in (ERRORS if request == "lists" else ("refuses", "has no credentials"))
+        for error in (ERRORS if request == "lists" else ["has no credentials"])
     },
-    "a bucket without the prefix": Fault(
-        lambda p: both(bucket(p), p.prune(workdir="test://bucket")), r"--workdir: got 'test://bucket'"
-    ),
-    "another scheme": Fault(
-        lambda p: p.prune(workdir="az://bucket/run"), r"--workdir: got 'az://bucket/run'"
-    ),
-    "a workdir whose owner is alive": Fault(
-        lambda p: both(alive(p), p.prune(workdir=WORKDIR)), r"--workdir: process 7 on other is writing"
-    ),
-    "a workdir that is taken over": Fault(
-        lambda p: both(taken(p), p.prune(workdir=WORKDIR)), r"--workdir: another run has .*workdir"
-    ),
     "several processes and a bucket": Fault(
         lambda p: both(bucket(p), [*p.prune(workdir=WORKDIR), "--coordinator=h:1", "--processes=2", "--process=0"]),
         r"--workdir: got .*; expected a folder that all processes share",
     ),
-    "a lost marker": of_run(lambda run: (run / "report.json").unlink(), r"run: no complete run"),
-    "a marker that is cut": of_run(lambda run: halve(run / "report.json"), r"report\.json: not JSON"),
-    "a marker of another program": of_run(
-        lambda run: (run / "report.json").write_text("[]"), r"report\.json: expected"
+    "a lost marker": Fault(
+        lambda p: both(
+            run_there(p, lambda run: (run / "report.json").unlink()), ["verify", "test://bucket/run"]
+        ),
+        r"run: no complete run",
     ),
     "texts that are not in the bucket": Fault(
         lambda p: both(bucket(p), p.wanda("test://bucket/texts")), r"test://bucket/texts: no such", 1
-    ),
-    "texts that are half uploaded": Fault(
-        lambda p: p.wanda(uploaded(p, p.texts(en="a", fr="b\nc\n"), "texts")), r"texts: fr has 2 lines and en has 1"
     ),
     "tokens in a bucket": Fault(
         lambda p: p.on_tokens("test://bucket/tokens/tokens.npz"),
         r"calibration\.data: no file 'test:",
     ),
-    "a model that is not in the bucket": Fault(
-        lambda p: both(bucket(p), p.prune(model="test://bucket/weights")), r"weights: no such", 1
-    ),
     "a model that is half uploaded": Fault(
-        model(lambda folder: halve(folder / "model.safetensors")), r"model\.safetensors: .*truncated"
+        lambda p: both(
+            halve(shutil.copytree(p.model(), bucket(p) / "weights") / "model.safetensors"),
+            p.prune(model="test://bucket/weights"),
+        ),
+        r"model\.safetensors: .*truncated",
     ),
-    "a model whose weights are not uploaded yet": Fault(
-        model(lambda folder: (folder / "model.safetensors").unlink()), r"weights: no weights"
+    "a store that refuses when it reads a model": Fault(
+        refused_model, r"test://bucket/weights: .*Access Denied", 1
     ),
-    "a model without its config": Fault(
-        model(lambda folder: (folder / "config.json").unlink()), r"no config\.json"
-    ),
-    **{
-        f"a store that {error} when it reads a model": reading(error)
-        for error in ("refuses", "has no credentials")
-    },
     "saved statistics that are not in the bucket": Fault(
         lambda p: both(
             bucket(p),
@@ -230,16 +151,9 @@ ROWS = {
         ),
         r"test://bucket/run: no such", 1,
     ),
-    "a run to recover that lost its masks": Fault(
-        lambda p: both(
-            run_there(p, lambda run: largest(run).unlink()),
-            p.script("recover", "recovery.run=test://bucket/run"),
-        ),
-        r"recovery\.run: .*run: checkpoint: masks/",
-    ),
     "a run to recover whose masks are cut": Fault(
         lambda p: both(
-            run_there(p, lambda run: halve(largest(run))),
+            run_there(p, lambda run: halve(largest(run / "checkpoint/masks"))),
             p.script("recover", "recovery.run=test://bucket/run"),
         ),
         r"recovery\.run: .*run: checkpoint: masks/",

@@ -7,7 +7,6 @@ import numpy as np
 from faults.fault import Fault, both, full_disk, limited, little_space
 from faults.place import GOOD_ROW
 
-from jaxprune.base.workdir.locks import locked
 from jaxprune.hf import shards
 from jaxprune.runs.run import open_run
 
@@ -18,19 +17,12 @@ ROWS = {
     "workdir below a file": Fault(
         lambda p: p.prune(workdir=p.file(b"", "file") / "below"), r"file/below|file.*directory", 1
     ),
-    "workdir that the system does not make": Fault(
-        lambda p: p.prune(workdir="/proc/jaxprune"), r"/proc/jaxprune", 1
-    ),
     "the model is what the run replaces": Fault(
         lambda p: p.prune(model=shutil.copytree(p.model(), p.workdir / "hf")),
         r"--workdir: .*workdir contains the model itself",
     ),
     "two runs in a workdir": Fault(
         lambda p: both(p.keep(open_run(p.workdir, {"a": 1}, {})), p.prune()),
-        r"--workdir: another run is writing to .*workdir",
-    ),
-    "two evaluations in a workdir": Fault(
-        lambda p: both(p.keep(locked(p.workdir)), p.evaluate("evaluation.tasks=nano_nli")),
         r"--workdir: another run is writing to .*workdir",
     ),
     "an unfinished run of another command": Fault(

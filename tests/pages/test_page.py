@@ -4,23 +4,12 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
+from svg import contrast
 
 from jaxprune.base.templates import legal_text
 from jaxprune.base.text import Cell, NotebookTable, Table
 from jaxprune.report.charts.theme import CSS
 from jaxprune.report.document import Command, Facts, Folded, Note, Section, page
-
-
-def luminance(code):
-    """WCAG 2's relative luminance of #rrggbb."""
-    channels = [int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one, other):
-    bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
-    return (bright + 0.05) / (dark + 0.05)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from svg import axis, box, check_axis, drawn, parsed, told
+from svg import axis, box, channels, check_axis, contrast, drawn, luminance, parsed, told
 
 from jaxprune.base.text import signed
 from jaxprune.report.charts.heatmap import DIVERGING, heatmap
@@ -14,25 +14,6 @@ from jaxprune.report.charts.panels import grid
 from jaxprune.report.charts.rows import Estimate, bar_chart, interval_chart
 
 NAN = float("nan")
-
-
-def channels(fill):
-    """(r, g, b) of rgb(…) or #rrggbb."""
-    if fill.startswith("#"):
-        return tuple(int(fill[i : i + 2], 16) for i in (1, 3, 5))
-    return tuple(map(int, re.findall(r"\d+", fill)))
-
-
-def luminance(fill):
-    """WCAG 2's relative luminance."""
-    shares = [channel / 255 for channel in channels(fill)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one, other):
-    bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
-    return (bright + 0.05) / (dark + 0.05)
 
 
 def cells(svg):
@@ -45,12 +26,9 @@ def cells(svg):
 
 def test_dots_and_whiskers_are_where_their_values_are():
     values = {"fr": Estimate(61.5, 58.2, 64.1), "sw": Estimate(40.0), "de": Estimate(NAN, NAN, NAN)}
-    svg = page_svg(
-        interval_chart(
-            {"dense": values, "pruned": {"fr": Estimate(70.25, 67, 73)}},
-            title="Accuracy", unit="%", reference=("chance", 100 / 3),
-        )
-    )  # fmt: skip
+    series = {"dense": values, "pruned": {"fr": Estimate(70.25, 67, 73)}}
+    reference = ("chance", 100 / 3)
+    svg = page_svg(interval_chart(series, title="Accuracy", unit="%", reference=reference))
     assert told(svg) == [
         "chance: 33.33", "fr, dense: 61.5 [58.2, 64.1]", "sw, dense: 40", "fr, pruned: 70.25 [67, 73]",
     ]  # fmt: skip
@@ -75,11 +53,8 @@ def test_changes_are_hollow_by_their_verdicts_with_values_beside_them():
         "de": Estimate(0.5, -1.0, 2.0, "unclear"), "mean": Estimate(-0.2, -1.0, 0.6, "untested"),
         "xx": Estimate(NAN, 0.0, 1.0, "unclear"),
     }  # fmt: skip
-    zero = ("unchanged", 0.0)
-    chart = interval_chart(
-        {"": changes}, title="Change", unit="points", reference=zero, show=signed
-    )
-    svg = page_svg(chart)
+    looks = {"title": "Change", "unit": "points", "reference": ("unchanged", 0.0)}
+    svg = page_svg(interval_chart({"": changes}, show=signed, **looks))
     assert told(svg) == [
         "unchanged: 0.0", "fr: +3.0 [+1.0, +5.0], better", "sw: −4.0 [−6.0, −2.0], worse",
         "de: +0.5 [−1.0, +2.0], no significant change", "mean: −0.2 [−1.0, +0.6], not tested",
@@ -100,25 +75,10 @@ def test_changes_are_hollow_by_their_verdicts_with_values_beside_them():
     assert [text.text for text, _, _ in values] == ["+3.0", "−4.0", "+0.5", "−0.2"]
 
 
-def test_changes_of_several_runs_are_hollow_where_they_are_not_significant():
-    runs = {
-        "a": {"fr": Estimate(3.0, 1.0, 5.0, "better"), "sw": Estimate(-0.5, -2.0, 1.0, "unclear")},
-        "b": {"fr": Estimate(-4.0, -6.0, -2.0, "worse")},
-    }
-    svg = page_svg(interval_chart(runs, title="Change", unit="points"))
-    marks = [(mark.get("fill"), mark.get("stroke")) for mark, _, _ in drawn(svg, r"dots_\d")]
-    assert marks == [("var(--s0)",) * 2, ("var(--paper)", "var(--s0)"), ("var(--s1)",) * 2]
-    assert not drawn(svg, "values")
-    assert [text.text for text, _, _ in drawn(svg, "role-legend-label")] == ["a", "b"]
-
-
 def test_ratios_are_as_far_from_1_in_either_direction():
     ratios = {"fr": Estimate(4.0, 2.0, 8.0), "sw": Estimate(0.25, 0.125, 0.5), "de": Estimate(0.0)}
-    unchanged = ("unchanged", 1.0)
-    chart = interval_chart(
-        {"": ratios}, title="t", unit="after / before", reference=unchanged, log=True
-    )
-    svg = page_svg(chart)
+    looks = {"title": "t", "unit": "after / before", "reference": ("unchanged", 1.0)}
+    svg = page_svg(interval_chart({"": ratios}, log=True, **looks))
     (_, high, _), (_, low, _) = drawn(svg, "dots_0")  # 0 has no place on a log axis
     [(_, one, _)] = drawn(svg, "reference")
     assert high - one == pytest.approx(one - low, abs=0.01)
@@ -144,9 +104,8 @@ def test_lines_leave_out_what_a_log_axis_has_not():
     assert "L" not in dashed.get("d").replace("l0,0", "")  # 5 and 50 are no neighbours
 
 
-@pytest.mark.parametrize("dash", ["solid", "dashed"])
-def test_lines_that_coincide_are_both_seen(dash):
-    lines = [Line(name, [1.0, 1.0], colour, dash) for colour, name in enumerate("ab")]
+def test_lines_that_coincide_are_both_seen():
+    lines = [Line(name, [1.0, 1.0], colour) for colour, name in enumerate("ab")]
     svg = page_svg(line_chart(lines, title="t", y_title="y"))
     shown = []
     for path, _, _ in drawn(svg, "curves"):
@@ -180,14 +139,6 @@ def test_bars_are_as_long_as_their_values():
     lengths = [box(path)[2] for path, _, _ in drawn(svg, "bars")]
     assert lengths == pytest.approx([whole / 4, whole / 2, whole], abs=0.02)
     assert [text.text for text, _, _ in drawn(svg, "values")] == ["25.0", "50.0", "100.0"]
-
-
-def test_colours_grow_evenly_lighter():
-    svg = page_svg(heatmap(np.arange(101)[None], ["a"], list(map(str, range(101))), title="t"))
-    fills = [fill for _, _, fill in cells(svg).values()]
-    lightness = [luminance(fill) ** (1 / 3) for fill in fills]
-    assert (np.diff(lightness) > 0).all()
-    assert lightness[-1] - lightness[0] > 0.5
 
 
 def test_cells_hold_their_values_in_order():
@@ -230,30 +181,24 @@ def test_a_log_map_spaces_colours_by_quotients():
 
 
 def test_signed_changes_are_white_at_zero():
-    values = np.array([[-30.0, -10.0, 0.0, 10.0]])
-    chart = heatmap(
-        values, ["a"], list("wxyz"), title="t", limits=(-20, 5), scheme=DIVERGING, show=signed
-    )
-    found = {key[-5:].split()[-1]: fill for key, (_, _, fill) in cells(page_svg(chart)).items()}
-    (_, red, _), (_, mild, _), zero, (_, green, _) = map(channels, found.values())
+    values = np.array([[-30.0, -20.0, -10.0, 0.0, 10.0]])
+    looks = {"limits": (-20, 5), "scheme": DIVERGING, "show": signed}
+    svg = page_svg(heatmap(values, ["a"], list("vwxyz"), title="t", **looks))
+    beyond, end, mild, zero, better = (channels(fill) for _, _, fill in cells(svg).values())
     assert min(zero) > 235
-    assert red < mild < min(zero)  # pink has little green in it, and less the worse
-    assert green > channels(found["+10.0"])[0]
-    far = heatmap(np.array([[-20.0]]), ["a"], ["w"], title="t", limits=(-20, 5), scheme=DIVERGING)
-    [(_, _, end)] = cells(page_svg(far)).values()
-    assert found["−30.0"] == end  # beyond the limits colours stay the last one
+    assert end[1] < mild[1] < min(zero)  # pink has little green in it, and less the worse
+    assert better[1] > better[0]
+    assert beyond == end  # beyond the limits colours stay the last one
 
 
 def test_panels_of_a_grid_have_data_and_legends_of_their_own_or_one():
     maps = [
-        heatmap(
-            np.array([[low, low + 10.0]]), ["a"], ["x", "y"], title=f"from {low}", limits=(0, 99)
-        )
+        heatmap(np.array([[low]]), ["a"], ["x"], title=f"from {low}", limits=(0, 99))
         for low in (1.0, 50.0, 80.0)
     ]
     for one_legend, legends in ((True, 1), (False, 3)):
         root = parsed(page_svg(grid(maps, title="all", columns=2, one_legend=one_legend)))
-        assert told(root) == ["a, x: 1", "a, y: 11", "a, x: 50", "a, y: 60", "a, x: 80", "a, y: 90"]
+        assert told(root) == ["a, x: 1", "a, x: 50", "a, x: 80"]
         assert len(drawn(root, "role-legend-label")) == 3 * legends
         titles = [text.text for text, _, _ in drawn(root, "role-title-text")]
         assert titles == ["from 1.0", "from 50.0", "from 80.0"]

@@ -21,14 +21,6 @@ def test_text_and_mapping_are_one_grid():
         "pruning.criterion=wanda|ria calibration.source=fr|fr,en calibration.draw=none|1/2 "
         "pruning.sparsity=0.3|.5 recovery.how=none|distil seed=0|1"
     )
-    mapping = {
-        "pruning.criterion": ["wanda", "ria"],
-        "calibration.source": ["fr", ["fr", "en"]],
-        "calibration.draw": [None, "1/2"],
-        "pruning.sparsity": [0.3, np.float64(0.5)],
-        "recovery.how": [None, "distil"],
-        "seed": (0, 1),
-    }
     expected = {
         "pruning.criterion": ("wanda", "ria"),
         "calibration.source": (("fr",), ("fr", "en")),
@@ -36,6 +28,11 @@ def test_text_and_mapping_are_one_grid():
         "pruning.sparsity": (0.3, 0.5),
         "recovery.how": (None, "distil"),
         "seed": (0, 1),
+    }
+    mapping = {path: list(values) for path, values in expected.items()}
+    mapping |= {
+        "calibration.source": ["fr", ["fr", "en"]],
+        "pruning.sparsity": [0.3, np.float64(0.5)],
     }
     assert grid_of(text) == grid_of(mapping) == expected
     assert [*grid_of(mapping)] == [*mapping]
@@ -61,23 +58,16 @@ def test_a_config_file_sets_a_mapping():
     ("grid", "message"),
     [
         (None, r"sweep\.grid: not set; expected \{path of a field"),
-        ("", r"sweep\.grid: got ''; expected "),
         ({}, r"sweep\.grid: got \{\}; expected "),
-        (3, r"sweep\.grid: got 3; expected "),
         ("pruning.criterion", r"sweep\.grid: got 'pruning\.criterion'; expected PATH=VALUE\|VALUE"),
         ("model=a|b", r"grid: got the axis 'model'; expected fields of pruning, calibration and re"),
-        ("evaluation.rows=1|2", r"grid: got the axis 'evaluation\.rows'; expected fields of"),
         ("calibration.stats=a", r"grid: got the axis 'calibration\.stats'; expected"),
-        ("recovery.run=a", r"grid: got the axis 'recovery\.run'; expected"),
         ("pruning.sparsty=0.3", r"'pruning\.sparsty'; .* \(did you mean pruning\.sparsity\?\)"),
         ("pruning.sparsity=0.3|x", r"sweep\.grid: pruning\.sparsity: got 'x'; expected "),
-        ("pruning.sparsity=0.3|1.5", r"sweep\.grid: pruning\.sparsity: got 1\.5; expected "),
         ("pruning.sparsity=0.3|.3", r"sweep\.grid: pruning\.sparsity: 0\.3 is there twice"),
         ("seed=0|none", r"sweep\.grid: seed: got 'none'; expected an integer"),
         ("seed=1 seed=2", r"sweep\.grid: seed is there twice; expected each axis once"),
-        ("calibration.source=fr|klingon", r"sweep\.grid: calibration\.source: got 'klingon'"),
         ({"seed": 1}, r"sweep\.grid: seed: got 1; expected a list of values"),
-        ({"seed": []}, r"sweep\.grid: seed: got \[\]; expected a list of values"),
         ({"calibration.data": ["a b"]}, "got 'a b'; expected a value without spaces"),
         ("recovery.epochs=1|2", r"axes of recovery without recovery\.how; add recovery\.how=none"),
     ],

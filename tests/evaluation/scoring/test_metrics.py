@@ -1,9 +1,9 @@
 """Metrics against plain loops, exact sums, published values and normal approximations."""
 
+import itertools
 import math
 import tracemalloc
 from fractions import Fraction
-from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -39,16 +39,6 @@ def test_weighted_f1_is_the_loop_over_precision_and_recall(pairs):
     assert found == pytest.approx(f1_loop(predictions, labels), abs=1e-12)
 
 
-def test_weighted_f1_by_hand():
-    # the example of scikit-learn's f1_score: label 0 has F1 0.8, the others 0
-    found = metrics.weighted_f1(np.array([0, 2, 1, 0, 0, 1]), np.array([0, 1, 2, 0, 1, 2]))
-    assert found == pytest.approx(0.8 / 3)
-    # label 0: precision 3/4, recall 1, F1 6/7; label 1: precision 1, recall 1/2, F1 2/3
-    found = metrics.weighted_f1(np.array([0, 0, 0, 0, 1]), np.array([0, 0, 0, 1, 1]))
-    assert found == pytest.approx((3 * 6 / 7 + 2 * 2 / 3) / 5)
-    assert metrics.weighted_f1(np.array([1, 1]), np.array([0, 0])) == 0.0
-
-
 # RankC.
 
 
@@ -74,21 +64,8 @@ SCORES = hnp.arrays(np.float32, (6, 4), elements=st.sampled_from([-np.inf, -2.0,
 def test_rankc_is_the_formula_of_the_paper(a, b):
     assert metrics.rankc(a, b) == pytest.approx(rankc_loop(a, b), abs=1e-12)
     assert metrics.rankc(a, a) == pytest.approx(1.0)
-
-
-def test_rankc_by_hand():
-    a = np.array([[-1.0, -2.0, -3.0]])
-    weights = np.exp([3, 2, 1]) / np.exp([3, 2, 1]).sum()
-    assert weights[0] == pytest.approx(0.665, abs=5e-4)
-    swapped_top = np.array([[-2.0, -1.0, -3.0]])  # P@1 = 0, P@2 = P@3 = 1
-    assert metrics.rankc(a, swapped_top) == pytest.approx(1 - weights[0])
-    swapped_bottom = np.array([[-1.0, -3.0, -2.0]])
-    assert metrics.rankc(a, swapped_bottom) == pytest.approx(1 - weights[1] / 2)
-    # reversed: P@1 = 0, P@2 = 1/2, P@3 = 1
-    assert metrics.rankc(a, a[:, ::-1]) == pytest.approx(weights[1] / 2 + weights[2])
-    both = metrics.rankc(np.vstack([a, a]), np.vstack([a, swapped_top]))
-    assert both == pytest.approx(1 - weights[0] / 2)
-    assert metrics.rankc(np.zeros((2, 300)), np.ones((2, 300))) == pytest.approx(1.0)
+    many = np.zeros((2, 300))  # exp(300) is no float32
+    assert metrics.rankc(many, many + 1) == pytest.approx(1.0)
 
 
 # Intervals and tests.
@@ -105,14 +82,6 @@ def test_wilson_interval_as_published(right, rows, low, high):
     assert mirrored == pytest.approx((1 - high, 1 - low), abs=5e-5)
 
 
-@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
-def test_wilson_bounds_lie_z_standard_errors_away(confidence, monkeypatch):
-    monkeypatch.setattr(metrics, "CONFIDENCE", confidence)
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    for bound in metrics.wilson_interval(31, 70):
-        assert abs(31 / 70 - bound) == pytest.approx(z * math.sqrt(bound * (1 - bound) / 70))
-
-
 def correctness(only_a, only_b, both, neither):
     counts = [only_a, only_b, both, neither]
     a, b = np.repeat([1, 0, 1, 0], counts), np.repeat([0, 1, 1, 0], counts)
@@ -122,21 +91,6 @@ def correctness(only_a, only_b, both, neither):
 
 def bootstrap(a, b, seed=0):
     return metrics.paired_bootstrap(np.subtract(b, a, dtype=float), seed=seed)
-
-
-@pytest.mark.parametrize("counts", [(60, 85, 500, 355), (30, 28, 100, 40), (90, 40, 10, 700)])
-def test_bootstrap_meets_its_normal_approximation(counts):
-    a, b = correctness(*counts)
-    found = bootstrap(a, b)
-    paired = b.astype(float) - a
-    error = paired.std() / math.sqrt(len(paired))
-    z = abs(paired.mean()) / error
-    # the sum is a whole number: half a step of continuity
-    p = 2 * (1 - NormalDist().cdf(z - 0.5 / len(paired) / error))
-    assert found.difference == pytest.approx(paired.mean(), abs=1e-15)
-    assert found.p == pytest.approx(p, abs=0.02)
-    expected = paired.mean() - 1.96 * error, paired.mean() + 1.96 * error
-    assert found.interval == pytest.approx(expected, abs=0.15 * error)
 
 
 @pytest.mark.parametrize("continuous", [False, True])
@@ -182,15 +136,6 @@ def test_bootstrap_without_difference_and_with_nothing_else(monkeypatch):
     assert worse == (-1.0, (-1.0, -1.0), 0.001)
 
 
-def test_bootstrap_rejects_a_true_hypothesis_as_often_as_it_says(monkeypatch):
-    monkeypatch.setattr(metrics, "RESAMPLES", 400)
-    rng = np.random.default_rng(2)
-    runs = [rng.random((2, 150)) < 0.5 for _ in range(400)]
-    p = [bootstrap(a, b, seed=i).p for i, (a, b) in enumerate(runs)]
-    assert 0.02 < np.mean(np.array(p) <= 0.05) < 0.08  # 400 draws: standard error 0.011
-    assert 0.13 < np.mean(np.array(p) <= 0.2) < 0.27
-
-
 def test_bootstrap_memory_is_bounded():
     values = np.random.default_rng(0).normal(size=1500)  # 1,500 x 10,000 counts would be 120 MB
     tracemalloc.start()
@@ -201,36 +146,18 @@ def test_bootstrap_memory_is_bounded():
 
 
 def test_mcnemar_is_the_enumerated_sum():
-    for only_a in range(12):
-        for only_b in range(12):
-            n, k = only_a + only_b, min(only_a, only_b)
-            tail = sum(Fraction(math.comb(n, i), 2**n) for i in range(k + 1))
-            p = metrics.mcnemar(*correctness(only_a, only_b, 3, 2))
-            assert p == pytest.approx(float(min(Fraction(1), 2 * tail)), rel=1e-12)
-    assert metrics.mcnemar(*correctness(1, 8, 50, 50)) == pytest.approx(20 / 512)  # 2 (1 + 9) / 2^9
+    counts = [*itertools.product(range(8), range(8)), (1580, 1420)]
+    for only_a, only_b in counts:
+        n, k = only_a + only_b, min(only_a, only_b)
+        tail = sum(Fraction(math.comb(n, i), 2**n) for i in range(k + 1))
+        p = metrics.mcnemar(*correctness(only_a, only_b, 3, 2))
+        assert p == pytest.approx(float(min(Fraction(1), 2 * tail)), rel=1e-12)
 
 
-def test_mcnemar_of_thousands_of_rows():
-    n, k = 3000, 1420
-    tail = sum(math.comb(n, i) for i in range(k + 1))
-    found = metrics.mcnemar(*correctness(n - k, k, 10, 10))
-    assert found == pytest.approx(2 * tail / 2**n, rel=1e-12)
-
-
-def test_holm_by_hand_and_by_its_steps():
+def test_holm_by_hand():
     assert metrics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert metrics.holm([0.6, 0.7]) == [1.0, 1.0]
-    assert metrics.holm([0.02]) == [0.02]
     assert metrics.holm([]) == []
-    p = np.random.default_rng(0).random(9) ** 3
-    adjusted = metrics.holm(p.tolist())
-    for alpha in (0.01, 0.05, 0.2, 0.5):
-        rejected = np.zeros(9, bool)
-        for step, i in enumerate(np.argsort(p)):
-            if p[i] > alpha / (9 - step):
-                break
-            rejected[i] = True
-        np.testing.assert_array_equal(np.array(adjusted) <= alpha, rejected)
 
 
 # What goes into measurements.csv.

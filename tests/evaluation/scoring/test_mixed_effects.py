@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ci_packages import needs
+from scipy.special import stdtrit
 
 from jaxprune.evaluation.scoring.mixed_effects import mixed_model
 
@@ -15,8 +16,8 @@ def made(rng, draws, groups, of_draws, of_groups, of_rest, mean=0.0):
 def test_the_standard_error_is_that_of_statsmodels():
     """REML with crossed effects as components of one group; the design is balanced."""
     needs("statsmodels")
-    from scipy.special import stdtrit
     from statsmodels import api
+    from statsmodels.regression.mixed_linear_model import VCSpec
 
     rng = np.random.default_rng(1)
     values = made(rng, 5, 12, 1.0, 0.7, 0.5)
@@ -24,8 +25,6 @@ def test_the_standard_error_is_that_of_statsmodels():
     exog = np.ones((values.size, 1))
     names = [[f"d{i}" for i in range(5)], [f"g{i}" for i in range(12)]]
     matrices = [np.eye(5)[draws.ravel()], np.eye(12)[groups.ravel()]]
-    from statsmodels.regression.mixed_linear_model import VCSpec
-
     spec = VCSpec(["draws", "groups"], [[names[0]], [names[1]]], [[matrices[0]], [matrices[1]]])
     model = api.MixedLM(values.ravel(), exog, groups=np.zeros(values.size), exog_vc=spec)
     fitted = model.fit(reml=True)
@@ -64,22 +63,13 @@ def test_the_interval_holds_the_mean_as_often_as_it_says(scales):
     assert 0.935 < np.mean([within for within, _ in held]) < 0.985
 
 
-def test_without_differences_between_draws_it_is_students_interval_of_the_groups():
-    from scipy.special import stdtrit
-
-    column = np.random.default_rng(0).normal(size=30)
-    (low, high), _ = mixed_model(np.tile(column, (4, 1)))
-    reach = stdtrit(29, 0.975) * column.std(ddof=1) / 30**0.5
-    assert (low, high) == pytest.approx((column.mean() - reach, column.mean() + reach))
-
-
-def test_without_differences_between_groups_it_is_students_interval_of_the_draws():
-    from scipy.special import stdtrit
-
-    row = np.random.default_rng(0).normal(size=5)
-    (low, high), _ = mixed_model(np.tile(row[:, None], (1, 40)))
-    reach = stdtrit(4, 0.975) * row.std(ddof=1) / 5**0.5
-    assert (low, high) == pytest.approx((row.mean() - reach, row.mean() + reach))
+@pytest.mark.parametrize("is_of_draws", [False, True])
+def test_where_only_draws_or_groups_differ_it_is_students_interval_of_them(is_of_draws):
+    one = np.random.default_rng(0).normal(size=7)
+    values = np.tile(one, (4, 1))
+    (low, high), _ = mixed_model(values.T if is_of_draws else values)
+    reach = stdtrit(6, 0.975) * one.std(ddof=1) / 7**0.5
+    assert (low, high) == pytest.approx((one.mean() - reach, one.mean() + reach))
 
 
 def test_one_draw_has_no_interval_over_draws():

@@ -6,6 +6,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 import torch
+from torch_scores import token_scores
 from transformers import AutoModelForCausalLM
 
 import jaxprune as jp
@@ -47,13 +48,6 @@ def network(folder):
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
 
-def by_torch(model, tokens, start):
-    """Log-probabilities of tokens[start:]."""
-    with torch.no_grad():
-        out = torch.log_softmax(network(model.folder)(torch.tensor([tokens])).logits[0], dim=-1)
-    return np.array([float(out[i - 1, tokens[i]]) for i in range(start, len(tokens))])
-
-
 def of_harness(tokenizer, context, continuation):
     """One pair as the harness describes it: (tokens, how many are given)."""
     if not context.strip():
@@ -71,7 +65,8 @@ def test_paper_is_the_mean_over_all_tokens_but_the_first(model, scorer):
     for question, scores in zip(as_questions(TEXTS), got, strict=True):
         for option, score in zip(question.options, scores, strict=True):
             tokens = model.tokenizer(option.context + option.continuation)["input_ids"]
-            assert score == pytest.approx(by_torch(model, tokens, 1).mean(), abs=1e-4)
+            expected, _ = token_scores(network(model.folder), tokens)
+            assert score == pytest.approx(expected.mean(), abs=1e-4)
 
 
 def test_official_divides_by_all_tokens(model, scorer):
@@ -88,7 +83,8 @@ def test_lm_eval_is_the_sum_over_the_continuation(model, scorer):
     for question, scores in zip(as_questions(TEXTS), got, strict=True):
         for option, score in zip(question.options, scores, strict=True):
             tokens, given = of_harness(model.tokenizer, option.context, option.continuation)
-            assert score == pytest.approx(by_torch(model, tokens, given).sum(), abs=1e-3)
+            expected, _ = token_scores(network(model.folder), tokens, given)
+            assert score == pytest.approx(expected.sum(), abs=1e-3)
 
 
 def test_white_space_at_the_end_of_a_context_is_scored(model):

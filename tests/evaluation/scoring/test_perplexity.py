@@ -3,17 +3,17 @@
 import json
 import math
 from importlib.resources import files
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from torch_scores import token_scores
 from transformers import AutoModelForCausalLM
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.evaluation.scoring import forest
-from jaxprune.evaluation.scoring.perplexity import perplexity, texts
+from jaxprune.evaluation.scoring.perplexity import perplexity, texts, windows_of
 from jaxprune.evaluation.scoring.scorer import Scorer, TokenScores
 from nano import corpus
 
@@ -25,35 +25,20 @@ def scorer():
     return Scorer(jp.load(str(NANO / "gpt2")), progress=False)
 
 
-def by_torch(model, windows):
-    network = AutoModelForCausalLM.from_pretrained(model.folder, dtype=torch.float32).eval()
-    total = 0.0
-    for tokens in windows:
-        with torch.no_grad():
-            out = torch.log_softmax(network(torch.tensor([tokens])).logits[0], dim=-1)
-        total += sum(float(out[i - 1, tokens[i]]) for i in range(1, len(tokens)))
-    return math.exp(-total / sum(len(tokens) - 1 for tokens in windows))
+@pytest.fixture(scope="module")
+def network(scorer):
+    folder = scorer.model.folder
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
 
-def test_windows_are_scored_alone_and_what_is_left_over_does_not_count(scorer):
-    text = texts("nano", ["fr"], 120)["fr"]
-    tokens = scorer.model.tokenizer(text)["input_ids"]
-    width = min(512, scorer.model.config.max_positions)
-    count = len(tokens) // width
-    assert count >= 2 and len(tokens) % width  # noqa: PT018
-    found = perplexity(scorer, text)
-    assert found.tokens == count * (width - 1)
-    windows = [tokens[i * width : (i + 1) * width] for i in range(count)]
-    assert found.perplexity == pytest.approx(by_torch(scorer.model, windows), rel=1e-4)
-
-
-def test_a_text_shorter_than_a_window_is_one(scorer, monkeypatch):
-    monkeypatch.setattr(forest, "MIN_LENGTH", 512)  # a row as above, for which all is compiled
+def test_a_text_shorter_than_a_window_is_one(scorer, network, monkeypatch):
+    monkeypatch.setattr(forest, "MIN_LENGTH", 512)  # a row as below, for which all is compiled
     text = "French: le chat dort</s>"
     tokens = scorer.model.tokenizer(text)["input_ids"]
     found = perplexity(scorer, text)
     assert found.tokens == len(tokens) - 1
-    assert found.perplexity == pytest.approx(by_torch(scorer.model, [tokens]), rel=1e-4)
+    expected, _ = token_scores(network, tokens)
+    assert found.perplexity == pytest.approx(math.exp(-expected.mean()), rel=1e-4)
 
 
 class Saying:
@@ -75,19 +60,7 @@ def test_a_model_without_bound_takes_windows_of_512():
     found = perplexity(scorer, text)
     assert found.tokens == size // 512 * 511
     assert found.perplexity == pytest.approx(math.exp(2.5))
-
-
-class Words:
-    """A tokenizer that says the same tokens of every text."""
-
-    is_fast = True
-
-    def __init__(self, tokens):
-        self.tokens = tokens
-
-    def __call__(self, text, verbose, return_offsets_mapping=False):
-        tokens = self.tokens if text else self.tokens[:1]
-        return {"input_ids": tokens, "offset_mapping": [(0, 0)] * len(tokens)}
+    assert [len(window) for window in windows_of(scorer.model, [5] * 1024)] == [512, 512]
 
 
 class Seeing(Saying):
@@ -99,16 +72,6 @@ class Seeing(Saying):
 
 
 @pytest.mark.wrong_types
-def test_each_window_begins_with_the_bos_that_the_text_begins_with():
-    tokens = [1, *(i % 50 + 5 for i in range(1300))]
-    scorer = Seeing("bloom", -2.5)
-    scorer.model = SimpleNamespace(config=scorer.model.config, tokenizer=Words(tokens))
-    found = perplexity(scorer, "a text")
-    assert found.tokens == 1022
-    assert scorer.windows == [tokens[:512], [1, *tokens[512:1023]]]
-
-
-@pytest.mark.wrong_types
 @pytest.mark.parametrize(("name", "first"), [("xglm", 2), ("bloom", None)])
 def test_windows_of_xglm_begin_as_its_texts(name, first):
     scorer = Seeing(name, -2.5)
@@ -117,24 +80,23 @@ def test_windows_of_xglm_begin_as_its_texts(name, first):
     assert {window[0] == first for window in scorer.windows} == {first is not None}
 
 
-def test_log_probabilities_by_part_of_the_text(scorer):
-    """Each token belongs to the line in which its first character is."""
-    text = texts("nano", ["fr"], 45)["fr"]
+def test_windows_are_scored_alone_and_split_into_parts_of_the_text(scorer, network):
+    """What is left over after the last window does not count. A token is of the line that its first character is in."""
+    text = texts("nano", ["fr"], 90)["fr"]
     found = perplexity(scorer, text)
     offsets = scorer.model.tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
     tokens = scorer.model.tokenizer(text)["input_ids"]
     width = min(512, scorer.model.config.max_positions)
+    assert len(tokens) > 2 * width
+    assert len(tokens) % width > 0
     lines = [f"{line}</s>" for line in text.removesuffix("</s>").split("</s>")]
-    line_of = np.repeat(np.arange(45), [len(line) for line in lines])  # of each character
-    network = AutoModelForCausalLM.from_pretrained(scorer.model.folder, dtype=torch.float32).eval()
-    expected = np.zeros((5, 2))
+    line_of = np.repeat(np.arange(90), [len(line) for line in lines])  # of each character
+    expected = np.zeros((9, 2))
     for start in range(0, len(tokens) // width * width, width):
-        window = tokens[start : start + width]
-        with torch.no_grad():
-            out = torch.log_softmax(network(torch.tensor([window])).logits[0], dim=-1)
-        for i in range(1, width):
+        scores, _ = token_scores(network, tokens[start : start + width])
+        for i, score in enumerate(scores, 1):
             run = line_of[offsets[start + i][0]] // 10
-            expected[run] += [float(out[i - 1, window[i]]), 1]
+            expected[run] += [score, 1]
     expected = expected[expected[:, 1] > 0]
     np.testing.assert_allclose(found.part_sums, expected[:, 0], rtol=1e-4)
     np.testing.assert_array_equal(found.part_tokens, expected[:, 1])

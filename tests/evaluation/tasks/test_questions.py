@@ -85,12 +85,6 @@ RENDERED = [
         ("", " Il dort., correct? Non, Il est éveillé."),
     ),
     (
-        ("xnli", "lm_eval", "th", {"premise": "ก", "hypothesis": "ข", "label": 0}, 0),
-        ("", " ก, ถูกต้อง? ใช่, ข"),
-        ("", " ก, ถูกต้อง? ดังนั้น, ข"),
-        ("", " ก, ถูกต้อง? ไม่, ข"),
-    ),
-    (
         ("marc2", "paper", "de", {"id": "de_1", "text": "Gut\n und\t billig", "label": 3}, 1),
         ("", "Gut und billig It is negative"),
         ("", "Gut und billig It is positive"),
@@ -119,11 +113,6 @@ RENDERED = [
         ("paws_x", "paper", "zh", CHINESE, 0),
         ("", "他 说 . , right? No , 他 没说 。"),
         ("", "他 说 . , right? Yes , 他 没说 。"),
-    ),
-    (
-        ("paws_x", "lm_eval", "zh", CHINESE, 0),
-        ("", "他 说 ., 对吧? 不是, 他 没说 。"),
-        ("", "他 说 ., 对吧? 是, 他 没说 。"),
     ),
     (
         ("paws_x", "lm_eval", "en", PARAPHRASE, 1),
@@ -210,10 +199,6 @@ def test_ready_tasks_render_rows_of_their_data_sets(case, tmp_path):
 def test_every_protocol_of_every_ready_task_is_among_the_rendered_ones():
     there = {(name, p) for name in ready_tasks() for p in load_task(name).sections}
     assert there == {case[0][:2] for case in RENDERED}
-    assert ready_tasks() == (
-        *("belebele", "marc2", "nano_nli", "nano_reviews", "paws_x", "xcopa", "xnli"),
-        *("xstorycloze", "xwinograd"),
-    )
 
 
 @pytest.mark.parametrize(
@@ -229,19 +214,6 @@ def test_the_words_of_the_harness_differ_by_language(name, row, tmp_path):
         assert len(set(question.options)) == len(question.options)
         said.add(question.options)
     assert len(said) == len(task.languages)
-
-
-def test_labels_are_named_where_they_are_the_same_in_every_row():
-    named = {name: load_task(name).labels for name in ready_tasks()}
-    assert named["xnli"] == named["nano_nli"] == ("entailment", "neutral", "contradiction")
-    assert named["marc2"] == named["nano_reviews"] == ("negative", "positive")
-    assert all(named[name] is None for name in ("xcopa", "xstorycloze", "xwinograd", "belebele"))
-
-
-def test_a_task_cannot_be_changed():
-    task = load_task("xnli")
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        task.name = "other"
 
 
 # Rows
@@ -300,7 +272,7 @@ def test_reviews_are_cut_at_128_words(tmp_path):
 
 
 def test_groups_are_numbered_by_their_first_row(tmp_path):
-    premises = ["Il dort.", "Elle lit.", "Il dort.", "Il dort.", "Elle lit."]
+    premises = ["Il dort.", "Il dort.", "Elle lit.", "Il dort.", "Elle lit."]
     rows = [NLI | {"premise": premise} for premise in premises]
     folder, task = write(tmp_path, "fr", rows), load_task("xnli")
     assert task.group == "premise"
@@ -309,7 +281,7 @@ def test_groups_are_numbered_by_their_first_row(tmp_path):
         asked = questions(dataclasses.replace(task, group=group), "fr", data=folder, **of_rows)
         return [(one.row, one.group) for one in asked]
 
-    assert groups("premise") == [(0, 0), (1, 1), (2, 0), (3, 0), (4, 1)]
+    assert groups("premise") == [(0, 0), (1, 0), (2, 2), (3, 0), (4, 2)]
     assert groups(None, rows=2) == [(0, None), (1, None)]
     shuffled = groups("premise", protocol="official", rows=5)
     assert sorted(shuffled) == groups("premise") != shuffled
@@ -355,30 +327,14 @@ LABELS = "0, 1, 2, entailment, neutral, contradiction"
         (b'{"premise": "a", "hypothesis": "b", "label": 3}', f"label is 3; expected {LABELS}"),
         (b'{"premise": "a", "hypothesis": "b", "label": 1.5}', f"label is 1.5; expected {LABELS}"),
         (b'{"premise": "a", "hypothesis": "b", "label": true}', "label is True; expected 0, 1"),
-        (b'{"premise": "a", "hypothesis": "b", "label": ""}', "label is empty; expected 0, 1"),
         (b'{"premise": "a", "hypothesis": "b", "label": null}', "label is empty; expected 0, 1"),
         (b'{"premise": "a", "hypothesis": "b"}', "no field 'label'; there are premise, hypothesis"),
-        (b'{"premise": "a", "label": 1}', "no field 'hypothesis'; there are premise, label"),
         (b'{"premise": " ", "hypothesis": "b", "label": 1}', "premise is empty; expected a text"),
-        (b'{"premise": null, "hypothesis": "b", "label": 1}', "premise is empty"),
-        (
-            b'{"premise": ["a"], "hypothesis": "b", "label": 1}',
-            r"premise is \['a'\]; expected a text",
-        ),
-        (
-            b'{"premise": "\\ud800", "hypothesis": "b", "label": 1}',
-            "not JSON: .*surrogate pair",
-        ),
-        (b'{"premise": "a", "hypothesis"', "not JSON: Input data was truncated"),
+        (b'{"premise": [[[]]], "hypothesis": "b", "label": 1}', "premise is .*; expected a text"),
+        (b'{"premise": "\\ud800", "label": 1}', "not JSON: .*surrogate pair"),
         (b"", "not JSON: Input data was truncated"),
-        (b'{"premise": ' + b"[" * 900 + b"]" * 900 + b', "label": 1}', "premise is .*; expected a"),
-        (
-            b'{"premise": "a", "hypothesis": "b", "label": ' + b"[" * 900 + b"]" * 900 + b"}",
-            "label label is .*; expected",
-        ),
         (b'{"premise": "a", "a\\nb\\u202e": 1}', r"there are premise, 'a\\nb\\u202e'"),
         (b"[1, 2]", r"'\[1, 2\]'; every line must be a JSON object"),
-        (b"[" * 100_000, "not JSON: maximum recursion depth"),
         (b'{"premise": "\xff"}', "byte 109 is not UTF-8"),
     ],
 )
@@ -392,15 +348,11 @@ def test_a_broken_row_is_refused_with_file_and_line(line, message, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (
-            "premise,hypothesis,label\na,b,0\nc,d\n",
-            "fr.csv:3: more or fewer values than the header",
-        ),
+        ("premise,hypothesis,label\na,b,0\nc,d\n", "fr.csv:3: more or fewer values than the"),
         ("premise,hypothesis,label\na,b,0\nc,d,e,1\n", "fr.csv:3: more or fewer values than the"),
         ('premise,hypothesis,label\na,"b,0\n', "fr.csv:2: unexpected end of data"),
         ('premise,hypothesis,label\n"a\nb",c,\n', "fr.csv:3: label label is empty"),
         ("premise,hypothesis,label\n", "language 'fr' has no rows"),
-        ("", "language 'fr' has no rows"),
     ],
 )
 def test_broken_csv_is_refused_with_file_and_line(text, message, tmp_path):
@@ -409,10 +361,7 @@ def test_broken_csv_is_refused_with_file_and_line(text, message, tmp_path):
         questions(load_task("xnli"), "fr", data=str(tmp_path))
 
 
-def test_an_empty_file_and_one_with_dropped_rows_only_are_refused(tmp_path):
-    (tmp_path / "en.jsonl").touch()
-    with pytest.raises(InputError, match="language 'en' has no rows"):
-        questions(load_task("marc2"), "en", data=str(tmp_path))
+def test_a_file_with_dropped_rows_only_is_refused(tmp_path):
     write(tmp_path, "fr", [{"text": "a", "label": 2}])
     with pytest.raises(InputError, match="fr has only rows that the task drops"):
         questions(load_task("marc2"), "fr", data=str(tmp_path))
@@ -421,14 +370,9 @@ def test_an_empty_file_and_one_with_dropped_rows_only_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("name", "changed", "message"),
     [
-        ("xwinograd", {**BLANK, "sentence": "No gap."}, "en.jsonl:1: sentence has no blank _"),
-        (
-            "xwinograd",
-            {**BLANK, "sentence": "At the end _"},
-            "en.jsonl:1: the scored text is empty",
-        ),
-        ("xcopa", {**CHOICES, "question": "why"}, "question is 'why'; expected cause, effect"),
-        ("xcopa", CHOICES, "no field 'question'; there are premise, choice1"),
+        ("xwinograd", BLANK | {"sentence": "No gap."}, "en.jsonl:1: sentence has no blank _"),
+        ("xwinograd", BLANK | {"sentence": "At the end _"}, "en.jsonl:1: the scored text is empty"),
+        ("xcopa", CHOICES | {"question": "why"}, "question is 'why'; expected cause, effect"),
     ],
 )
 def test_rows_that_a_prompt_cannot_take_are_refused(name, changed, message, tmp_path):
@@ -461,10 +405,6 @@ def test_a_missing_language_is_refused_with_those_there_are(tmp_path):
 def test_unknown_protocols_tasks_and_places_are_refused(tmp_path):
     with pytest.raises(InputError, match="protocol: got 'lm_eval'; expected paper, official"):
         questions(load_task("marc2"), "en", protocol="lm_eval")
-    with pytest.raises(
-        InputError, match="protocol: got 'Paper'; expected paper, official, lm_eval"
-    ):
-        questions(load_task("xnli"), "en", protocol="Paper")
     with pytest.raises(InputError, match=r"task: got 'xnil'; expected .*did you mean xnli\?"):
         load_task("xnil")
     with pytest.raises(InputError, match="data: no folder '/no/such/place', and it is no hub id"):
@@ -512,7 +452,6 @@ def hub(monkeypatch):
 def test_hub_sets_are_read_by_configuration_split_and_file(hub):
     parquet = "refs/convert/parquet"
     for name, language, protocol in (
-        ("xnli", "fr", "paper"),
         ("xnli", "fr", "official"),
         ("xnli", "fr", "lm_eval"),
         ("marc2", "fr", "paper"),
@@ -521,7 +460,6 @@ def test_hub_sets_are_read_by_configuration_split_and_file(hub):
     ):
         assert len(questions(load_task(name), language, protocol=protocol)) == 1
     assert hub == [
-        ("facebook/xnli", "fr", "test", None, None),
         ("facebook/xnli", "fr", "test", None, None),
         ("facebook/xnli", "fr", "validation", None, None),
         ("SetFit/amazon_reviews_multi_fr", None, "test", None, None),
@@ -576,15 +514,14 @@ def test_without_the_extra_the_error_says_what_to_install(monkeypatch):
 
 def test_nano_tasks_ask_held_out_rows_in_the_paper_s_prompts():
     assert load_task("nano_nli").languages == ("en", "fr", "es", "de", "sw")
-    for language, rows in (("en", None), ("sw", 60)):
-        pairs = corpus.nli_rows(language, "held_out", rows or 1000)
-        # rows are files: no seed's
-        found = questions(load_task("nano_nli"), language, seed=3, rows=rows)
-        assert [question.row for question in found] == list(range(len(pairs)))
-        for question, pair in zip(found, pairs, strict=True):
-            verbaliser = corpus.VERBALISERS[("entailment", "neutral", "contradiction")[pair.label]]
-            right = question.options[question.label]
-            assert right == Option("", f"{pair.premise} , right? {verbaliser} , {pair.hypothesis}")
+    pairs = corpus.nli_rows("sw", "held_out", 60)
+    # rows are files: no seed's
+    found = questions(load_task("nano_nli"), "sw", seed=3, rows=60)
+    assert [question.row for question in found] == list(range(60))
+    for question, pair in zip(found, pairs, strict=True):
+        verbaliser = corpus.VERBALISERS[("entailment", "neutral", "contradiction")[pair.label]]
+        right = question.options[question.label]
+        assert right == Option("", f"{pair.premise} , right? {verbaliser} , {pair.hypothesis}")
     opinions = corpus.review_rows("de", "held_out", 40, 0)
     for question, opinion in zip(
         questions(load_task("nano_reviews"), "de", rows=40), opinions, strict=True
@@ -651,11 +588,8 @@ def sentiment(tmp_path):
 def test_a_task_file_reads_rows_that_stand_beside_it(sentiment, tmp_path_factory, monkeypatch):
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     task = load_task(str(sentiment))
-    assert (task.name, task.languages, task.labels) == (
-        "sentiment",
-        ("en", "sw"),
-        ("negative", "positive"),
-    )
+    assert (task.name, task.languages) == ("sentiment", ("en", "sw"))
+    assert task.labels == ("negative", "positive")
     assert questions(task, "sw") == [
         Question((Option("", "Juu It is bad"), Option("", "Juu It is good")), 1, 0),
         Question((Option("", "Chini It is bad"), Option("", "Chini It is good")), 0, 2),
@@ -663,12 +597,8 @@ def test_a_task_file_reads_rows_that_stand_beside_it(sentiment, tmp_path_factory
     assert questions(task, "sw", protocol="lm_eval") == [
         Question((Option("Poa Ni", " mbaya"), Option("Poa Ni", " nzuri")), 1, 0)
     ]
-    with pytest.raises(
-        InputError, match=r"rows/\{split\}/\{lang\}.jsonl: no language 'en'; there are sw"
-    ):
+    with pytest.raises(InputError, match=r"rows/\{split\}/\{lang\}.jsonl: no language 'en'; there"):
         questions(task, "en")
-    with pytest.raises(InputError, match="lm_eval has no prompt for language 'en'; there are sw"):
-        questions(task, "en", protocol="lm_eval")
 
 
 def test_a_folder_and_names_of_the_data_set_s_own_are_read_too(sentiment):
@@ -686,78 +616,22 @@ def test_a_folder_and_names_of_the_data_set_s_own_are_read_too(sentiment):
         ('name = "sentiment"', 'nam = "x"', "Object contains unknown field `nam`"),
         ('name = "sentiment"', 'name = "x', "not TOML: "),
         ('split = "test"\n', "split = 1\n", r"Expected `str \| null`, got `int` - at `\$\.split`"),
-        (
-            'split = "test"\n',
-            "group = true\n",
-            r"Expected `str \| null`, got `bool` - at `\$\.group`",
-        ),
         ('["en", "sw"]', "[]", r"Expected `array` of length >= 1 - at `\$\.languages`"),
-        (
-            '["negative", "positive"]\n',
-            '["a", "a"]\n',
-            r"labels: got \['a', 'a'\]; expected no two the",
-        ),
-        ('field = "stars"', "", r"Object missing required field `field` - at `\$\.label`"),
-        (
-            'field = "stars"',
-            'feild = "a"',
-            r"Object contains unknown field `feild` - at `\$\.label`",
-        ),
-        (
-            '5 = "positive"',
-            '5 = "great"',
-            "label.values.5: got 'great'; expected negative, positive",
-        ),
+        ('["negative", "positive"]\n', '["a", "a"]\n', r"labels: got \['a', 'a'\]; expected no"),
+        ('5 = "positive"', '5 = "great"', "label.values.5: got 'great'; expected negative, pos"),
         ('5 = "positive"', "5 = 1", "label.values.5: got 1; expected negative, positive"),
-        (
-            '5 = "positive"',
-            "5 = { a = 1 }",
-            r"Expected `int \| str`, got `object` - at `\$\.label\.values\[\.\.\.\]`",
-        ),
-        (
-            '{ words.is = "Ni", options = ["mbaya", "nzuri"] }',
-            "3",
-            r"Expected `object`, got `int` - at `\$\.lm_eval\.languages\[\.\.\.\]`",
-        ),
         ("drop = [3]", "drop = [5]", "label.values.5: got 'positive'; .*not in label.drop"),
-        (
-            '["bad", "good"]',
-            '["bad", "bad"]',
-            r"paper.options: got \['bad', 'bad'\]; expected no two the",
-        ),
+        ('["bad", "good"]', '["bad", "bad"]', r"paper.options: got \['bad', 'bad'\]; expected no"),
         ('["bad", "good"]', '["a", "b", "c"]', "options: got 2 and 3; expected as many in every"),
         ('options = ["bad", "good"]', "", "paper.options: missing; expected template and options"),
-        (
-            '["mbaya", "nzuri"]',
-            '["a", "b", "c"]',
-            "options: got 2 and 3; expected as many in every prompt as",
-        ),
-        (
-            "{review|strip}",
-            "{review|strp}",
-            "paper.template: got filter 'strp'; expected strip, low",
-        ),
+        ("{review|strip}", "{review|strp}", "paper.template: got filter 'strp'; expected strip"),
         ("{review|strip}", "{review|words:0}", "paper.template: got filter 'words:0'; expected "),
         ("{review|strip}", "{review strip}", "paper.template: got '{review strip} It is {option}'"),
         ("{review|strip}", "{review[stars]}", "paper: {review}; expected {word"),
         ('strip} It is {option}"', 'strip}"', "paper.template: no {option}; expected {option} at"),
         ('["bad", "good"]', '["bad", "{option}"]', "paper.options: {option} in an option"),
-        (
-            'words.is = "Ni"',
-            "words.is = 3",
-            r"Expected `str \| object`, got `int` - at `\$\.lm_eval\.languages\[\.\.\.\]\.words\[\.\.\.\]`",
-        ),
-        (
-            'words.is = "Ni"',
-            "words.is = { a = 'b' }",
-            "lm_eval.languages.sw: {is}; expected {word",
-        ),
+        ('words.is = "Ni"', "words.is = { a = 'b' }", "lm_eval.languages.sw: {is}; expected {word"),
         ("\nsw =", "\nfr =", "lm_eval.languages.fr: no language of this task; expected en, sw"),
-        (
-            "rows/{split}/{lang}",
-            "rows/{language}",
-            "one set for 2 languages; expected {lang} in data",
-        ),
         ("rows/{split}/{lang}", "rows/all", "one set for 2 languages; expected {lang} in data"),
     ],
 )
