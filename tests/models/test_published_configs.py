@@ -60,9 +60,6 @@ PUBLISHED = {
         "llama", rope_scaling={"factor": 4.0, "type": "linear"}, pretraining_tp=2, pad_token_id=0,
         num_key_value_heads=16, _flash_attn_2_enabled=True, max_sequence_length=16384,
     ),
-    "DeepSeek Coder": sizes(
-        "llama", rope_scaling={"factor": 4.0, "type": "linear"}, rope_theta=100000, head_dim=None,
-    ),
     "dynamic": sizes("llama", rope_scaling={"type": "dynamic", "factor": 8.0}, rope_theta=5e6),
     "Llama 3.2 by unsloth": sizes(
         "llama", unsloth_fixed=True, unsloth_version="2025.3.19", head_dim=64, mlp_bias=False,
@@ -104,11 +101,6 @@ PUBLISHED = {
     "Cerebras-GPT": GPT2 | {
         "architectures": ["GPT2Model"], "activation_function": "gelu", "n_inner": 3000,
         "reorder_and_upcast_attn": False, "scale_attn_weights": True,
-    },
-    "GPT-2 saved by another framework": GPT2 | {
-        "tokenizer_class": "BertTokenizer", "gradient_checkpointing": False, "_num_labels": 1,
-        "task_specific_params": {"text-generation": {"max_length": 50}}, "n_inner": None,
-        "training_args": {"lr": 1e-4}, "vocab_size": 21128,
     },
     "BLOOM, as first published": {
         "architectures": ["BloomModel"], "model_type": "bloom", "n_embed": 1024, "n_inner": None,
