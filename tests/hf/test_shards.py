@@ -136,24 +136,6 @@ def test_a_tensor_that_is_larger_than_a_shard_has_one_of_its_own(tmp_path):
     }
 
 
-def test_copy_keeps_every_dtype(tmp_path):
-    torch.manual_seed(0)
-    state = {
-        "float": torch.randn(50, 3),
-        "half": torch.randn(50).half(),
-        "transposed": torch.randn(4, 5).t(),
-        "steps": torch.arange(5),
-    }
-    (tmp_path / "old").mkdir()
-    torch.save(state, tmp_path / "old" / "pytorch_model.bin")
-    copied(tmp_path / "old", tmp_path / "new")
-    loaded = safetensors.torch.load_file(tmp_path / "new" / "model.safetensors")
-    assert loaded.keys() == state.keys()
-    for name, tensor in loaded.items():
-        assert tensor.dtype == state[name].dtype
-        assert torch.equal(tensor, state[name])
-
-
 def test_copy_takes_bounded_memory(tmp_path):
     array = random((6000, 1024))  # 24.6 MB, so two pieces of 16 MiB
     safetensors.numpy.save_file({"x": array}, tmp_path / "model.safetensors")
