@@ -15,7 +15,9 @@ from transformers.models.xglm.modeling_xglm import XGLMSinusoidalPositionalEmbed
 from jaxprune.models.config import RopeConfig
 from jaxprune.models.layers import (
     ACTIVATIONS,
+    LayerNorm,
     Linear,
+    RMSNorm,
     alibi_slopes,
     rope_frequencies,
     sinusoids,
@@ -75,3 +77,17 @@ def test_linear_sums_in_float32(dtype):
     y = jax.jit(linear)(np.ones((3, 4096), np.float32))
     assert y.dtype == np.float32
     np.testing.assert_array_equal(y, np.tile([4096.5, 4095.5], (3, 1)))
+
+
+@pytest.mark.parametrize(
+    ("norm", "theirs"),
+    [(LayerNorm, torch.nn.functional.layer_norm), (RMSNorm, torch.nn.functional.rms_norm)],
+)
+def test_norms_equal_torch(norm, theirs):
+    """With an epsilon that is larger than those of models."""
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(4, 7, 24)) * 0.1 + 0.05).astype(np.float32)
+    layer = norm(24, 1e-3, nnx.Rngs(0))
+    layer.scale.set_value(rng.normal(size=24).astype(np.float32))
+    want = theirs(torch.from_numpy(x), (24,), torch.tensor(np.asarray(layer.scale[...])), eps=1e-3)
+    np.testing.assert_allclose(jax.jit(layer)(x), want, atol=1e-5)
