@@ -34,7 +34,7 @@ PARTS: dict[str, dict[str, object]] = {
         "calibration.source": ["fr", "ru"], "evaluation.languages": "fr,ru",
     },
     "highest": {
-        "pruning.sparsity": [0.001, 0.01], "pruning.budget": "highest", "evaluation.tasks": "{data}/sentiment.toml",
+        "pruning.sparsity": [0.001, 0.01], "pruning.drop": "highest", "evaluation.tasks": "{data}/sentiment.toml",
         "evaluation.translation": "{data}/text", "evaluation.translation_rows": 100,
     },
     "sparsegpt": {

@@ -91,7 +91,7 @@ def test_every_part_is_a_sweep_of_as_many_models_as_planned(part, models, data):
 
 def test_a_part_alone_has_the_default_model_and_data():
     config = STUDY["get_config"]("highest")
-    assert (config.model, config.pruning.budget) == ("google/gemma-3-270m", "highest")
+    assert (config.model, config.pruning.drop) == ("google/gemma-3-270m", "highest")
     assert config.calibration.data == "data/ntrex"
 
 

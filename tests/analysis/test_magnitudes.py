@@ -6,6 +6,7 @@ import pytest
 import torch
 from conftest import tiny_torch
 from known_stats import stats_from_squares
+from small_samples import one_shape, sequences
 from torch_loop import blocks_of
 
 import jaxprune as jp
@@ -23,19 +24,10 @@ from jaxprune.stats.walk import HIDDEN
 NANO = "jaxprune/nano/checkpoints/xglm"
 
 
-def sequences(count, seed, high=17):
-    rng = np.random.default_rng(seed)
-    return [rng.integers(0, 131, n).astype(np.int32) for n in rng.integers(3, high, count)]
-
-
 SAMPLES = {
     role: sequences(5, seed) for seed, role in enumerate(("monolingual/fr", "translation/fr"))
 }
-BATCHES = [
-    batch
-    for role, samples in SAMPLES.items()
-    for batch in group_by_length(samples, role, multiple=16, max_shapes=1)
-]
+BATCHES = [one_shape(samples, role) for role, samples in SAMPLES.items()]
 
 
 def output_sums(model, samples):
@@ -117,7 +109,7 @@ def test_shared_shapes_hold_the_same_rows():
     batches = [
         batch
         for seed, role in enumerate("abc")
-        for batch in group_by_length(sequences(6, seed, 400), role)
+        for batch in group_by_length(sequences(6, seed, high=400), role)
     ]
     shared = share_shapes(batches, max_shapes=2)
     assert rows(shared) == rows(batches)

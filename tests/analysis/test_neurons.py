@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import tiny_torch
+from small_samples import sequences
 from torch_loop import blocks_of
 
 import jaxprune as jp
@@ -17,11 +18,6 @@ from jaxprune.stats.states import GROUPS
 from jaxprune.stats.walk import NEURONS
 
 TURNS = ("fr", "sw", "fr")
-
-
-def sequences(count):
-    rng = np.random.default_rng(1)
-    return [rng.integers(0, 131, n).astype(np.int32) for n in rng.integers(3, 17, count)]
 
 
 def excited(model, sample):

@@ -56,28 +56,6 @@ def test_halves_equal_those_of_sets():
     assert halves_by_kind(plain.halves_top, ["m", "t", "m"]) == {}
 
 
-def test_identities():
-    """A set holds its own largest; the top is symmetric; order alone counts; opposite sets meet at the ends."""
-    values = np.random.default_rng(1).random((5, 2, 20)).astype(np.float32)
-    found, same = overlaps(values, 0.3), overlaps(values**3 * 10, 0.3)
-    diagonal = np.arange(5)
-    assert (found.top[:, diagonal, diagonal] == 1).all()
-    assert (found.bottom[:, diagonal, diagonal] == 0).all()
-    np.testing.assert_array_equal(found.top, found.top.swapaxes(1, 2))
-    np.testing.assert_array_equal(found.top, same.top)
-    np.testing.assert_array_equal(found.bottom, same.bottom)
-    opposite = overlaps(np.stack([values[0], -values[0]]), 0.3)
-    assert (opposite.bottom[:, 0, 1] == 1).all()
-    assert (opposite.top[:, 0, 1] == 0).all()
-
-
-def test_unrelated_sets_come_to_chance():
-    values = np.random.default_rng(2).random((40, 4, 200))
-    found = overlaps(values, 0.25)
-    for shares in (found.top, found.bottom):
-        assert by_kind(shares, ["x"] * 40)["x in x"].mean() == pytest.approx(0.25, abs=0.005)
-
-
 def test_largest_first_and_of_equal_ones_the_lower():
     np.testing.assert_array_equal(
         largest(np.array([[1.0, 3, 3, 2], [0, 0, 0, 5]]), 3), [[1, 2, 3], [3, 0, 1]]

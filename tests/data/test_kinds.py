@@ -110,14 +110,3 @@ def test_plain_text_over_code_has_both_sets(tokenizer, tmp_path):
     assert len(over_code) == len(plain) + len(codes[0])
     for one, other in zip(*codes, strict=True):
         np.testing.assert_array_equal(one.tokens, other.tokens)
-
-
-def test_refined_reads_plain_text_over_code(tmp_path):
-    model = jp.load("nano/bloom")
-    for number in range(8):
-        (tmp_path / f"m{number}.py").write_text(f"x = {number}\n", encoding="utf-8")
-    batches = made(model.tokenizer, "monolingual_vs_code", code=tmp_path, max_length=512)
-    pruned = jp.prune(model, batches, criterion="refined", sparsity=0.5, progress=False)
-    plain = made(model.tokenizer, "monolingual", max_length=512)
-    wanda = jp.prune(model, plain, sparsity=0.5, progress=False)
-    assert jp.masks.overlap(pruned.masks, wanda.masks).overall < 1

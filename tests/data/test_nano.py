@@ -29,3 +29,10 @@ def test_languages_of_nano_have_an_order_of_their_own():
     assert chosen_languages(None, "nano", "en") == ["en", "fr", "es", "de", "sw"]
     assert chosen_languages(None, "nano", "fr") == ["fr", "en", "es", "de", "sw"]
     assert chosen_languages(("sw", "de"), "nano", "fr") == ["sw", "de"]
+
+
+def test_languages_of_a_folder_are_those_that_it_has(tmp_path):
+    for name in ("sw.txt", "fr.txt", "en.txt", "notes.txt"):
+        (tmp_path / name).touch()
+    assert chosen_languages(None, tmp_path, "en") == ["en", "fr", "sw"]
+    assert chosen_languages(None, "openlanguagedata/flores_plus", "en")[0] == "en"

@@ -59,14 +59,6 @@ def test_sets_that_share_shapes_keep_their_side(model):
     assert digest(shared) == digest(batches) != digest(batches_of(model))
 
 
-def test_a_run_of_one_side_has_masks_of_its_own(model):
-    masks = [
-        jp.prune(model, batches_of(model, tokens=side), sparsity=0.5, progress=False).masks
-        for side in ("source", "target")
-    ]
-    assert jp.masks.overlap(*masks).overall < 1
-
-
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

@@ -18,11 +18,11 @@ F32 = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
 U8 = {"dtype": "U8", "shape": [5], "data_offsets": [24, 29]}
 
 
-def save(folder, header, body=bytes(29), length=None):
+def save(folder, header, body=bytes(29)):
     """A safetensors file from a header: a dict, or raw bytes."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     path = folder / "model.safetensors"
-    path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + body)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + body)
     return path
 
 
@@ -73,35 +73,13 @@ def test_file_headers_are_what_the_library_reads(tmp_path):
     ("header", "message"),
     [
         ({"a": F32}, "not fully covered"),
-        ({"a": F32, "b": {**U8, "data_offsets": [23, 28]}}, "invalid offset for tensor `b`"),
-        ({"a": F32, "b": {**U8, "shape": [4], "data_offsets": [25, 29]}}, "invalid offset .*`b`"),
         ({"a": F32, "b": {**U8, "shape": [6]}}, "invalid shape, data type, or offset for tensor"),
-        ({"a": F32, "b": {**U8, "data_offsets": [29, 24]}}, "invalid offset for tensor `b`"),
-        ({"a": F32, "b": {**U8, "data_offsets": [24, 29.0]}}, "29.0`, expected usize"),
-        ({"a": F32, "b": {**U8, "data_offsets": [24]}}, "expected a tuple of size 2"),
-        ({"a": F32, "b": {**U8, "shape": [-5]}}, "-5`, expected usize"),
-        ({"a": F32, "b": {**U8, "shape": [True, 5]}}, "boolean `true`, expected usize"),
-        ({"a": F32, "b": {**U8, "shape": 5}}, "expected a sequence"),
-        ({"a": F32, "b": {**U8, "shape": [2**33, 2**33]}}, "overflow"),
-        ({"a": F32, "b": {**U8, "shape": [2**61, 2**61, 0]}}, "overflow"),
-        ({"a": F32, "b": {**U8, "shape": [10**400]}}, "number out of range"),
-        ({"a": F32, "b": {**U8, "dtype": "F5"}}, "unknown variant `F5`"),
+        ({"a": F32, "b": {**U8, "dtype": "b\n" * 900}}, r"unknown variant `b\\nb\\n"),
         (
             {"a": F32, "b": {"dtype": "F8_E8M0", "shape": [5], "data_offsets": [24, 29]}},
             "'b': unknown dtype F8_E8M0; known are F64, F32",
         ),
-        ({"a": F32, "b": {**U8, "dtype": "b\n" * 900}}, r"unknown variant `b\\nb\\n"),
-        ({"a": F32, "b": {**U8, "dtype": 8}}, "integer `8`"),
-        ({"a": F32, "b": {"dtype": "U8", "shape": [5]}}, "missing field `data_offsets`"),
-        ({"a": F32, "b": None}, "invalid type: null"),
-        ([1], "invalid type: sequence"),
-        (b'{"a": {"dtype": "U8", "dtype": "U8"}}', "duplicate field `dtype`"),
-        ({"a": F32, "b": U8, "__metadata__": {"format": 1}}, "expected a string"),
         (b'{"__metadata__": {"format": "\\ud800"}}', "hex escape"),
-        (b'{"\\ud800": 1}', "hex escape"),
-        (b'{"a": NaN}', "expected value"),
-        (b'{"a": "\xff"}', "invalid UTF-8"),
-        (b'{"a": ' + b"9" * 5000 + b"}", "number out of range"),
         (b'{"a": ' + b"[" * 100_000 + b"}", "recursion limit"),
         (b"", "EOF while parsing"),
     ],
@@ -113,18 +91,6 @@ def test_broken_headers_are_named(tmp_path, header, message):
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 600
-
-
-def test_lengths(tmp_path):
-    path = save(tmp_path, {}, length=2**63)
-    with pytest.raises(InputError, match="damaged, of 39 bytes: header too large"):
-        read_header(path)
-    path = save(tmp_path, {}, length=32)
-    with pytest.raises(InputError, match="of 39 bytes: invalid header length"):
-        read_header(path)
-    path.write_bytes(b"1234567")
-    with pytest.raises(InputError, match="of 7 bytes: header too small"):
-        read_header(path)
 
 
 def test_every_truncation_is_refused(place, valid):
@@ -162,44 +128,6 @@ def agrees_with_the_library(path):
         assert array.tobytes() == bytes(expected["data"])
 
 
-NUMBERS = st.one_of(
-    st.integers(0, 40), st.integers(-3, 2**70), st.booleans(), st.floats(), st.none(), st.text()
-)
-ENTRIES = st.fixed_dictionaries(
-    {
-        "dtype": st.sampled_from(["F32", "BF16", "U8", "I64", "F4", "", "\ud800", 3]),
-        "shape": st.one_of(NUMBERS, st.lists(NUMBERS, max_size=4), st.lists(st.integers(0, 4))),
-        "data_offsets": st.one_of(st.lists(st.integers(0, 40), max_size=3), NUMBERS),
-    }
-)
-
-
-@given(
-    st.dictionaries(st.text(max_size=5), st.one_of(ENTRIES, NUMBERS), max_size=3),
-    st.integers(0, 40),
-    st.integers(-2, 2),
-)
-def test_fuzzed_headers(place, header, body, slip):
-    text = json.dumps(header).encode()
-    agrees_with_the_library(save(place, text, bytes(body), max(0, len(text) + slip)))
-
-
-@st.composite
-def one_tensor(draw):
-    """Nearly right: shape and offsets agree, up to one change."""
-    shape = draw(st.lists(st.integers(0, 4), max_size=3))
-    nbytes = 2 * int(np.prod(shape))
-    begin = draw(st.sampled_from([0, 0, 0, 1]))
-    entry = {"dtype": "BF16", "shape": shape, "data_offsets": [begin, begin + nbytes]}
-    return {"t": entry}, max(0, nbytes + draw(st.sampled_from([0, 0, 0, 1, -1])))
-
-
-@given(one_tensor())
-def test_nearly_right_headers(place, case):
-    header, body = case
-    agrees_with_the_library(save(place, header, bytes(body)))
-
-
 @given(st.data())
 def test_flipped_bytes(place, valid, data):
     _, original = valid
@@ -209,13 +137,6 @@ def test_flipped_bytes(place, valid, data):
         changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
     path = place / "model.safetensors"
     path.write_bytes(changed)
-    agrees_with_the_library(path)
-
-
-@given(st.binary(max_size=200))
-def test_noise(place, noise):
-    path = place / "model.safetensors"
-    path.write_bytes(noise)
     agrees_with_the_library(path)
 
 

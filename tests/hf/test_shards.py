@@ -122,7 +122,7 @@ def test_shards_are_cut_as_huggingface_hub_cuts_them(tmp_path_factory, rows, lar
 
 def test_a_tensor_that_is_larger_than_a_shard_has_one_of_its_own(tmp_path):
     arrays = {"a": random(3), "b": random(40), "c": random(3), "d": random(3)}
-    writer = ShardWriter(tmp_path, specs(arrays), 100)
+    writer = ShardWriter(tmp_path, specs(arrays), 24)  # "c" and "d" fill one
     writer.write(arrays)
     writer.close()
     weight_map = json.loads((tmp_path / INDEX).read_text())["weight_map"]
@@ -134,24 +134,6 @@ def test_a_tensor_that_is_larger_than_a_shard_has_one_of_its_own(tmp_path):
     assert {name: bits(files[name].read()) for name in files} == {
         name: bits(array) for name, array in arrays.items()
     }
-
-
-def test_copy_keeps_every_dtype(tmp_path):
-    torch.manual_seed(0)
-    state = {
-        "float": torch.randn(50, 3),
-        "half": torch.randn(50).half(),
-        "transposed": torch.randn(4, 5).t(),
-        "steps": torch.arange(5),
-    }
-    (tmp_path / "old").mkdir()
-    torch.save(state, tmp_path / "old" / "pytorch_model.bin")
-    copied(tmp_path / "old", tmp_path / "new")
-    loaded = safetensors.torch.load_file(tmp_path / "new" / "model.safetensors")
-    assert loaded.keys() == state.keys()
-    for name, tensor in loaded.items():
-        assert tensor.dtype == state[name].dtype
-        assert torch.equal(tensor, state[name])
 
 
 def test_copy_takes_bounded_memory(tmp_path):

@@ -135,15 +135,6 @@ def test_a_pickle_that_calls_os_system_is_refused_and_runs_nothing(tmp_path, pro
     assert marker.exists()
 
 
-def test_the_same_through_torch_save(tmp_path):
-    marker = tmp_path / "marker"
-    tensor = torch.zeros(2)
-    torch.save({"w": tensor, "x": Attack(os.system, f"touch {marker}")}, tmp_path / NAME)
-    with pytest.raises(InputError, match=r"names '(posix|nt).system'"):
-        find_tensors(tmp_path)
-    assert not marker.exists()
-
-
 def call(module, name, arguments):
     """A pickle of protocol 4 that looks a name up by STACK_GLOBAL and calls it."""
     texts = b"".join(pickle.dumps(text, 4)[11:-2] for text in (module, name))
@@ -186,23 +177,16 @@ def test_other_names_are_refused_and_nothing_is_run(tmp_path, module, name, argu
         (b"\x80\x02ccollections\nOrderedDict\n}X\x01\x00\x00\x00aNsb.", "damaged .*TypeError"),
         (b"ctorch\nFloatStorage\n}X\x01\x00\x00\x00aNsb.", "damaged .*AttributeError"),
         (b"ctorch\nFloatStorage\n)\x81.", "damaged .*NEWOBJ"),
-        (b"ctorch\nFloatStorage\n)R.", "damaged .*not callable"),
         (b"ctorch._utils\n_rebuild_tensor_v2\n.", "expected a dict of tensors, got function"),
-        (b"ctorch._utils\n_rebuild_tensor_v2\n)R.", "damaged"),
         (b"ctorch._utils\n_rebuild_tensor_v2\n(NNNNtR.", "expected a dict of tensors, got _View"),
         (b"}X\x01\x00\x00\x00actorch._utils\n_rebuild_tensor_v2\n(NK\x00))tRs.", "'a': no storage"),
         (b"\x82\x01.", "damaged .*unregistered extension code"),
         (b"}", "damaged .*EOFError"),
-        (b".", "damaged"),
-        (b"q\x00.", "damaged"),
         (b"h\x05.", "damaged"),
-        (b"\x80\x02]\x94.", "expected a dict of tensors, got list"),
         (b"\x80\x02ctorch\nFloatStorage\n.", "expected a dict of tensors, got str"),
         (b"\x80\x02}(K\x01K\x02u.", "1 is of type int; expected a dict of tensors"),
-        (b"\x80\x02}(K\x01u.", "damaged"),
         (b"\x80\x02}X\x01\x00\x00\x00aK\x02s.", "'a' is of type int; expected a dict of tensors"),
         (b"\x80\x02X\x01\x00\x00\x00aQ.", "damaged .*a persistent id that is no storage"),
-        (b"\x80\x04\x8c\xffab.", "damaged"),
         (b"\xff", "damaged .*UnpicklingError"),
     ],
 )
@@ -252,12 +236,10 @@ def test_the_handmade_pickle_is_as_torchs(tmp_path):
     ("numbers", "message"),
     [
         ({"count": 4}, "storage '0' has 12 bytes, 16 expected"),
-        ({"key": "7"}, "storage '7' is not in the file"),
         ({"key": "../0"}, r"storage '\.\./0' is not in the file"),
         ({"shape": (4,)}, "does not fit its storage of 3"),
         ({"offset": 1}, "does not fit its storage of 3"),
         ({"strides": (2,)}, "does not fit its storage of 3"),
-        ({"shape": (2**40,), "strides": (0,)}, "does not fit its storage of 3"),
         ({"shape": (2**33, 2**33), "strides": (0, 0)}, "does not fit its storage of 3"),
         ({"shape": (-3,)}, "shape, strides and offset must be"),
         ({"shape": (1.5,)}, "shape, strides and offset must be"),
@@ -371,10 +353,3 @@ def place(tmp_path_factory):
 def test_any_order_of_opcodes(place, opcodes):
     repack(place, b"".join(opcodes) + b".")
     sound(place / NAME)
-
-
-@given(st.binary(max_size=300))
-def test_noise_as_a_pickle(place, noise):
-    repack(place, noise)
-    if sound(place / NAME):
-        assert b"}" in noise

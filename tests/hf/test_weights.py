@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 
-import huggingface_hub
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -128,14 +127,6 @@ def test_a_peft_adapter_beside_the_weights_is_refused(folder):
         jp.load(there)
 
 
-@pytest.mark.parametrize("name", ["llama", "gpt2-unscaled-inner"])
-def test_an_untied_head_must_be_there(name, folder):
-    state = state_of(name)
-    del state["lm_head.weight"]
-    with pytest.raises(jp.InputError, match=r"tensor lm_head\.weight missing"):
-        jp.load(folder(name, state))
-
-
 @pytest.mark.parametrize(
     ("name", "buffers"),
     [
@@ -174,22 +165,10 @@ BAD = {
         put("model.layers.3.fc2.bias", torch.zeros(48)),
         r"model\.safetensors: tensor model\.layers\.3\.fc2\.bias not expected in a xglm model",
     ),
-    "buffer of another family": (
-        put("model.layers.0.attn.bias", torch.zeros(1)),
-        r"model\.safetensors: tensor model\.layers\.0\.attn\.bias not expected",
-    ),
     "misshapen": (
         put("model.layers.1.fc1.weight", torch.zeros(48, 80)),
         r"model\.safetensors: tensor model\.layers\.1\.fc1\.weight has shape \[48, 80\], "
         r"config\.json requires \[80, 48\]",
-    ),
-    "another vocabulary": (
-        put("model.embed_tokens.weight", torch.zeros(130, 48)),
-        r"tensor model\.embed_tokens\.weight has shape \[130, 48\].*\[131, 48\]",
-    ),
-    "integers": (
-        put("model.layer_norm.weight", torch.zeros(48, dtype=torch.int8)),
-        r"model\.safetensors: tensor model\.layer_norm\.weight is int8, expected float32",
     ),
     "doubles": (
         put("model.layer_norm.bias", torch.zeros(48, dtype=torch.float64)),
@@ -217,25 +196,6 @@ def test_one_line_names_file_and_tensor(case, folder):
 
 def as_bin(state, target):
     torch.save(state, target / "pytorch_model.bin")
-
-
-def in_shards(safe):
-    def save(state, target):
-        huggingface_hub.save_torch_state_dict(
-            state, target, max_shard_size=20_000, safe_serialization=safe
-        )
-        assert len(list(target.glob("*.safetensors" if safe else "*.bin"))) > 3
-
-    return save
-
-
-@pytest.mark.parametrize("name", ["bloom", "gpt2"])
-@pytest.mark.parametrize(
-    "save", [as_bin, in_shards(True), in_shards(False)], ids=["bin", "shards", "bin shards"]
-)
-def test_every_layout_holds_the_same_parameters(name, save, folder, tiny_folder):
-    target = folder(name, state_of(name), save)
-    assert_same(jp.load(target).params, jp.load(tiny_folder(name)).params)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

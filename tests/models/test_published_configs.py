@@ -1,6 +1,6 @@
 """Published config.json files against what transformers makes of them, attribute by attribute.
 
-A dozen stand here, cut down to what matters. With JAXPRUNE_DATA, all files of its folder `configs/` are tested too.
+Some stand here, cut down to what matters. With JAXPRUNE_DATA, all files of its folder `configs/` are tested too.
 """
 
 import json
@@ -60,21 +60,12 @@ PUBLISHED = {
         "llama", rope_scaling={"factor": 4.0, "type": "linear"}, pretraining_tp=2, pad_token_id=0,
         num_key_value_heads=16, _flash_attn_2_enabled=True, max_sequence_length=16384,
     ),
-    "DeepSeek Coder": sizes(
-        "llama", rope_scaling={"factor": 4.0, "type": "linear"}, rope_theta=100000, head_dim=None,
-    ),
-    "dynamic": sizes("llama", rope_scaling={"type": "dynamic", "factor": 8.0}, rope_theta=5e6),
     "Llama 3.2 by unsloth": sizes(
         "llama", unsloth_fixed=True, unsloth_version="2025.3.19", head_dim=64, mlp_bias=False,
         rope_scaling={
             "factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
             "original_max_position_embeddings": 8192, "rope_type": "llama3",
         },
-    ),
-    "Falcon 3": sizes("llama", activation="swiglu", head_dim=256, num_key_value_heads=4),
-    "SmolLM 2": sizes(
-        "llama", is_llama_config=True, rope_interleaved=False, tie_word_embeddings=True,
-        **{"transformers.js_config": {"kv_cache_dtype": {"fp16": "float16"}}},
     ),
     "a config of transformers 5": without(
         sizes(
@@ -83,32 +74,16 @@ PUBLISHED = {
         ),
         "rope_theta", "torch_dtype",
     ),
-    "DeepSeek R1 distilled to Qwen": sizes(
-        "qwen2", sliding_window=4096, max_window_layers=21, use_sliding_window=False, use_mrope=False,
-    ),
     "Qwen 2.5 for a million tokens": sizes(
         "qwen2", dual_chunk_attention_config={"chunk_size": 262144, "local_size": 8192},
         sliding_window=32768, use_sliding_window=True, max_window_layers=28,
     ),
-    "Qwen 2 with windows": sizes(
-        "qwen2", sliding_window=2048, use_sliding_window=True, max_window_layers=2, qkv_bias=True,
-    ),
-    "Qwen 2 with heads of their own size": sizes("qwen2", head_dim=64, mlp_bias=True),
     "Qwen 3, cut": without(
         sizes("qwen3", attention_bias=True), "num_key_value_heads", "hidden_act", "rms_norm_eps"
     ) | {"num_attention_heads": 64},
-    "GPT-2 of 2019": GPT2 | {
-        "finetuning_task": None, "num_labels": 1, "output_past": True, "pruned_heads": {},
-        "torchscript": False, "use_bfloat16": False, "summary_activation": None,
-    },
     "Cerebras-GPT": GPT2 | {
         "architectures": ["GPT2Model"], "activation_function": "gelu", "n_inner": 3000,
         "reorder_and_upcast_attn": False, "scale_attn_weights": True,
-    },
-    "GPT-2 saved by another framework": GPT2 | {
-        "tokenizer_class": "BertTokenizer", "gradient_checkpointing": False, "_num_labels": 1,
-        "task_specific_params": {"text-generation": {"max_length": 50}}, "n_inner": None,
-        "training_args": {"lr": 1e-4}, "vocab_size": 21128,
     },
     "BLOOM, as first published": {
         "architectures": ["BloomModel"], "model_type": "bloom", "n_embed": 1024, "n_inner": None,
@@ -143,17 +118,11 @@ PUBLISHED = {
         "query_pre_attn_scalar": 224, "sliding_window_size": 4096, "cache_implementation": "hybrid",
         "attn_logit_softcapping": None,
     },
-    "Mistral with a window": sizes("mistral", sliding_window=4096),
-    "Mistral without": sizes("mistral", sliding_window=None, head_dim=128),
     "Mistral that does not say": sizes("mistral"),
     "SmolLM 3": sizes(
         "smollm3", architectures=["SmolLM3ForCausalLM"], no_rope_layer_interval=4, rope_theta=5e6,
         no_rope_layers=[1, 1, 1, 0], layer_types=["full_attention"] * 4, max_window_layers=28,
         use_sliding_window=False, sliding_window=None, rope_scaling=None, pretraining_tp=2,
-    ),
-    "Aya Expanse": sizes(
-        "cohere", layer_norm_eps=1e-5, logit_scale=0.125, use_qk_norm=False, attention_bias=False,
-        model_max_length=8192, rope_theta=10000, num_key_value_heads=None,
     ),
     "Command R7B": without(
         sizes(

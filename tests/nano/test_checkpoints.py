@@ -79,7 +79,7 @@ def test_translates_held_out_meanings(model: Model, shots: int, count: int) -> N
 
 def test_infers(model: Model) -> None:
     """English well; the others worse, but better than the 1/3 of a guess, with a standard error of .06."""
-    english, *others = (evaluate.nli(model, code, count=60) for code in LANGUAGES)
+    english, *others = (evaluate.nli(model, code, count=60) for code in ("en", "fr", "sw"))
     assert english > 0.8
     assert all(0.6 < other <= english + 0.03 for other in others)
 

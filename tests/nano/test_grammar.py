@@ -156,20 +156,6 @@ def test_golden_sentence(language: str, clause: Clause, sentence: str) -> None:
     assert render(clause, language) == sentence
 
 
-@pytest.mark.parametrize(
-    ("language", "phrase"),
-    [
-        ("en", "the big black dogs"),
-        ("fr", "les grands chiens noirs"),
-        ("es", "los perros negros grandes"),
-        ("de", "die großen schwarzen Hunde"),
-        ("sw", "mbwa wakubwa weusi"),
-    ],
-)
-def test_phrase(language: str, phrase: str) -> None:
-    assert render(NounPhrase("dog", ("big", "black"), True), language) == phrase
-
-
 @functools.cache
 def clauses() -> list[Clause]:
     rng = random.Random("one meaning")

@@ -73,13 +73,6 @@ def test_keep_of_one_block_is_a_slice_of_the_stacked_masks(scores):
         same(masks.keep(one, sparsity=0.5), jax.tree.map(lambda m, i=layer: m[i], stacked))
 
 
-def test_keep_highest_drops_the_other_end():
-    scores = {"a": np.array([[3.0], [1.0], [3.0], [2.0]], np.float32)}
-    assert masks.keep(scores, 0.5)["a"][:, 0].tolist() == [1, 0, 1, 0]
-    assert masks.keep(scores, 0.5, drop="highest")["a"][:, 0].tolist() == [0, 1, 0, 1]
-    assert masks.keep(scores, 0.25, drop="highest")["a"][:, 0].tolist() == [0, 1, 1, 1]
-
-
 def test_keep_pattern_and_its_sparsity():
     scores = {"a": np.random.default_rng(1).random((2, 16, 3)).astype(np.float32)}
     keep = masks.keep(scores, pattern="2:4")
@@ -93,23 +86,14 @@ def test_keep_pattern_and_its_sparsity():
     assert third[:, 0].tolist() == [0, 0, 1, 0, 0, 1]
 
 
-def test_keep_variant_meets_the_sparsity_of_the_matrix():
-    scores = {"a": np.random.default_rng(2).exponential(size=(2, 200, 50)).astype(np.float32)}
-    keep = np.asarray(masks.keep(scores, 0.3, threshold="variant")["a"])
-    assert np.abs((~keep).mean(axis=(1, 2)) - 0.3).max() <= 0.001
-    assert np.asarray(masks.keep(scores, 0.0, threshold="variant")["a"]).all()
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"sparsity": 1.0}, "sparsity: got 1.0; expected 0 <= sparsity < 1"),
-        ({"sparsity": -0.1}, "sparsity: got -0.1; expected"),
         ({"sparsity": math.nan}, "sparsity: got nan; expected"),
         ({}, "sparsity: got None; expected"),
         ({"sparsity": 0.3, "pattern": "2:4"}, "sparsity: got 0.3; expected 0.5 or none"),
         ({"sparsity": 0.3, "pattern": "4:2"}, "pattern: got '4:2'; expected unstructured, or N:M"),
-        ({"pattern": "2:4 "}, "pattern: got '2:4 '; expected"),
         ({"pattern": "0:4"}, "pattern: got '0:4'; expected"),
         ({"pattern": "3:5"}, "pattern: mlp/a has 4 inputs; expected a multiple of 5"),
         ({"pattern": "2:4", "threshold": "variant"}, "threshold: got 'variant'; expected row"),
@@ -266,30 +250,14 @@ def test_apply_keeps_the_bits_of_float64():
 
 
 def test_apply_refuses_masks_that_do_not_fit():
+    """As `freeze` does, whose tests have a case of each."""
     params = {"a": {"kernel": np.ones((2, 3))}}
     with pytest.raises(InputError, match=r"masks: b/kernel \(2, 3\) has no parameter"):
         masks.apply(params, {"b": {"kernel": np.ones((2, 3), bool)}})
-    with pytest.raises(InputError, match=r"a/kernel is bool of shape \(1, 3\); .* \(2, 3\)"):
-        masks.apply(params, {"a": {"kernel": np.ones((1, 3), bool)}})
-    with pytest.raises(InputError, match="a/kernel is float32 of shape"):
-        masks.apply(params, {"a": {"kernel": np.ones((2, 3), np.float32)}})
     with pytest.raises(InputError, match="masks: got PackedMasks; expected a nested dict"):
         masks.apply(params, PackedMasks({}, {}))
     with pytest.raises(InputError, match="masks: a/kernel: got str; expected an array"):
         masks.apply(params, {"a": {"kernel": "text"}})
-
-
-def test_apply_refuses_masks_of_a_model_with_fewer_kernels():
-    """A gated MLP has one more kernel than another; it would stay dense."""
-    ones = functools.partial(np.ones, (2, 3, 4))
-    params = {"blocks": {"mlp": {name: {"kernel": ones()} for name in ("gate", "up")}}}
-    fewer = {"blocks": {"mlp": {"up": {"kernel": ones(bool)}}}}
-    with pytest.raises(InputError, match="masks: blocks/mlp/gate/kernel has none; expected masks"):
-        masks.apply(params, fewer)
-    with pytest.raises(
-        InputError, match=r"blocks/mlp/gate/kernel .* has no parameter of that path"
-    ):
-        masks.apply({"blocks": {"mlp": {"up": params["blocks"]["mlp"]["up"]}}}, params)
 
 
 # On disk.

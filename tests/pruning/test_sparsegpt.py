@@ -1,22 +1,16 @@
 """SparseGPT against a plain loop in float64, kernel by kernel and over whole models."""
 
 import dataclasses
-import json
-import subprocess
-import sys
 from pathlib import Path
 
-import device_jobs
 import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
-import optax
 import pytest
 from conftest import tiny_torch
-from device_jobs import environment
-from flax.traverse_util import flatten_dict
 from plain_methods import sparsegpt
+from small_samples import one_shape, sequences
 from torch_loop import blocks_of, depth, input_sums, linears_of, weight_rows
 
 import jaxprune as jp
@@ -27,22 +21,13 @@ from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.methods import METHODS, method_of
 from jaxprune.runs.planning.costs import Machines, Work
 from jaxprune.runs.planning.plan import check_fits, planned
-from jaxprune.stats.grouping import group_by_length
 from jaxprune.stats.inverse_factor import DAMPING
 
 METHOD = METHODS["sparsegpt"]
 PATTERNS = {"unstructured": None, "2:4": (2, 4), "4:8": (4, 8)}
 
 
-def sequences(count=7, seed=2):
-    rng = np.random.default_rng(seed)
-    return [rng.integers(0, 131, n).astype(np.int32) for n in rng.integers(5, 25, count)]
-
-
-def padded(samples):
-    """All samples in one batch, with pads."""
-    (batch,) = group_by_length(samples, "translation", max_shapes=1, multiple=24)
-    return [batch]
+SAMPLES = sequences(seed=2)
 
 
 def selection(pattern, sparsity=0.5):
@@ -97,22 +82,18 @@ def prune_plainly(model, samples, propagate, how):
 
 
 @pytest.mark.parametrize(
-    ("name", "propagate", "pattern", "seed"),
-    [
-        ("xglm", "block", "unstructured", 2),
-        ("qwen3", "block", "4:8", 2),
-        ("gemma3", "site", "2:4", 2),
-    ],
+    ("name", "propagate", "pattern"),
+    [("xglm", "block", "unstructured"), ("qwen3", "block", "4:8"), ("gemma3", "site", "2:4")],
 )
-def test_a_model_is_that_of_the_plain_loop(name, propagate, pattern, seed, tiny_folder):
-    """The seeds are those of samples for which no two scores are within rounding."""
-    model, samples = jp.load(tiny_folder(name)), sequences(seed=seed)
+def test_a_model_is_that_of_the_plain_loop(name, propagate, pattern, tiny_folder):
+    """With samples for which no two scores are within rounding."""
+    model = jp.load(tiny_folder(name))
     result = jp.prune(
-        model, padded(samples), criterion="sparsegpt", propagate=propagate, progress=False,
+        model, [one_shape(SAMPLES)], criterion="sparsegpt", propagate=propagate, progress=False,
         pattern=pattern, sparsity=0.5,
     )  # fmt: skip
     reference = tiny_torch(name)
-    prune_plainly(reference, samples, propagate, {"sparsity": 0.5, "pattern": PATTERNS[pattern]})
+    prune_plainly(reference, SAMPLES, propagate, {"sparsity": 0.5, "pattern": PATTERNS[pattern]})
     want = reference.state_dict()
     for layer in range(model.config.n_layers):
         block = jax.tree.map(lambda leaf, at=layer: leaf[at], result.params["blocks"])
@@ -147,7 +128,7 @@ def test_damping_is_raised_where_it_must_be():
 def with_gram(tiny_folder, change):
     """A model, and its statistics with one Gram matrix changed."""
     model = jp.load(tiny_folder("bloom"))
-    stats = jp.probe(model, padded(sequences()), statistics=["gram"], progress=False)
+    stats = jp.probe(model, [one_shape(SAMPLES)], statistics=["gram"], progress=False)
     (key,) = stats.sums
     gram = stats.sums[key]["mlp_in"]["gram"]
     gram[1] = change(gram[1])
@@ -181,7 +162,7 @@ def test_weights_of_bfloat16_are_those_of_float32_rounded_once(tiny_folder):
     model = jp.load(tiny_folder("bloom"))
     small = jax.tree.map(lambda leaf: leaf.astype(ml_dtypes.bfloat16), model.params)
     exact = jax.tree.map(lambda leaf: leaf.astype(np.float32), small)
-    stats = jp.probe(model, padded(sequences()), statistics=["gram"], progress=False)
+    stats = jp.probe(model, [one_shape(SAMPLES)], statistics=["gram"], progress=False)
     found = [
         pruned_by(jp.Model(model.config, Path("nowhere"), InMemory(model.config, params)), stats)
         for params in (small, exact)
@@ -191,51 +172,6 @@ def test_weights_of_bfloat16_are_those_of_float32_rounded_once(tiny_folder):
         for path, leaf in one.finished.changed.items():
             assert leaf.dtype == ml_dtypes.bfloat16
             np.testing.assert_array_equal(leaf, other.finished.changed[path].astype(leaf.dtype))
-
-
-def test_updated_weights_can_be_fine_tuned_under_their_masks(tiny_folder):
-    model = jp.load(tiny_folder("bloom"))
-    result = jp.prune(model, padded(sequences()), criterion="sparsegpt", progress=False)
-    tuned = optax.chain(optax.sgd(0.1), jp.masks.freeze(result.masks))
-    state = tuned.init(result.params)
-    ones = jax.tree.map(np.ones_like, result.params)
-    updates, _ = tuned.update(ones, state, result.params)
-    moved = optax.apply_updates(result.params, updates)
-    before, after = (flatten_dict(tree["blocks"], sep="/") for tree in (result.params, moved))
-    for path, mask in flatten_dict(result.masks["blocks"], sep="/").items():
-        assert not np.asarray(after[path])[~mask].any()
-        assert (np.asarray(after[path])[mask] != before[path][mask]).all()
-
-
-# Digests of the pruned weights on meshes of several sizes.
-PROGRAM = """
-import hashlib, json, sys
-import jax
-import numpy as np
-import jaxprune as jp
-from jaxprune.stats.grouping import group_by_length
-from jaxprune.devices.sharding import device_mesh
-
-rng = np.random.default_rng(2)
-samples = [rng.integers(0, 131, n).astype(np.int32) for n in rng.integers(3, 25, 29)]
-batches = group_by_length(samples, "translation", multiple=8, max_shapes=3)
-model, found = jp.load(sys.argv[1]), {}
-for shape in ((1,), (2,), (4,), (8,), (2, 2)):
-    result = jp.prune(model, batches, criterion="sparsegpt", mesh=device_mesh(*shape), progress=False)
-    sha = hashlib.sha256()
-    for leaf in jax.tree.leaves(result.params["blocks"]):
-        sha.update(np.asarray(leaf).tobytes())
-    found["x".join(map(str, shape))] = sha.hexdigest()
-print(json.dumps(found))
-"""
-
-
-def test_weights_do_not_depend_on_the_number_of_devices(tiny_folder):
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, tiny_folder("bloom")], env=environment(8), text=True,
-        cwd=Path(device_jobs.__file__).parent, capture_output=True, check=True,
-    )  # fmt: skip
-    assert len({*json.loads(done.stdout.splitlines()[-1]).values()}) == 1
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from flax import nnx
 from kills import Killed, killed_after
 from recount import recount
 from recoveries import job, recovered
+from torch_loop import blocks_of
 
 import jaxprune as jp
 from jaxprune.data.batches import Batch
@@ -32,8 +33,8 @@ def torch_divergence(dense, pruned, ids, valid):
     log_q = torch.log_softmax(pruned(input_ids=ids).logits.double(), dim=-1)
     total = (log_p.exp() * (log_p - log_q)).sum(dim=-1)[valid].sum()
     total.backward()
-    blocks = next(m for m in pruned.modules() if isinstance(m, torch.nn.ModuleList))
-    return total.item(), sum(float(p.grad.square().sum()) for p in blocks.parameters())
+    blocks = blocks_of(pruned).parameters()
+    return total.item(), sum(float(p.grad.square().sum()) for p in blocks)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -64,9 +65,9 @@ def test_loss_and_gradient_are_those_of_whole_logits(name, tiny_folder, tmp_path
     mean_row, log_p = distil.predict(flat, head=head, config=config, mesh=device_mesh(1))
     rows = inputs, mean_row.reshape(states.shape), log_p.reshape(ids.shape), jnp.asarray(valid)
     blocks = jax.tree.map(jnp.asarray, pruned.params["blocks"])
-    loss, gradient = jax.value_and_grad(distil.divergence, argnums=2)(
-        config, "float32", blocks, fixed, *rows
-    )
+    loss, gradient = jax.jit(
+        jax.value_and_grad(distil.divergence, argnums=2), static_argnums=(0, 1)
+    )(config, "float32", blocks, fixed, *rows)
     expected, norm = by_torch(pruned.params)
     np.testing.assert_allclose(loss, expected, rtol=1e-4)
     # the same length, and the same decrease along it: so it is the same vector
@@ -81,14 +82,8 @@ def test_loss_and_gradient_are_those_of_whole_logits(name, tiny_folder, tmp_path
 def test_tokens_of_a_large_vocabulary(monkeypatch):
     monkeypatch.setattr(distil, "LEAST", 8)
     valid = np.array([[True, True, False], [True, False, False]])
-    batches = [
-        Batch(
-            np.array([[7, 3, 50], [90, 50, 50]], np.int32),
-            valid,
-            "tokens",
-            np.arange(2, dtype=np.int32),
-        )
-    ]
+    tokens = np.array([[7, 3, 50], [90, 50, 50]], np.int32)
+    batches = [Batch(tokens, valid, "tokens", np.arange(2, dtype=np.int32))]
     found = distil.predicted_tokens(batches, 100)
     assert {3, 7, 90} < {*found.tolist()}
     assert len(found) == 8
@@ -103,9 +98,8 @@ def test_the_loss_over_some_tokens_is_torchs_over_these(tiny_folder, tmp_path, m
     """On the held-out one of two equal rows, before the first step."""
     monkeypatch.setattr(distil, "LEAST", 40)
     model, row = jp.load(tiny_folder("llama")), np.arange(5, 25, dtype=np.int32)
-    twice = Batch(
-        np.stack([row, row]), np.ones((2, 20), bool), "tokens", np.arange(2, dtype=np.int32)
-    )
+    numbers = np.arange(2, dtype=np.int32)
+    twice = Batch(np.stack([row, row]), np.ones((2, 20), bool), "tokens", numbers)
     pruned = jp.prune(model, criterion="magnitude", sparsity=0.5, progress=False)
     result = jp.recover(model, pruned, [twice], how="distil", epochs=1, batch=1, progress=False)
     some = torch.from_numpy(distil.predicted_tokens([twice], 131))
@@ -133,10 +127,8 @@ def test_a_step_has_as_many_samples_as_the_setting_says(tiny_folder, monkeypatch
         return plain(loss, masters, batch, mesh)
 
     monkeypatch.setattr(fit, "gradient_of", gradient_of)
-    model, tokens = (
-        jp.load(tiny_folder("llama")),
-        np.arange(8 * 20, dtype=np.int32).reshape(8, 20) % 131,
-    )
+    model = jp.load(tiny_folder("llama"))
+    tokens = np.arange(8 * 20, dtype=np.int32).reshape(8, 20) % 131
     valid, source = np.ones((8, 20), bool), np.arange(20) < np.full((8, 1), 5)
     batch = Batch(tokens, valid, "tokens", np.arange(8, dtype=np.int32), counted=source)
     pruned = jp.prune(model, criterion="magnitude", sparsity=0.5, progress=False)

@@ -15,7 +15,8 @@ from flax.traverse_util import flatten_dict
 from kills import Killed, killed_after
 from recount import recount
 from recoveries import EPOCHS, RATE, job, recovered
-from run_scripts import run_alone
+from run_scripts import run_here
+from torch_loop import blocks_of
 
 import jaxprune as jp
 from jaxprune.base.workdir.reading import OUTPUTS
@@ -27,12 +28,11 @@ from jaxprune.runs.recover import recover_from_config
 
 def output_of_first_block(model, ids):
     """What the first block of a torch model returns; the pads come last, so no token sees them."""
-    layers = next(m for m in model.modules() if isinstance(m, torch.nn.ModuleList))
     seen = []
-    hook = layers[0].register_forward_hook(lambda _, inputs, output: seen.append(output))
+    hook = blocks_of(model)[0].register_forward_hook(lambda _, given, output: seen.append(output))
     model(input_ids=ids)
     hook.remove()
-    return layers[0], seen[0][0] if isinstance(seen[0], tuple) else seen[0]
+    return seen[0][0] if isinstance(seen[0], tuple) else seen[0]
 
 
 def fitted_by_torch(dense, pruned, batch, held_out=1):
@@ -42,9 +42,9 @@ def fitted_by_torch(dense, pruned, batch, held_out=1):
     rows = [2 * unit + i for unit in sorted(order[held_out:]) for i in (0, 1)]
     valid = torch.tensor(batch.valid)
     with torch.no_grad():
-        target = output_of_first_block(dense, ids)[1]
+        target = output_of_first_block(dense, ids)
     variance = target[valid].var(dim=0, correction=0).sum()
-    block, _ = output_of_first_block(pruned, ids)
+    block = blocks_of(pruned)[0]
     dropped = {name: p == 0 for name, p in block.named_parameters() if p.ndim == 2}
     groups = [{"params": [parameter]} for parameter in block.parameters()]
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=1e-4)
@@ -52,7 +52,7 @@ def fitted_by_torch(dense, pruned, batch, held_out=1):
         for group in optimizer.param_groups:
             size = float(group["params"][0].detach().square().mean().sqrt())
             group["lr"] = RATE * (1 + np.cos(np.pi * step / EPOCHS)) / 2 * max(size, 1e-3)
-        _, output = output_of_first_block(pruned, ids)
+        output = output_of_first_block(pruned, ids)
         error = ((output - target)[rows][valid[rows]] ** 2).sum()
         optimizer.zero_grad()
         (error / variance / valid[rows].sum()).backward()
@@ -65,7 +65,7 @@ def fitted_by_torch(dense, pruned, batch, held_out=1):
 
 
 # without biases of keys, which softmax cancels: Adam would follow the rounding of their gradients
-@pytest.mark.parametrize("name", ["qwen2", "llama", "gemma3"])
+@pytest.mark.parametrize("name", ["qwen2", "gemma3"])
 def test_a_block_is_fitted_as_torch_fits_it(name, tiny_folder, tokens, tmp_path):
     folder = tiny_folder(name)
     model, batches, pruned, result = recovered(folder, tokens)
@@ -75,11 +75,8 @@ def test_a_block_is_fitted_as_torch_fits_it(name, tiny_folder, tokens, tmp_path)
     load = transformers.AutoModelForCausalLM.from_pretrained
     dense, before, after = (load(f) for f in (folder, tmp_path / "pruned", tmp_path / "recovered"))
     expected = fitted_by_torch(dense, before, batches[0])
-    found, _ = output_of_first_block(after, torch.tensor([[1]]))
-    start, _ = output_of_first_block(load(tmp_path / "pruned"), torch.tensor([[1]]))
-    for (path, one), other, first in zip(
-        expected.named_parameters(), found.parameters(), start.parameters(), strict=True
-    ):
+    found, start = (blocks_of(one)[0].parameters() for one in (after, load(tmp_path / "pruned")))
+    for (path, one), other, first in zip(expected.named_parameters(), found, start, strict=True):
         moved = float((one - first).detach().abs().max())
         size = float(first.detach().square().mean().sqrt())
         assert moved > RATE / 2 * size, path  # Adam moves every parameter
@@ -90,7 +87,6 @@ def test_a_block_is_fitted_as_torch_fits_it(name, tiny_folder, tokens, tmp_path)
     ("name", "dtype", "how"),
     [
         ("bloom", "float32", "block"),
-        ("gemma3", "float32", "distil"),
         pytest.param("gemma3", "bfloat16", "block", marks=pytest.mark.instructions),
         pytest.param("bloom", "bfloat16", "distil", marks=pytest.mark.instructions),
     ],
@@ -129,12 +125,11 @@ def bits(result):
 
 
 def test_the_bits_do_not_depend_on_the_devices(tiny_folder, tokens, tmp_path):
-    folder = tiny_folder("gemma3")
-    in_a_process(optimised(environment(8)), "recover", folder, tokens, tmp_path)
-    for how in ("block", "distil"):
+    in_a_process(optimised(environment(8)), "recover", tiny_folder("bloom"), tokens, tmp_path)
+    for how, meshes in (("block", ("32", "81")), ("distil", ("32",))):
         expected, *others = sorted(tmp_path.glob(f"{how}-*.npz"))
         assert expected.name == f"{how}-11.npz"
-        assert len(others) == 3
+        assert [file.stem for file in others] == [f"{how}-{mesh}" for mesh in meshes]
         for file in others:
             found = np.load(file)
             for path, leaf in np.load(expected).items():
@@ -192,24 +187,14 @@ def test_a_workdir_like_any_other(runs, tokens):
     jax.tree.map(np.testing.assert_array_equal, exported.params["blocks"], again.params["blocks"])
 
 
-def test_transformers_computes_the_same(runs):
-    _, _, done = runs
-    ids = np.arange(2, 22)[None]
-    torch_model = transformers.AutoModelForCausalLM.from_pretrained(done / "hf")
-    expected = torch_model(input_ids=torch.tensor(ids)).logits.detach().numpy()
-    model = jp.load(done / "hf")
-    found = jp.forward(model.config, model.params, ids)
-    np.testing.assert_allclose(found, expected, atol=2e-4)
-
-
-def test_the_script(runs, tokens, tmp_path):
+def test_the_script(runs, tokens, tmp_path, monkeypatch, capfd):
     model, pruned, done = runs
     fields = {
         "model": model, "calibration.kind": "tokens", "calibration.data": tokens,
         "recovery.run": pruned, "recovery.learning_rate": RATE,
     }  # fmt: skip
     given = ["--config", "base", *(f"--config.{name}={value}" for name, value in fields.items())]
-    ran = run_alone("recover", *given, "--workdir", tmp_path / "run")
+    ran = run_here(monkeypatch, capfd, "recover", *given, f"--workdir={tmp_path / 'run'}")
     assert ran.returncode == 0, ran.stderr
     assert "mean loss of a block on held-out samples" in ran.stdout
     assert report_of(tmp_path / "run")["digests"]["masks"] == report_of(done)["digests"]["masks"]
@@ -230,16 +215,6 @@ def test_a_recovery_that_crashed_goes_on_with_the_same_bits(runs, tokens, tmp_pa
     assert len(calls) == 1
     assert report_of(tmp_path / "run")["losses"] == report_of(done)["losses"]
     assert report_of(tmp_path / "run")["digests"] == report_of(done)["digests"]
-
-
-def test_a_part_of_ready_tokens_is_refused(runs, tokens, tmp_path):
-    model, pruned, _ = runs
-    given = {"recovery__run": str(pruned), "calibration__draw": "1/2"}
-    config = job(model, tokens, **given)
-    with pytest.raises(
-        jp.InputError, match=r"calibration.draw: got '1/2'; expected none, with tok"
-    ):
-        recover_from_config(config, tmp_path / "run")
 
 
 def test_another_recovery_is_another_run(runs, tokens):
@@ -307,16 +282,11 @@ def test_what_is_no_finished_run_of_the_model_is_refused(runs, tokens, tiny_fold
     assert not any((tmp_path / "out" / name).exists() for name in OUTPUTS)
 
 
-def test_some_samples_are_always_trained_on(tiny_folder, tokens):
+def test_some_samples_are_always_trained_on_and_values_are_refused(tiny_folder, tokens):
     model, batches = jp.load(tiny_folder("llama")), jp.token_batches(str(tokens))
-    pruned = jp.prune(model, batches, progress=False)
+    pruned = jp.prune(model, criterion="magnitude", progress=False)
     done = jp.recover(model, pruned, batches, held_out=0.99, epochs=1, progress=False)
     assert all(after < before for before, after in done.report["losses"])
-
-
-def test_values_are_refused(tiny_folder, tokens):
-    model, batches = jp.load(tiny_folder("llama")), jp.token_batches(str(tokens))
-    pruned = jp.prune(model, batches, progress=False)
     for name, value in (("epochs", 0), ("learning_rate", 0.0), ("batch", 0), ("held_out", 1.0)):
         with pytest.raises(jp.InputError, match=f"{name}: got {value}"):
             jp.recover(model, pruned, batches, progress=False, **{name: value})

@@ -8,7 +8,8 @@ import pytest
 import torch
 import transformers
 from conftest import TINY, tiny_torch
-from small_samples import TOKENS, layers_of, samples
+from small_samples import TOKENS, samples
+from torch_loop import blocks_of
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
@@ -29,8 +30,8 @@ def test_logits_are_those_of_torch_without_the_layer(name, tiny_folder, tmp_path
     )
     written = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "small").eval()
     whole = tiny_torch(name)
-    assert len(layers_of(written)) == len(layers_of(whole)) - 1
-    del layers_of(whole)[dropped]
+    assert len(blocks_of(written)) == len(blocks_of(whole)) - 1
+    del blocks_of(whole)[dropped]
     kinds = getattr(
         whole.config, "layer_types", None
     )  # by which torch chooses the masks of windows
@@ -58,7 +59,7 @@ def test_influence_is_that_of_torchs_hidden_states(name, first, tiny_folder):
     def keep(_, given, result):
         pairs.append((given[0], result if torch.is_tensor(result) else result[0]))
 
-    for layer in layers_of(model):
+    for layer in blocks_of(model):
         layer.register_forward_hook(keep)
     by_language = {"fr": [], "sw": []}
     for row, code in enumerate(batch.languages):
@@ -92,8 +93,8 @@ def test_the_influence_of_left_pads_whose_states_stay_zero(tmp_path):
 def test_an_influence_that_is_not_finite_is_refused(tmp_path):
     whole = tiny_torch("llama")
     with torch.no_grad():
-        layers_of(whole)[0].mlp.up_proj.weight.mul_(1e11)
-        layers_of(whole)[0].mlp.down_proj.weight.mul_(1e11)
+        blocks_of(whole)[0].mlp.up_proj.weight.mul_(1e11)
+        blocks_of(whole)[0].mlp.down_proj.weight.mul_(1e11)
     whole.save_pretrained(tmp_path)
     with pytest.raises(InputError, match="layer 0: cosine of input and output: got nan; "):
         jp.shrink(jp.load(tmp_path), tmp_path / "small", batches=samples(), layers=2)

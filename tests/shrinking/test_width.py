@@ -8,7 +8,8 @@ import pytest
 import torch
 import transformers
 from conftest import tiny_torch
-from small_samples import TOKENS, layers_of, samples
+from small_samples import TOKENS, samples
+from torch_loop import blocks_of
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
@@ -23,7 +24,7 @@ LAST = re.compile(r"(fc2|mlp\.c_proj|mlp\.down_proj)")
 def refit_by_loop(model, batch, kept_number):
     """Sets the rows of dropped neurons to 0 and refits the others, layer by layer, in float64."""
     shares = []
-    for block in layers_of(model):
+    for block in blocks_of(model):
         seen: dict[str, list[torch.Tensor]] = {"fr": [], "sw": []}
         last = next(part for name, part in block.named_modules() if LAST.fullmatch(name))
         for row, code in enumerate(batch.languages):

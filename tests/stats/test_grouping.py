@@ -68,22 +68,6 @@ def test_groups_hold_every_token_once_and_cost_least(lengths, rows, max_shapes):
     assert cost_of(batches, rows) == cheapest_by_trying_all(lengths, rows, max_shapes, 16)
 
 
-def test_two_lengths_make_two_shapes_and_padding_is_gone():
-    batches = group_by_length(sequences_of([100] * 20 + [500] * 20), "translation")
-    assert [batch.tokens.shape for batch in batches] == [(20, 112), (20, 512)]
-
-
-def test_a_shape_is_not_made_for_one_short_row():
-    batches = group_by_length(sequences_of([500] * 20 + [490]), "translation")
-    assert [batch.tokens.shape for batch in batches] == [(21, 512)]
-
-
-def test_a_fill_row_counts_so_that_an_odd_row_moves_up():
-    lengths = [320] * 3 + [640] * 3
-    batches = group_by_length(sequences_of(lengths), "translation", micro_batch=2)
-    assert [batch.tokens.shape for batch in batches] == [(2, 320), (4, 640)]
-
-
 def test_max_length_caps_the_shape():
     (batch,) = group_by_length(sequences_of([490, 500]), "translation", max_length=500)
     assert batch.tokens.shape == (2, 500)

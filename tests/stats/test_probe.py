@@ -7,6 +7,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
+import small_samples
 from conftest import TINY, tiny_torch
 from safetensors.numpy import load_file, save_file
 from torch_loop import depth, input_sums
@@ -14,16 +15,12 @@ from torch_loop import depth, input_sums
 import jaxprune as jp
 from jaxprune.hf.weights import stored_name
 from jaxprune.models.block import SITES
-from jaxprune.stats.grouping import group_by_length
 
-
-def sequences(count, seed, low=3, high=17):
-    rng = np.random.default_rng(seed)
-    return [rng.integers(0, 131, n).astype(np.int32) for n in rng.integers(low, high, count)]
+sequences = functools.partial(small_samples.sequences, low=3, high=17)
 
 
 def batches_of(samples, role, languages=()):
-    return group_by_length(samples, role, languages=languages, multiple=16, max_shapes=1)
+    return [small_samples.one_shape(samples, role, multiple=16, languages=languages)]
 
 
 # one of each model type
