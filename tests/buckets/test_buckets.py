@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import fsspec
@@ -204,6 +205,13 @@ def quick(monkeypatch):
     monkeypatch.setattr(workdir, "_PAUSE", 0.02)
 
 
+def wait_until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_a_second_writer_is_refused_while_the_first_is_alive(quick, monkeypatch, capfd):
     with staged(ADDRESS) as folder:
         (folder / "config.json").write_text("{}")
@@ -267,8 +275,7 @@ def test_a_run_whose_workdir_was_taken_uploads_nothing_more(quick, monkeypatch):
     def run():
         with staged(ADDRESS) as folder:
             there().create("progress/owner-000002.json", b"{}")
-            while not ends:
-                threading.Event().wait(0.01)
+            wait_until(lambda: ends)
             (folder / "progress").mkdir(exist_ok=True)
             (folder / "progress/layer_00000.npz").write_bytes(b"of this run")
             threading.Event().wait(0.2)  # for more than the pause between uploads
@@ -345,8 +352,7 @@ def test_a_store_that_fails_for_a_while_is_tried_again(quick, monkeypatch, capfd
     monkeypatch.setattr(Store, "upload", upload)
     with staged(ADDRESS) as folder:
         (folder / "config.json").write_text("{}")
-        while fails:  # the thread fails three times
-            threading.Event().wait(0.01)
+        wait_until(lambda: not fails)  # the thread fails three times
     assert "config.json" in there().facts()
     assert capfd.readouterr().err.count("workdir: Reduce your request rate; tries again") == 1
 

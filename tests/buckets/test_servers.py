@@ -5,7 +5,6 @@ from email.parser import BytesParser
 from http.server import HTTPServer
 from pathlib import Path
 
-import fsspec
 import numpy as np
 import pytest
 from ci_packages import needs
@@ -23,24 +22,13 @@ from jaxprune.runs.buckets.mirror import Mirror
 needs("gcp_storage_emulator", "gcsfs", "moto", "s3fs")
 
 from gcp_storage_emulator import server as emulator  # noqa: E402
-from moto.server import ThreadedMotoServer  # noqa: E402
+from s3_server import s3_bucket  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def s3():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    settings = {
-        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-    }  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        fsspec.filesystem("s3", skip_instance_cache=True).mkdir("bucket")
-        yield "s3://bucket/runs"
-    server.stop()
+    with s3_bucket("bucket") as bucket:
+        yield f"{bucket}/runs"
 
 
 class ExactParser(BytesParser):
