@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import subprocess
 import sysconfig
 from pathlib import Path
 
@@ -11,6 +12,14 @@ import pytest
 def program_path(name):
     """The path of a program that a package of the extra installs."""
     return Path(sysconfig.get_path("scripts"), name)
+
+
+def shellcheck_says(script, *flags):
+    """What shellcheck finds wrong with a script: nothing with a clean one."""
+    done = subprocess.run(
+        [program_path("shellcheck"), *flags, script], capture_output=True, text=True
+    )
+    return done.stdout + done.stderr or ("" if done.returncode == 0 else "failed")
 
 
 def needs(*names):

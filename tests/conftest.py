@@ -4,6 +4,7 @@ import functools
 import gc
 import os
 import pathlib
+import re
 import runpy
 import shutil
 import signal
@@ -78,6 +79,28 @@ def _with_other_cpu(folder):
     runpy.run_path(str(folder / "sitecustomize.py"))
     paths = [str(folder), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+
+
+# What takes long: another process, a server or a browser; training; a model whose passes are compiled.
+STARTS = re.compile(r"subprocess|run_alone|on_eight_devices|in_a_process|chromium|s3_bucket")
+TRAINS = re.compile(r"recover|distil|train")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m is applied
+def pytest_collection_modifyitems(items):
+    """Marks as slow the tests of files that start processes or train, and of each test all cases but the first."""
+    seen = set()
+    for item in items:
+        test = item.path, item.originalname
+        if test in seen or takes_long(item.path):
+            item.add_marker("slow")
+        seen.add(test)
+
+
+@functools.cache
+def takes_long(file):
+    text = file.read_text(encoding="utf-8")
+    return bool(STARTS.search(text) or TRAINS.search(text))
 
 
 def pytest_collection_finish(session):

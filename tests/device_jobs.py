@@ -276,8 +276,7 @@ def one_of_two(plan):
       plan: JSON file with the arguments of scripts/evaluate.py but for those that join, the folder of a checkpoint
         that a process alone saved, the arguments of `read_half`, the fields and the workdir of an analysis, the
         arguments of `prune_where_memory_is`, of which the memory is that of process 1: process 0 has all that there is,
-        the ways in which its run is recovered, the fields of a recovery and its workdir, and the arguments of
-        `prune_as_configured`.
+        by name the fields and the workdir of recoveries, and the arguments of `prune_as_configured`.
     """
     plan = json.loads(Path(plan).read_text())
     sys.argv[1:] = [*plan["evaluate"], *sys.argv[3:]]
@@ -295,18 +294,9 @@ def one_of_two(plan):
     samples = prune_where_memory_is(bytes_there if process else None, workdir, *job)
     Path(f"{workdir}-{process}").write_text(str(samples))
     hosts.wait("report.json of process 0")
-    for how in plan["recover"]:
-        recover_run(workdir, f"{workdir}-{how}", how, *job)
-    recovered_run(*plan["smaller"])
+    for arguments in plan["recover"].values():
+        recovered_run(*arguments)
     prune_as_configured(*plan["sparsegpt"])
-
-
-def recover_run(run, workdir, how, model, changed):
-    """A recovery of a run, two steps of a fit at least."""
-    return recovered_run({
-        "model": str(model), **changed, "recovery.run": str(run), "recovery.how": how,
-        "recovery.epochs": 2, "recovery.batch": 6,
-    }, workdir)  # fmt: skip
 
 
 def recovered_run(changed, workdir):

@@ -1,139 +1,112 @@
-"""Changes of sound files for fuzz.py: of bytes, of numbers, of what a JSON object holds."""
+"""Changes of files for fuzz.py: of bytes, of a value in JSON, of what an archive or a header holds."""
 
+import io
 import json
+import random
 import re
-from collections.abc import Sequence
+import struct
+import warnings
+import zipfile
+from collections.abc import Callable
 
-from hypothesis import strategies as st
+import run_json
 
-NUMBERS = """
+# Also what json.dumps would not write.
+VALUES = """
     0 1 -1 2 7 32 33 255 256 65535 65536 2147483647 2147483648 4294967295 1099511627776
     4611686018427387903 4611686018427387904 9223372036854775807 9223372036854775808
     18446744073709551615 18446744073709551616 0.5 -0.0 1e3 1e400 1e-400 NaN Infinity -Infinity
+    null true false {} [] "" "F32" "1" "_x" "\\ud800" "a\\nb" "\\u2028" "\\u0000" "full_attention" "default"
+    "." ".." "../a.safetensors" "/etc/passwd" "a/../b" "a.safetensors\\n"
 """.split()  # noqa: SIM905
-NUMBERS += ["9" * 400, "9" * 5000]
-TEXTS = ['"\\ud800"', '"a\\nb"', '"\\u2028"', '"\\u0000"', '""', '"F32"', f'"{"x" * 3000}"']
-DEPTHS = st.sampled_from([1, 2, 30, 100_000])
+VALUES += ["9" * 400, "9" * 5000, f'"{"x" * 3000}"', '"' + "a/" * 3000 + '"']
+VALUES += [opens * 30 + "1" + closes * 30 for opens, closes in ("[]", ('{"a":', "}"))]
+VALUES += ["[" * 100_000, '{"a":' * 100_000]
 PIECES = [
     b"\n", b"\r", b"\r\n", b"\0", b'"', b"{", b"}", b"[", b"]", b",", b":", b"\\", b"\\ud83d",
     b"null", b"true", b"\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", "\u2028".encode(), b"\x85",
     b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"__metadata__", b"{}", b"[[]]", b'""',
     b"cposix\nsystem\n", b"\x8c\x02os\x8c\x06system\x93", b"R", b"b", b"h\x00", b"0", b"(", b"t",
+    b"(" * 2000, b"\x85" * 2000, b"r\xff\xff\xff\xff", b"\x8a\x09" + b"\x7f" * 9, b"X\xff\xff\xff\xff",
 ]  # fmt: skip
+SIZES = (0, 1, 8, 99, 2**15, 2**31, 2**32 - 1, 2**63, 2**64 - 1)
+
+Change = Callable[[bytes, random.Random], bytes]
 
 
-# Changes of bytes
+def of_bytes(data: bytes, rng: random.Random) -> bytes:
+    """Other bytes at one place, often near a number, a bracket or the entry of an archive."""
+    place, start = _place(data, rng), _place(data, rng)
+    width = rng.choice((1, 2, 4, 8))
+    length, put = rng.choice(
+        (
+            (1, bytes([rng.randrange(256)])),
+            (rng.choice((1, 2, 8, 40, len(data))), b""),
+            (0, rng.choice(PIECES)),
+            (0, data[start : start + rng.randint(1, 60)]),
+            (len(data), data[start:]),
+            (len(re.match(rb"-?[0-9]*", data[place:])[0]), rng.choice(VALUES).encode()),
+            (width, (rng.choice(SIZES) % 256**width).to_bytes(width, "little")),
+        )
+    )
+    return data[:place] + put + data[place + length :]
 
 
-def changed(seeds: Sequence[bytes] | st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
-    """One of the seeds with up to four changes, each at a place or at one of its landmarks."""
-    source = seeds if isinstance(seeds, st.SearchStrategy) else st.sampled_from(list(seeds))
-    return source.flatmap(_changed)
+def _place(data: bytes, rng: random.Random) -> int:
+    marks = [m.start() for m in re.finditer(rb'PK|NUMPY|[0-9]+|[{\["]', data[-3000:])]
+    if marks and rng.random() < 0.5:
+        return min(max(0, len(data) - 3000) + rng.choice(marks) + rng.randint(0, 9), len(data))
+    return rng.randint(0, len(data))
 
 
-@st.composite
-def _changed(draw, seed: bytes) -> bytes:
-    data = bytearray(seed)
-    for change in draw(st.lists(st.sampled_from(CHANGES), max_size=4)):
-        change(draw, data)
-    return bytes(data)
+def of_json(data: bytes, rng: random.Random) -> bytes:
+    """Another value, or none, somewhere in an object, or one more; bytes of what is no JSON any more."""
+    try:
+        value = json.loads(data)
+        places = [*run_json.paths_of(value)]
+    except (ValueError, RecursionError, AttributeError, TypeError):
+        return of_bytes(data, rng)
+    if isinstance(value, dict) and (not places or rng.random() < 0.2):
+        return json.dumps(value | {rng.choice(("x", "a\nb", "_x", "")): 0}).encode()
+    mark = "here it goes"
+    wrong = ... if rng.random() < 0.2 else mark
+    text = json.dumps(run_json.replaced(value, rng.choice(places), wrong))
+    return text.replace(json.dumps(mark), rng.choice(VALUES)).encode()
 
 
-def _place(draw, data: bytearray) -> int:
-    marks = [m.start() for m in re.finditer(rb"PK|NUMPY|[0-9]+|[{\[\"]", data[-3000:])]
-    if marks and draw(st.booleans()):
-        base = max(0, len(data) - 3000) + draw(st.sampled_from(marks))
-        return min(base + draw(st.integers(0, 50)), len(data))
-    return draw(st.integers(0, len(data)))
+def of_line(data: bytes, rng: random.Random) -> bytes:
+    """A value in one of the lines, each of which is JSON."""
+    lines = data.split(b"\n")
+    place = rng.randrange(len(lines))
+    lines[place] = of_json(lines[place], rng)
+    return b"\n".join(lines)
 
 
-def _flip(draw, data: bytearray) -> None:
-    place = _place(draw, data)
-    data[place : place + 1] = bytes([draw(st.integers(0, 255))])
+def of_header(data: bytes, rng: random.Random) -> bytes:
+    """A value in the header of a safetensors file, whose length fits."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = of_json(data[8:end], rng)
+    return struct.pack("<Q", len(header)) + header + data[end:]
 
 
-def _cut(draw, data: bytearray) -> None:
-    place = _place(draw, data)
-    del data[place : place + draw(st.sampled_from([1, 2, 8, 40, len(data)]))]
-
-
-def _insert(draw, data: bytearray) -> None:
-    place = _place(draw, data)
-    data[place:place] = draw(st.one_of(st.sampled_from(PIECES), st.binary(max_size=6)))
-
-
-def _duplicate(draw, data: bytearray) -> None:
-    place, start = _place(draw, data), _place(draw, data)
-    data[place:place] = data[start : start + draw(st.integers(1, 60))]
-
-
-def _splice(draw, data: bytearray) -> None:
-    place, start = _place(draw, data), _place(draw, data)
-    data[place:] = data[start:]
-
-
-def _number(draw, data: bytearray) -> None:
-    places = [(m.start(), m.end()) for m in re.finditer(rb"-?[0-9]+", data[:20_000])]
-    if places:
-        start, end = draw(st.sampled_from(places))
-        data[start:end] = draw(st.sampled_from(NUMBERS)).encode()
-
-
-def _field(draw, data: bytearray) -> None:
-    """A number in binary, such as the sizes in a zip's directory."""
-    place, width = _place(draw, data), draw(st.sampled_from([1, 2, 4, 8]))
-    value = draw(st.sampled_from([0, 1, 8, 99, 2**15, 2**31, 2**32 - 1, 2**63, 2**64 - 1]))
-    data[place : place + width] = (value % 256**width).to_bytes(width, "little")
-
-
-CHANGES = [_flip, _flip, _cut, _insert, _duplicate, _splice, _number, _number, _field]
-
-
-# JSON as text, so that it can hold what json.dumps would not write
-
-
-@st.composite
-def json_text(draw, depth: int = 2) -> str:
-    kind = draw(st.integers(0, 9))
-    if kind == 0:
-        return draw(st.sampled_from(TEXTS))
-    if kind == 1:
-        return json.dumps(draw(st.text(max_size=6)))
-    if kind == 2:
-        return draw(st.sampled_from(["null", "true", "false", "{}", "[]"]))
-    if kind == 3 or not depth:
-        return draw(st.one_of(st.sampled_from(NUMBERS), st.integers().map(str)))
-    if kind == 4:
-        levels, (opens, closes) = draw(DEPTHS), draw(st.sampled_from(["[]", ('{"a":', "}")]))
-        return opens * levels + draw(st.sampled_from(["1", ""])) + closes * levels
-    if kind in (5, 6):
-        return "[" + ", ".join(draw(st.lists(json_text(depth - 1), max_size=4))) + "]"
-    if kind == 7:
-        return members(draw(st.dictionaries(st.text(max_size=4), json_text(depth - 1), max_size=3)))
-    return draw(st.sampled_from(["1", "2", '"full_attention"', "0.1", '"default"']))
-
-
-def members(table: dict[str, str]) -> str:
-    return "{" + ", ".join(f"{json.dumps(key)}: {value}" for key, value in table.items()) + "}"
-
-
-NAMES = st.one_of(st.text(max_size=5), st.sampled_from(["a\nb", "\ud800", "x" * 3000, "_x", ""]))
-
-
-@st.composite
-def changed_object(draw, seeds: Sequence[dict], keys: Sequence[str] = ()) -> bytes:
-    """An object of the seeds with some values replaced, removed or added, at its top or one below."""
-    table = {key: json.dumps(value) for key, value in draw(st.sampled_from(list(seeds))).items()}
-    for _ in range(draw(st.integers(0, 3))):
-        key = draw(st.one_of(st.sampled_from([*table, *keys] or [""]), NAMES))
-        inner = json.loads(table.get(key, "0")) if len(table.get(key, "")) < 2000 else 0
-        if isinstance(inner, dict) and draw(st.booleans()):
-            below = {name: json.dumps(value) for name, value in inner.items()}
-            below[draw(st.one_of(st.sampled_from([*below] or [""]), NAMES))] = draw(json_text())
-            table[key] = members(below)
-            break  # it may no longer be JSON that Python reads
-        if draw(st.integers(0, 4)):
-            table[key] = draw(json_text())
-            break
-        table.pop(key, None)
-    return members(table).encode()
+def of_member(data: bytes, rng: random.Random) -> bytes:
+    """Bytes of a file in an archive, whose checksums fit; another compression, or one file more."""
+    method = rng.choice(
+        (zipfile.ZIP_STORED, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+    )  # fmt: skip
+    memory = io.BytesIO()
+    try:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            zipfile.ZipFile(io.BytesIO(data)) as old,
+            zipfile.ZipFile(memory, "w", method) as new,
+        ):
+            contents = {name: old.read(name) for name in old.namelist()}
+            name = rng.choice([*contents, "x/data.pkl", "x.npy"])
+            for _ in range(rng.randint(1, 3)):
+                contents[name] = of_bytes(contents.get(name, b""), rng)
+            for name, content in contents.items():
+                new.writestr(name, content)
+    except Exception:  # no archive any more
+        return of_bytes(data, rng)
+    return memory.getvalue()

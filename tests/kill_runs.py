@@ -8,16 +8,12 @@ each workdir lie files of a stranger, which must stay. Exits with 1 if a digest 
 """
 
 import argparse
-import contextlib
 import json
-import logging
-import os
 import random
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -81,27 +77,6 @@ def killed(job: list[str], workdir: Path | str, seconds: float, kills: int) -> i
     return kills
 
 
-@contextlib.contextmanager
-def bucket() -> Iterator[str]:
-    """The address of a bucket on a server of this process."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    os.environ |= {
-        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_DEFAULT_REGION": "us-east-1",
-    }  # fmt: skip
-    boto3.client("s3").create_bucket(Bucket="runs")
-    try:
-        yield "s3://runs/one"
-    finally:
-        server.stop()
-
-
 def in_folder(job: list[str], workdir: Path, seconds: float, kills: int) -> tuple[int, bool]:
     """The number of kills, and whether the files of a stranger are there after the end of the job."""
     for stranger in STRANGERS:
@@ -114,9 +89,12 @@ def in_folder(job: list[str], workdir: Path, seconds: float, kills: int) -> tupl
 
 def in_bucket(job: list[str], copy: Path, seconds: float, kills: int) -> tuple[int, bool]:
     """As `in_folder`, in a bucket, which is downloaded at the end."""
+    from s3_server import s3_bucket
+
     from jaxprune.base.files.store import Store
 
-    with bucket() as address:
+    with s3_bucket("runs") as bucket:
+        address = f"{bucket}/one"
         store = Store(address, "--workdir")
         store.write(STRANGERS[0], b"mine")
         hits = killed(job, address, seconds, kills)

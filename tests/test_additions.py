@@ -73,17 +73,13 @@ def test_a_run_is_whole_and_usable(alone, case):
     assert found["resumed"]
     assert found["overlaid"]
     assert found["evaluated"]
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_the_card_tells_what_was_done(alone, case):
-    card = alone[1][case]["card"]
+    card = found["card"]
     changes = case == "allocation"
     assert ("all other weights are bit-identical to the dense model's" in card) != changes
     assert ("The method changed other weights of these layers" in card) == changes
     assert ("falling: more in the first blocks" in card) == (case == "allocation")
     assert ("largest: the language where a feature is largest" in card) == (case == "combination")
-    assert alone[1][case]["changes"] == changes
+    assert found["changes"] == changes
 
 
 def kernels(folder):
@@ -126,10 +122,7 @@ def test_transformers_loads_the_changed_weights(alone):
 
 
 def test_sweeps_prune_by_them(alone):
-    assert alone[1]["sweep"] == {
-        "allocation": {"criterion": "rescaled", "is_its_own": True},
-        "statistic": {"criterion": "by_absolute", "is_its_own": True},
-    }
+    assert alone[1]["sweep"] == {"rescaled": True, "by_absolute": True}
 
 
 def test_eight_devices_and_two_processes_make_the_same(alone, package, tmp_path):
@@ -148,12 +141,9 @@ def test_the_command_line_offers_them(package):
         [sys.executable, "-m", "jaxprune", "prune", "--help"], cwd=package, text=True, capture_output=True,
         env=os.environ | {"PYTHONPATH": str(package)}, check=True,
     )  # fmt: skip
-    for said in (
-        "rescaled, largest weights",
-        "falling, more in the first",
-        "largest, the language where",
-    ):
-        assert said in " ".join(done.stdout.split())
+    help_text = " ".join(done.stdout.split())
+    for said in ("rescaled, largest weights", "falling, more in the", "largest, the language"):
+        assert said in help_text
 
 
 def test_a_family_is_one_file(package, tmp_path):
@@ -192,9 +182,6 @@ np.save(sys.argv[3], np.stack(jax.device_get(both)))
             model = transformers.AutoModelForCausalLM.from_pretrained(folder)
             want = model(tokens).logits.numpy()
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
-    zeros = [
-        (leaf == 0).float().mean()
-        for leaf in model.model.layers[0].mlp.parameters()
-        if leaf.ndim == 2
-    ]
+    kernels = [leaf for leaf in model.model.layers[0].mlp.parameters() if leaf.ndim == 2]
+    zeros = [(kernel == 0).float().mean() for kernel in kernels]
     np.testing.assert_allclose(zeros, 0.5, atol=0.01)

@@ -1,32 +1,25 @@
 """The programs of docs/after_pruning.md, one after the other: models learn, and zeros stay where the page says so."""
 
-import functools
-import re
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
+from page_programs import programs, run
 
 import jaxprune as jp
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "after_pruning.md").read_text(encoding="utf-8")
-PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+PROGRAMS = programs(PAGE)
 
 
 @pytest.fixture(scope="module")
 def names(tmp_path_factory):
     """What all programs leave behind, and after which of them what was zero in a kernel of the blocks."""
-    names = {}
     with pytest.MonkeyPatch.context() as patch:
-        place = tmp_path_factory.mktemp("page")
-        patch.chdir(place)
-        (place / "jaxprune").symlink_to(ROOT / "jaxprune")  # they are written for the root
-        patch.setattr(jp, "demonstrations", functools.partial(jp.demonstrations, samples=4))
-        for number, program in enumerate(PROGRAMS):
-            exec(compile(program, f"after_pruning.md, program {number}", "exec"), names)
+        names = run("after_pruning.md", PROGRAMS, tmp_path_factory.mktemp("page"), patch)
         names["exported"] = {
             name: jp.load(f"runs/{name}/hf").params for name in ("tuned", "tuned_torch")
         }

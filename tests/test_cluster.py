@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ci_packages import needs, program_path
+from ci_packages import needs, program_path, shellcheck_says
 
 from jaxprune.cli.main import COMMANDS
 
@@ -26,9 +26,7 @@ PAGE = (ROOT / "docs/guide/cluster.md").read_text(encoding="utf-8")
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_scripts_are_clean(script):
-    shellcheck = program_path("shellcheck")
-    done = subprocess.run([shellcheck, script], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert shellcheck_says(script) == ""
     assert "\nset -euo pipefail\n" in script.read_text(encoding="utf-8")
     assert os.access(script, os.X_OK)
 
@@ -76,8 +74,4 @@ def test_tasks_of_skypilot_fit_its_schema(file, tmp_path):
         known = {*task["envs"], "SKYPILOT_NODE_RANK", "SKYPILOT_NUM_NODES"}
         script = "#!/bin/bash\n" + "".join(f"{name}=given\n" for name in sorted(known)) + task[step]
         (tmp_path / step).write_text(script, encoding="utf-8")
-        shellcheck = program_path("shellcheck")
-        done = subprocess.run(
-            [shellcheck, "--exclude=SC2034", tmp_path / step], capture_output=True
-        )
-        assert (done.returncode, done.stdout) == (0, b"")
+        assert shellcheck_says(tmp_path / step, "--exclude=SC2034") == ""

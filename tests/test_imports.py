@@ -6,19 +6,14 @@ from pathlib import Path
 
 import mypy.api
 import pytest
+from missing import without
 
 import jaxprune as jp
 
 ROOT = Path(__file__).parents[1]
 HEAVY = (
-    "jax",
-    "flax",
-    "numpy",
-    "orbax.checkpoint",
-    "huggingface_hub",
-    "transformers",
-    "vl_convert",
-)
+    "jax", "flax", "numpy", "orbax.checkpoint", "huggingface_hub", "transformers", "vl_convert",
+)  # fmt: skip
 SUBPACKAGES = ("evaluation", "analysis", "report", "config", "runs", "sweeps")
 
 
@@ -42,6 +37,38 @@ def test_who_loads_a_model_does_not_wait_for_the_rest():
     above = [f"jaxprune.{name}" for name in SUBPACKAGES]
     got = imported("import jaxprune; jaxprune.load", "jaxprune.hf", *above, *HEAVY)
     assert got - brought == {"jaxprune.hf"}
+
+
+PROGRAM = """
+import sys
+import jaxprune as jp
+
+assert all(hasattr(jp, name) for name in jp.__all__)
+model = jp.load("nano/xglm")
+batches = jp.demonstrations(model.tokenizer, "nano", samples=2, shots=1, max_length=32)
+result = jp.prune(model, criterion="magnitude", sparsity=0.5, progress=False)
+scores = jp.scores.wanda(model.params, jp.probe(model, batches, progress=False))
+assert jp.masks.density(jp.masks.keep(scores, sparsity=0.5)).overall == 0.5
+jp.checkpoint.save(f"{sys.argv[1]}/checkpoint", masks=result.masks)
+restored = jp.checkpoint.restore(f"{sys.argv[1]}/checkpoint").masks
+assert jp.masks.overlap(restored, result.masks).overall == 1
+jp.export_hf(model, result.params, f"{sys.argv[1]}/hf")
+assert jp.load(f"{sys.argv[1]}/hf").size == model.size
+try:
+    import ml_collections
+except ModuleNotFoundError:
+    print("done")
+"""
+
+
+def test_python_api_without_what_only_scripts_and_pictures_need(tmp_path):
+    (tmp_path / "missing").mkdir()
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False,
+        env=without(tmp_path / "missing", "ml_collections", "vl_convert"),
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == "done\n"
 
 
 def test_a_config_of_ml_collections_ends_at_the_door():

@@ -1,11 +1,11 @@
 """What README, CONTRIBUTING and docs/ name is there, and README's code runs as it stands."""
 
-import functools
 import importlib.util
 import re
 from pathlib import Path
 
 import pytest
+from page_programs import programs, run
 
 import jaxprune as jp
 from jaxprune.cli.config.record import FIELDS
@@ -15,17 +15,17 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
     ROOT / name
     for name in (
-        "README.md",
-        "CONTRIBUTING.md",
-        "CHANGELOG.md",
-        "docs/architecture.md",
-        "docs/guide/prune.md",
-        "docs/guide/files.md",
-        "tpu/README.md",
+        "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/guide/prune.md",
+        "docs/guide/files.md", "tpu/README.md",
     )
-]
+]  # fmt: skip
+# Made by a run or proposed only, not part of the repository.
+ELSEWHERE = {
+    "checkpoint/", "stats/", "hf/", "figures/", "utils.py", "progress/", "perplexity/", "translation/", "compare/",
+    "compare.md", "tables.md",
+}  # fmt: skip
 README = DOCUMENTS[0].read_text(encoding="utf-8")
-PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PROGRAMS = programs(README)
 PRUNING = (ROOT / "docs" / "guide" / "prune.md").read_text(encoding="utf-8")
 CONFIGS = sorted({*re.findall(r"configs/\w+\.py(?::[\w./-]+)?", README + PRUNING)})
 
@@ -38,33 +38,16 @@ def named_files(text):
 
 
 def exists(document, name):
-    """In the repository, beside the document, or (as docs/architecture.md has it) in the package."""
-    return any((base / name).exists() for base in (ROOT, document.parent, ROOT / "jaxprune"))
+    """In the repository, beside the document, or (as docs/architecture.md has it) anywhere in the package."""
+    is_there = any((base / name).exists() for base in (ROOT, document.parent))
+    return is_there or any((ROOT / "jaxprune").rglob(name))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_file_named_is_there(document):
     links, quoted = named_files(document.read_text(encoding="utf-8"))
-    # made by a run or proposed only, not part of the repository
-    elsewhere = {
-        "checkpoint/",
-        "stats/",
-        "hf/",
-        "figures/",
-        "utils.py",
-        "progress/",
-        "perplexity/",
-        "translation/",
-        "compare/",
-        "compare.md",
-        "tables.md",
-    }
-    missing = [
-        name
-        for name in [*links, *(name for name in quoted if name not in elsewhere)]
-        if not exists(document, name)
-    ]
-    assert not missing
+    expected = {*links, *quoted} - ELSEWHERE
+    assert [name for name in expected if not exists(document, name)] == []
     assert len(links) + len(quoted) >= 2
 
 
@@ -97,12 +80,7 @@ def test_the_test_command_is_the_one_that_ci_runs():
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
 def test_the_programs_run(program, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "jaxprune").symlink_to(ROOT / "jaxprune")  # they are written for the root
-    few = functools.partial(jp.demonstrations, samples=4)  # of a hundred nothing here depends
-    monkeypatch.setattr(jp, "demonstrations", few)
-    names = {}
-    exec(compile(program, "README.md", "exec"), names)
+    names = run("README.md", [program], tmp_path, monkeypatch)
     folder = next(tmp_path.glob("runs/*/hf"))
     reread, model = jp.load(folder), names["model"]
     for path, site in names["stats"].sites:

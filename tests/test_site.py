@@ -1,10 +1,10 @@
 """The pages of docs/: their programs run, and what the package offers is on the page that lists it."""
 
-import functools
 import re
 from pathlib import Path
 
 import pytest
+from page_programs import programs, run
 
 import jaxprune as jp
 
@@ -13,27 +13,18 @@ GUIDES = sorted((ROOT / "docs" / "guide").glob("*.md"))
 PYTHON = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
 
 
-def programs(page):
-    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+PROGRAMS = {page.stem: programs(page.read_text(encoding="utf-8")) for page in GUIDES}
 
 
-@pytest.mark.parametrize("page", [p for p in GUIDES if programs(p)], ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", filter(PROGRAMS.get, PROGRAMS))
 def test_the_programs_of_a_page_run_one_after_another(page, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "jaxprune").symlink_to(ROOT / "jaxprune")  # they are written for the root
-    few = functools.partial(jp.demonstrations, samples=4)
-    monkeypatch.setattr(jp, "demonstrations", few)
-    names = {}
-    for program in programs(page):
-        exec(compile(program, page.name, "exec"), names)
+    run(page, PROGRAMS[page], tmp_path, monkeypatch)
     assert all(0.2 < float(share) < 1 for share in capsys.readouterr().out.split())
 
 
 def test_docstrings_have_the_heading_of_examples_that_the_site_renders():
-    files = sorted((ROOT / "jaxprune").rglob("*.py"))
-    assert [
-        file for file in files if re.search(r"^ *Example:$", file.read_text("utf-8"), re.M)
-    ] == []
+    for file in (ROOT / "jaxprune").rglob("*.py"):
+        assert not re.search(r"^ *Example:$", file.read_text("utf-8"), re.M), file
 
 
 def test_the_reference_has_every_name_that_the_package_offers():

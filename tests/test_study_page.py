@@ -1,6 +1,7 @@
 """docs/study.md and studies/study: the page is made of the scores, and verdicts follow the rules of the protocol."""
 
 import csv
+import functools
 import itertools
 import json
 import re
@@ -28,21 +29,15 @@ from study_statistics import (
 
 PREMISES, RUNS, TOKENS = 40, 12, 30
 PARTS = study.read_parts()
+MONOLINGUAL_AND_CODE = "monolingual", "translation_vs_code", "monolingual_vs_code"
+WITH_RECOVERED = "monolingual", "translation", "monolingual_recovered", "translation_recovered"
 # of each part: calibrations, languages, sparsities
 PLANNED = {
     "translation": (("monolingual", "translation", "unpaired"), hypotheses.FOREIGN, (0.3, 0.5)),
     "languages": (("monolingual",), (*hypotheses.LANGUAGES, hypotheses.MIXTURE), (0.5,)),
-    "code": (
-        ("monolingual", "translation_vs_code", "monolingual_vs_code"),
-        hypotheses.CODERS,
-        (0.5,),
-    ),
+    "code": (MONOLINGUAL_AND_CODE, hypotheses.CODERS, (0.5,)),
     "highest": (("monolingual",), hypotheses.FOREIGN, (0.001, 0.01)),
-    "sparsegpt": (
-        ("monolingual", "translation", "monolingual_recovered", "translation_recovered"),
-        hypotheses.FOREIGN,
-        (0.5,),
-    ),
+    "sparsegpt": (WITH_RECOVERED, hypotheses.FOREIGN, (0.5,)),
     "owl": (("monolingual", "translation"), hypotheses.FOREIGN, (0.5,)),
 }
 
@@ -83,12 +78,17 @@ def made_up_masks(part):
     return {"masks/models": names, "masks/shared": shared}
 
 
+@functools.cache
 def made_up_parts(**signal):
     return {part: Scores(made_up(part, **signal)) for part in PLANNED}
 
 
-def by_name(parts, hypothesis):
-    tests = hypotheses.all_tests(parts)
+@functools.cache
+def all_tests(**signal):
+    return hypotheses.all_tests(made_up_parts(**signal))
+
+
+def by_name(hypothesis, tests):
     return results([test for test in tests if test.hypothesis == hypothesis])
 
 
@@ -100,21 +100,20 @@ def test_pages_and_cells_csv_are_made_of_the_scores():
 
 
 def test_a_gain_is_supported_and_none_is_open_or_refuted():
-    gained = by_name(made_up_parts(gain=0.5, log_perplexity=-0.1), "H2a")
+    gained = by_name("H2a", all_tests(gain=0.5, log_perplexity=-0.1))
     assert [one.verdict for one in gained] == [SUPPORTED] * 4
     assert {one.test.measure for one in gained} == {DISCRIMINATION, LOG_PERPLEXITY}
-    lost = by_name(made_up_parts(gain=-0.5, log_perplexity=0.1), "H2a")
+    lost = by_name("H2a", all_tests(gain=-0.5, log_perplexity=0.1))
     assert [one.verdict for one in lost] == [REFUTED] * 4
-    none = by_name(made_up_parts(), "H2a")
+    none = by_name("H2a", all_tests())
     assert SUPPORTED not in [one.verdict for one in none]
     # runs of text decide within 0.02, premises do not decide within a point
     assert [one.verdict for one in none] == [OPEN, REFUTED] * 2
 
 
 def test_changes_are_means_over_draws_languages_and_rows():
-    parts = made_up_parts(gain=0.3)
-    scores = parts["code"]
-    [first, _] = by_name(parts, "H3")
+    scores = made_up_parts(gain=0.3)["code"]
+    [first, _] = by_name("H3", all_tests(gain=0.3))
     expected = np.mean(
         [
             (scores.contrast(f"translation_vs_code-{code}-0.5-draw{draw}", code).mean()
@@ -151,10 +150,8 @@ def test_one_value_a_draw_has_students_interval():
 
 
 def test_the_largest_rise_of_a_mixture_is_compared_by_draw():
-    parts = made_up_parts()
-    found = by_name(parts, "H4b")
+    scores, found = made_up_parts()["languages"], by_name("H4b", all_tests())
     assert [one.test.values.shape for one in found] == [(4,)] * 5
-    scores = parts["languages"]
 
     def largest(source, draw):
         model = f"monolingual-{source}-0.5-draw{draw}"
@@ -182,9 +179,8 @@ def test_the_bootstrap_resamples_groups_in_all_draws_at_once():
 
 
 def test_the_bootstrap_of_the_largest_rise_resamples_draws_and_runs():
-    parts = made_up_parts()
-    tests = [test for test in hypotheses.all_tests(parts) if test.hypothesis == "H4b"]
-    rng, scores = np.random.default_rng(1), parts["languages"]
+    tests = [test for test in all_tests() if test.hypothesis == "H4b"]
+    rng, scores = np.random.default_rng(1), made_up_parts()["languages"]
 
     def largest(source, draw, runs):
         model = f"monolingual-{source}-0.5-draw{draw}"
@@ -203,12 +199,13 @@ def test_the_bootstrap_of_the_largest_rise_resamples_draws_and_runs():
 
 
 def test_nothing_is_tested_where_nothing_is_translated():
-    assert all(not test.is_at_floor for test in hypotheses.all_tests(made_up_parts()))
+    assert all(not test.is_at_floor for test in all_tests())
     arrays = {
         name: np.array([16.0, 0.5]) if "/translation/" in name and "dense" not in name else array
         for name, array in made_up("highest").items()
     }
-    found = by_name(made_up_parts() | {"highest": Scores(arrays)}, "H6")
+    tests = hypotheses.all_tests(made_up_parts() | {"highest": Scores(arrays)})
+    found = by_name("H6", tests)
     assert [one.verdict for one in found] == [UNTESTABLE] * 2
 
 

@@ -1,10 +1,10 @@
 """benchmarks/accelerator.py on the CPU: what it writes means what it says; what fails is told, and the rest goes on."""
 
+import contextlib
+import io
 import json
-import subprocess
-import sys
 import time
-from pathlib import Path
+from unittest.mock import Mock
 
 import accelerator
 import jax
@@ -19,14 +19,22 @@ from on_device import checks, processes, report, sizes
 from on_device.job import Job
 from safetensors.numpy import load_file, save_file
 
-ROOT = Path(__file__).parents[2]
-TINY = sizes.MODELS[True]
+TINY = ("tiny-bloom", "tiny-llama")
 SMALL = sizes.SMALL
+
+
+def in_few_processes(job, stages=accelerator.stages):
+    """The steps of all stages, in one process each for what makes the models, JAX and torch."""
+    stages = stages(job)
+    yield [[key for keys in next(stages) for key in keys]]
+    rest = [key for stage in stages for keys in stage for key in keys]
+    for of_torch in (False, True):
+        yield [[key for key in rest if key.startswith("torch.") is of_torch]]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """(process, accelerator.json, accelerator.md) of a run of the tiny models and one whose weights hold a NaN."""
+    """(exit code, stdout, accelerator.json, accelerator.md) of tiny models and one whose weights hold a NaN."""
     scratch = tmp_path_factory.mktemp("run")
     broken, out, missing = (scratch / name for name in ("broken", "out", "missing"))
     random_checkpoint.write("tiny-llama", broken, "float32")
@@ -36,20 +44,26 @@ def run(tmp_path_factory):
     files[file][name][0, 0] = np.nan
     save_file(files[file], file)
     missing.mkdir()
-    done = subprocess.run(
-        [sys.executable, "benchmarks/accelerator.py", "--small", "--minutes=60", f"--model={broken}", f"--out={out}"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-        env=without(missing, "ml_collections", "vl_convert") | {"JAX_NUM_CPU_DEVICES": "2"},
-    )  # fmt: skip
-    assert (out / "accelerator.json").exists(), done.stderr
+    arguments = ["--small", "--minutes=60", f"--model={broken}", f"--out={out}"]
+    environment = without(missing, "ml_collections", "vl_convert") | {"JAX_NUM_CPU_DEVICES": "2"}
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as said:
+        patch.setattr("sys.argv", ["benchmarks/accelerator.py", *arguments])
+        patch.setattr(accelerator, "signal", Mock())  # this process has handlers of its own
+        for name in ("PYTHONPATH", "JAX_NUM_CPU_DEVICES"):
+            patch.setenv(name, environment[name])
+        patch.setitem(accelerator.MODELS, True, TINY)
+        patch.setattr(accelerator, "stages", in_few_processes)
+        with pytest.raises(SystemExit) as ended:
+            accelerator.main()
     page = (out / "accelerator.md").read_text(encoding="utf-8")
-    return done, json.loads((out / "accelerator.json").read_text()), page
+    found = json.loads((out / "accelerator.json").read_text())
+    return ended.value.code, said.getvalue(), found, page
 
 
 @pytest.mark.instructions
 def test_what_it_ran_on_and_with(run):
-    done, found, page = run
-    assert found["finished"], done.stderr
+    _, said, found, page = run
+    assert found["finished"], said
     machine = found["machine"]
     assert (machine["platform"], machine["count"], machine["memory_bytes"]) == ("cpu", 2, None)
     for package in (jax, torch, transformers):
@@ -58,12 +72,12 @@ def test_what_it_ran_on_and_with(run):
         assert f"{package.__name__} {version}" in page
     assert "ml_collections" not in machine["versions"]
     assert found["rates"]["matmul"]["bfloat16"] > 0
-    assert done.stdout.count(page) == 1
+    assert said.count(page) == 1
 
 
 @pytest.mark.instructions
 def test_every_check_of_sound_models_is_passed_and_compared_with_something_else(run):
-    _, found, _ = run
+    *_, found, _ = run
     for name in TINY:
         rows = {row["what"]: row for row in found["models"][name]["checks"]}
         assert len(rows) == len(found["models"][name]["checks"]) == 15
@@ -77,7 +91,7 @@ def test_every_check_of_sound_models_is_passed_and_compared_with_something_else(
 
 
 def test_speed_is_tokens_over_seconds_and_shares_are_of_them(run):
-    _, found, _ = run
+    *_, found, _ = run
     tokens = {
         "prune": SMALL["samples"] * SMALL["length"],
         "generate": SMALL["prompts"] * SMALL["new"],
@@ -101,8 +115,8 @@ def test_speed_is_tokens_over_seconds_and_shares_are_of_them(run):
 
 
 def test_a_model_that_is_broken_fails_in_its_rows_alone(run):
-    done, found, page = run
-    assert done.returncode == 1
+    code, said, found, page = run
+    assert code == 1
     failures = {(one["model"], one["what"]): one["error"] for one in found["failures"]}
     assert {model for model, _ in failures} == {"broken"}
     for what in ("logits (device)", "masks (cpu)", "masks (device)", "score (device)"):
@@ -112,14 +126,14 @@ def test_a_model_that_is_broken_fails_in_its_rows_alone(run):
         assert any(
             line.endswith(f": {error}") and f"broken, {what}" in line for line in page.splitlines()
         )
-        assert f"broken: {what}: {error}" in done.stdout
+        assert f"broken: {what}: {error}" in said
     # torch does not look at its weights
     assert "tokens_per_second" in found["models"]["broken"]["speed"]["prune"]["torch"]
     assert "failed" in page
 
 
 def test_page_has_a_row_for_everything(run):
-    _, found, page = run
+    *_, found, page = run
     for name in TINY:
         for job in report.JOBS.values():
             [row] = [line for line in page.splitlines() if line.startswith(f"| {name} | {job} |")]
@@ -175,9 +189,8 @@ def test_steps_after_one_that_dies_or_hangs_are_done(runner):
     keys = [f"device.{step}.m" for step in ("first", "dies", "second", "hangs", "third")]
     running.run(keys)
     assert list(told) == keys
-    assert (
-        told.pop("device.dies.m")["error"] == "the process ended with signal 6: out of everything"
-    )
+    died = told.pop("device.dies.m")["error"]
+    assert died == "the process ended with signal 6: out of everything"
     assert told.pop("device.hangs.m")["error"] == "stopped after 2 s"
     assert set(map(str, told.values())) == {"{'took': 0}"}
 
@@ -185,9 +198,8 @@ def test_steps_after_one_that_dies_or_hangs_are_done(runner):
 def test_what_has_no_time_left_is_told(runner):
     running, told = runner(0)
     running.run(["device.first.m", "device.second.m"])
-    assert [one["error"] for one in told.values()] == [
-        "not run: the time for the whole run was over"
-    ] * 2
+    errors = [one["error"] for one in told.values()]
+    assert errors == ["not run: the time for the whole run was over"] * 2
 
 
 # What passes for equal.
@@ -208,40 +220,34 @@ def rounded(x, bits):
 def failed(job):
     rows = checks.compared(job, "m")
     assert not [row for row in rows if "error" in row]
-    return {
-        row["what"].split(",")[0] + row["what"].split(",")[1]
-        for row in rows
-        if not row.get("passed", True)
-    }
+    names = [row["what"].split(",") for row in rows if not row.get("passed", True)]
+    return {name[0] + name[1] for name in names}
+
+
+WHAT = ("logits", "log-probabilities")
+ALL = {f"{what} {dtype}" for what in WHAT for dtype in ("float32", "bfloat16")}
 
 
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
         (lambda x: x * (1 + 1e-6), set()),
-        (lambda x: rounded(x, 10), {"logits float32", "log-probabilities float32"}),
-        (lambda x: np.where(np.arange(x.size) == 5, np.nan, x),
-         {"logits float32", "logits bfloat16", "log-probabilities float32", "log-probabilities bfloat16"}),
-        (lambda x: x[::-1],
-         {"logits float32", "logits bfloat16", "log-probabilities float32", "log-probabilities bfloat16"}),
+        (lambda x: rounded(x, 10), {f"{what} float32" for what in WHAT}),
+        (lambda x: np.where(np.arange(x.size) == 5, np.nan, x), ALL),
+        (lambda x: x[::-1], ALL),
     ],
     ids=["float32", "TF32", "NaN", "other places"],
-)  # fmt: skip
+)
 def test_errors_that_pass(tmp_path, found, expected):
     job = Job.create(tmp_path, {}, SMALL)
     rng = np.random.default_rng(0)
-    logits = rng.standard_normal(4000).astype(np.float32)
-    scores = (rng.standard_normal(4000) - 12).astype(
-        np.float32
-    )  # far from 0, as of a large vocabulary
-    exact = {"logits": logits, "scores": scores}
-    answers(
-        job, "cpu", **{step: dict.fromkeys(("float32", "bfloat16"), x) for step, x in exact.items()}
-    )
-    answers(
-        job, "device",
-        **{step: dict.fromkeys(("float32", "bfloat16"), found(x)) for step, x in exact.items()},
-    )  # fmt: skip
+    logits, scores = rng.standard_normal((2, 4000)).astype(np.float32)
+    exact = {"logits": logits, "scores": scores - 12}  # far from 0, as of a large vocabulary
+    for side, change in (("cpu", np.asarray), ("device", found)):
+        both = {
+            step: dict.fromkeys(("float32", "bfloat16"), change(x)) for step, x in exact.items()
+        }
+        answers(job, side, **both)
     assert failed(job) == expected
 
 

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from roofline import flops
+from shaped_configs import CONFIGS
 
 from jaxprune.devices.sharding import device_mesh
-from jaxprune.models.config import LayerKind, ModelConfig, RopeConfig
 from jaxprune.models.model import kernel_shapes, modules, site_widths
 from jaxprune.pruning.budget import Budget
 from jaxprune.pruning.criterion import Inputs, key_of_seed
@@ -20,24 +20,6 @@ from jaxprune.runs.planning.costs import Work
 from jaxprune.stats.inverse_factor import inverse_factor
 from jaxprune.stats.statistics.gram import gram
 from jaxprune.stats.walk import Context, run_segment
-
-
-def shaped(family, **sizes):
-    """A config of block sizes at which products, not constants, decide."""
-    standard = {
-        "family": family, "vocab_size": 1000, "d_model": 256, "n_layers": 3, "n_heads": 4, "n_kv_heads": 4,
-        "head_dim": 64, "d_ff": 1024, "activation": "gelu", "norm_eps": 1e-5, "tied_head": True,
-    }  # fmt: skip
-    return ModelConfig(**standard | sizes)
-
-
-CONFIGS = {
-    "xglm": shaped("xglm", max_positions=512),
-    "mistral": shaped(
-        "mistral", activation="silu", qkv_bias=False, mlp_bias=False,
-        kinds=(LayerKind(window=96, rope=RopeConfig(1e4)),),
-    ),
-}  # fmt: skip
 
 
 def inside(equation):
@@ -92,13 +74,8 @@ def test_operations_are_those_of_the_traced_products(name, propagate, rel):
                 u = jax.ShapeDtypeStruct((rows, length, widths[segment.start]), jnp.float32)
                 state = (x, u)
             traced = run_segment.trace(
-                (block, None),
-                state,
-                Context(valid),
-                config=config,
-                mesh=device_mesh(1),
-                segment=segment,
-            )
+                (block, None), state, Context(valid), config=config, mesh=device_mesh(1), segment=segment
+            )  # fmt: skip
             total += products(traced.jaxpr.jaxpr)
     predicted = flops(Work(config=config, groups=((rows, length),), propagate=propagate))
     # attention in chunks of 64 queries computes a little more than half of its square, or than its windows

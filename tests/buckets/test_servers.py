@@ -5,40 +5,30 @@ from email.parser import BytesParser
 from http.server import HTTPServer
 from pathlib import Path
 
-import fsspec
 import numpy as np
 import pytest
 from ci_packages import needs
 from folder_contents import contents
+from kills import failing_at_last
 from ports import free_port
 from recount import recount
 from run_scripts import run_here
 
 import jaxprune as jp
 from jaxprune.base.files.store import Store
+from jaxprune.pruning import loop
 from jaxprune.runs.buckets.mirror import Mirror
 
 needs("gcp_storage_emulator", "gcsfs", "moto", "s3fs")
 
 from gcp_storage_emulator import server as emulator  # noqa: E402
-from moto.server import ThreadedMotoServer  # noqa: E402
+from s3_server import s3_bucket  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def s3():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    settings = {
-        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-    }  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        fsspec.filesystem("s3", skip_instance_cache=True).mkdir("bucket")
-        yield "s3://bucket/runs"
-    server.stop()
+    with s3_bucket("bucket") as bucket:
+        yield f"{bucket}/runs"
 
 
 class ExactParser(BytesParser):
@@ -125,21 +115,13 @@ def test_a_model_and_texts_of_a_server_give_the_masks_of_local_ones(
         for file in folder.iterdir():
             Store(f"{runs}/{name}", name).upload(file, file.name)
     digests = []
-    for number, (model, texts) in enumerate(
-        (
-            (nano / "checkpoints/bloom", tmp_path / "texts"),
-            (f"{runs}/model", f"{runs}/texts"),
-        )
-    ):
-        settings = [
-            f"--config.model={model}",
-            f"--config.calibration.data={texts}",
-            "--config.calibration.samples=4",
-        ]
+    local = nano / "checkpoints/bloom", tmp_path / "texts"
+    for number, (model, texts) in enumerate((local, (f"{runs}/model", f"{runs}/texts"))):
         folder = tmp_path / f"run{number}"
         done = run_here(
-            monkeypatch, capfd, "prune", "--config=nano", *settings, "--workdir", folder
-        )
+            monkeypatch, capfd, "prune", "--config=nano", f"--config.model={model}", "--workdir", folder,
+            f"--config.calibration.data={texts}", "--config.calibration.samples=4",
+        )  # fmt: skip
         assert done.returncode == 0, done.stderr
         digests.append(json.loads((folder / "report.json").read_text())["digests"])
         assert "://bucket" not in (folder / "hf/README.md").read_text().partition("\n# ")[0]
@@ -149,31 +131,13 @@ def test_a_model_and_texts_of_a_server_give_the_masks_of_local_ones(
 def test_an_interrupted_run_goes_on_from_a_server_with_the_same_bits(
     runs, copies, tmp_path, monkeypatch, capfd
 ):
-    from jaxprune.pruning import loop
-
     settings = ("--config", "nano", "--config.calibration.samples=4")
     local = tmp_path / "local"
     assert run_here(monkeypatch, capfd, "prune", *settings, "--workdir", local).returncode == 0
-    address, real, calls = f"{runs}/nano", loop.progress_bar, []
-
-    def stops(*args, **options):
-        bar = real(*args, **options)
-        inner = bar.__enter__()
-        update = inner.update
-
-        def counted():
-            calls.append(1)
-            if len(calls) == 3:
-                raise OSError("the machine ends")
-            update()
-
-        inner.update = counted
-        return type(
-            "Bar", (), {"__enter__": lambda _: inner, "__exit__": lambda _, *e: bar.__exit__(*e)}
-        )()
-
+    address = f"{runs}/nano"
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "progress_bar", stops)
+        stops = failing_at_last(iter([2, 1, 0]), loop.prune_kernels)
+        patch.setattr(loop, "prune_kernels", stops)
         assert run_here(patch, capfd, "prune", *settings, "--workdir", address).returncode != 0
     left = Store(address, "--workdir").facts()
     assert any("layer_" in name for name in left)
@@ -184,9 +148,9 @@ def test_an_interrupted_run_goes_on_from_a_server_with_the_same_bits(
     assert run_here(monkeypatch, capfd, "verify", address).stdout.endswith("/nano: OK\n")
     Mirror(Store(address, "--workdir"), tmp_path / "copy")
     assert not recount(tmp_path / "copy")
-    reports = [
-        json.loads((folder / "report.json").read_text()) for folder in (local, tmp_path / "copy")
-    ]
-    assert reports[0]["digests"] == reports[1]["digests"]
-    hf = [(folder / "hf/model.safetensors").read_bytes() for folder in (local, tmp_path / "copy")]
-    assert hf[0] == hf[1]
+    one, other = (
+        (json.loads((run / "report.json").read_text()), (run / "hf/model.safetensors").read_bytes())
+        for run in (local, tmp_path / "copy")
+    )
+    assert one[0]["digests"] == other[0]["digests"]
+    assert one[1] == other[1]

@@ -23,23 +23,22 @@ from recount import recount
 import jaxprune as jp
 from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.devices import hosts
+from jaxprune.devices.sharding import device_mesh
 from jaxprune.evaluation.folders import open_evaluation
 from jaxprune.runs.analyze import analyze_from_config
 from jaxprune.runs.evaluate import evaluate_from_config
 from jaxprune.runs.planning.costs import Machines
 from jaxprune.runs.planning.plan import plan_from_config
 from jaxprune.runs.shrink import shrink_from_config
+from jaxprune.stats.states import CalibrationStates
 
 ROOT = Path(__file__).parents[2]
 
 
 def fields(tokens, **more):
     """What a run's config has changed."""
-    return {
-        "calibration.kind": "tokens",
-        "calibration.data": str(tokens),
-        "output.params": True,
-    } | more
+    given = {"calibration.kind": "tokens", "calibration.data": str(tokens), "output.params": True}
+    return given | more
 
 
 def start(model, tokens, workdir, places=(None, None), **more):
@@ -94,6 +93,7 @@ PRUNED = "bloom"  # where process 1 has little memory
 HOW = {"pruning.criterion": "refined", "pruning.propagate": "site"}
 SPARSEGPT = {"pruning.criterion": "sparsegpt", "pruning.sparsity": 0.5}
 READ = ("xglm", "gpt2")  # whose kernels are stored turned, and not
+FIT = {"recovery.epochs": 2, "recovery.batch": 6}  # two steps at least
 
 
 def read_evaluation(workdir):
@@ -138,8 +138,14 @@ def smaller(run):
     config = base_config()
     config.update_from_flattened_dict({"model": "nano/bloom", "shrink.drop_layers": "1"})
     shrink_from_config(validate(config, "shrink"), run)
-    fit = {"recovery.how": "distil", "recovery.epochs": 2, "recovery.batch": 6}
-    return {"model": "nano/bloom", **calibration, **fit, "recovery.run": str(run)}
+    how = {"recovery.how": "distil", "recovery.run": str(run)}
+    return {"model": "nano/bloom", **calibration, **FIT, **how}
+
+
+def recovery(model, tokens, folder):
+    """The fields of a recovery of the pruned model."""
+    how = {"recovery.how": "block", "recovery.run": str(folder / "pruned")}
+    return {"model": str(model), **fields(tokens, **HOW), **FIT, **how}
 
 
 @pytest.fixture(scope="module")
@@ -161,8 +167,10 @@ def pair(tiny_folder, tokens, tmp_path_factory):
         "saved": str(folder / "alone"),
         "analyze": [ANALYZED, str(folder / "analyzed")],
         "read": [[str(tiny_folder(name)), str(folder / "read" / name)] for name in READ],
-        "recover": ["block", "distil"],
-        "smaller": [smaller(folder / "smaller"), str(folder / "smaller-recovered")],
+        "recover": {
+            "pruned": [recovery(tiny_folder(PRUNED), tokens, folder), str(folder / "pruned-recovered")],
+            "smaller": [smaller(folder / "smaller"), str(folder / "smaller-recovered")],
+        },
         "prune": [
             scarce(tiny_folder(PRUNED), fields(tokens, **HOW), processes=2, devices=2),
             str(folder / "pruned"), str(tiny_folder(PRUNED)), fields(tokens, **HOW),
@@ -226,37 +234,24 @@ def test_two_processes_analyze_as_one(pair, tmp_path):
     assert sum("language neurons" in said for said in pair[1]) == 1
 
 
-@pytest.mark.parametrize("how", ["block", "distil"])
-def test_two_processes_recover_as_one_within_rounding(how, pair, tiny_folder, tokens, tmp_path):
-    run, two = pair[0] / "pruned", pair[0] / f"pruned-{how}"
-    job = tiny_folder(PRUNED), fields(tokens, **HOW)
-    alone = device_jobs.recover_run(run, tmp_path / "one", how, *job)
-    both = json.loads((two / "report.json").read_text())
-    assert recount(two) == []
-    are_within_rounding(run, (tmp_path / "one", alone), (two, both))
-
-
-def test_two_processes_recover_a_smaller_model_as_one_within_rounding(pair, tmp_path):
-    run, two = pair[0] / "smaller", pair[0] / "smaller-recovered"
-    fields = json.loads((pair[0] / "plan.json").read_text())["smaller"][0]
-    alone = device_jobs.recovered_run(fields, tmp_path / "one")
-    both = json.loads((two / "report.json").read_text())
-    assert recount(two) == []
+@pytest.mark.parametrize("name", ["pruned", "smaller"])
+def test_two_processes_recover_as_one_within_rounding(name, pair, tmp_path):
+    """Little of what a fit changes differs."""
+    run = pair[0] / name
+    fields, two = json.loads((pair[0] / "plan.json").read_text())["recover"][name]
+    alone = device_jobs.recovered_run(fields, tmp_path)
+    both = json.loads(Path(two, "report.json").read_text())
+    assert recount(Path(two)) == []
     assert both["environment"]["processes"] == 2
-    are_within_rounding(run, (tmp_path / "one", alone), (two, both))
-
-
-def are_within_rounding(run, alone, both):
-    """Whether two recoveries of a run, each a workdir and its report, differ by little of what they change."""
-    reports = [report for _, report in (alone, both)]
-    assert [one["identity"]["gradients"] for one in reports] == ["1 processes", "2 processes"]
-    np.testing.assert_allclose(*(one["losses"] for one in reports), rtol=1e-4)
-    assert all(after < before for before, after in reports[1]["losses"])
-    places = (run, alone[0], both[0])
-    start, one, two = (jp.load(place / "hf").params["blocks"] for place in places)
-    for first, a, b in zip(*map(jax.tree.leaves, (start, one, two)), strict=True):
+    gradients = [report["identity"]["gradients"] for report in (alone, both)]
+    assert gradients == ["1 processes", "2 processes"]
+    np.testing.assert_allclose(alone["losses"], both["losses"], rtol=1e-4)
+    assert all(after < before for before, after in both["losses"])
+    folders = (Path(place, "hf") for place in (run, tmp_path, two))
+    blocks = (jax.tree.leaves(jp.load(folder).params["blocks"]) for folder in folders)
+    for start, a, b in zip(*blocks, strict=True):
         np.testing.assert_array_equal(a == 0, b == 0)
-        assert np.linalg.norm(a - b) <= 1e-2 * np.linalg.norm(a - first)
+        assert np.linalg.norm(a - b) <= 1e-2 * np.linalg.norm(a - start)
 
 
 @pytest.mark.parametrize(
@@ -344,12 +339,8 @@ def test_shares_are_contiguous_and_about_equal(costs, count):
 
 
 def test_too_few_samples_for_the_processes(monkeypatch):
-    from jaxprune.devices.sharding import device_mesh
-    from jaxprune.stats.states import CalibrationStates
-
     monkeypatch.setattr(jax, "process_count", lambda: 3)
     tokens = np.ones((2, 4), np.int32)
+    batch = jp.Batch(tokens, tokens > 0, "x", np.arange(2, dtype=np.int32))
     with pytest.raises(jp.InputError, match="2 samples are too few for 3 processes"):
-        CalibrationStates(
-            [jp.Batch(tokens, tokens > 0, "x", np.arange(2, dtype=np.int32))], device_mesh(), 2
-        )
+        CalibrationStates([batch], device_mesh(), 2)

@@ -13,7 +13,6 @@ from jobs import job
 from safetensors.numpy import load_file
 
 import jaxprune as jp
-from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.cli.configured import parse
 from jaxprune.hf.model import load
 from jaxprune.hf.origin import origin_of
@@ -65,11 +64,8 @@ def card_of(config, measured=None, **origin):
 
 
 def test_a_run_writes_a_card_in_place_of_the_models_own(folder, tmp_path):
-    config = base_config()
-    config.model = str(folder)
-    config.pruning.criterion = "magnitude"
-    config.pruning.pattern = "2:4"
-    prune_from_config(validate(config), tmp_path / "run")
+    config = job(folder, pruning__criterion="magnitude", pruning__pattern="2:4")
+    prune_from_config(config, tmp_path / "run")
     hf = tmp_path / "run" / "hf"
     card = ModelCard.load(hf / "README.md")
     assert card.data.to_dict() == {
@@ -103,7 +99,7 @@ def test_a_run_writes_a_card_in_place_of_the_models_own(folder, tmp_path):
     [command] = re.findall(r"- command: `(jaxprune prune .*)`", card.text)
     words = command.replace("--config.model=mine", f"--config.model={folder}").split()[2:]
     again, workdir = parse(["prune", *words], flags.FlagValues())
-    assert (again.json(), str(workdir)) == (validate(config).json(), "RUN")
+    assert (again.json(), str(workdir)) == (config.json(), "RUN")
     # the program in it loads the folder
     [program] = re.findall(r"```python\n(.*?)```", card.text, re.DOTALL)
     names = {}
@@ -113,12 +109,9 @@ def test_a_run_writes_a_card_in_place_of_the_models_own(folder, tmp_path):
 
 
 def test_no_card_leaves_the_models_own(folder, tmp_path):
-    config = base_config()
-    config.model = str(folder)
-    config.pruning.criterion = "magnitude"
-    config.output.card = False
     (folder / "pytorch_model.bin").write_bytes(b"a second copy, which is not read")
-    report = prune_from_config(validate(config), tmp_path / "run")
+    config = job(folder, pruning__criterion="magnitude", output__card=False)
+    report = prune_from_config(config, tmp_path / "run")
     assert report["weight_bytes"]["dense"] == (folder / "model.safetensors").stat().st_size
     assert (tmp_path / "run" / "hf" / "README.md").read_text() == README
 
@@ -159,30 +152,76 @@ def test_what_is_not_known_is_not_in_it():
     assert "whose card does not name it" in card.text
 
 
-def test_how_it_was_pruned_is_told():
-    card = card_of(config_of(calibration__source="sw", pruning__sparsity=0.5, dtype="bfloat16"))
-    assert card.data.base_model == "owner/dense"
-    assert card.data.language == ["sw", "en"]  # the dense model's card does not say any
-    assert card.text.startswith("\n# dense, pruned (wanda, 50%)\n")
-    for said in (
-        "[owner/dense](https://huggingface.co/owner/dense) with 29.8% of the weights",
-        "- pruning.criterion: wanda: size of the weight times the norm of its input\n",
-        "- pruning.sparsity: 0.5\n",
-        "- pruning.propagate: block: outputs of pruned blocks",
-        "- calibration.kind: translation: sentences and their translations",
-        "- calibration.source: sw\n",
-        "- calibration.target: en\n",
-        "- calibration.data: nano\n",
-        "- calibration.samples: 100\n",
-        "- tokens: 8,874 (translation)\n",
-        "- dtype: bfloat16\n",
-        "- versions: jaxprune 0.1.0, jax 0.9\n",
-        "| `mlp/up` | 29.7 |\n",
-        "https://arxiv.org/abs/2409.16911",
-    ):
-        assert said in card.text, said
-    assert "secret" not in card.text
-    assert "pruning.group" not in card.text  # the default
+# Fields of a config, what its report has beside REPORT, and what the card says of them.
+TOLD = [
+    (
+        {"calibration__source": "sw", "pruning__sparsity": 0.5, "dtype": "bfloat16"},
+        {},
+        [
+            "\n# dense, pruned (wanda, 50%)\n",
+            "language:\n- sw\n- en\n",  # the dense model's card does not say any
+            "[owner/dense](https://huggingface.co/owner/dense) with 29.8% of the weights",
+            "- pruning.criterion: wanda: size of the weight times the norm of its input\n",
+            "- pruning.sparsity: 0.5\n",
+            "- pruning.propagate: block: outputs of pruned blocks",
+            "- calibration.kind: translation: sentences and their translations",
+            "- calibration.source: sw\n",
+            "- calibration.target: en\n",
+            "- calibration.data: nano\n",
+            "- calibration.samples: 100\n",
+            "- tokens: 8,874 (translation)\n",
+            "- dtype: bfloat16\n",
+            "- versions: jaxprune 0.1.0, jax 0.9\n",
+            "| `mlp/up` | 29.7 |\n",
+            "https://arxiv.org/abs/2409.16911",
+        ],
+    ),
+    (
+        {
+            "pruning__criterion": "dsnot", "pruning__start": "sparsegpt",
+            "calibration__source": "fr,sw", "calibration__tokens": "target",
+            "calibration__combine": "weights", "calibration__weights": "fr:2,sw:1",
+        },
+        {"damping": {"3": {"mlp_out": 0.1}}},
+        [
+            "- pruning.start: sparsegpt\n",
+            "- calibration.tokens: target\n",
+            "- calibration.combine: weights: each language has its weight in \\`calibration.weights\\`",
+            "- calibration.weights: fr:2.0,sw:1.0\n",
+            "- damping of Gram matrices raised: layer 3 mlp_out: 0.1\n",
+        ],
+    ),
+    (
+        {"calibration__stats": "runs/private/fr", "pruning__propagate": "dense"},
+        {"languages": {"monolingual": {"fr": 9, "sw": 8}}},
+        [
+            "- calibration.stats: fr\n",
+            "- languages: monolingual (fr, sw)\n",
+            "language:\n- fr\n- sw\n",
+        ],
+    ),
+]  # fmt: skip
+NOT_TOLD = ("secret", "private", "pruning.group")  # a group that is the default
+
+
+@pytest.mark.parametrize(("fields", "found", "told"), TOLD, ids=("texts", "choices", "statistics"))
+def test_how_it_was_pruned_is_told(fields, found, told):
+    card = model_card(config_of(**fields), REPORT | found)
+    assert [line for line in told if line not in card] == []
+    assert [name for name in NOT_TOLD if name in card] == []
+    assert ("calibration.source" in card) == ("calibration__stats" not in fields)
+
+
+def test_another_group_than_the_default_is_told():
+    assert "- pruning.group: kernel\n" in card_of(config_of(pruning__group="kernel")).text
+
+
+def test_gram_matrices_of_few_tokens_are_told():
+    config = config_of(pruning__criterion="sparsegpt")
+    for tokens, said in ((1023, True), (1024, False)):
+        report = REPORT | {"gram_width": 1024, "tokens": {"translation": tokens}}
+        card = model_card(config, report)
+        assert ("fewer than the widest layer has inputs (1,024)" in card) is said
 
 
 @pytest.mark.parametrize(
@@ -198,9 +237,7 @@ def test_how_it_was_pruned_is_told():
 def test_of_a_path_only_the_last_part_is_told(data, told):
     config = config_of()
     config["calibration"]["data"] = data
-    card = card_of(config)
-    assert f"- calibration.data: {told}\n" in card.text
-    assert "me/" not in card.text
+    assert f"- calibration.data: {told}\n" in card_of(config).text
 
 
 def test_names_from_outside_are_text():
@@ -239,42 +276,6 @@ def test_what_no_config_says_is_refused():
         card_of(config)
     with pytest.raises(jp.InputError, match=r"report\.json: origin: missing"):
         model_card(config_of(), {name: value for name, value in REPORT.items() if name != "origin"})
-
-
-def test_the_choices_of_a_method_are_told():
-    """How it scored, combined and measured, and where a Gram matrix needed more damping."""
-    config = config_of(
-        pruning__criterion="dsnot", pruning__start="sparsegpt", calibration__source="fr,sw",
-        calibration__tokens="target", calibration__combine="weights", calibration__weights="fr:2,sw:1",
-    )  # fmt: skip
-    card = model_card(config, REPORT | {"damping": {"3": {"mlp_out": 0.1}}})
-    for said in (
-        "- pruning.start: sparsegpt\n",
-        "- calibration.tokens: target\n",
-        "- calibration.combine: weights: each language has its weight in \\`calibration.weights\\`",
-        "- calibration.weights: fr:2.0,sw:1.0\n",
-        "- damping of Gram matrices raised: layer 3 mlp_out: 0.1\n",
-    ):
-        assert said in card
-    assert "- pruning.group: kernel\n" in card_of(config_of(pruning__group="kernel")).text
-
-
-def test_gram_matrices_of_few_tokens_are_told():
-    config = config_of(pruning__criterion="sparsegpt")
-    for tokens, said in ((1023, True), (1024, False)):
-        report = REPORT | {"gram_width": 1024, "tokens": {"translation": tokens}}
-        card = model_card(config, report)
-        assert ("fewer than the widest layer has inputs (1,024)" in card) is said
-
-
-def test_saved_statistics_are_told_with_their_languages():
-    config = config_of(calibration__stats="runs/private/fr", pruning__propagate="dense")
-    card = model_card(config, REPORT | {"languages": {"monolingual": {"fr": 9, "sw": 8}}})
-    assert "- calibration.stats: fr\n" in card
-    assert "- languages: monolingual (fr, sw)\n" in card
-    assert "calibration.source" not in card
-    assert "language:\n- fr\n- sw\n" in card
-    assert "private" not in card
 
 
 def test_commands_of_a_card_have_last_parts_of_paths_and_whole_revisions():

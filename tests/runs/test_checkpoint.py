@@ -96,13 +96,6 @@ def test_arrays_of_jax_and_packed_masks_are_the_same_checkpoint(tmp_path):
     assert_bits(restored.masks, masks())
 
 
-def test_restored_onto_a_device(tmp_path):
-    checkpoint.save(tmp_path / "c", params=params())
-    restored = checkpoint.restore(tmp_path / "c", sharding=replicated(device_mesh())).params
-    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(restored))
-    assert_bits(jax.device_get(restored), params())
-
-
 def test_restored_by_a_tree_of_shardings(tmp_path):
     checkpoint.save(tmp_path / "c", params=params(), masks=masks())
     whole = replicated(device_mesh())
@@ -112,10 +105,7 @@ def test_restored_by_a_tree_of_shardings(tmp_path):
     assert_bits(restored.masks, masks())  # stay on the host
 
 
-UP = "blocks/mlp/up/kernel"
-
-
-def tree_with(sharding, path=UP):
+def tree_with(path, sharding):
     """A tree of shardings with another one at a path."""
     flat = flatten_dict(jax.tree.map(lambda _: replicated(device_mesh()), params()), sep="/")
     return unflatten_dict(flat | {path: sharding}, sep="/")
@@ -125,28 +115,20 @@ def five_axes():
     return NamedSharding(device_mesh(), PartitionSpec(None, None, None, None, "data"))
 
 
+UP = "blocks/mlp/up/kernel"
+
+
 @pytest.mark.parametrize(
     ("sharding", "message"),
     [
-        (lambda: "data", r"sharding: \S+: got 'data'; expected a jax.sharding.Sharding, or a tree"),
-        (device_mesh, r"sharding: \S+: got Mesh\(.*; expected a jax.sharding.Sharding, or a tree"),
-        (PartitionSpec, r"sharding: \S+: got .*; expected a jax.sharding.Sharding, or a tree"),
-        (five_axes, r"sharding: \S+: got NamedSharding.*; expected one that divides the shape \("),
-        (lambda: lambda path: None, r"sharding: \S+: got .*; expected a jax.sharding.Sharding"),
-        (lambda: {}, r"sharding: \S+: expected a tree like the parameters"),
+        (device_mesh, r"\S+: got Mesh\(.*; expected a jax.sharding.Sharding, or a tree"),
+        (dict, r"\S+: expected a tree like the parameters"),
+        (lambda: tree_with(UP, "data"), f"{UP}: got 'data'; expected a jax.sharding.Sharding"),
         (
-            lambda: tree_with("data"),
-            f"sharding: {UP}: got 'data'; expected a jax.sharding.Sharding",
+            lambda: tree_with("blocks/a", replicated(device_mesh())),
+            "blocks/a: expected a tree like",
         ),
-        (lambda: tree_with(None), f"sharding: {UP}: expected a tree like the parameters"),
-        (
-            lambda: tree_with(replicated(device_mesh()), "blocks/mlp/gate/kernel"),
-            "sharding: blocks/mlp/gate/kernel: expected a tree like the parameters",
-        ),
-        (
-            lambda: tree_with(five_axes()),
-            rf"sharding: {UP}: got Named.* the shape \(3, 6, 5\) even",
-        ),
+        (lambda: tree_with(UP, five_axes()), rf"{UP}: got Named.* the shape \(3, 6, 5\) even"),
     ],
 )
 def test_a_sharding_that_does_not_fit_is_refused_in_one_line(sharding, message, tmp_path, capfd):
@@ -154,7 +136,7 @@ def test_a_sharding_that_does_not_fit_is_refused_in_one_line(sharding, message, 
     checkpoint.save(tmp_path / "c", params=params())
     capfd.readouterr()
     for _ in range(3):
-        with pytest.raises(jp.InputError, match=f"^{message}") as caught:
+        with pytest.raises(jp.InputError, match=f"^sharding: {message}") as caught:
             checkpoint.restore(tmp_path / "c", sharding=sharding())
         assert "\n" not in str(caught.value)
     gc.collect()
@@ -210,22 +192,14 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     assert_bits(checkpoint.restore(tmp_path / "never").params, params())
 
 
-@pytest.mark.parametrize(
-    "there", ["nothing", "an empty folder", "a folder without its end", "a file"]
-)
-def test_what_is_no_whole_checkpoint(there, tmp_path):
-    path = tmp_path / "c"
-    if there == "an empty folder":
-        path.mkdir()
-    if there == "a file":
-        path.touch()
-    if there == "a folder without its end":
-        checkpoint.save(path, params=params())
-        (path / "_CHECKPOINT_METADATA").unlink()  # Orbax writes it last
-    for read in (checkpoint.restore, checkpoint.restore_stats):
-        with pytest.raises(jp.InputError, match="c: no complete checkpoint") as caught:
-            read(path)
-        assert "\n" not in str(caught.value)
+def test_what_is_no_whole_checkpoint(tmp_path):
+    (tmp_path / "file").touch()
+    checkpoint.save(tmp_path / "unfinished", params=params())
+    (tmp_path / "unfinished" / "_CHECKPOINT_METADATA").unlink()  # Orbax writes it last
+    for name in ("nothing", "file", "unfinished"):
+        for read in (checkpoint.restore, checkpoint.restore_stats):
+            with pytest.raises(jp.InputError, match=f"{name}: no complete checkpoint"):
+                read(tmp_path / name)
 
 
 def test_statistics_round_trip(tmp_path):

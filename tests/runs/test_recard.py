@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from folder_contents import contents
 from jobs import job
 from kills import Killed, killed_after
 from recount import recount
@@ -53,18 +54,13 @@ def test_the_last_line_of_a_card_has_the_digest_of_the_text_above(run):
 
 
 def test_a_run_with_another_card_is_the_same_whole_run(run, capsys):
-    files = {
-        file: file.read_bytes()
-        for file in run.rglob("*")
-        if file.is_file() and file.name != "README.md"
-    }
+    files = contents(run)
     assert recount(run) == []
     for text in ("new é\n", "new é\n", "newer\n"):
         assert recard(run, text)
         assert card(run) == manifest.signed(text)
         assert recount(run) == []
-    after = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
-    assert after == files | {run / "hf" / "README.md": manifest.signed("newer\n").encode()}
+    assert contents(run) == files | {"hf/README.md": manifest.signed("newer\n").encode()}
     prune_from_config(JOB, run)  # nothing is made anew
     assert "run is complete" in capsys.readouterr().out
     assert card(run) == manifest.signed("newer\n")
@@ -116,10 +112,10 @@ def test_a_card_that_somebody_changed_is_theirs(after, run):
 def test_a_card_that_somebody_changed_is_not_overwritten_with_the_run(run):
     file = run / "hf" / "README.md"
     file.write_text("mine")
-    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+    before = contents(run)
     with pytest.raises(jp.InputError, match=r"README\.md exists and was not written by jaxprune"):
         prune_from_config(JOB, run, overwrite=True)
-    assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
+    assert contents(run) == before
 
 
 def test_damage_elsewhere_stays_damage(run):

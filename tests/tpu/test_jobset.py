@@ -1,13 +1,12 @@
 """tpu/jobset.yaml, as it stands and as README edits it for one host, against the schemas and itself."""
 
-import json
 import math
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from manifests import ERRORS, check, documents
+from manifests import documents
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "tpu" / "README.md").read_text(encoding="utf-8")
@@ -28,26 +27,6 @@ def manifests(chips):
 @pytest.mark.parametrize("chips", [8, 16])
 def test_the_manifest_fits_its_schema(chips):
     assert list(manifests(chips)) == ["StorageClass", "PersistentVolumeClaim", "JobSet"]
-
-
-def test_the_schema_refuses_what_the_crd_does():
-    document = manifests(16)["JobSet"]
-    for path, value in [
-        ("failurePolicy/maxRestart", 3),
-        ("failurePolicy/maxRestarts", "3"),
-        ("failurePolicy/restartStrategy", "Always"),
-        ("replicatedJobs/0/name", None),
-        ("replicatedJobs/0/template/spec/template/spec/containers/0/resources/limit", {"x": 1}),
-        ("replicatedJobs/0/template/spec/parallelism", "4"),
-    ]:
-        broken = json.loads(json.dumps(document))
-        place = broken["spec"]
-        *way, last = path.split("/")
-        for step in way:
-            place = place[int(step) if step.isdigit() else step]
-        place[last] = value
-        with pytest.raises(ERRORS):
-            check(broken)
 
 
 @pytest.mark.parametrize(("chips", "hosts"), [(8, 1), (16, 4)])
