@@ -25,7 +25,7 @@ def score(kernel, inputs):
     return jnp.abs(kernel.astype(jnp.float32)) * norm * norm
 
 
-CRITERION = Criterion("squared", "weights by squared norms", score, measures=(DEMONSTRATIONS,))
+CRITERION = Criterion("scratch", "weights by squared norms", score, measures=(DEMONSTRATIONS,))
 '''
 # What the copy of the package says, and what it makes of the criterion.
 PROGRAM = """
@@ -37,19 +37,19 @@ from jaxprune.cli.config.help import as_text
 from jaxprune.cli.config.record import FIELDS
 
 try:
-    jp.Settings(criterion="sqared")
+    jp.Settings(criterion="scrach")
 except jp.InputError as error:
     refused = str(error)
 model = jp.load("nano/bloom")
 batches = jp.demonstrations(model.tokenizer, "nano", samples=4)
-result = jp.prune(model, batches, criterion="squared", sparsity=0.4, propagate="dense", progress=False)
-scores = jp.scores.squared(model.params, result.stats)
+result = jp.prune(model, batches, criterion="scratch", sparsity=0.4, propagate="dense", progress=False)
+scores = jp.scores.scratch(model.params, result.stats)
 kept = jp.masks.overlap(jp.masks.keep(scores, 0.4), result.masks).overall
 np.savez("scores.npz", **flatten_dict(scores["blocks"], sep="/"))
 np.savez("norms.npz", **result.stats.norms("translation"))
 print(json.dumps({
     "file": jp.__file__, "choices": FIELDS["pruning.criterion"].choices, "refused": refused,
-    "help": as_text(FIELDS, {}), "listed": "squared" in dir(jp.scores), "sites": result.stats.sites, "kept": kept,
+    "help": as_text(FIELDS, {}), "listed": "scratch" in dir(jp.scores), "sites": result.stats.sites, "kept": kept,
 }))
 """
 
@@ -57,7 +57,7 @@ print(json.dumps({
 def test_it_is_allowed_and_offered_and_scores(tmp_path):
     package = Path(jp.__file__).parent
     shutil.copytree(package, tmp_path / "jaxprune")
-    (tmp_path / "jaxprune" / "pruning" / "criteria" / "squared.py").write_text(FILE)
+    (tmp_path / "jaxprune" / "pruning" / "criteria" / "scratch.py").write_text(FILE)
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], cwd=tmp_path, capture_output=True, text=True, check=False,
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
@@ -65,10 +65,10 @@ def test_it_is_allowed_and_offered_and_scores(tmp_path):
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])
     assert Path(said["file"]).parent == tmp_path / "jaxprune"
-    assert {*said["choices"]} - {"squared"} == set(METHODS)
-    assert "squared" in said["choices"]
-    assert said["refused"].startswith("criterion: got 'sqared'; expected ")
-    assert "squared" in said["refused"].partition("expected ")[2].partition("did you mean")[0]
+    assert {*said["choices"]} - {"scratch"} == set(METHODS)
+    assert "scratch" in said["choices"]
+    assert said["refused"].startswith("criterion: got 'scrach'; expected ")
+    assert "scratch" in said["refused"].partition("expected ")[2].partition("did you mean")[0]
     assert "weights by squared norms" in " ".join(said["help"].split())
     assert said["listed"]
     assert said["kept"] == 1

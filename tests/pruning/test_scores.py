@@ -209,7 +209,7 @@ def test_random_ignores_the_default_generator(params):
 
 
 def test_refusals_name_what_is_wrong(params, stats):
-    with pytest.raises(InputError, match=r"criterion: got 'wand'; expected ria, wanda, refined"):
+    with pytest.raises(InputError, match=r"criterion: got 'wand'; expected .*wanda, .*refined"):
         scores.tree_scores("wand", params, stats)
     with pytest.raises(InputError, match="compat: got 'paper'; expected corrected, official"):
         scores.refined(params, stats, compat="paper")
