@@ -358,7 +358,7 @@ def recover(folder, tokens, out):
     for how, meshes in (("block", ((1, 1), (8, 1), (3, 2))), ("distil", ((1, 1), (3, 2)))):
         for mesh in meshes:
             result = jp.recover(
-                model, pruned, batches, how=how, epochs=2, batch=4, mesh=device_mesh(*mesh),
+                model, pruned, batches, how=how, epochs=2, batch=8, mesh=device_mesh(*mesh),
                 progress=False,
             )  # fmt: skip
             blocks = flatten_dict(dict(result.params["blocks"]), sep="/")
