@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import itertools
 import os
 import pathlib
 import re
@@ -81,26 +82,36 @@ def _with_other_cpu(folder):
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
 
-# What takes long: another process, a server or a browser; training; a model whose passes are compiled.
 STARTS = re.compile(r"subprocess|run_alone|on_eight_devices|in_a_process|chromium|s3_bucket")
-TRAINS = re.compile(r"recover|distil|train")
+QUICK = 2
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m is applied
 def pytest_collection_modifyitems(items):
-    """Marks as slow the tests of files that start processes or train, and of each test all cases but the first."""
-    seen = set()
+    """Marks as slow what `-m "not slow"` leaves out.
+
+    Of each file the first tests are quick, each in its first case, unless the file starts processes, servers or a
+    browser, or shares what a fixture makes, such as a run; of a room without any its first test is. The rest trains,
+    compiles more, or has other cases.
+    """
+    tests, quick = {}, {}
     for item in items:
-        test = item.path, item.originalname
-        if test in seen or takes_long(item.path):
+        cases = tests.setdefault(item.path, {})
+        is_first_case = cases.setdefault(item.originalname, item) is item
+        takes_long = starts_processes(item.path) or shares_fixtures(item.path)
+        if is_first_case and len(cases) <= QUICK and not takes_long:
+            quick.setdefault(item.path.parent, []).append(item)
+    for item in items:
+        quick.setdefault(item.path.parent, [item])
+    chosen = set(itertools.chain(*quick.values()))
+    for item in items:
+        if item not in chosen:
             item.add_marker("slow")
-        seen.add(test)
 
 
 @functools.cache
-def takes_long(file):
-    text = file.read_text(encoding="utf-8")
-    return bool(STARTS.search(text) or TRAINS.search(text))
+def starts_processes(file):
+    return STARTS.search(file.read_text(encoding="utf-8")) is not None
 
 
 def pytest_collection_finish(session):
