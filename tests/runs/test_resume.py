@@ -78,9 +78,9 @@ def test_a_run_that_crashed_goes_on_with_the_same_bits(
     assert layers == 2
     selected, select = [], loop.prune_kernels
 
-    def noted(block, *arguments):
+    def noted(block, **arguments):
         selected.append(block.layer)
-        return select(block, *arguments)
+        return select(block, **arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "prune_kernels", noted)
