@@ -83,9 +83,11 @@ def prune_kernels(
     reads = {path: site for path, site in site_of.items() if path in block.shares}
     if not reads:
         return PrunedKernels(ignored, {}, {})
-    weights = {path: flatten_dict(params, sep="/")[path] for path in reads}
     if method.updates_weights:
         weights = {path: stored[path].astype(np.float32) for path in reads}
+    else:
+        on_devices = flatten_dict(params, sep="/")
+        weights = {path: on_devices[path] for path in reads}
     whole = method if isinstance(method, Method) and not method.by_column else None
     inputs = _inputs(block, sums, reads, replicate=whole is None)
     budgets = {

@@ -36,9 +36,8 @@ def _downloaded(address: str) -> Path:
     objects = store.facts()
     if not objects:
         raise FileNotFoundError(f"{address}: no such folder in the bucket, or it is empty")
-    if any(
-        name.endswith(".safetensors") for name in objects
-    ):  # .bin files have the same weights again
+    # beside safetensors files, .bin files have the same weights again
+    if any(name.endswith(".safetensors") for name in objects):
         objects = {name: facts for name, facts in objects.items() if not name.endswith(".bin")}
     base = user_cache("buckets") / hashlib.sha256(store.address.encode()).hexdigest()[:16]
     folder = base / store.address.rpartition("/")[2]
