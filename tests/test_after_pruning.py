@@ -5,10 +5,13 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from ci_packages import needs
 from flax.traverse_util import flatten_dict
 from page_programs import programs, run
 
 import jaxprune as jp
+
+needs("accelerate", "peft")  # of the page's program with adapters
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "after_pruning.md").read_text(encoding="utf-8")

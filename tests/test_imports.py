@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mypy.api
 import pytest
+from ci_packages import needs
 from missing import without
 
 import jaxprune as jp
@@ -87,11 +87,14 @@ def test_every_name_is_there_and_listed():
 
 
 def test_tools_that_read_types_see_every_name(tmp_path):
+    needs("mypy")
+    from mypy import api
+
     program = tmp_path / "program.py"
     program.write_text("import jaxprune\n" + "".join(f"jaxprune.{name}\n" for name in jp.__all__))
     arguments = ["--no-implicit-reexport", "--follow-imports=skip", f"--cache-dir={tmp_path}"]
-    found, _, code = mypy.api.run([*arguments, str(program), f"{jp.__file__}i"])
+    found, _, code = api.run([*arguments, str(program), f"{jp.__file__}i"])
     assert code == 0, found
     program.write_text("import jaxprune\njaxprune.nosuch\n")
-    found, _, code = mypy.api.run([*arguments, str(program), f"{jp.__file__}i"])
+    found, _, code = api.run([*arguments, str(program), f"{jp.__file__}i"])
     assert 'has no attribute "nosuch"' in found

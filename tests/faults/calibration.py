@@ -1,7 +1,8 @@
 """Rows of the table of faults: calibration texts and tokens."""
 
 import numpy as np
-from faults.fault import IDS, Fault
+from ci_packages import needs
+from faults.fault import IDS, Fault, both
 from faults.place import npy, zipped
 
 from jaxprune.nano import CHECKPOINTS
@@ -21,7 +22,8 @@ def token_file(says, make, *fields):
 
 ROWS = {
     "texts of no network": Fault(
-        lambda p: p.wanda("jaxprune-tests/is-in-no-cache"), r"is-in-no-cache: .*reached", 1
+        lambda p: both(needs("datasets"), p.wanda("jaxprune-tests/is-in-no-cache")),
+        r"is-in-no-cache: .*reached", 1,
     ),
     "misaligned": text(r"texts: fr has 2 lines and en has 1", lambda p: p.texts(fr=TWO_LINES, en="a\n")),
     "too few sentences": text(

@@ -6,7 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from manifests import documents
+from ci_packages import needs
+
+needs("jsonschema", "kubernetes_validate")
+
+from manifests import documents  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "tpu" / "README.md").read_text(encoding="utf-8")
