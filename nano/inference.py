@@ -6,8 +6,7 @@
 
 The hypothesis is drawn first and each premise is built from it, so the hypothesis alone says nothing
 about the label. The three premises are filled up with details that change no label until they hold
-the same number of adjectives and the same number of places and times, so length says next to nothing
-(`tests/nano/test_corpus.py` trains such cheats and bounds them).
+the same number of adjectives and the same number of places and times, so length says next to nothing.
 
 The subject is one and the same in premise and hypothesis, as in SNLI. Under negation only the subject
 changes: "does not eat a red apple" follows from "does not eat an apple", not the other way round.
