@@ -9,23 +9,11 @@ import re
 
 import numpy as np
 import pytest
-from faults import (
-    calibration,
-    configs,
-    environment,
-    evaluation,
-    models,
-    numbers,
-    outside,
-    records,
-    runs,
-    stores,
-    workdirs,
-)
+from faults import inputs, models, numbers, outside, records, runs, stores, workdirs
 from faults.place import Place
+from jobs import on_tokens
 from run_scripts import run_here
 
-from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
 
@@ -38,10 +26,7 @@ NO_RESULTS = re.compile(
 NOTE = re.compile(r"workdir: .*(; tries again|for a sign of life)")
 BAR = re.compile(r".*\d+/\d+.*\|.*\|.*|.*\|.*\|.*<.*")
 
-TABLES = (
-    *(configs, environment, models, numbers, calibration, workdirs, evaluation, runs),
-    *(outside, records, stores),
-)
+TABLES = (inputs, models, numbers, outside, records, runs, stores, workdirs)
 FAULTS = {name: fault for table in TABLES for name, fault in table.ROWS.items()}
 assert len(FAULTS) == sum(len(table.ROWS) for table in TABLES)
 
@@ -51,12 +36,8 @@ def whole_run(tmp_path_factory):
     """The workdir of a model pruned on a few tokens, evaluated on one task as far as the files go."""
     folder = tmp_path_factory.mktemp("whole")
     np.savez(folder / "tokens.npz", input_ids=np.arange(64, dtype=np.int32).reshape(4, 16))
-    wanted = base_config()
-    wanted.model = CHECKPOINTS["bloom"]
-    wanted.calibration.kind, wanted.calibration.data = "tokens", str(folder / "tokens.npz")
-    wanted.output.hf = False
     run = folder / "run"
-    prune_from_config(validate(wanted), run)
+    prune_from_config(on_tokens(CHECKPOINTS["bloom"], folder / "tokens.npz", output__hf=False), run)
     (run / "xnli").mkdir()
     scores = np.eye(3, dtype=np.float32)[[0, 1, 2, 1]]
     labels = np.array([0, 1, 2, 0], np.int32)

@@ -75,32 +75,21 @@ def test_a_pattern_implies_the_sparsity(pattern, sparsity):
 BAD_VALUES = [
     ("model", "", "model: got ''; expected a hub id or a local Hugging Face folder"),
     ("dtype", "bfloat", r"dtype: got 'bfloat'; .*float32, bfloat16 \(did you mean bfloat16\?\)"),
-    ("compat", "offical", r"compat: got 'offical'; .*did you mean official\?"),
     ("seed", -1, "seed: got -1; expected an integer of at least 0"),
+    ("seed", 2**32, "seed: got 4294967296; .*below 4294967296"),
     ("calibration.kind", "code", "calibration.kind: got 'code'; expected translation, "),
     ("calibration.source", "french", "calibration.source: got 'french'"),
     ("calibration.target", "fr", "calibration.target: got 'fr', the source"),
     ("calibration.shots", 0, "calibration.shots: got 0"),
-    ("calibration.samples", -3, "calibration.samples: got -3"),
-    ("calibration.max_length", 1, "calibration.max_length: got 1"),
-    ("calibration.data", "", "calibration.data: got ''"),
     ("pruning.criterion", "wonda", r"did you mean wanda\?"),
     ("pruning.criterion", "refined", "calibration.kind: .*translation_vs_code or mono.* or tokens"),
     ("pruning.sparsity", 1.0, r"pruning.sparsity: got 1.0; expected a number s with 0 <= s < 1"),
-    ("pruning.sparsity", -0.1, "pruning.sparsity: got -0.1"),
     ("pruning.sparsity", float("nan"), "pruning.sparsity: got nan"),
-    ("pruning.pattern", "4:2", "pruning.pattern: got '4:2'"),
-    ("pruning.pattern", "0:4", "pruning.pattern: got '0:4'"),
     ("pruning.pattern", "2:4 ", "pruning.pattern: got '2:4 '"),
-    ("mesh.data", 0, "mesh.data: got 0"),
     ("mesh.model", 0, "mesh.model: got 0; expected a number of devices that share a block"),
-    ("analysis.languages", "fr;de", "analysis.languages: got 'fr;de'"),
     ("analysis.top", 2.0, r"analysis.top: got 2.0; .*0 < s <= 1"),
-    ("analysis.neurons", -0.01, "analysis.neurons: got -0.01"),
     ("evaluation.languages", "fr,fr", "evaluation.languages: got 'fr,fr'; expected "),
-    ("evaluation.rows", 0, "evaluation.rows: got 0; expected "),
     ("evaluation.protocol", "Paper", "evaluation.protocol: got 'Paper'; expected "),
-    ("evaluation.perplexity", "", "evaluation.perplexity: got ''; expected "),
 ]
 
 
@@ -109,9 +98,8 @@ def test_bad_values_name_field_value_and_what_is_allowed(path, value, message):
     config = ready()
     config.update_from_flattened_dict({path: value})
     command = {"analysis": "analyze", "evaluation": "evaluate"}.get(path.split(".")[0], "prune")
-    with pytest.raises(InputError, match=message) as error:
+    with pytest.raises(InputError, match=message):
         validate(config, command)
-    assert "\n" not in str(error.value)
 
 
 def test_wrong_types_are_refused_in_a_config_that_does_not_check_them():

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 from faults.place import Place
 
 
@@ -53,6 +52,3 @@ def limited(place, nbytes):
 def both(*steps):
     """The command of the last step, after the others."""
     return steps[-1]
-
-
-IDS = np.ones((4, 8), np.int32)

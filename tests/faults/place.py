@@ -1,6 +1,5 @@
 """What the rows of test_faults.py work on: a folder of their own, and whole things there to be damaged."""
 
-import io
 import json
 import os
 import pickle
@@ -94,11 +93,6 @@ class Place:
         (folder / file).write_bytes(content)
         return folder
 
-    def cut(self, bytes_left):
-        folder = self.model()
-        os.truncate(folder / WEIGHTS, bytes_left)
-        return folder
-
     def with_tensors(self, names, change, model="bloom"):
         """A model with other values in the tensors in whose names a pattern is found: a function of those there."""
         folder = self.model(model)
@@ -112,21 +106,6 @@ class Place:
                 np.broadcast_to(change(tensor), tensor.shape).astype(np.float32).tobytes()
             )
         (folder / WEIGHTS).write_bytes(content)
-        return folder
-
-    def flipped(self, offset):
-        """A model in whose weights a bit of this byte is the other one."""
-        folder = self.model()
-        content = bytearray((folder / WEIGHTS).read_bytes())
-        content[offset] ^= 1
-        (folder / WEIGHTS).write_bytes(content)
-        return folder
-
-    def with_index(self, shard):
-        folder = self.model()
-        (folder / WEIGHTS).rename(self.folder / "outside.safetensors")
-        index = {"weight_map": {"transformer.word_embeddings.weight": shard}}
-        (folder / f"{WEIGHTS}.index.json").write_text(json.dumps(index))
         return folder
 
     def with_attack(self):
@@ -191,22 +170,3 @@ def largest(folder):
 
 def halve(file):
     os.truncate(file, file.stat().st_size // 2)
-
-
-def npy(shape, descr="<i4", data=b"\0" * 64):
-    """A .npy that says it has a shape, whatever it holds."""
-    header = repr({"descr": descr, "fortran_order": False, "shape": shape}).encode()
-    header += b" " * (-(11 + len(header)) % 64) + b"\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + data
-
-
-def zipped(name, *pieces):
-    """An archive of one compressed member made of pieces."""
-    memory = io.BytesIO()
-    with (
-        zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
-        archive.open(name, "w", force_zip64=True) as member,
-    ):
-        for piece in pieces:
-            member.write(piece)
-    return memory.getvalue()

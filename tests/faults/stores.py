@@ -134,13 +134,6 @@ ROWS = {
         lambda p: p.on_tokens("test://bucket/tokens/tokens.npz"),
         r"calibration\.data: no file 'test:",
     ),
-    "a model that is half uploaded": Fault(
-        lambda p: both(
-            halve(shutil.copytree(p.model(), bucket(p) / "weights") / "model.safetensors"),
-            p.prune(model="test://bucket/weights"),
-        ),
-        r"model\.safetensors: .*truncated",
-    ),
     "a store that refuses when it reads a model": Fault(
         refused_model, r"test://bucket/weights: .*Access Denied", 1
     ),
@@ -157,12 +150,5 @@ ROWS = {
             p.script("recover", "recovery.run=test://bucket/run"),
         ),
         r"recovery\.run: .*run: checkpoint: masks/",
-    ),
-    "a run to compare whose scores are cut": Fault(
-        lambda p: both(
-            r := p.runs(), halve(shutil.copytree(r[1], bucket(p) / "run") / "xnli/en.npz"),
-            ["compare", "test://bucket/run", r[0]],
-        ),
-        r"xnli/en\.npz: damaged",
     ),
 }  # fmt: skip
