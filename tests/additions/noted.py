@@ -5,16 +5,18 @@
 Prunes once for each case and, where it is alone on one device, goes on to all that a user would do with the result.
 """
 
+import contextlib
 import json
 import sys
 from pathlib import Path
 
 import jax
+import jobs
 import numpy as np
+from kills import Killed, killed_after
 from recount import recount
 
 import jaxprune as jp
-from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.devices import hosts
 from jaxprune.pruning import loop
 from jaxprune.runs.pipeline import prune_from_config
@@ -26,42 +28,28 @@ CASES = {
     "allocation": {"pruning.criterion": "rescaled", "pruning.allocation": "falling"},
     "combination": {
         "calibration.source": "fr,sw", "calibration.combine": "largest", "pruning.allocation": "languages",
+        "pruning.criterion": "scratch",
     },
 }  # fmt: skip
 # Of models that are compared by what they answer.
 ASKED = {"tasks": "nano_nli", "languages": "en", "rows": 4}
 
 
-def job(model, case, **more):
-    config = base_config()
+def job(model, case, command="prune", **more):
     fields = {
-        "model": model, "calibration.data": "nano", "calibration.samples": 8,
-        "calibration.max_length": 48, "pruning.sparsity": 0.4,
+        "calibration.data": "nano", "calibration.samples": 8, "calibration.max_length": 48,
+        "pruning.sparsity": 0.4,
     }  # fmt: skip
-    config.update_from_flattened_dict(fields | CASES[case] | more)
-    return config
-
-
-class CrashError(Exception):
-    """Stands for whatever ends a process."""
+    return jobs.job(model, command, **fields | CASES[case] | more)
 
 
 def crashed(config, workdir):
     """A run that ends within its third layer, and goes on."""
-    whole, calls = loop.prune_kernels, iter(range(10**6))
-
-    def prune_kernels(*arguments, **named):
-        if next(calls) == 2:
-            raise CrashError
-        return whole(*arguments, **named)
-
-    loop.prune_kernels = prune_kernels
-    try:
+    whole = loop.prune_kernels
+    loop.prune_kernels = killed_after(iter(range(2)), whole)
+    with contextlib.suppress(Killed):
         prune_from_config(config, workdir)
-    except CrashError:
-        pass
-    finally:
-        loop.prune_kernels = whole
+    loop.prune_kernels = whole
     assert len([*(workdir / "progress").glob("layer_*.npz")]) == 2
     return prune_from_config(config, workdir)
 
@@ -88,7 +76,7 @@ def swept(model, workdir):
     """By method whether what a sweep evaluated is the model that it pruned."""
     fields = {f"evaluation.{name}": value for name, value in ASKED.items()}
     fields |= {"sweep.grid": "pruning.criterion=rescaled|by_absolute", "pruning.sparsity": 0.5}
-    sweep_from_config(validate(job(model, "allocation", **fields), "sweep"), workdir)
+    sweep_from_config(job(model, "allocation", "sweep", **fields), workdir)
     found = {}
     for checkpoint in workdir.glob("*/checkpoint"):
         variant = checkpoint.parent
@@ -106,9 +94,9 @@ def main():
         hosts.join(processes[0], int(processes[1]), int(processes[2]))
     found, alone = {}, not processes and jax.device_count() == 1
     for case in CASES:
-        config = validate(job(model, case))
+        config = job(model, case)
         report = prune_from_config(config, workdir / case)
-        found[case] = {"digests": report["digests"], "sparsity": report["sparsity"]["layers"]}
+        found[case] = {"digests": report["digests"]}
         if alone:
             again = crashed(config, workdir / f"{case}-crashed")
             found[case] |= in_use(model, case, workdir / case)
