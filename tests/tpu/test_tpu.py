@@ -286,15 +286,3 @@ def test_the_plan_of_the_readme(tmp_path):
         re.MULTILINE,
     )
     assert [list(column) for column in zip(*rows, strict=True)] == columns
-
-
-def test_the_arithmetic_of_the_readme():
-    rows = re.findall(
-        r"^\|[^|]*\| ([^|]*d²[^|]*|[^|]*· d[^|]*) \| ([\d.]+) ([MG])B \|$", README, re.MULTILINE
-    )
-    assert len(rows) == 6
-    for formula, said, unit in rows:
-        plain = re.sub(r"\(b?float16\)|at most|samples|tokens|,", "", formula)
-        found = eval(plain.replace("·", "*").replace("d²", "d**2"), {"d": 4096})
-        digits = len(said.partition(".")[2])
-        assert f"{found / {'M': 1e6, 'G': 1e9}[unit]:.{digits}f}" == said
