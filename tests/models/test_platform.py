@@ -15,11 +15,9 @@ from jaxprune.models.attention.platform import platform
         ("tpu", None, "tpu"),
         ("gpu", "7.5", "gpu"),
         ("gpu", "8.0", "sm80"),
-        ("gpu", "8.9", "sm80"),
         ("gpu", "9.0", "sm90"),
         ("gpu", "12.1", "sm90"),
         ("gpu", "gfx90a", "gpu"),  # AMD's
-        ("gpu", None, "gpu"),
     ],
 )
 def test_gpus_are_told_apart_by_their_compute_capability(backend, capability, name, monkeypatch):
