@@ -19,9 +19,10 @@ import optax
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jobs import job
 
 import jaxprune as jp
-from jaxprune.cli.config.validate import base_config, validate
+from jaxprune.cli.config.validate import validate
 from jaxprune.devices import hosts, memory
 from jaxprune.devices.sharding import by_rows, device_mesh, replicated
 from jaxprune.evaluation.generation.generator import Generator
@@ -247,9 +248,7 @@ def read_half(folder, out):
 
 def prune_as_configured(workdir, model, changed):
     """A pruning run of a config with these fields changed."""
-    config = base_config()
-    config.update_from_flattened_dict({"model": str(model)} | changed)
-    prune_from_config(validate(config), Path(workdir))
+    prune_from_config(job(model, **changed), Path(workdir))
 
 
 def prune_where_memory_is(bytes_here, workdir, model, changed):
@@ -301,9 +300,7 @@ def one_of_two(plan):
 
 def recovered_run(changed, workdir):
     """A recovery with these fields."""
-    config = base_config()
-    config.update_from_flattened_dict(changed)
-    return recover_from_config(validate(config, "recover"), Path(workdir))
+    return recover_from_config(job(changed["model"], "recover", **changed), Path(workdir))
 
 
 def analyzed(changed, workdir):

@@ -1,8 +1,8 @@
 """Evaluations made of arrays, in memory and in workdirs."""
 
 import numpy as np
+from jobs import job
 
-from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation.evaluation import Evaluation, Part
 from jaxprune.evaluation.folders import write_part
 from jaxprune.evaluation.scoring.metrics import task_measurements
@@ -18,11 +18,8 @@ GROUPS = np.int32(np.arange(300) // 3 * 3)
 
 def evaluation_job(model=CHECKPOINTS["bloom"], dtype="float32", **fields):
     """A config of an evaluation with these fields of it."""
-    config = base_config()
-    config.model, config.dtype = str(model), dtype
-    with config.ignore_type():
-        config.evaluation.update(fields)
-    return validate(config, "evaluate")
+    given = {f"evaluation.{name}": value for name, value in fields.items()}
+    return job(model, "evaluate", dtype=dtype, **given)
 
 
 def made_scores(seed, weight):

@@ -2,12 +2,12 @@
 
 from dataclasses import is_dataclass
 
+from jobs import job
 from run_scripts import run_here
 
 from jaxprune.base.schema import fields_of
 from jaxprune.cli.config.help import as_markdown, as_text
 from jaxprune.cli.config.record import COMMANDS, FIELDS
-from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.evaluate import evaluate_from_config
 
@@ -51,13 +51,10 @@ def test_help_shows_what_the_config_and_the_arguments_set(monkeypatch, capfd):
 
 def test_evaluate_reads_the_fields_that_it_is_said_to_read(tmp_path, monkeypatch):
     """Notes each value of a config that an evaluation of everything takes."""
-    config = base_config()
-    config.model, config.calibration.data = str(CHECKPOINTS["bloom"]), "nano"
-    config.evaluation.tasks = "nano_nli"
-    config.evaluation.languages = "en,fr"
-    config.evaluation.rows = config.evaluation.translation_rows = 2
-    config.evaluation.perplexity = config.evaluation.translation = "nano"
-    checked = validate(config, "evaluate")
+    asked = {"tasks": "nano_nli", "languages": "en,fr", "rows": 2, "translation_rows": 2}
+    asked |= {"perplexity": "nano", "translation": "nano"}
+    given = {f"evaluation.{name}": value for name, value in asked.items()}
+    checked = job(CHECKPOINTS["bloom"], "evaluate", calibration__data="nano", **given)
     groups = {id(checked): ""} | {
         id(value): f"{name}." for name, value in vars(checked).items() if is_dataclass(value)
     }

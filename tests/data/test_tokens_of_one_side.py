@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from jobs import job
 
 import jaxprune as jp
-from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.data.batches import digest
 from jaxprune.stats.grouping import share_shapes
 
@@ -67,8 +67,5 @@ def test_sets_that_share_shapes_keep_their_side(model):
     ],
 )
 def test_sides_are_of_translations_alone(fields, message):
-    config = base_config()
-    config.model, config.calibration.tokens = "nano/bloom", "source"
-    config.update_from_flattened_dict(fields)
     with pytest.raises(jp.InputError, match=message):
-        validate(config)
+        job("nano/bloom", calibration__tokens="source", **fields)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import device_jobs
 import jax
+import jobs
 import numpy as np
 import pytest
 from device_jobs import environment, prune_as_configured, prune_where_memory_is
@@ -21,7 +22,7 @@ from ports import free_port
 from recount import recount
 
 import jaxprune as jp
-from jaxprune.cli.config.validate import base_config, validate
+from jaxprune.cli.config.validate import validate
 from jaxprune.devices import hosts
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.evaluation.folders import open_evaluation
@@ -118,9 +119,7 @@ ANALYZED = {"analysis.languages": "en,fr,sw", "calibration.samples": 5, "analysi
 
 def scarce(model, changed, processes, devices):
     """The memory of a process that has room for one sample a device at a time and not for two."""
-    config = base_config()
-    config.update_from_flattened_dict({"model": str(model)} | changed)
-    found = plan_from_config(validate(config))
+    found = plan_from_config(jobs.job(model, **changed))
     machines = Machines(devices, 1, processes)
     needs = [
         sum(dataclasses.replace(found, machines=machines, samples_per_device=samples).host.values())
@@ -135,9 +134,7 @@ def smaller(run):
         "calibration.data": "nano", "calibration.kind": "monolingual", "calibration.source": "fr,sw",
         "calibration.samples": 12,
     }  # fmt: skip
-    config = base_config()
-    config.update_from_flattened_dict({"model": "nano/bloom", "shrink.drop_layers": "1"})
-    shrink_from_config(validate(config, "shrink"), run)
+    shrink_from_config(jobs.job("nano/bloom", "shrink", shrink__drop_layers="1"), run)
     how = {"recovery.how": "distil", "recovery.run": str(run)}
     return {"model": "nano/bloom", **calibration, **FIT, **how}
 

@@ -5,6 +5,7 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
+import jobs
 import numpy as np
 import pytest
 from evaluated import evaluation_job
@@ -13,12 +14,10 @@ from run_scripts import run_here
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import manifest
-from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation import evaluate
 from jaxprune.evaluation.folders import open_evaluation
 from jaxprune.evaluation.measurements import read_evaluation, read_measurements
 from jaxprune.evaluation.scoring import metrics
-from jaxprune.evaluation.write import print_evaluation
 from jaxprune.runs.evaluate import evaluate_from_config
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.sweeps.run import sweep_from_config
@@ -95,33 +94,11 @@ def test_perplexity_by_language(run):
     assert all(1 < text.perplexity < 60 for text in found.values())
 
 
-def test_the_table_has_every_figure(run, capsys):
-    print_evaluation(run[1], run[0])
-    out = capsys.readouterr().out
-    rows = [line.split() for line in out.splitlines()]
-    measured = {(row.language, row.measure): row for row in run[1].parts["nano_nli"].measurements}
-    values = {code: 100 * measured[code, "accuracy"].value for code in run[1].scored("nano_nli")}
-    for code, value in values.items():
-        one = measured[code, "accuracy"]
-        cells = f"{code} {ROWS} {value:.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}]".split()
-        assert any(row[:5] == cells for row in rows)
-        shares = (measured[code, f"chosen_{option}"].value for option in range(3))
-        expected = {"/".join(f"{100 * share:.0f}" for share in shares)}
-        for name in ("f1", "accuracy_without_prior", "discrimination"):
-            expected.add(f"{100 * measured[code, name].value:.1f}")
-        expected.add(f"{100 * measured[code, 'probability'].value:.2f}")
-        assert expected <= {cell for row in rows if row[:1] == [code] for cell in row}
-    worst = min(values, key=values.get)
-    assert f"worst language {worst}, {values[worst]:.1f}" in out
-    assert f"mean {np.mean([*values.values()]):.1f}, without English" in out
-    assert "perplexity" in out.splitlines()[-1]
-
-
 def test_compat_official_is_the_authors_protocol(tmp_path):
-    config = base_config()
-    config.model, config.compat = str(NANO / "bloom"), "official"
-    config.evaluation.update({"tasks": "nano_reviews", "rows": 5, "languages": "en"})
-    found = evaluate_from_config(validate(config, "evaluate"), tmp_path)
+    asked = {"tasks": "nano_reviews", "rows": 5, "languages": "en"}
+    given = {f"evaluation.{name}": value for name, value in asked.items()}
+    config = jobs.job(NANO / "bloom", "evaluate", compat="official", **given)
+    found = evaluate_from_config(config, tmp_path)
     assert found.parts["nano_reviews"].facts["protocol"] == "official"
 
 
@@ -221,9 +198,8 @@ def test_the_same_evaluation_is_made_again_and_stays_until_then(tmp_path, monkey
 
 
 def test_another_model_than_that_of_a_run_is_not_evaluated_into_it(tmp_path):
-    config = base_config()
-    config.model, config.pruning.criterion = str(NANO / "bloom"), "magnitude"
-    prune_from_config(validate(config), tmp_path)
+    config = jobs.job(NANO / "bloom", pruning__criterion="magnitude")
+    prune_from_config(config, tmp_path)
     with pytest.raises(InputError, match=rf"of another model; expected {tmp_path}/hf as"):
         evaluate_from_config(job(), tmp_path)
     with pytest.raises(InputError, match=rf"of a run; give its model, {tmp_path}/hf"):
@@ -231,12 +207,12 @@ def test_another_model_than_that_of_a_run_is_not_evaluated_into_it(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/report.json").write_text("[]")  # of another program
     assert evaluate_from_config(job(rows=2), tmp_path / "elsewhere")
-    config.sweep.grid = "pruning.criterion=magnitude|random"
+    sweep = jobs.job(NANO / "bloom", "sweep", sweep__grid="pruning.criterion=magnitude|random")
     with pytest.raises(InputError, match="contains a run; choose another folder"):
-        sweep_from_config(validate(config, "sweep"), tmp_path)
+        sweep_from_config(sweep, tmp_path)
     (tmp_path / "sweep.json").write_text("{}")
     with pytest.raises(InputError, match="contains a sweep; expected another folder"):
-        prune_from_config(validate(config), tmp_path)
+        prune_from_config(config, tmp_path)
 
 
 def test_a_folder_with_other_files_is_not_replaced(tmp_path):
@@ -263,12 +239,10 @@ def test_sacrebleu_is_missed_before_the_model_is_opened(tmp_path, monkeypatch):
 
 
 def test_calibration_needs_to_make_sense_only_where_something_is_pruned():
-    config = base_config()
-    config.model = "m"
-    config.calibration.source = config.calibration.target = "en"
+    fields = {"calibration.source": "en", "calibration.target": "en"}
     with pytest.raises(InputError, match=r"calibration\.target: got 'en', the source"):
-        validate(config)
-    validate(config, "evaluate")
+        jobs.job("m", **fields)
+    jobs.job("m", "evaluate", **fields)
 
 
 def test_the_command_of_the_contract(tmp_path, monkeypatch, capfd):

@@ -2,10 +2,10 @@
 
 import json
 
+import jobs
 import pytest
 
 import jaxprune as jp
-from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.data.texts import sentences
 from jaxprune.evaluation.measurements import read_evaluation
 from jaxprune.evaluation.overlap import calibration_overlap
@@ -20,16 +20,15 @@ from jaxprune.runs.pruned_model import pruned_model
 NOTE = "The calibration set contains lines of the text that perplexity is measured on: "
 
 
-def job(folder, **fields):
-    config = base_config()
+def job(folder, model=None, **fields):
     given = {
-        "model": CHECKPOINTS["bloom"], "calibration.data": str(folder / "text"),
-        "calibration.source": "fr+sw", "calibration.shots": 3, "calibration.samples": 6,
-        "evaluation.tasks": "", "evaluation.perplexity": str(folder / "text"),
+        "calibration.data": str(folder / "text"), "calibration.source": "fr+sw",
+        "calibration.shots": 3, "calibration.samples": 6, "evaluation.tasks": "",
+        "evaluation.perplexity": str(folder / "text"),
     }  # fmt: skip
-    with config.ignore_type():
-        config.update_from_flattened_dict(given | fields)
-    return validate(config, "evaluate" if "model" in fields else "prune")
+    return jobs.job(
+        model or CHECKPOINTS["bloom"], "evaluate" if model else "prune", **given | fields
+    )
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from huggingface_hub import ModelCard
+from jobs import job
 from recount import recount
 from report_runs import WEIGHTS, evaluate, write_perplexity
 from run_scripts import run_here
 
-from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation.in_memory import compare
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
@@ -34,10 +34,8 @@ def evaluated(folder, side, model):
 def made(tmp_path_factory):
     """(dense, pruned): evaluations of the dense model, and a pruned run with its own."""
     folder = tmp_path_factory.mktemp("runs")
-    config = base_config()
-    config.model = str(CHECKPOINTS["bloom"])
-    config.pruning.criterion = "magnitude"
-    report = prune_from_config(validate(config), folder / "pruned")
+    config = job(CHECKPOINTS["bloom"], pruning__criterion="magnitude")
+    report = prune_from_config(config, folder / "pruned")
     evaluated(folder / "dense", 0, report["models"]["dense"])
     evaluated(folder / "pruned", 1, report["models"]["hf"])
     return folder / "dense", folder / "pruned"

@@ -5,27 +5,25 @@ import json
 import shutil
 
 import jax
+import jobs
 import numpy as np
 import pytest
 from known_stats import stats_from_squares
 from recount import recount
 
 import jaxprune as jp
-from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.stats import states
 
 
 def job(model="nano/bloom", **fields):
-    config = base_config()
     given = {
-        "model": str(model), "calibration.data": "nano", "calibration.samples": 8,
+        "calibration.data": "nano", "calibration.samples": 8,
         "calibration.source": "fr,sw", "pruning.sparsity": 0.5, "pruning.propagate": "dense",
         "output.hf": False,
     }  # fmt: skip
-    config.update_from_flattened_dict(given | fields)
-    return validate(config)
+    return jobs.job(model, **given | fields)
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from jobs import job
 from known_stats import stats_from_squares
 
 import jaxprune as jp
-from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.data.batches import SetKey
 from jaxprune.stats.combinations import COMBINATIONS
 
@@ -97,31 +97,6 @@ def test_running_sums_are_combined_while_they_are_added(nano):
             assert difference < 1e-2 * np.linalg.norm(kernel)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        (
-            {"combine": "weights"},
-            "weights: got none, with combine weights; expected a weight above 0",
-        ),
-        ({"weights": "fr:2"}, "weights: got fr:2, with combine sum; expected none, unless combine"),
-        (
-            {"combine": "weights", "weights": "fr=2"},
-            "weights: got 'fr=2'; expected a weight above 0",
-        ),
-        ({"combine": "weights", "weights": {"fr": 0}}, "weights: got 'fr': 0; expected a weight"),
-        (
-            {"combine": "weights", "weights": "fr:1,fr:2"},
-            "weights: .*; expected each language once",
-        ),
-        ({"combine": "largest"}, "combine: got 'largest'; expected "),
-    ],
-)
-def test_wrong_weights_are_refused(settings, message):
-    with pytest.raises(jp.InputError, match=message):
-        jp.Settings(**settings)
-
-
 def test_weights_of_other_languages_are_refused(nano):
     model, batches = nano
     with pytest.raises(jp.InputError, match="weights: got fr,ru; expected fr,sw, the languages of"):
@@ -136,10 +111,8 @@ def test_weights_of_other_languages_are_refused(nano):
 def test_a_config_contains_the_weights_of_its_file(tmp_path):
     file = tmp_path / "weights.json"
     file.write_text(json.dumps({"sw": 1e-05, "fr": 2.5}))
-    config = base_config()
-    config.model = "nano/bloom"
-    config.calibration.combine, config.calibration.weights = "weights", str(file)
-    validated = validate(config)
+    fields = {"calibration.combine": "weights", "calibration.weights": str(file)}
+    validated = job("nano/bloom", **fields)
     assert validated.calibration.weights == (("fr", 2.5), ("sw", 1e-05))
     assert validated.json()["calibration"]["weights"] == "fr:2.5,sw:1e-05"
     assert validated.settings.mixture.weights == (("fr", 2.5), ("sw", 1e-05))

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from device_jobs import xglm_shaped
 from flax import nnx
+from jobs import job
 
 import jaxprune as jp
 from jaxprune.base.workdir.differences import difference
-from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.data.ready_tokens import samples_of
 from jaxprune.devices import products
 from jaxprune.devices.sharding import device_mesh
@@ -131,9 +131,8 @@ def test_a_run_is_another_one_where_products_are(multiplying):
     model = jp.load(NANO)
 
     def records(dtype):
-        config = base_config()
-        config.update_from_flattened_dict({"model": str(model.folder), "dtype": dtype})
-        return both(multiplying, lambda: run_identity(model, validate(config).json(), []))
+        config = job(model.folder, dtype=dtype)
+        return both(multiplying, lambda: run_identity(model, config.json(), []))
 
     assert difference(*records("bfloat16")) == "products 'bfloat16', now 'float32'"
     assert difference(*records("float32")) is None
@@ -141,10 +140,8 @@ def test_a_run_is_another_one_where_products_are(multiplying):
 
 def test_a_plan_counts_the_bytes_that_lie_on_devices(multiplying, capsys):
     def planned(dtype):
-        config = base_config()
-        changed = {"model": str(NANO), "dtype": dtype, "calibration.data": "nano"}
-        config.update_from_flattened_dict(changed)
-        return validate(config), plan_from_config(validate(config))
+        config = job(NANO, dtype=dtype, calibration__data="nano")
+        return config, plan_from_config(config)
 
     multiplying(True)
     native = planned("bfloat16")[1].device["weights"]

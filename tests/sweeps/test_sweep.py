@@ -6,6 +6,7 @@ import sys
 from importlib.resources import files
 
 import jax
+import jobs
 import numpy as np
 import pytest
 from faults.place import halve, largest
@@ -16,12 +17,10 @@ from jaxprune.base.errors import InputError
 from jaxprune.base.files import manifest
 from jaxprune.base.workdir.locks import LockedError, locked
 from jaxprune.base.workdir.reading import is_complete
-from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation import evaluate
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs import checkpoint
-from jaxprune.runs.pruned_model import pruned_model
 from jaxprune.runs.recover import recover_from_config
 from jaxprune.sweeps import calibration, sweep_json
 from jaxprune.sweeps.calibration import CalibrationSets
@@ -36,16 +35,13 @@ NAMES = ["dense", "random-0.5", "wanda-fr-0.5"]
 
 
 def job(**fields):
-    config = base_config()
     settings = {
-        "model": NANO, "calibration.data": "nano", "calibration.samples": 6, "output.hf": False,
+        "calibration.data": "nano", "calibration.samples": 6, "output.hf": False,
         "evaluation.tasks": "nano_nli,nano_reviews", "evaluation.rows": ROWS,
         "sweep.grid": "pruning.criterion=random|wanda calibration.source=fr pruning.sparsity=0.5",
         "evaluation.translation": "nano", "evaluation.translation_rows": 6,
     }  # fmt: skip
-    with config.ignore_type():
-        config.update_from_flattened_dict(settings | fields)
-    return validate(config, "sweep")
+    return jobs.job(NANO, "sweep", **settings | fields)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -98,19 +94,6 @@ def test_each_variant_has_the_folder_of_a_run_of_its_own(done):
     assert own["calibration"]["kind"] == "translation"
     assert (own["calibration"]["source"], own["pruning"]["sparsity"]) == ("fr", 0.5)
     assert "sweep" not in own
-
-
-def test_a_variant_scores_as_its_exported_weights_do(done):
-    workdir, _ = done
-    model = jp.load(NANO)
-    folder = workdir / "wanda-fr-0.5" / "checkpoint"
-    on = pruned_model(model, folder.parent)
-    masks = checkpoint.restore(folder).masks
-    expected = jp.masks.apply(model.params, masks)
-    jax.tree.map(np.testing.assert_array_equal, dict(on.params), dict(expected))
-    for layer in (0, model.config.n_layers - 1):
-        one = jax.tree.map(lambda leaf, i=layer: leaf[i], expected["blocks"])
-        jax.tree.map(np.testing.assert_array_equal, on.block(layer), one)
 
 
 def test_a_whole_sweep_makes_nothing(done, monkeypatch, capsys):
@@ -223,14 +206,6 @@ def test_folders_that_were_swapped_are_refused(finished):
         sweep_from_config(job(), finished)
 
 
-def test_scores_of_another_variant_are_not_those_of_the_dense_model(finished):
-    swap(finished, "dense", "random-0.5")
-    runner = Runner(job(), jp.load(NANO), finished)
-    assert not any(
-        runner.is_whole(one) for one in runner.variants if one.name in ("dense", "random-0.5")
-    )
-
-
 def test_scores_of_other_rows_are_not_those_of_a_variant(finished):
     folder = finished / "dense" / "nano_nli"
     identity = json.loads((folder / "evaluation.json").read_text())["identity"]
@@ -328,13 +303,9 @@ def test_a_recovered_variant_is_the_recovery_of_its_pruned_variant(recovered, tm
     workdir, _ = recovered
     folders = (workdir / name / "checkpoint" for name in ("wanda", "wanda-block"))
     jax.tree.map(np.testing.assert_array_equal, *(checkpoint.restore(f).masks for f in folders))
-    fields = {"recovery.run": str(workdir / "wanda"), "recovery.epochs": 1, "sweep.grid": None}
-    alone = base_config()
-    with alone.ignore_type():
-        alone.update_from_flattened_dict(
-            {"model": NANO, "calibration.data": "nano", "calibration.samples": 8} | fields
-        )
-    recover_from_config(validate(alone, "recover"), tmp_path / "alone")
+    fields = {"recovery.run": str(workdir / "wanda"), "recovery.epochs": 1}
+    fields |= {"calibration.data": "nano", "calibration.samples": 8}
+    recover_from_config(jobs.job(NANO, "recover", **fields), tmp_path / "alone")
     assert digests_of(tmp_path / "alone") == digests_of(workdir / "wanda-block")
     scored = json.loads((workdir / "wanda-block/nano_nli/evaluation.json").read_text())
     assert scored["model_sha256"] == jp.load(workdir / "wanda-block/hf").source.fingerprint.digest

@@ -13,6 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 
+import jobs
 import pytest
 from faults.place import halve
 from run_json import write_report
@@ -21,7 +22,6 @@ from run_scripts import run_here
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import manifest
 from jaxprune.base.workdir.locks import PROGRESS, locked
-from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.sweeps import sweep_json, workers
 from jaxprune.sweeps.merge import merge
 from jaxprune.sweeps.run import sweep_from_config
@@ -33,16 +33,13 @@ NANO = str(files("jaxprune").joinpath("nano", "checkpoints", "bloom"))
 
 
 def job(**fields):
-    config = base_config()
     settings = {
-        "model": NANO, "calibration.data": "nano", "calibration.samples": 2, "output.hf": False,
+        "calibration.data": "nano", "calibration.samples": 2, "output.hf": False,
         "evaluation.tasks": "nano_nli", "evaluation.rows": 6, "evaluation.perplexity": "nano",
         "sweep.grid": "pruning.criterion=random|wanda calibration.source=fr pruning.sparsity=0.3|0.5",
         "pruning.propagate": "dense",
     }  # fmt: skip
-    with config.ignore_type():
-        config.update_from_flattened_dict(settings | fields)
-    return validate(config, "sweep")
+    return jobs.job(NANO, "sweep", **settings | fields)
 
 
 PLANNED = variants(job()).made

@@ -5,14 +5,15 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+from evaluated import evaluation_job
 
 import jaxprune as jp
 from jaxprune.base.files import manifest
-from jaxprune.cli.config.validate import base_config, validate
 from jaxprune.evaluation.evaluate import translate_texts
 from jaxprune.evaluation.folders import write_part
 from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.measurements import read_measurements
+from jaxprune.evaluation.translation import bleu
 from jaxprune.evaluation.translation.bleu import translation_scores
 from jaxprune.evaluation.translation.results import TranslationProtocol
 from jaxprune.evaluation.translation.sentences import (
@@ -160,8 +161,19 @@ def test_bad_requests_are_refused(arguments, message, tmp_path):
 
 
 def test_the_target_alone_is_no_language_to_translate(tmp_path):
-    config = base_config()
-    config.model, config.evaluation.tasks = "nano", ""
-    config.evaluation.languages, config.evaluation.translation = "en", "nano"
+    config = evaluation_job("nano", tasks="", languages="en", translation="nano")
     with pytest.raises(jp.InputError, match="languages: got 'en'; expected a language to"):
-        evaluate_from_config(validate(config, "evaluate"), tmp_path / "run")
+        evaluate_from_config(config, tmp_path / "run")
+
+
+def test_a_tokenizer_that_is_not_installed_is_one_line(monkeypatch):
+    def fail(trg_lang):
+        raise RuntimeError(
+            f"{trg_lang} requires extra dependencies.\n\n  pip install sacrebleu[ja]"
+        )
+
+    monkeypatch.setattr("sacrebleu.metrics.BLEU", fail)
+    with pytest.raises(
+        jp.InputError, match=r"^translation: ja requires .* pip install sacrebleu\[ja\]$"
+    ):
+        bleu.metrics_of("ja")
