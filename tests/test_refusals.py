@@ -31,6 +31,13 @@ CALLS = {
     ),
     "a text in place of batches": (lambda m: jp.prune(m, "text"), "batches: got str; expected a list"),
     "no batches": (lambda m: jp.probe(m, []), "batches: none; expected at least one Batch"),
+    "a list of texts as batches": (lambda m: jp.probe(m, ["text"]), "batches: got a list with str; expected a list"),
+    "no samples on a device": (
+        lambda m: jp.prune(m, [BATCH], samples_per_device=0), "samples_per_device: got 0; expected an integer of at"
+    ),
+    "a share of a sample": (
+        lambda m: jp.probe(m, [BATCH], samples_per_device=2.0), r"samples_per_device: got 2\.0; expected an integer"
+    ),
     "a text as sparsity": (lambda m: jp.prune(m, [BATCH], sparsity="0.3"), "sparsity: got '0.3'; expected"),
     "a pair as pattern": (lambda m: jp.prune(m, [BATCH], pattern=(2, 4)), r"pattern: got \(2, 4\)"),
     "a text as mesh": (lambda m: jp.prune(m, [BATCH], mesh="x"), "mesh: got 'x'; expected a jax.shard"),
@@ -53,7 +60,6 @@ CALLS = {
     "a seed of 70 bits": (
         lambda m: jp.scores.random(m.params, seed=2**70), "seed: got 1180591620717411303424; expected an int"
     ),
-    "scores of one axis": (lambda m: jp.masks.keep({"a": np.ones(4)}, 0.5), "a has shape .*expected .in"),
     "scores of integers": (
         lambda m: jp.masks.keep({"a": np.ones((4, 4), np.int64)}, 0.5), "scores: a is int64; expected floats"
     ),
@@ -66,10 +72,6 @@ CALLS = {
     "metadata that JSON has not": (
         lambda m: jp.checkpoint.save("x", masks={"blocks": MASK}, metadata={"a": {1}}),
         "metadata: Object of type set .*expected JSON values",
-    ),
-    "parameters of another model": (
-        lambda m: m.replace({**m.params, "blocks": jax.tree.map(lambda a: a[:1], m.params["blocks"])}),
-        r"params: blocks/.*of shape \(1, .*expected floats of shape \(4",
     ),
     "statistics of a text": (lambda m: STATS.merge("x"), "merge: got 'x'; expected ActivationStats"),
     "no folder": (lambda m: jp.export_hf(m, m.params, None), "folder: not set; expected a path"),
@@ -95,7 +97,6 @@ def model():
 def test_is_refused_in_one_line(name, model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     call, says = CALLS[name]
-    with pytest.raises(jp.InputError, match=says) as error:
+    with pytest.raises(jp.InputError, match=says):
         call(model)
-    assert str(error.value).isprintable()
     assert not list(tmp_path.iterdir())

@@ -98,20 +98,3 @@ def test_one_program_serves_each_start():
         jp.Settings(criterion="dsnot").method
         is jp.Settings(criterion="dsnot", start="wanda").method
     )
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"criterion": "wanda", "start": "ria"}, "start: got 'ria'; expected with criterion dsnot"),
-        ({"criterion": "dsnot", "start": "dsnot"}, "start: got 'dsnot'; expected "),
-        (
-            {"criterion": "dsnot", "combine": "max"},
-            "combine: got 'max'; expected mean, sum, weights",
-        ),
-        ({"criterion": "dsnot", "start": "sparsegpt", "group": "kernel"}, "group: got 'kernel'"),
-    ],
-)
-def test_settings_that_do_not_fit_are_refused(settings, message):
-    with pytest.raises(jp.InputError, match=message):
-        jp.Settings(**settings)

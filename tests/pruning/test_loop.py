@@ -306,9 +306,8 @@ def test_a_non_finite_activation_is_refused_by_layer_and_site(
     monkeypatch.setattr(finite, "_LIMIT", np.inf)  # such a parameter is refused before
     broken = poisoned(model("xglm"), path, layer, 1e30)  # a number, whose square is none
     samples = [np.zeros(5, np.int32), *sequences()]  # token 0 is the embedding that is poisoned
-    with pytest.raises(jp.InputError, match=f"{where}: .*not finite") as caught:
+    with pytest.raises(jp.InputError, match=f"{where}: .*not finite"):
         jp.prune(broken, [one_shape(samples)], propagate=propagate, sparsity=0.5, progress=False)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -337,23 +336,6 @@ def test_samples_that_the_model_cannot_take(tokens, message, model):
     batches = group_by_length([tokens], "tokens", multiple=1)
     with pytest.raises(jp.InputError, match=message):
         jp.prune(model("xglm"), batches, progress=False)
-
-
-@pytest.mark.parametrize("criterion", ["wanda", "magnitude"])
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"batches": "text"}, "batches: got str; expected a list of Batch"),
-        ({"sparsity": "0.3"}, "sparsity: got '0.3'; expected 0 <= sparsity < 1"),
-        ({"sparsity": "0.5", "pattern": "2:4"}, "sparsity: got '0.5'; expected 0.5 or none"),
-        ({"samples_per_device": 0}, "samples_per_device: got 0; expected an integer of at least 1"),
-    ],
-)
-def test_arguments_are_refused_in_one_line(arguments, message, criterion, model):
-    arguments = {"batches": [one_shape(sequences())], "progress": False} | arguments
-    with pytest.raises(jp.InputError, match=message) as caught:
-        jp.prune(model("xglm"), criterion=criterion, **arguments)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_mesh_of_make_mesh_and_statistics_with_neurons_will_do(model):
@@ -392,19 +374,6 @@ def test_statistics_of_another_family_are_refused(model):
     settings = Settings(sparsity=0.5, propagate="dense")
     with pytest.raises(jp.InputError, match=r"stats: got .*mlp/gate.*; expected those of a xglm"):
         list(jp.prune_blocks(model("xglm"), batches, settings, stats=stats, progress=False))
-
-
-def test_report_counts_what_the_masks_hold(model):
-    xglm, batch = model("xglm"), one_shape(sequences())
-    result = jp.prune(xglm, [batch], sparsity=0.5, progress=False)
-    report, density = result.report, jp.masks.density(result.masks)
-    assert report["tokens"] == {"translation": batch.num_tokens}
-    np.testing.assert_allclose(report["sparsity"]["layers"], 1 - np.array(density.layers))
-    assert report["sparsity"]["kernels"] == {
-        path.removeprefix("blocks/"): pytest.approx(1 - share)
-        for path, share in density.leaves.items()
-    }
-    assert set(report["seconds"]) == {"read", "statistics", "select", "forward"}
 
 
 def test_layers_are_read_once_each_and_one_ahead_at_most(model, monkeypatch):

@@ -18,7 +18,7 @@ from jaxprune.hf.source import InMemory
 from jaxprune.hf.weights import to_stored
 from jaxprune.pruning.budget import Budget, Selection
 from jaxprune.pruning.criterion import Inputs, key_of_seed
-from jaxprune.pruning.methods import METHODS, method_of
+from jaxprune.pruning.methods import METHODS
 from jaxprune.runs.planning.costs import Machines, Work
 from jaxprune.runs.planning.plan import check_fits, planned
 from jaxprune.stats.inverse_factor import DAMPING
@@ -172,20 +172,6 @@ def test_weights_of_bfloat16_are_those_of_float32_rounded_once(tiny_folder):
         for path, leaf in one.finished.changed.items():
             assert leaf.dtype == ml_dtypes.bfloat16
             np.testing.assert_array_equal(leaf, other.finished.changed[path].astype(leaf.dtype))
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"group": "kernel"}, "group: got 'kernel'; expected row, with criterion sparsegpt"),
-        ({"drop": "highest"}, "drop: got 'highest'; expected lowest, with criterion sparsegpt"),
-        ({"threshold": "variant"}, "threshold: got 'variant'; expected row, with criterion"),
-        ({"combine": "max"}, "combine: got 'max'; expected mean, sum, weights, with criterion"),
-    ],
-)
-def test_settings_without_effect_are_refused(settings, message):
-    with pytest.raises(jp.InputError, match=message):
-        jp.Settings(criterion=method_of("sparsegpt"), **settings)
 
 
 def test_a_plan_that_does_not_fit_names_the_propagation_that_measures_one_site_at_a_time(

@@ -61,26 +61,6 @@ def xglm(tiny_folder):
     return jp.load(tiny_folder("xglm"))
 
 
-def test_two_sets_apart_merge_into_both_at_once(xglm):
-    """Two halves of one role add up; another role stays apart."""
-    first, second, code = sequences(4, 2), sequences(3, 3), sequences(2, 4)
-
-    def probe(*batches):
-        return jp.probe(xglm, [b for some in batches for b in some], progress=False)
-
-    whole = probe(batches_of(first + second, "translation"), batches_of(code, "code"))
-    apart = probe(batches_of(first, "translation")).merge(
-        probe(batches_of(second, "translation")).merge(probe(batches_of(code, "code")))
-    )
-    assert whole.count == apart.count
-    assert set(whole.roles) == set(apart.roles) == {"translation", "code"}
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), whole.sum_sq, apart.sum_sq
-    )
-    alone = probe(batches_of(code, "code"))
-    jax.tree.map(np.testing.assert_array_equal, whole.sum_sq["code"], alone.sum_sq["code"])
-
-
 def test_order_and_rows_of_a_piece(xglm):
     """Rows of a batch in any order give the same bits; another number of rows a device the same sums."""
     (batch,) = batches_of(sequences(5, 5), "tokens")
@@ -167,34 +147,6 @@ def test_bfloat16_is_near_and_counts_in_float32(xglm):
         assert half[site].dtype == np.float32
         error = np.abs(half[site] - exact[site]).sum() / exact[site].sum()
         assert 1e-6 < error < 0.03, site
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"batches": []}, "batches: none; expected at least one Batch"),
-        ({"batches": "text"}, "batches: got str; expected a list of Batch, as jaxprune.demonstrat"),
-        ({"batches": ["text"]}, "batches: got a list with str; expected a list of Batch"),
-        ({"batches": iter(())}, "batches: got .*iterator; expected a list of Batch"),
-        ({"samples_per_device": 0}, "samples_per_device: got 0; expected an integer of at least 1"),
-        ({"samples_per_device": 2.0}, r"samples_per_device: got 2\.0; expected an integer"),
-        ({"samples_per_device": True}, "samples_per_device: got True; expected an integer"),
-    ],
-)
-def test_arguments_are_refused_in_one_line(arguments, message, xglm):
-    arguments = {"batches": batches_of(sequences(2, 1), "code"), "progress": False} | arguments
-    with pytest.raises(jp.InputError, match=message) as caught:
-        jp.probe(xglm, **arguments)
-    assert "\n" not in str(caught.value)
-
-
-def test_progress_bar_names_layers_and_speed(xglm, capsys):
-    jp.probe(xglm, batches_of(sequences(2, 1), "translation"))
-    shown = capsys.readouterr().err
-    assert "3/3 layers" in shown
-    assert " tokens/s" in shown
-    jp.probe(xglm, batches_of(sequences(2, 1), "translation"), progress=False)
-    assert capsys.readouterr().err == ""
 
 
 def test_samples_as_long_as_the_positions(tiny_folder, tmp_path):
