@@ -30,7 +30,6 @@ def test_a_report_in_which_a_value_is_another_is_refused(wrong, tmp_path):
         says = f"{file}: changed since it was written; expected the file that jaxprune wrote"
         assert wrong == 10**400 or isinstance(error.value, ChangedReportError)
         assert str(error.value).startswith((says, f"{file}: not JSON: ")), path
-        assert "\n" not in str(error.value)
 
 
 def test_another_programs_report_is_refused(tmp_path):

@@ -70,9 +70,8 @@ def test_files_of_other_programs_are_ignored(run):
 
 
 def refused(folder, message):
-    with pytest.raises(InputError, match=message) as error:
+    with pytest.raises(InputError, match=message):
         jp.compare(folder, folder)
-    assert "\n" not in str(error.value)
 
 
 def test_scores_that_are_no_numbers_are_refused(run):

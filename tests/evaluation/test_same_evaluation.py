@@ -74,9 +74,8 @@ def other_tokenizer(tmp_path_factory):
 def refused(a, b, message):
     """In either order."""
     for pair in ((a, b), (b, a)):
-        with pytest.raises(InputError, match=f"^{message}$") as error:
+        with pytest.raises(InputError, match=f"^{message}$"):
             jp.compare(*pair)
-        assert "\n" not in str(error.value)
 
 
 SHA = r"'[0-9a-f]{12}…'"

@@ -113,7 +113,6 @@ def test_a_hub_that_refuses(error, message, monkeypatch):
     with pytest.raises(jp.InputError, match=message) as caught:
         jp.load("owner/name")
     assert str(caught.value).startswith("owner/name: ")
-    assert "\n" not in str(caught.value)
 
 
 def test_a_bundled_model_that_is_not_there():
@@ -138,7 +137,6 @@ def test_what_is_neither_folder_nor_id(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(jp.InputError) as caught:
         hub.resolve(model)
-    assert "\n" not in str(caught.value)
     assert "folder" in str(caught.value)
 
 

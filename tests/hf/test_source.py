@@ -46,9 +46,8 @@ def test_parameters_of_another_model_are_refused(case, xglm, tmp_path):
         lambda: xglm.replace(params),
         lambda: jp.export_hf(xglm, params, tmp_path / "hf"),
     ):
-        with pytest.raises(jp.InputError, match=f"^params: .*{message}") as caught:
+        with pytest.raises(jp.InputError, match=f"^params: .*{message}"):
             refused()
-        assert "\n" not in str(caught.value)
     assert not any(tmp_path.iterdir())
 
 

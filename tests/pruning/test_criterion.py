@@ -226,9 +226,8 @@ def unfit(score):
 )
 def test_what_is_no_scores_is_refused(score, message, prune):
     for criterion in (unfit(score), jp.Criterion("own", "", lambda k, _: score(k, k[:, 0]))):
-        with pytest.raises(jp.InputError, match=message) as caught:
+        with pytest.raises(jp.InputError, match=message):
             prune(criterion)
-        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -293,9 +292,8 @@ def test_the_refined_metric_may_divide_by_zero_as_the_authors_code_does(prune):
     ],
 )
 def test_what_is_no_criterion_is_refused(criterion, message, prune):
-    with pytest.raises(jp.InputError, match=message) as caught:
+    with pytest.raises(jp.InputError, match=message):
         prune(criterion)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_record_without_its_set_is_refused(prune):

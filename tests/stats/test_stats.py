@@ -61,9 +61,8 @@ def test_merge_keeps_the_names_of_languages():
 def test_merge_refuses_another_model():
     other = make(1, ["code"], (("attention/query/kernel", "qkv"), ("mlp/out/kernel", "mlp_out")))
     message = "stats: attention/qkv/kernel is qkv in the first and missing in the second; expected"
-    with pytest.raises(jp.InputError, match=message) as caught:
+    with pytest.raises(jp.InputError, match=message):
         make(1, ["code"]).merge(other)
-    assert "\n" not in str(caught.value)
 
 
 def cut(stats, layers=3, width=4):

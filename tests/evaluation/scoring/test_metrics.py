@@ -237,6 +237,5 @@ def test_rankc_only_where_rows_mean_the_same(three_languages):
     ],
 )  # fmt: skip
 def test_bad_scores_are_refused_by_language_and_row(bad, message):
-    with pytest.raises(InputError, match=message) as error:
+    with pytest.raises(InputError, match=message):
         figures(bad)
-    assert "\n" not in str(error.value)

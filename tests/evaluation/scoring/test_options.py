@@ -107,9 +107,8 @@ def test_rows_that_cannot_be_scored_are_named(model, scorer):
         question_scores(scorer, [*as_questions(TEXTS), long], "paper", "xnli fr")
     nothing = Question((Option("the dog", ""), Option("the dog", " cat")), 0, 5)
     message = r"row 5 option 0 has \d tokens and scores from number \d"
-    with pytest.raises(InputError, match=message) as error:
+    with pytest.raises(InputError, match=message):
         question_scores(scorer, [nothing], "lm_eval", "xnli fr")
-    assert "\n" not in str(error.value)
 
 
 def test_an_empty_context_needs_a_token_to_stand_for_it(model):
