@@ -9,17 +9,21 @@ import time
 from pathlib import Path
 
 import fsspec
+import jax
+import numpy as np
 import pytest
 from absl import flags
 from folder_contents import contents
 from kills import Killed
 
+import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import manifest, places, store
 from jaxprune.base.files.places import local_path
 from jaxprune.base.files.store import Store, is_address
 from jaxprune.base.files.whole import write_json
 from jaxprune.cli.configured import parse
+from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs import run as ledger_run
 from jaxprune.runs.buckets import ownership, workdir
 from jaxprune.runs.buckets.mirror import Mirror
@@ -27,6 +31,8 @@ from jaxprune.runs.buckets.ownership import Ownership
 from jaxprune.runs.buckets.workdir import staged
 
 ADDRESS = "memory://bucket/runs/one"
+MODEL = "memory://bucket/model"
+BLOOM = Path(CHECKPOINTS["bloom"])
 
 
 @pytest.fixture(autouse=True)
@@ -425,3 +431,62 @@ def test_paths_of_this_machine_stay(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert local_path("~/x") == tmp_path / "x"
     assert local_path(tmp_path) == tmp_path
+
+
+# Models in buckets.
+
+
+@pytest.fixture
+def stored(cache, memory):
+    """A store in memory with a model."""
+    upload(memory, BLOOM)
+    return memory
+
+
+def upload(fs, folder):
+    for file in folder.iterdir():
+        fs.pipe_file(f"bucket/model/{file.name}", file.read_bytes())
+
+
+def equal(one, other):
+    return one.dtype == other.dtype and np.array_equal(one, other)
+
+
+def test_a_model_is_the_one_of_its_bytes(stored):
+    there, here = jp.load(MODEL), jp.load(BLOOM)
+    assert jax.tree.all(jax.tree.map(equal, there.params, here.params))
+    assert there.tokenizer_digest == here.tokenizer_digest
+    assert there.source.fingerprint.digest == here.source.fingerprint.digest
+
+
+def test_an_object_that_changes_is_another_model(stored):
+    first = jp.load(MODEL)
+    digest = first.source.fingerprint.digest
+    places._downloaded.cache_clear()
+    assert jp.load(MODEL).source.fingerprint.digest == digest
+    weights = (BLOOM / "model.safetensors").read_bytes()
+    stored.pipe_file("bucket/model/model.safetensors", weights[:-1] + b"\1")
+    places._downloaded.cache_clear()
+    assert jp.load(MODEL).source.fingerprint.digest != digest
+    with pytest.raises(InputError, match=r"model\.safetensors: changed while it was read"):
+        first.source.fingerprint.check_unchanged()
+
+
+def test_only_files_that_are_used_are_downloaded_beside_safetensors(stored):
+    stored.pipe_file("bucket/model/pytorch_model.bin", b"the same weights")
+    stored.pipe_file("bucket/model/LICENSE", b"terms")
+    assert {file.name for file in jp.load(MODEL).folder.iterdir()} == {
+        "LICENSE", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+    }  # fmt: skip
+    places._downloaded.cache_clear()
+    stored.rm_file("bucket/model/model.safetensors")
+    with pytest.raises(InputError, match=r"pytorch_model\.bin"):
+        jp.load(MODEL)
+
+
+def test_models_of_this_package_are_downloaded_whole(stored, tmp_path):
+    model = jp.load("nano/bloom")
+    jp.export_hf(model, model.params, tmp_path / "hf")
+    upload(stored, tmp_path / "hf")
+    there, here = jp.load(MODEL), jp.load(tmp_path / "hf")
+    assert there.source.fingerprint.digest == here.source.fingerprint.digest

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folder_contents import contents
+from folder_contents import contents, flip_bit
 from jobs import on_tokens
 from kills import Killed, killed_after
 from recount import recount
@@ -28,16 +28,6 @@ from jaxprune.runs.run import open_run
 
 ROOT = Path(__file__).parents[2]
 RUNS = [*({"pruning__propagate": way} for way in PROPAGATIONS), {"pruning__criterion": "random"}]
-
-
-@pytest.fixture(scope="module")
-def tokens(tmp_path_factory):
-    path = tmp_path_factory.mktemp("tokens") / "tokens.npz"
-    rng = np.random.default_rng(1)
-    ids = rng.integers(0, 131, (5, 24)).astype(np.int32)
-    mask = np.arange(24) < rng.integers(8, 25, 5)[:, None]
-    np.savez(path, input_ids=ids, attention_mask=mask.astype(np.int32))
-    return path
 
 
 def with_params(model, tokens, **fields):
@@ -152,10 +142,7 @@ def unfinished(crashed, tmp_path):
 
 
 def change_model(model, tokens):
-    file = model / "model.safetensors"
-    content = bytearray(file.read_bytes())
-    content[-3] ^= 1
-    file.write_bytes(content)
+    flip_bit(model / "model.safetensors")
     return with_params(model, tokens)
 
 
@@ -231,9 +218,7 @@ def test_other_devices_and_evaluation_are_no_other_job(unfinished):
 def test_a_damaged_layer_is_refused(unfinished):
     model, text, workdir = unfinished
     file = workdir / "progress" / "layer_00000.npz"
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 255
-    file.write_bytes(content)
+    flip_bit(file, file.stat().st_size // 2)
     with pytest.raises(jp.InputError, match=r"layer_00000.npz: damaged; expected --overwrite"):
         prune_from_config(with_params(model, text), workdir)
 

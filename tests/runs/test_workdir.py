@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folder_contents import contents
+from folder_contents import contents, flip_bit
 from jobs import on_tokens
 from kills import Killed, killed_after
 from recount import recount
@@ -92,11 +92,7 @@ def test_the_same_model_and_text_elsewhere_are_the_same_job(place):
 
 def other_weights(place):
     """One bit, with the time put back, in a folder that looks like a snapshot of the hub."""
-    file = place / "model" / "model.safetensors"
-    state, content = file.stat(), bytearray(file.read_bytes())
-    content[-3] ^= 1
-    file.write_bytes(content)
-    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    flip_bit(place / "model" / "model.safetensors")
     commit = place / ("0123456789" * 4)
     shutil.move(place / "model", commit)
     return job(place, model=str(commit))
@@ -136,16 +132,10 @@ def test_another_job_is_refused_and_named_and_replaces_when_told(place, change, 
 
 def test_a_run_that_stops_has_destroyed_nothing(place, monkeypatch):
     before = contents(place / "run")
-    config, count, whole = other_sparsity(place), iter(range(10)), loop.prune_kernels
-
-    def select(*arguments, **named):
-        if next(count) == 2:
-            raise KeyboardInterrupt
-        return whole(*arguments, **named)
-
+    config = other_sparsity(place)
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "prune_kernels", select)
-        with pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop, "prune_kernels", killed_after(iter(range(2)), loop.prune_kernels))
+        with pytest.raises(Killed):
             prune_from_config(config, place / "run", overwrite=True)
     assert before.items() <= contents(place / "run").items()
     assert recount(place / "run") == []
@@ -310,15 +300,10 @@ def test_an_unfinished_run_is_replaced_after_a_kill_at_any_step(tmp_path, monkey
 
 def test_a_model_that_changes_while_it_is_read(place, monkeypatch):
     whole, count = loop.prune_kernels, iter(range(10))
-    file = place / "model" / "model.safetensors"
 
     def select(*arguments, **named):
         if next(count) == 1:
-            state, content = file.stat(), bytearray(file.read_bytes())
-            content[-3] ^= 1
-            with file.open("r+b") as out:  # the same inode
-                out.write(content)
-            os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+            flip_bit(place / "model" / "model.safetensors")
         return whole(*arguments, **named)
 
     monkeypatch.setattr(loop, "prune_kernels", select)

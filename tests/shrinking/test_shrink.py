@@ -14,6 +14,7 @@ import pytest
 import torch
 import transformers
 from conftest import TINY, random_torch
+from folder_contents import flip_bit
 from jobs import job
 from recount import recount
 from run_scripts import run_here
@@ -194,8 +195,7 @@ def test_a_workdir_is_one_like_any_other(folder, texts, tmp_path, capsys):
     other = job(folder("gemma3"), shrink__vocabulary=texts, shrink__languages="fr")
     with pytest.raises(InputError, match="contains a complete run with calibration"):
         shrink_from_config(other, tmp_path / "run")
-    weights = tmp_path / "run/hf/model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
+    flip_bit(tmp_path / "run/hf/model.safetensors")
     assert recount(tmp_path / "run") == [
         "hf: model.safetensors: damaged, its bytes are not those that were written"
     ]
@@ -228,13 +228,6 @@ def test_texts_that_are_not_there_are_refused(fields, message, folder, texts, tm
     with pytest.raises(InputError, match=message):
         shrink_from_config(job(folder("xglm"), "shrink", **given), tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-def test_blank_texts_count_as_none(folder, tmp_path):
-    (tmp_path / "fr.txt").write_text("\n \n")
-    config = job(folder("xglm"), shrink__vocabulary=str(tmp_path), shrink__languages="fr")
-    with pytest.raises(InputError, match=r"shrink.vocabulary: no texts of 'fr'"):
-        shrink_from_config(config, tmp_path / "run")
 
 
 def test_config_json_names_the_dtype_of_the_weights(tmp_path):
@@ -333,42 +326,25 @@ def test_all_cuts_in_one_run(texts, tmp_path, monkeypatch, capfd):
     assert "Made by" in page
 
 
+LINES_OF_TOKENS = {"shrink.layers": 2, "calibration.kind": "tokens", "calibration.lines": "0-9"}
+
+
 @pytest.mark.parametrize(
-    ("combine", "weights", "message"),
+    ("fields", "message"),
     [
-        ("max", None, "combine: got 'max'; expected mean, sum, weights, with shrink.mlp"),
         (
-            "weights",
-            "fr:2,ru:1",
-            "weights: got fr,ru; expected fr,sw, the languages of the samples",
+            {"shrink.mlp": 0.5, "calibration.combine": "max"},
+            "'max'; expected mean, sum, weights, w",
         ),
+        ({"shrink.layers": 2, "calibration.combine": "mean"}, "got 'mean'; expected sum; others"),
+        (LINES_OF_TOKENS, "calibration.lines: got '0-9'; expected none, with tokens"),
     ],
 )
-def test_combinations_that_a_width_does_not_allow(combine, weights, message, tmp_path):
-    config = job(
-        "nano/xglm", shrink__mlp=0.5, calibration__data="nano", calibration__kind="monolingual",
-        calibration__source="fr,sw", calibration__samples=4, calibration__combine=combine,
-        calibration__weights=weights,
-    )  # fmt: skip
+def test_calibration_that_a_cut_does_not_read_is_refused(fields, message, tmp_path):
+    given = {"calibration.data": "nano", "calibration.source": "fr,sw", "calibration.samples": 4}
     with pytest.raises(InputError, match=message):
-        shrink_from_config(config, tmp_path / "run")
+        shrink_from_config(job("nano/xglm", "shrink", **given, **fields), tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"calibration__combine": "mean"}, "calibration.combine: got 'mean'; expected sum; others"),
-        (
-            {"calibration__kind": "tokens", "calibration__lines": "0-9"},
-            "calibration.lines: got '0-9'; expected none, with tokens",
-        ),
-    ],
-)
-def test_settings_that_layers_do_not_read_are_refused(given, message, tmp_path):
-    config = job("nano/xglm", shrink__layers=2, calibration__data="nano", **given)
-    with pytest.raises(InputError, match=message):
-        shrink_from_config(config, tmp_path / "run")
 
 
 def test_samples_without_a_language(tmp_path):
