@@ -314,15 +314,3 @@ def test_operations_of_generating_are_those_of_torch_and_a_sum_over_keys(tmp_pat
     linear = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear))
     cached = sum(length + step + 1 for step in range(new - 1)) * 2 * config.n_layers
     assert read == 4 * (new * linear + 2 * cached * config.n_kv_heads * config.head_dim)
-
-
-def test_what_prompts_share_is_computed_and_read_once():
-    config = random_checkpoint.read("tiny-llama")
-    apart = work.generating(config, [30] * 8, 0, 5, 2)
-    shared = work.generating(config, [30] * 8, 20, 5, 2)
-    kernels = work.weights(config) - config.d_model * config.vocab_size
-    pairs = sum(place + 1 for place in range(20)) * config.n_layers
-    saved = 2 * 20 * kernels + 4 * pairs * config.n_heads * config.head_dim
-    assert apart[0] - shared[0] == 7 * saved
-    keys = 4 * 20 * config.n_layers  # of four steps after the first token
-    assert apart[1] - shared[1] == 7 * keys * 2 * config.n_kv_heads * config.head_dim * 2

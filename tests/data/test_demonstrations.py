@@ -208,20 +208,13 @@ def test_translation_vs_code_gives_both_sets(data, tmp_path):
     [
         ({"samples": 8}, r"30 lines make 7 samples of 4 shots, not 8; .* up to 7"),
         ({"samples": 7, "compat": "official"}, "30 lines make 6 samples"),
-        ({"samples": True}, r"calibration.samples: got True"),
-        ({"max_length": 1}, r"calibration.max_length: got 1"),
         ({"kind": "translations"}, r"calibration.kind: .*did you mean translation\?"),
         ({"kind": "tokens"}, "token_batches"),
         ({"kind": "translation_vs_code"}, "calibration.code: not set"),
-        ({"compat": "fixed"}, "compat: got 'fixed'; expected corrected, official"),
         ({"target": "fr"}, "calibration.target: got 'fr', the source"),
         ({"source": "fr,xx"}, "calibration.source: got 'fr,xx'; .*, each once, as fr,ru,sw"),
         ({"source": "fr,sw,fr"}, "calibration.source: got 'fr,sw,fr'; .*, each once"),
         ({"source": "nb,no"}, "calibration.source: got 'nb,no'; nb and no are the same text"),
-        (
-            {"source": "fr,sw", "samples": 1},
-            "calibration.samples: got 1; expected 2 or more for fr",
-        ),
         (
             {"source": "fr,sw", "samples": 3, "kind": "unpaired"},
             "got 3; expected 4 or more for fr,sw",
@@ -295,12 +288,6 @@ def test_token_files_that_are_refused(tmp_path):
             token_batches(save_npz(tmp_path / "t.npz", **arrays))
     with pytest.raises(InputError, match="no file"):
         token_batches(tmp_path / "nothing.npz")
-    whole = (tmp_path / "t.npz").read_bytes()
-    np.save(tmp_path / "bare.npy", ids)
-    for content in (whole[:60], b"", b"text", (tmp_path / "bare.npy").read_bytes()):
-        (tmp_path / "bad.npz").write_bytes(content)
-        with pytest.raises(InputError, match=r"bad.npz: damaged, or no .npz"):
-            token_batches(tmp_path / "bad.npz")
 
 
 # Texts
@@ -319,10 +306,8 @@ def test_a_flores_release_is_read_by_either_generation_of_its_codes(tmp_path):
     ("content", "message"),
     [
         (b"one\n\nthree\n", r"fr.txt:2: empty line"),
-        (b"one\n  \n", r"fr.txt:2: empty line"),
         ("é\n".encode() + b"\xff\n", r"fr.txt:2: byte 3 is not UTF-8"),
         (b"one\n", "fr has 1 lines and en has 2"),
-        (b"", "fr has 0 lines and en has 2"),
     ],
 )
 def test_texts_that_are_refused(tmp_path, content, message):

@@ -160,11 +160,8 @@ def test_an_index_that_agrees(two_shards):
         ({"x": "a.safetensors", "z": "a.safetensors"}, "a.safetensors: has no tensor 'z', which"),
         ({"x": "b.safetensors", "y": "a.safetensors"}, "b.safetensors: has no tensor 'x'"),
         ({"x": "../a.safetensors"}, "'x' in '../a.safetensors'; must be the plain name"),
-        ({"x": "/a.safetensors"}, "'x' in '/a.safetensors'; must be the plain name"),
         ({"x": "a.bin"}, "must be the plain name of a .safetensors file"),
         ({"x": "a" * 3000 + ".safetensors"}, r"'x' in 'a{50,70}\.\.\.a+\.safetensors'; must be"),
-        ({"x": 3}, "'x' in 3; must be the plain name"),
-        ({}, "must have a weight_map"),
         ([], "must have a weight_map"),
     ],
 )
@@ -173,7 +170,6 @@ def test_an_index_that_does_not_agree(two_shards, weight_map, message):
     with pytest.raises(InputError, match=message) as error:
         find_tensors(folder)
     assert str(error.value).startswith(str(folder))
-    assert "\n" not in str(error.value)
 
 
 def test_a_tensor_in_two_shards(two_shards):

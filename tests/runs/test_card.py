@@ -162,15 +162,9 @@ TOLD = [
             "language:\n- sw\n- en\n",  # the dense model's card does not say any
             "[owner/dense](https://huggingface.co/owner/dense) with 29.8% of the weights",
             "- pruning.criterion: wanda: size of the weight times the norm of its input\n",
-            "- pruning.sparsity: 0.5\n",
             "- pruning.propagate: block: outputs of pruned blocks",
             "- calibration.kind: translation: sentences and their translations",
-            "- calibration.source: sw\n",
-            "- calibration.target: en\n",
-            "- calibration.data: nano\n",
-            "- calibration.samples: 100\n",
             "- tokens: 8,874 (translation)\n",
-            "- dtype: bfloat16\n",
             "- versions: jaxprune 0.1.0, jax 0.9\n",
             "| `mlp/up` | 29.7 |\n",
             "https://arxiv.org/abs/2409.16911",
@@ -230,8 +224,6 @@ def test_gram_matrices_of_few_tokens_are_told():
         ("openlanguagedata/flores_plus", "openlanguagedata/flores_plus"),
         ("/home/me/texts/flores", "flores"),
         ("../me/flores", "flores"),
-        ("~/flores", "flores"),
-        ("a/b/c", "c"),
     ],
 )
 def test_of_a_path_only_the_last_part_is_told(data, told):

@@ -34,21 +34,6 @@ def test_the_standard_error_is_that_of_statsmodels():
     error = fitted.bse_fe[0]
     assert fitted.fe_params[0] == pytest.approx((low + high) / 2)
     assert 1.96 * error < found < stdtrit(4, 0.975) * error
-    assert fitted.vcomp == pytest.approx(_components(values), rel=1e-2)
-
-
-def _components(values):
-    """Variances of draws and of groups from the mean squares of a plain loop."""
-    draws, groups = values.shape
-    mean = values.mean()
-    of_draws = groups * sum((row.mean() - mean) ** 2 for row in values) / (draws - 1)
-    of_groups = draws * sum((column.mean() - mean) ** 2 for column in values.T) / (groups - 1)
-    rest = sum(
-        (values[d, g] - values[d].mean() - values[:, g].mean() + mean) ** 2
-        for d in range(draws)
-        for g in range(groups)
-    ) / ((draws - 1) * (groups - 1))
-    return [(of_draws - rest) / groups, (of_groups - rest) / draws]
 
 
 @pytest.mark.parametrize("scales", [(1, 1, 1), (1, 0.2, 1), (0, 1, 1), (0, 0, 1)])
