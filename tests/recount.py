@@ -9,9 +9,8 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from jaxprune.base.errors import InputError
 from jaxprune.base.workdir.json_files import Report
-from jaxprune.base.workdir.reading import ChangedReportError, read_report
+from jaxprune.base.workdir.reading import read_report
 from jaxprune.hf.layer_digests import hash_masks, hash_weights
 from jaxprune.hf.model import load
 from jaxprune.hf.orbax_folder import restore_tree, whole
@@ -25,34 +24,20 @@ Blocks = Callable[[int], Mapping[str, Any]]
 
 
 def recount(run: Path) -> list[str]:
-    """The differences that `verify` lists, and those of masks, zeros and weights from the report."""
+    """The differences that `verify` lists; if there are none, those of masks, zeros and weights from the report."""
     faults = verify(run)
-    try:
-        report = read_report(run)
-    except ChangedReportError:
+    if faults or "shrunk" in (report := read_report(run)):
         return faults
-    return faults if "shrunk" in report else [*faults, *_faults(run, report)]
+    return [*_faults(run, report)]
 
 
 def _faults(run: Path, report: Report) -> Iterator[str]:
-    try:
-        layers = checkpoint.restore_packed_masks(run / "checkpoint").layers
-    except (InputError, ValueError, OSError, LookupError) as error:
-        yield f"checkpoint: {_line(error)}"
-        return
+    layers = checkpoint.restore_packed_masks(run / "checkpoint").layers
     yield from (f"checkpoint: {fault}" for fault in _mask_faults(layers, report))
     for name, read in (("checkpoint", _checkpointed_blocks), ("hf", _exported_blocks)):
-        try:
-            block = read(run / name)
-            if block is not None:
-                of_weights = _weight_faults(block, layers, report)
-                yield from (f"{name}: {fault}" for fault in of_weights)
-        except (InputError, ValueError, OSError, LookupError) as error:
-            yield f"{name}: {_line(error)}"
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
+        block = read(run / name)
+        if block is not None:
+            yield from (f"{name}: {fault}" for fault in _weight_faults(block, layers, report))
 
 
 def _mask_faults(layers: Sequence[PackedMasks], report: Report) -> Iterator[str]:

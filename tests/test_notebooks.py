@@ -128,14 +128,6 @@ def test_plots_show_themselves(kind, shown):
         assert word in texts
 
 
-def test_bundled_models_have_names():
-    assert jp.load("nano").config == jp.load("nano/xglm").config
-    assert [jp.load(f"nano/{name}").config.family for name in ("bloom", "gpt2")] == [
-        "bloom",
-        "gpt2",
-    ]
-
-
 @pytest.mark.parametrize("room", ["masks", "scores", "checkpoint"])
 def test_dir_lists_what_the_reference_lists(room):
     page = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
@@ -149,28 +141,6 @@ def test_dir_lists_what_the_reference_lists(room):
         listed = {*section.split("]")[0].split(", ")}
         assert {*names} == listed | ({"Shares"} if room == "masks" else set())
     assert {*dir(jp)} == {*jp.__all__}
-
-
-def test_a_sweep_from_python(tmp_path):
-    asked = {
-        "calibration": {"data": "nano", "samples": 2},
-        "evaluation": {"tasks": "nano_nli", "languages": ["en", "fr"], "rows": np.int64(4)},
-        "sweep": {"grid": {"pruning.criterion": ["magnitude"], "pruning.sparsity": [0.3, 0.6]}},
-    }
-    found = jp.sweep("nano", tmp_path, **asked)
-    written = json.loads((tmp_path / "sweep.json").read_text())["config"]
-    assert written["sweep.grid"] == "pruning.criterion=magnitude pruning.sparsity=0.3|0.6"
-    assert written["evaluation.rows"] == 4
-    axes = found.table.drop_duplicates("run")[["pruning.criterion", "pruning.sparsity"]]
-    assert [*axes["pruning.sparsity"][1:]] == ["0.3", "0.6"]
-    assert found.changes["run"].unique().tolist() == ["magnitude-0.3", "magnitude-0.6"]
-    [table] = tables(found)
-    assert table[0] == ["criterion", "sparsity", "en", "fr", "mean non-en"]
-    assert [row[:2] for row in table[1:]] == [
-        ["dense", "–"], ["magnitude", "0.3"], ["magnitude", "0.6"],
-    ]  # fmt: skip
-    assert len(repr(found)) < 100
-    assert jp.sweep("nano", tmp_path, **asked).comparison.changes == found.comparison.changes
 
 
 BAD = {

@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-import xml.etree.ElementTree as ET
 
 import evaluated
 import numpy as np
@@ -126,21 +125,12 @@ def test_an_evaluation_has_a_row_for_each_language(runs):
     assert np.isnan(table.loc["perplexity", "sw"].accuracy)
 
 
-def test_the_plot_names_runs_tasks_and_languages():
-    texts = {"fr": evaluated.text(-3000.0, parts=[(-1400.0, 500, 0), (-1600.0, 500, 0)])}
-    three = [run(name, s, perplexity=texts) for name, s in (("dense", A), ("wanda", B), ("ria", C))]
-    drawn = " ".join(ET.fromstring(compare_evaluations(three).plot()._repr_svg_()).itertext())
-    words = ["fr", "xnli", "perplexity", "points against dense", "mean non-en", "wanda", "ria"]
-    assert all(word in drawn for word in words)
-
-
 # Refusals.
 
 
 def refused(runs, message):
-    with pytest.raises(InputError, match=message) as error:
+    with pytest.raises(InputError, match=message):
         compare_evaluations(runs)
-    assert "\n" not in str(error.value)
 
 
 def test_runs_without_a_common_evaluation_are_refused(runs):

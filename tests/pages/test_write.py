@@ -28,7 +28,6 @@ from report_runs import (
     write_perplexity,
     write_rows,
 )
-from run_json import write_report as write_run_report
 from run_scripts import run_alone, run_here
 
 from jaxprune.base.errors import InputError
@@ -363,17 +362,6 @@ def test_parts_that_are_absent_are_left_out(tmp_path):
     }
     translate(tmp_path / "translated", 0)
     assert [s.get("id") for s in made(tmp_path / "translated").iter("section")] == ["results"]
-
-
-def test_methods_with_gram_matrices_of_few_tokens_say_so(tmp_path):
-    prune(tmp_path)
-    report = json.loads((tmp_path / "report.json").read_text())
-    for tokens, said in ((8874, False), (900, True)):
-        told = {"gram_width": 1024, "tokens": {"translation": tokens}}
-        write_run_report(tmp_path / "report.json", report | told)
-        notes = texts(made(tmp_path).iter("dd"))
-        expected = "has 900 tokens, fewer than the widest layer has inputs (1,024)"
-        assert any(expected in note for note in notes) is said
 
 
 def test_the_script_gives_the_same_inputs_the_same_bytes(runs, pages):

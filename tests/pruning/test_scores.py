@@ -201,13 +201,6 @@ def test_random_scores_are_pinned():
     np.testing.assert_array_equal(leaf["mlp/up/kernel"], np.float32(steps / 2**23))
 
 
-def test_random_ignores_the_default_generator(params):
-    before = scores.random(params, seed=1)
-    with jax.default_prng_impl("rbg"):
-        after = scores.random(params, seed=1)
-    jax.tree.map(np.testing.assert_array_equal, before, after)
-
-
 def test_refusals_name_what_is_wrong(params, stats):
     with pytest.raises(InputError, match=r"criterion: got 'wand'; expected .*wanda, .*refined"):
         scores.tree_scores("wand", params, stats)

@@ -15,7 +15,6 @@ from flax.traverse_util import flatten_dict
 from kills import Killed, killed_after
 from recount import recount
 from recoveries import EPOCHS, RATE, job, recovered
-from run_scripts import run_here
 from torch_loop import blocks_of
 
 import jaxprune as jp
@@ -187,20 +186,6 @@ def test_a_workdir_like_any_other(runs, tokens):
     jax.tree.map(np.testing.assert_array_equal, exported.params["blocks"], again.params["blocks"])
 
 
-def test_the_script(runs, tokens, tmp_path, monkeypatch, capfd):
-    model, pruned, done = runs
-    fields = {
-        "model": model, "calibration.kind": "tokens", "calibration.data": tokens,
-        "recovery.run": pruned, "recovery.learning_rate": RATE,
-    }  # fmt: skip
-    given = ["--config", "base", *(f"--config.{name}={value}" for name, value in fields.items())]
-    ran = run_here(monkeypatch, capfd, "recover", *given, f"--workdir={tmp_path / 'run'}")
-    assert ran.returncode == 0, ran.stderr
-    assert "mean loss of a block on held-out samples" in ran.stdout
-    assert report_of(tmp_path / "run")["digests"]["masks"] == report_of(done)["digests"]["masks"]
-    assert recount(tmp_path / "run") == []
-
-
 def test_a_recovery_that_crashed_goes_on_with_the_same_bits(runs, tokens, tmp_path, monkeypatch):
     model, pruned, done = runs
     config = job(model, tokens, recovery__run=str(pruned))
@@ -227,10 +212,11 @@ def test_another_recovery_is_another_run(runs, tokens):
     assert recover_from_config(config, done) == report_of(done)
 
 
-def test_a_recovered_model_is_recovered_again(runs, tokens, tmp_path):
+def test_a_recovered_model_is_recovered_again(runs, tokens, tmp_path, capsys):
     model, _, done = runs
     config = job(model, tokens, recovery__run=str(done))
     report = recover_from_config(config, tmp_path)
+    assert "mean loss of a block on held-out samples" in capsys.readouterr().out
     assert recount(tmp_path) == []
     first = report_of(done)["losses"]
     for (before, after), (_, earlier) in zip(report["losses"], first, strict=True):

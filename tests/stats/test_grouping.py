@@ -73,11 +73,6 @@ def test_max_length_caps_the_shape():
     assert batch.tokens.shape == (2, 500)
 
 
-def test_one_shape_when_one_is_asked_for():
-    (batch,) = group_by_length(sequences_of([1, 700]), "translation", max_shapes=1)
-    assert batch.tokens.shape == (2, 704)
-
-
 @pytest.mark.parametrize(
     ("lengths", "max_length", "message"),
     [
@@ -89,22 +84,6 @@ def test_one_shape_when_one_is_asked_for():
 def test_sequences_that_cannot_be_grouped(lengths, max_length, message):
     with pytest.raises(InputError, match=message):
         group_by_length(sequences_of(lengths), "translation", max_length=max_length)
-
-
-def test_arrays_padded_on_either_side_give_the_same_batches():
-    real = sequences_of([3, 5, 1, 4])
-    left, right, mask = (np.zeros((4, 6), dtype=np.int64) for _ in range(3))
-    for row, tokens in enumerate(real):
-        right[row, : len(tokens)] = tokens
-        left[row, 6 - len(tokens) :] = tokens
-        mask[row, : len(tokens)] = 1
-    (from_right,) = grouped([samples_of(right, mask)])
-    (from_left,) = grouped([samples_of(left, mask[:, ::-1].astype(bool))])
-    np.testing.assert_array_equal(from_left.tokens, from_right.tokens)
-    np.testing.assert_array_equal(from_left.valid, from_right.valid)
-    for sample, tokens in enumerate(real):
-        np.testing.assert_array_equal(from_left.tokens[sample, : len(tokens)], tokens)
-        assert from_left.valid[sample].sum() == len(tokens)
 
 
 def test_arrays_without_a_mask_are_all_real():

@@ -13,6 +13,7 @@ from jaxprune.data.batches import SetKey
 from jaxprune.hf.weights import stored_name
 from jaxprune.stats.grouping import group_by_length
 from jaxprune.stats.statistics.gram import gram
+from jaxprune.stats.statistics.squares import sum_of_squares
 
 LANGUAGES = ("fr", "sw", "fr", "fr", "sw", "sw", "fr")
 
@@ -40,14 +41,19 @@ def test_gram_matrices_are_those_of_torch_by_language(name, tiny_folder):
                 np.testing.assert_allclose(diagonal, sums["squares"][layer], rtol=1e-5)
 
 
-def test_pads_do_not_count_whatever_they_hold():
+@pytest.mark.parametrize(
+    ("sums", "formula"), [(gram, "btd,bte->bde"), (sum_of_squares, "btd,btd->bd")]
+)
+def test_pads_do_not_count_whatever_they_hold(sums, formula):
     rng = np.random.default_rng(0)
     u = rng.normal(size=(3, 7, 5)).astype(np.float32)
     valid = np.arange(7) < np.array([7, 3, 0])[:, None]
-    want = np.einsum("btd,bte->bde", u * valid[..., None], u * valid[..., None])
+    real = u.astype(np.float64) * valid[..., None]
     poisoned = np.where(valid[..., None], u, [np.nan, np.inf, -np.inf, 1e30, 0]).astype(np.float32)
-    got = gram(jnp.asarray(poisoned), jnp.asarray(valid))
-    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+    got = sums(jnp.asarray(poisoned), jnp.asarray(valid))
+    assert got.dtype == jnp.float32
+    np.testing.assert_allclose(got, np.einsum(formula, real, real), rtol=1e-5, atol=1e-6)
+    assert not np.asarray(got)[2].any()
 
 
 def test_an_unknown_statistic_is_refused(tiny_folder):

@@ -92,25 +92,3 @@ def test_values_of_clusters_have_the_mean_over_rows_and_languages():
     assert found.mean() == pytest.approx(expected)
     alone = rng.normal(size=30)  # each row a cluster: nothing changes
     np.testing.assert_allclose(metrics.cluster_values([(np.arange(30), alone)]), alone)
-
-
-def test_clusters_are_drawn_whole_in_all_languages_at_once(monkeypatch):
-    """Against resamples of all rows of the clusters that were drawn."""
-    monkeypatch.setattr(metrics, "RESAMPLES", 4000)
-    rng, groups = np.random.default_rng(2), 60
-    drawn = rng.integers(0, groups, (4000, groups))
-    by_language, means = [], []
-    for _ in range(2):
-        clusters = np.repeat(np.arange(groups), rng.integers(1, 6, groups))
-        shared = rng.normal(size=groups)[clusters]  # rows of a cluster are alike
-        values = 3.0 + shared + rng.normal(size=len(clusters))
-        by_language.append((clusters, values))
-        sums, sizes = np.bincount(clusters, values), np.bincount(clusters)
-        means.append(sums[drawn].sum(1) / sizes[drawn].sum(1))
-    found = metrics.paired_bootstrap(metrics.cluster_values(by_language))
-    width = np.ptp(found.interval)
-    expected = np.quantile(np.mean(means, axis=0), [0.025, 0.975])
-    np.testing.assert_allclose(found.interval, expected, atol=0.08 * width)
-    rows = np.concatenate([values for _, values in by_language])  # as if all were independent
-    alone = metrics.paired_bootstrap(rows)
-    assert width > 1.3 * np.ptp(alone.interval)
