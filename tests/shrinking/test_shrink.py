@@ -235,6 +235,9 @@ def test_blank_texts_count_as_none(folder, tmp_path):
     config = job(folder("xglm"), shrink__vocabulary=str(tmp_path), shrink__languages="fr")
     with pytest.raises(InputError, match=r"shrink.vocabulary: no texts of 'fr'"):
         shrink_from_config(config, tmp_path / "run")
+    (tmp_path / "fr.txt").unlink()
+    with pytest.raises(InputError, match=r"shrink.vocabulary: .* has no <language>.txt or .jsonl"):
+        shrink_from_config(config, tmp_path / "run")
 
 
 def test_config_json_names_the_dtype_of_the_weights(tmp_path):
