@@ -27,6 +27,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import fuzz_changes
 import fuzz_checks as checks
 import fuzz_files as made
+import jinja2  # noqa: F401  # imported late by pages: its import runs generated code, which the watch would report
 
 from jaxprune.base.errors import InputError
 from jaxprune.report import document
@@ -170,7 +171,7 @@ def play_round(tally: Tally, watch: Watch, rng: random.Random) -> None:
 
 def report(tally: Tally, keep: Path | None) -> None:
     print(f"{tally.target.name}: {tally.examples} files, {tally.taken} taken, ", end="")
-    print(f"{len(tally.said)} kinds of invalid_value, {len(tally.failures)} failures")
+    print(f"{len(tally.said)} kinds of message, {len(tally.failures)} failures")
     for number, (kind, (data, message)) in enumerate(tally.failures.items()):
         print(f"  {kind}: {message[:200]!r}")
         print(f"    {len(data)} bytes: {data[:400]!r}")

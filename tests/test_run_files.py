@@ -68,6 +68,15 @@ def test_a_table_of_files_is_refused_by_its_place(wrong, tmp_path):
         )
 
 
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "/etc/passwd", "a/../b", "a\0b", "a/" * 1001, "é" * 128], ids=repr
+)
+def test_a_table_with_a_name_that_no_file_can_have_is_refused(name, tmp_path):
+    (tmp_path / "files.json").write_text(json.dumps({name: [3, SHA]}))
+    with pytest.raises(InputError, match=r"files\.json: broken, .* is no file of the folder$"):
+        manifest.table(tmp_path)
+
+
 def test_a_table_of_files_is_read_as_it_was_written(tmp_path):
     (tmp_path / "files.json").write_text(json.dumps(TABLE))
     assert manifest.table(tmp_path) == {"a.npz": (3, SHA), "b.npz": (4, SHA)}

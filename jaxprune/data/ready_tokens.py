@@ -70,12 +70,18 @@ def token_ids(array: np.ndarray, name: str) -> Int32[np.ndarray, "N T"]:
     """The array as int32 token ids.
 
     Raises:
-      InputError: not a non-empty integer matrix.
+      InputError: not a non-empty integer matrix, or an id that is negative or exceeds int32.
     """
     array = np.asarray(array)
     if array.ndim != 2 or not array.size or not np.issubdtype(array.dtype, np.integer):
         raise InputError(
             f"{name}: got {array.dtype} of shape {array.shape}; expected int32 [samples, tokens]"
+        )
+    wrong = (array < 0) | (array > np.iinfo(np.int32).max)  # int32 would wrap to another token
+    if wrong.any():
+        row = int(np.flatnonzero(wrong.any(axis=1))[0])
+        raise InputError(
+            f"{name}: row {row} has {array[wrong][0]}; expected ids from 0 to 2**31 - 1 (mark pads in attention_mask)"
         )
     return array.astype(np.int32)
 

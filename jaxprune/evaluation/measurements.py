@@ -97,7 +97,7 @@ def read_measurements(folder: Path) -> list[Measurement]:
     """The measurements of a folder of an evaluation.
 
     Raises:
-      InputError: a value is no number.
+      InputError: a value is no number, or a field is longer than the csv module reads.
     """
     file = folder / MEASUREMENTS
     with file.open(encoding="utf-8", newline="") as lines:
@@ -105,7 +105,7 @@ def read_measurements(folder: Path) -> list[Measurement]:
         try:
             next(cells)  # the header
             return [msgspec.convert(row, Measurement, strict=False) for row in cells]
-        except (StopIteration, ValueError) as error:
+        except (StopIteration, ValueError, csv.Error) as error:
             raise InputError(f"{file}: damaged: {error}") from None
 
 

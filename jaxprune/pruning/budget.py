@@ -106,10 +106,11 @@ class Budget:
     """The number of weights of a kernel to drop, as arrays, so one program serves every sparsity.
 
     Attributes:
-      count: int32 [], weights of each output column, or of the kernel with group "kernel"; not used by an N:M pattern.
+      count: int32 [], weights of each output column, or of the kernel with scope "kernel"; not used by an N:M pattern.
       blocks: int32 [ceil(in / 128)], weights of each block of 128 inputs, over all outputs; see `Method.selects`.
       share: float32 [], of all weights; the target of the threshold "variant".
-      pattern, threshold, drop, group: see `Selection`; static.
+      pattern, threshold, drop: see `Selection`; static.
+      scope: `Selection.group`, "row" or "kernel"; static. A group is here one of an N:M pattern.
     """
 
     count: Int[Array, ""] | np.integer
@@ -118,7 +119,7 @@ class Budget:
     pattern: str = dataclasses.field(metadata={"static": True})
     threshold: str = dataclasses.field(metadata={"static": True})
     drop: str = dataclasses.field(metadata={"static": True})
-    group: str = dataclasses.field(metadata={"static": True})
+    scope: str = dataclasses.field(metadata={"static": True})
 
     @classmethod
     def of(
@@ -143,7 +144,7 @@ class Budget:
     @property
     def by_row(self) -> bool:
         """Whether the selection in an output column is independent of other columns."""
-        return self.threshold == ROW and self.group == ROW
+        return self.threshold == ROW and self.scope == ROW
 
     def keep(self, scores: Float[Array, "*layers in out"]) -> Bool[Array, "*layers in out"]:
         """The mask of the kept weights, see `masks.keep`; the M of a pattern divides the inputs."""
@@ -152,7 +153,7 @@ class Budget:
         if self.threshold == VARIANT:
             kept = selection.keep_variant(scores, self.share, self.drop)
             return kept | (self.share == 0)
-        if self.group == KERNEL:
+        if self.scope == KERNEL:
             *layers, rows, columns = scores.shape
             kept = selection.keep_rows(
                 scores.reshape(*layers, rows * columns, 1), self.count, self.drop

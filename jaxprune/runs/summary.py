@@ -21,6 +21,6 @@ def print_summary(config: BlocksConfig, report: Mapping[str, Any], workdir: Path
         **run_facts(config.json(), report),
         "seconds": f"{seconds(times['total'])} ({stages})",
         "peak memory": ", ".join(f"{name} {byte_size(size)}" for name, size in peaks.items()),
-        "written": ", ".join(sorted(written)),
+        "written": f"{workdir}: {', '.join(written)}",
     }
     print("\n".join(["", *named_values(rows)]))

@@ -30,7 +30,8 @@ def texts_by_language(
     cut = [_cut(place) for place in places]
     folders = [(_folder(field, folder), lines) for folder, lines in cut]
     codes = languages or [code for code in _codes(folders[0][0]) if code in LANGUAGES]
-    if not codes:
+    available = sorted({code for folder, _ in folders for code in _codes(folder)})
+    if not codes or not available:
         raise InputError(f"{field}: {folders[0][0]} has no <language>.txt or .jsonl")
     texts: dict[str, list[str]] = {}
     for code in codes:
@@ -40,7 +41,6 @@ def texts_by_language(
                 chosen = lines_of(_rows(file), lines, field, file)
                 texts[code] += [text for row in chosen for text in row if text.strip()]
         if not texts[code]:
-            available = sorted({code for folder, _ in folders for code in _codes(folder)})
             raise InputError(f"{field}: no texts of {code!r}; there are {listed(available, ' ')}")
     return texts
 

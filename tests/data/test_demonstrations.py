@@ -282,6 +282,11 @@ def test_token_files_that_are_refused(tmp_path):
         ({"input_ids": ids, "attention_masks": ids}, "contains attention_masks, input_ids"),
         ({"input_ids": ids * 0.5}, "t.npz: input_ids: got float64"),
         ({"input_ids": ids, "code_ids": ids[0]}, r"t.npz: code_ids: got int32 of shape \(3,\)"),
+        ({"input_ids": ids - [[1], [2]]}, "t.npz: input_ids: row 1 has -1; expected ids from 0"),
+        (
+            {"input_ids": ids, "code_ids": ids.astype(np.int64) + 2**32},
+            "code_ids: row 0 has 4294967297",
+        ),
         ({"input_ids": np.array([[{}]], dtype=object)}, "damaged, or no .npz of plain arrays"),
     ):
         with pytest.raises(InputError, match=message):

@@ -96,6 +96,11 @@ HEADER = "run,model,task,language,measure,value,low,high,n"
             f"{HEADER}\nb,model,xnli,fr,accuracy,half,,,300",
             "damaged: Expected `float`, got `str`",
         ),
+        (
+            "measurements.csv",
+            f"{HEADER}\n{'b' * 131_073}",
+            "damaged: field larger than field limit",
+        ),
     ],
 )
 def test_broken_files_are_refused(run, file, content, message):

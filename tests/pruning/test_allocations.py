@@ -158,6 +158,12 @@ def test_measured_shares_meet_the_overall_sparsity(shares, sparsity):
         assert shares(Blocks(sizes, sparsity, [3.5] * 12)) == [sparsity] * 12
 
 
+@pytest.mark.parametrize("shares", [fitted.kept_by_measure, alpha.shares])
+def test_a_block_without_weights_to_drop_does_not_count(shares):
+    without = shares(Blocks([20, 30], 0.5, [2.0, 3.0]))
+    np.testing.assert_allclose(shares(Blocks([20, 0, 30], 0.5, [2.0, 9.0, 3.0]))[::2], without)
+
+
 def test_arithmetic_rises_evenly(model):
     settings = jp.Settings(allocation="arithmetic", slope=-0.3, sparsity=0.5)
     found = layer_shares(model.config, kernel_shares(model.config, settings))

@@ -20,6 +20,10 @@ from jaxprune.base.files.whole import write_json
 TABLE = "files.json"
 CARD = "README.md"
 UNFINISHED = ".jaxprune-unfinished"  # ends the name of a folder in which another one is filled
+_LONGEST_NAME, _LONGEST_PATH = (
+    255,
+    2000,
+)  # bytes; beyond them systems refuse even to look for a file
 DAMAGED = "damaged, its bytes are not those that were written"
 
 FileFacts = tuple[int, str]  # size in bytes, SHA-256 in hexadecimal digits
@@ -81,7 +85,10 @@ def check_names(names: Iterable[str], file: Path | str) -> None:
 
 def _may_be_inside(name: str) -> bool:
     parts = PurePosixPath(name).parts
-    return bool(parts) and parts[0] != "/" and ".." not in parts
+    if not parts or parts[0] == "/" or ".." in parts or "\0" in name:
+        return False
+    sizes = [len(part.encode(errors="replace")) for part in parts]
+    return max(sizes) <= _LONGEST_NAME and sum(sizes) + len(sizes) <= _LONGEST_PATH
 
 
 def fault(path: Path, facts: FileFacts, *, digest: bool = True) -> str | None:

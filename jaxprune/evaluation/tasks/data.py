@@ -102,6 +102,16 @@ class Source:
             return None
         return [code for pattern in self._patterns() for code in _languages_of(pattern)]
 
+    def missing(self, language: str) -> InputError:
+        """The error for files without `language`, in words: those that there are, or what `data` must be."""
+        available = self.languages()
+        if not available:
+            return InputError(
+                f"data: {self.data} matches no file; expected a folder of <language>.jsonl or .csv, or a pattern of "
+                "such files, as DATA/{lang}.jsonl"
+            )
+        return InputError(f"{self.data}: no {language}; there are {listed(sorted(available), ' ')}")
+
     def read(self, language: str) -> list[Row]:
         """All rows of a language, in order.
 
@@ -139,8 +149,7 @@ class Source:
         paths = [Path(pattern.replace("{lang}", language)) for pattern in self._patterns()]
         existing = [path for path in paths if path.exists()]
         if not existing:
-            available = listed(sorted(self.languages() or []), " ") or "none"
-            raise InputError(f"{self.data}: no language {language!r}; there are {available}")
+            raise self.missing(f"language {language!r}")
         return existing[0]
 
     def _hub(self, language: str) -> list[Row]:

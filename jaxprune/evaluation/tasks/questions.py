@@ -142,9 +142,7 @@ def languages_of(task: Task, *, protocol: str = "paper", data: str | None = None
         return list(task.languages)
     shared = [code for code in task.languages if code in available]
     if not shared:
-        raise InputError(
-            f"{data}: no language of {task.name}; there are {' '.join(sorted(available)) or 'none'}"
-        )
+        raise source.missing(f"language of {task.name}")
     return shared
 
 

@@ -42,7 +42,7 @@ class LabelRule:
         if text not in self.indices or is_empty:
             got = "empty" if is_empty else shown(value)
             allowed = ", ".join([*self.indices, *sorted(self.dropped)])
-            raise InputError(f"{row.where}: label {self.field} is {got}; expected {allowed}")
+            raise InputError(f"{row.where}: {self.field} is {got}; expected {allowed}")
         return self.indices[text]
 
 

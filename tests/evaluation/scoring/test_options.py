@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
-from jaxprune.evaluation.scoring.options import encode_pairs, question_scores
+from jaxprune.evaluation.scoring.options import encode_pairs, encode_questions, question_scores
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.evaluation.tasks.questions import Option, Question
 
@@ -109,6 +109,18 @@ def test_rows_that_cannot_be_scored_are_named(model, scorer):
     message = r"row 5 option 0 has \d tokens and scores from number \d"
     with pytest.raises(InputError, match=message):
         question_scores(scorer, [nothing], "lm_eval", "xnli fr")
+
+
+def test_an_option_may_have_as_many_tokens_as_the_model_has_positions(model):
+    limit, added = model.config.max_positions, len(model.tokenizer("")["input_ids"])
+
+    def encoded(dots):
+        question = Question((Option("", " ." * dots),), 0, 3)
+        return encode_questions(model, [question], "paper", "xnli fr")
+
+    assert [*map(len, encoded(limit - added).sequences)] == [limit]
+    with pytest.raises(InputError, match=rf"option 0 has {limit + 1} tokens; expected {limit}"):
+        encoded(limit - added + 1)
 
 
 def test_an_empty_context_needs_a_token_to_stand_for_it(model):

@@ -351,7 +351,7 @@ def test_a_broken_row_is_refused_with_file_and_line(line, message, tmp_path):
         ("premise,hypothesis,label\na,b,0\nc,d\n", "fr.csv:3: more or fewer values than the"),
         ("premise,hypothesis,label\na,b,0\nc,d,e,1\n", "fr.csv:3: more or fewer values than the"),
         ('premise,hypothesis,label\na,"b,0\n', "fr.csv:2: unexpected end of data"),
-        ('premise,hypothesis,label\n"a\nb",c,\n', "fr.csv:3: label label is empty"),
+        ('premise,hypothesis,label\n"a\nb",c,\n', "fr.csv:3: label is empty"),
         ("premise,hypothesis,label\n", "language 'fr' has no rows"),
     ],
 )
@@ -391,6 +391,9 @@ def test_a_missing_language_is_refused_with_those_there_are(tmp_path):
         questions(task, "de", data=str(tmp_path))
     with pytest.raises(InputError, match=r"no language 'de'; there are fr sw$"):
         questions(task, "de", data=f"{tmp_path}/{{lang}}.jsonl")
+    german = dataclasses.replace(task, names={"de": "de"})
+    with pytest.raises(InputError, match=r"no language of xnli; there are fr sw$"):
+        languages_of(german, data=str(tmp_path))
     (tmp_path / "sw").mkdir()
     write(tmp_path / "sw", "sw2", [NLI])
     assert languages_of(task, data=f"{tmp_path}/{{lang}}/{{lang}}2.jsonl") == ["sw"]
@@ -400,6 +403,15 @@ def test_a_missing_language_is_refused_with_those_there_are(tmp_path):
     assert len(questions(task, "it", data=str(tmp_path))) == 1  # English words go with any language
     with pytest.raises(InputError, match="lm_eval has no prompt for language 'it'; there are ar"):
         questions(task, "it", protocol="lm_eval", data=str(tmp_path))
+
+
+def test_a_pattern_of_no_file_is_refused_with_what_to_set(tmp_path):
+    task, data = load_task("xnli"), f"{tmp_path}/{{lang}}.csv"
+    message = r"\.csv matches no file; expected a folder .* as DATA/\{lang\}\.jsonl$"
+    with pytest.raises(InputError, match=message):
+        questions(task, "de", data=data)
+    with pytest.raises(InputError, match=message):
+        languages_of(task, data=data)
 
 
 def test_unknown_protocols_tasks_and_places_are_refused(tmp_path):
@@ -652,7 +664,7 @@ def test_labels_that_are_numbers_are_names_alone(sentiment, tmp_path):
     write(folder, "sw", rows[:2])
     assert [question.label for question in questions(task, "sw")] == [1, 0]
     write(folder, "sw", rows)
-    with pytest.raises(InputError, match=r"label stars is 0; expected 1, 2$"):
+    with pytest.raises(InputError, match=r"\d: stars is 0; expected 1, 2$"):
         questions(task, "sw")
 
 
