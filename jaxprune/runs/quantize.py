@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.base.progress import Clock
-from jaxprune.base.workdir.reading import check_workdir
+from jaxprune.base.workdir.reading import GGUF, check_workdir
 from jaxprune.data.batches import set_tokens
 from jaxprune.devices import hosts
 from jaxprune.devices.sharding import device_mesh
+from jaxprune.hf.gguf.architecture import check_architecture
+from jaxprune.hf.gguf.tensors import Types
+from jaxprune.hf.gguf.write import write_gguf
 from jaxprune.hf.model import load
 from jaxprune.hf.rounded import rounded
 from jaxprune.models.grids import GRIDS
@@ -44,8 +47,10 @@ def quantize_from_config(
     began = time.perf_counter()
     clock = Clock(began)
     stored, fields, settings = load(config.model, config.revision), config.quantize, config.settings
+    grid, embedding = GRIDS[fields.grid], GRIDS[fields.embedding]
     check_grids(stored.config, fields)
-    model = rounded(stored, functools.partial(nearest_rows, grid=GRIDS[fields.embedding]))
+    check_architecture(stored.config)
+    model = rounded(stored, functools.partial(nearest_rows, grid=embedding))
     batches = calibration_batches(config, model) if settings.needs_statistics else []
     check_workdir(workdir, model.folder)
     mesh = device_mesh(config.mesh.data, config.mesh.model)
@@ -64,6 +69,10 @@ def quantize_from_config(
                 del report[name]
             report |= {"quantized": vars(fields), "calibration_lines": lines}
             writer.close(report, set_tokens(batches), checkpoints=False)
+            if hosts.is_first():
+                written = load(run.folder / "hf")
+                write_gguf(written, Types(grid.name, embedding.name), run.folder / GGUF)
+            hosts.wait("model.gguf")
             run.result = report
     if hosts.is_first():
         print_summary(config, run.result, workdir)
