@@ -1,14 +1,12 @@
 """Parameters of a model → the tensors of a GGUF file, in llama.cpp's names and layouts."""
 
 import dataclasses
-import functools
 from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float
 
 from jaxprune.hf.gguf.architecture import ARCHITECTURES, llama3_rope
-from jaxprune.hf.model import Model
 from jaxprune.hf.weights import entries, exported_name, shapes
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.grids import GRIDS
@@ -113,15 +111,3 @@ def extra_tensors(config: ModelConfig) -> dict[str, np.ndarray]:
     plain = dataclasses.replace(rope, factor=None)
     factors = rope_frequencies(config.head_dim, plain) / rope_frequencies(config.head_dim, rope)
     return {_ROPE_FREQS: factors.astype(np.float32)}
-
-
-def xielu_fields(model: Model) -> dict[str, list[float]]:
-    """The parameters of Apertus' activation by name, a number a layer; empty for other families."""
-    if model.config.family != "apertus":
-        return {}
-    read = functools.partial(model.part, "blocks/mlp")
-    layers = [read(layer) for layer in range(model.config.n_layers)]
-    return {
-        name: [float(np.asarray(layer[name], np.float32).reshape(())) for layer in layers]
-        for name in XIELU
-    }

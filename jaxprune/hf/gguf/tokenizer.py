@@ -1,15 +1,13 @@
 """A model's tokenizer → the fields of GGUF with which llama.cpp splits texts in the same way."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxprune.base.errors import InputError, shown
+from jaxprune.hf.gguf.tokens import rules_of, token_list
 from jaxprune.hf.model import Model
 
-_BYTE = re.compile(r"<0x[0-9A-F]{2}>")
-_SPACE = "\u2581"  # in place of spaces in tokens with bytes for unknown characters
 # A part of the pre-tokenizer's regular expression → llama.cpp's name of these rules; the first match counts.
 _RULES = {
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ": "qwen2",
@@ -37,24 +35,9 @@ def write_tokenizer(writer: Any, model: Model) -> None:
     if not model.has_tokenizer:
         writer.add_tokenizer_model("none")
         return
-    rules = json.loads(_fast(model).to_str())
+    rules = rules_of(model.tokenizer, model.folder)
     kind = _kind_of(rules, model.folder)
-    vocabulary = gguf.TokenType
-    added = {token["id"]: token for token in rules["added_tokens"]}
-    tokens = [f"[PAD{number}]" for number in range(model.config.vocab_size)]
-    types = [int(vocabulary.UNUSED)] * len(tokens)
-    for text, number in rules["model"]["vocab"].items():
-        tokens[number] = text
-        types[number] = int(vocabulary.NORMAL)
-        if kind.model != "gpt2" and _BYTE.fullmatch(text):
-            types[number] = int(vocabulary.BYTE)
-        if text == rules["model"].get("unk_token"):
-            types[number] = int(vocabulary.UNKNOWN)
-    for number, token in added.items():
-        special = token["special"]
-        # users' tokens are matched in the text as written
-        tokens[number] = token["content"] if special else token["content"].replace(_SPACE, " ")
-        types[number] = int(vocabulary.CONTROL if special else vocabulary.USER_DEFINED)
+    tokens, types = token_list(rules, model.config.vocab_size)
     writer.add_tokenizer_model(kind.model)
     writer.add_tokenizer_pre(kind.pre)
     writer.add_token_list(tokens)
@@ -64,17 +47,10 @@ def write_tokenizer(writer: Any, model: Model) -> None:
         writer.add_add_space_prefix(_has_prefix(rules))
     special = gguf.SpecialVocab(model.folder, load_merges=False, n_vocab=len(tokens))
     special.merges = _merges(rules) if kind.model != "llama" else []
-    ids = _fast(model).encode("a").ids
+    ids = model.tokenizer.backend_tokenizer.encode("a").ids
     first = special.special_token_ids.get("bos")
     special.add_special_token = {**special.add_special_token, "bos": bool(ids) and ids[0] == first}
     special.add_to_gguf(writer, quiet=True)
-
-
-def _fast(model: Model) -> Any:
-    tokenizer = model.tokenizer
-    if not tokenizer.is_fast:
-        raise InputError(f"{model.folder}: no tokenizer.json; expected one, which model.gguf needs")
-    return tokenizer.backend_tokenizer
 
 
 def _kind_of(rules: dict[str, Any], folder: Path) -> _Kind:

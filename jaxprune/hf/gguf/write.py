@@ -1,5 +1,6 @@
 """A model → model.gguf, the file that llama.cpp and programs built on it read, tensor by tensor."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,12 @@ from flax.traverse_util import flatten_dict
 
 from jaxprune.hf.gguf.architecture import ARCHITECTURES, check_architecture, write_fields
 from jaxprune.hf.gguf.tensors import (
+    XIELU,
     Types,
     extra_tensors,
     stored_tensor,
     tensor_names,
     tensor_shape,
-    xielu_fields,
 )
 from jaxprune.hf.gguf.tokenizer import write_tokenizer
 from jaxprune.hf.model import Model
@@ -41,7 +42,7 @@ def write_gguf(model: Model, types: Types, file: Path) -> None:
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_file_type(_file_type(types.kernels))
     write_fields(writer, config)
-    for name, values in xielu_fields(model).items():
+    for name, values in _xielu_fields(model).items():
         getattr(writer, f"add_xielu_{name}")(values)
     write_tokenizer(writer, model)
     for name, path, _ in tensor_names(config):
@@ -80,3 +81,15 @@ def _tensors(model: Model, types: Types) -> Iterator[np.ndarray]:
             current, tree = (part, layer), flatten_dict(dict(model.part(part, layer)), sep="/")
         yield stored_tensor(config, path, np.asarray(tree[name]), types.grid_of(config, path))
     yield from extra_tensors(config).values()
+
+
+def _xielu_fields(model: Model) -> dict[str, list[float]]:
+    """The parameters of Apertus' activation by name, a number a layer; empty for other families."""
+    if model.config.family != "apertus":
+        return {}
+    read = functools.partial(model.part, "blocks/mlp")
+    layers = [read(layer) for layer in range(model.config.n_layers)]
+    return {
+        name: [float(np.asarray(layer[name], np.float32).reshape(())) for layer in layers]
+        for name in XIELU
+    }
