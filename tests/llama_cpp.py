@@ -1,6 +1,7 @@
 """llama.cpp itself, by the library in the wheel llama-cpp-py-sync: tokens and logits of a GGUF file."""
 
 import contextlib
+import ctypes
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +78,20 @@ def logits(file: Path, ids: list[int]) -> np.ndarray:
         lib.llama_batch_free(batch)
         lib.llama_free(context)
         return result
+
+
+def quantized(weights: np.ndarray, kind: int, matrix: np.ndarray | None = None) -> np.ndarray:
+    """The bytes [out, bytes] of llama.cpp's own quantization, optionally with an importance matrix."""
+    import llama_cpp_py_sync
+
+    library = Path(llama_cpp_py_sync.__file__).parent / "libggml-base.so.0"
+    lib = ctypes.CDLL(str(library))
+    lib.ggml_quantize_chunk.restype = ctypes.c_size_t
+    pointer, size = ctypes.c_void_p, ctypes.c_int64
+    lib.ggml_quantize_chunk.argtypes = [ctypes.c_int, pointer, pointer, size, size, size, pointer]
+    out = np.zeros(weights.size * 4, np.uint8)
+    address = None if matrix is None else matrix.ctypes.data
+    count = lib.ggml_quantize_chunk(
+        int(kind), weights.ctypes.data, out.ctypes.data, 0, *weights.shape, address
+    )
+    return out[:count].reshape(len(weights), -1)
