@@ -71,7 +71,9 @@ def logits(file: Path, ids: list[int]) -> np.ndarray:
         assert lib.llama_decode(context, batch) == 0
         width = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(model))
         rows = [
-            np.frombuffer(ffi.buffer(lib.llama_get_logits_ith(context, place), 4 * width), np.float32)
+            np.frombuffer(
+                ffi.buffer(lib.llama_get_logits_ith(context, place), 4 * width), np.float32
+            )
             for place in range(len(ids))
         ]
         result = np.stack(rows).copy()

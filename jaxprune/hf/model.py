@@ -169,8 +169,8 @@ def load(
         beside the file, as `jaxprune quantize` writes it.
 
     Raises:
-      InputError: no such folder or id; an unsupported config; a PEFT adapter; tensors that do not fit the config; a GGUF
-        file with other tokens than its tokenizer.
+      InputError: no such folder or id; an unsupported config; a PEFT adapter; tensors that do not fit the config; a
+        GGUF file with other tokens than its tokenizer.
       OSError: the hub cannot be reached.
 
     Examples:

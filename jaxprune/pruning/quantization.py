@@ -20,7 +20,8 @@ class QuantizeFields:
     grid: str = choice(
         GRIDS,
         "q4_0",
-        "grid of the blocks' linear layers: " + "; ".join(f"`{g.name}`, {g.meaning}" for g in GRIDS.values()),
+        "grid of the blocks' linear layers: "
+        + "; ".join(f"`{g.name}`, {g.meaning}" for g in GRIDS.values()),
     )
     how: str = choice(
         ROUNDINGS, "gptq", "; ".join(f"`{r.name}`, {r.meaning}" for r in ROUNDINGS.values())

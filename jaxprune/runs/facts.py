@@ -104,7 +104,8 @@ def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str,
             sets = before.get("languages", {}).items()
             facts["languages"] = "; ".join(f"{role} ({', '.join(codes)})" for role, codes in sets)
         facts |= _calibration_facts(before) | {"warning": few_tokens(report)}
-    facts["files of the weights"] = file_sizes(report)
+    if "quantized" not in report:  # whose hf/ is in float32
+        facts["files of the weights"] = file_sizes(report)
     if losses := report.get("losses"):
         fields = _checked(flatten_dict(dict(config), sep="."), RECOVER_FIELDS)
         means = [sum(part) / len(part) for part in zip(*losses, strict=True)]
@@ -121,7 +122,8 @@ def _quantized_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> di
     fields = _checked(flatten_dict(dict(config), sep="."), QUANTIZE_FIELDS)
     sizes = report.get("weight_bytes", {})
     facts: dict[str, str | None] = dict(_settings(fields, QUANTIZE_FIELDS))
-    facts |= _calibration_facts(report) | {"warning": few_tokens(report)}
+    warnings = filter(None, (few_tokens(report), report["quantized"].get("warning")))
+    facts |= _calibration_facts(report) | {"warning": " ".join(warnings)}
     return facts | {GGUF: byte_size(sizes[GGUF]) if GGUF in sizes else None}
 
 

@@ -12,6 +12,7 @@ from jaxprune.devices import hosts
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.gguf.architecture import check_architecture
 from jaxprune.hf.gguf.tensors import Types
+from jaxprune.hf.gguf.tokenizer import split_warning
 from jaxprune.hf.gguf.write import write_gguf
 from jaxprune.hf.model import load
 from jaxprune.hf.rounded import rounded
@@ -67,7 +68,9 @@ def quantize_from_config(
             writer, report = prune_to_run(run, model, batches, config, mesh, None, clock)
             for name in ("sparsity", "parameters"):
                 del report[name]
-            report |= {"quantized": vars(fields), "calibration_lines": lines}
+            report |= {"quantized": {**vars(fields)}, "calibration_lines": lines}
+            if warning := split_warning(stored):
+                report["quantized"]["warning"] = warning
             writer.close(report, set_tokens(batches), checkpoints=False)
             if hosts.is_first():
                 written = load(run.folder / "hf")

@@ -49,6 +49,7 @@ def check_architecture(config: ModelConfig) -> None:
     fixed = {
         "activation": config.activation in _ACTIVATIONS.get(family, ("silu",)),
         "attention scale": abs(config.attention_scale * config.head_dim**0.5 - 1) < 1e-6,
+        "norm of queries and keys": _has_known_norms(config),
         "residual of the norm": not config.residual_from_norm,
         "scale of embeddings": config.embed_scale == 1.0 or family.startswith("gemma"),
         "layers without windows or rotary positions": _has_fixed_layers(config),
@@ -79,8 +80,15 @@ def _has_fixed_layers(config: ModelConfig) -> bool:
 def _has_known_ropes(config: ModelConfig) -> bool:
     ropes = [kind.rope for kind in config.kinds if kind.rope is not None]
     if config.family == "gemma3_text":  # scaling of layers without windows only
-        return all(kind.rope.linear_factor == 1 for kind in config.kinds if kind.window and kind.rope)
+        return all(
+            kind.rope.linear_factor == 1 for kind in config.kinds if kind.window and kind.rope
+        )
     return all(rope.linear_factor == 1 or rope.factor is None for rope in ropes)
+
+
+def _has_known_norms(config: ModelConfig) -> bool:
+    # llama.cpp takes a deep Command R for the one with norms
+    return config.family != "cohere" or config.qk_norm == (config.n_layers >= 64)
 
 
 def _has_known_biases(config: ModelConfig) -> bool:
@@ -94,9 +102,10 @@ def _has_known_biases(config: ModelConfig) -> bool:
 def write_fields(writer: Any, config: ModelConfig) -> None:
     """Adds the sizes and options of a model to a `gguf.GGUFWriter`."""
     kinds = [config.kind(layer) for layer in range(config.n_layers)]
-    windows = {kind.window for kind in kinds}
+    windows = {kind.window for kind in kinds if kind.window is not None}
+    is_mixed = any(kind.window is None for kind in kinds)
     context = config.max_positions or _UNBOUNDED
-    if None not in windows:  # llama.cpp has no windows in all layers, which within one are not needed
+    if not is_mixed:  # llama.cpp has no windows in all layers, which within one are not needed
         context = min(context, *windows)
     sizes: Mapping[Callable[[Any], None], Any] = {
         writer.add_context_length: context,
@@ -116,8 +125,8 @@ def write_fields(writer: Any, config: ModelConfig) -> None:
     else:
         writer.add_layer_norm_rms_eps(config.norm_eps)
     _write_positions(writer, config)
-    if len(windows) > 1:
-        writer.add_sliding_window(max(window for window in windows if window is not None))
+    if windows and is_mixed:
+        writer.add_sliding_window(max(windows))
         writer.add_sliding_window_pattern([kind.window is not None for kind in kinds])
     if config.attention_softcap is not None:
         writer.add_attn_logit_softcapping(config.attention_softcap)

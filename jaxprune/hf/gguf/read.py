@@ -9,8 +9,8 @@ import numpy as np
 from flax.traverse_util import unflatten_dict
 
 from jaxprune.base.errors import InputError
-from jaxprune.hf.finite import check_finite
 from jaxprune.hf.fingerprint import Fingerprint
+from jaxprune.hf.finite import check_finite
 from jaxprune.hf.gguf.architecture import ARCHITECTURES, check_architecture
 from jaxprune.hf.gguf.tensors import XIELU, reordered, tensor_names, tensor_shape
 from jaxprune.hf.shards import ShardWriter
@@ -63,7 +63,9 @@ class GgufWeights:
         sizes = {
             "block_count": self.config.n_layers,
             "attention.head_count": self.config.n_heads,
-            "rope.freq_base": next((k.rope.theta for k in self.config.kinds if k.rope and not k.window), None),
+            "rope.freq_base": next(
+                (k.rope.theta for k in self.config.kinds if k.rope and not k.window), None
+            ),
         }
         for name, size in sizes.items():
             value = self._field(prefix + name)

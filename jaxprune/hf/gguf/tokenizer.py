@@ -1,6 +1,7 @@
 """A model's tokenizer → the fields of GGUF with which llama.cpp splits texts in the same way."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,12 +46,25 @@ def write_tokenizer(writer: Any, model: Model) -> None:
     if kind.model != "gpt2":
         writer.add_token_scores(_scores(rules, tokens))
         writer.add_add_space_prefix(_has_prefix(rules))
+    logging.getLogger("gguf.vocab").setLevel(logging.ERROR)  # it warns of what it does not need
     special = gguf.SpecialVocab(model.folder, load_merges=False, n_vocab=len(tokens))
     special.merges = _merges(rules) if kind.model != "llama" else []
     ids = model.tokenizer.backend_tokenizer.encode("a").ids
     first = special.special_token_ids.get("bos")
     special.add_special_token = {**special.add_special_token, "bos": bool(ids) and ids[0] == first}
     special.add_to_gguf(writer, quiet=True)
+
+
+def split_warning(model: Model) -> str | None:
+    """A sentence if llama.cpp splits the first word of a text in another way; None otherwise."""
+    if not model.has_tokenizer:
+        return None
+    before = rules_of(model.tokenizer, model.folder)["pre_tokenizer"] or {}
+    if '"add_prefix_space": true' not in json.dumps(before):
+        return None
+    return (
+        "The tokenizer puts a space before a text, which llama.cpp does not: begin texts with one."
+    )
 
 
 def _kind_of(rules: dict[str, Any], folder: Path) -> _Kind:
@@ -77,12 +91,18 @@ def _kind_of(rules: dict[str, Any], folder: Path) -> _Kind:
 def _has_prefix(rules: dict[str, Any]) -> bool:
     """Whether a space is put before a text."""
     text = json.dumps([rules["normalizer"], rules["pre_tokenizer"]])
-    return '"Prepend"' in text or '"prepend_scheme": "always"' in text or '"prepend_scheme": "first"' in text
+    return (
+        '"Prepend"' in text
+        or '"prepend_scheme": "always"' in text
+        or '"prepend_scheme": "first"' in text
+    )
 
 
 def _merges(rules: dict[str, Any]) -> list[str]:
     """The merges as pairs of tokens, a space between them; spaces inside tokens as in byte-level vocabularies."""
-    pairs = (merge if isinstance(merge, list) else merge.split(" ") for merge in rules["model"]["merges"])
+    pairs = (
+        merge if isinstance(merge, list) else merge.split(" ") for merge in rules["model"]["merges"]
+    )
     return [" ".join(part.replace(" ", "\u0120") for part in pair) for pair in pairs]
 
 

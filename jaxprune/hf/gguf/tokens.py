@@ -38,9 +38,7 @@ def token_list(rules: Mapping[str, Any], size: int) -> tuple[list[str], list[int
     return tokens, types
 
 
-def check_tokens(
-    rules: Mapping[str, Any], tokens: Sequence[str], file: Path, folder: Path
-) -> None:
+def check_tokens(rules: Mapping[str, Any], tokens: Sequence[str], file: Path, folder: Path) -> None:
     """Rejects a file whose tokens are not those of a folder's tokenizer, id by id.
 
     Args:

@@ -12,5 +12,7 @@ from jaxprune.models.grids.grid import Grid as Grid
 
 GRIDS: Mapping[str, Grid] = {
     grid.name: grid
-    for grid in sorted(discover(sys.modules[__name__], "GRID"), key=lambda grid: (grid.bits, grid.name))
+    for grid in sorted(
+        discover(sys.modules[__name__], "GRID"), key=lambda grid: (grid.bits, grid.name)
+    )
 }

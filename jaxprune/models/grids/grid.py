@@ -46,8 +46,8 @@ class Grid:
         """The levels nearest to multiples of the scale; traceable."""
         if self.is_uniform:
             # through integers, which have no sign of zero
-            levels = jnp.clip(jnp.round(multiples), self.levels[0], self.levels[-1])
-            return levels.astype(jnp.int32).astype(jnp.float32)
+            nearest = jnp.clip(jnp.round(multiples), self.levels[0], self.levels[-1])
+            return nearest.astype(jnp.int32).astype(jnp.float32)
         levels = np.array(self.levels, np.float32)
         index = sum(
             (multiples > middle).astype(jnp.int32) for middle in (levels[1:] + levels[:-1]) / 2

@@ -15,5 +15,10 @@ def pack(
 
 
 GRID = Grid(
-    "q8_0", "8.5 bits a weight, 255 equally spaced levels", 8.5, tuple(range(-127, 128)), (127.0,), pack
+    "q8_0",
+    "8.5 bits a weight, 255 equally spaced levels",
+    8.5,
+    tuple(range(-127, 128)),
+    (127.0,),
+    pack,
 )

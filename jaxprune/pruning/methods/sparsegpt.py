@@ -1,7 +1,7 @@
 """SparseGPT (Frantar and Alistarh 2023): drops weights in the order of the inputs, and lets the later ones compensate.
 
-A block of 128 inputs loses the weights with the lowest W² / diag(U)², over all its outputs; see `compensation` for U and
-the updates of the others.
+A block of 128 inputs loses the weights with the lowest W² / diag(U)², over all its outputs. `compensation` describes U
+and the updates of the others.
 
 The official code drops one weight more per block, as it compares with `<=`, and continues with the identity if H has
 no Cholesky factor.
@@ -50,16 +50,18 @@ def prune(kernel: Float[Array, "in out"], inputs: Inputs, budget: Budget) -> Pru
 
     def decide(start: Array, weights: Array, upper: Array, mask: Array | None) -> Array:
         del start
-        return keep_groups(_costs(weights, upper), *groups) if mask is None else mask
+        if groups is None:
+            return mask  # type: ignore[return-value]
+        return keep_groups(_costs(weights, upper), *groups)
 
-    size, width = (BLOCK, _WIDTH)
+    size, width = BLOCK, _WIDTH
     if groups is not None:
         size, width = groups[1] * max(1, BLOCK // groups[1]), groups[1]
     constraint = Constraint(
         size, width, lowest, decide, lambda value, kept: jnp.where(kept, value, 0), bool
     )
     weights = jnp.where(dead[:, None], 0, kernel.astype(jnp.float32))
-    new, keep = compensated(weights, upper, constraint)
+    new, keep = compensated(weights, jnp.asarray(upper), constraint)
     return Pruned(keep, new)
 
 

@@ -1,4 +1,4 @@
-"""Roundings: a kernel and statistics of its inputs → the kernel on a grid. Each file declares a `Rounding` as ROUNDING."""
+"""Roundings: a kernel and its inputs → the kernel on a grid. Each file declares a `Rounding` as ROUNDING."""
 
 import sys
 from collections.abc import Mapping

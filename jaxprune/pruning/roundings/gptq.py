@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
-from jax import lax
 from jaxprune.models.grids import Grid
 from jaxprune.models.grids.grid import BLOCK as GRID_BLOCK
 from jaxprune.pruning.compensation import Constraint, compensated
@@ -38,7 +38,7 @@ def round_kernel(
     upper, squares = (inputs.stats[DEMONSTRATIONS][name] for name in ("factor", "squares"))
     importance = jnp.pad(squares, (0, -len(squares) % BLOCK))
 
-    def decide(start: Array, weights: Array, upper: Array, none: None) -> Array:
+    def decide(start: Array, weights: Array, upper: Array, none: Array | None) -> Array:
         del upper, none
         block_importance = lax.dynamic_slice_in_dim(importance, start, GRID_BLOCK)
         return jnp.broadcast_to(searched_scales(weights, block_importance, grid), weights.shape)
@@ -47,7 +47,7 @@ def round_kernel(
         BLOCK, GRID_BLOCK, lambda *_: None, decide,
         lambda value, scale: rounded(value, scale, grid), jnp.float32,
     )  # fmt: skip
-    return compensated(kernel.astype(jnp.float32), upper, constraint)[0]
+    return compensated(kernel.astype(jnp.float32), jnp.asarray(upper), constraint)[0]
 
 
 ROUNDING = Rounding(

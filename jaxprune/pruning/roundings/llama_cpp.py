@@ -65,10 +65,8 @@ def _search(
     levels = np.zeros_like(blocks)
     for number, inverse in enumerate(_inverse_scales(largest, grid)):
         tried = _nearest(inverse * blocks, grid)
-        if grid.is_uniform:
-            product = _in_order(counts * blocks * tried)
-        else:
-            product = _in_order(counts * tried * blocks)
+        first, second = (blocks, tried) if grid.is_uniform else (tried, blocks)
+        product = _in_order(counts * first * second)
         square = _in_order(counts * tried * tried)
         with np.errstate(divide="ignore", invalid="ignore"):
             refitted = np.where(square > 0, product / square, np.float32(0))

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -26,7 +27,7 @@ class Rounding:
 
     name: str
     meaning: str
-    round: Callable[[Float[Array, "in out"], Inputs, Grid], Float[Array, "in out"]]
+    round: Callable[[Any, Inputs, Grid], Any]
     needs: tuple[tuple[str, str], ...] = ()
     prepare: Prepare | None = None
     on_host: bool = False

@@ -27,7 +27,10 @@ def searched_scales(
         gain, scale = best
         inverse = jnp.where(largest == 0, 0, extremes[number] / largest)
         levels = grid.nearest(weights * inverse)
-        product, square = jnp.sum(h * weights * levels, axis=0), jnp.sum(h * levels * levels, axis=0)
+        product, square = (
+            jnp.sum(h * weights * levels, axis=0),
+            jnp.sum(h * levels * levels, axis=0),
+        )
         refitted = jnp.where(square > 0, product / square, 0)
         is_better = refitted * product > gain
         return jnp.where(is_better, refitted * product, gain), jnp.where(is_better, refitted, scale)
@@ -38,7 +41,7 @@ def searched_scales(
 
 
 def rounded(
-    weights: Float[Array, "*dims"], scale: Float[Array, "*dims"], grid: Grid
-) -> Float[Array, "*dims"]:
+    weights: Float[Array, "*inputs out"], scale: Float[Array, " out"], grid: Grid
+) -> Float[Array, "*inputs out"]:
     """The weights at the nearest levels of the grid with these scales; 0 where the scale is 0."""
     return grid.nearest(jnp.where(scale == 0, 0, weights / scale)) * scale

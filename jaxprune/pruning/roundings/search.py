@@ -1,7 +1,6 @@
 """Scales that minimise the error weighted by the mean squares of inputs, without compensation."""
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxprune.models.grids import Grid

@@ -88,7 +88,9 @@ def _check_statistics(config: MethodConfig, settings: Settings) -> None:
     """Rejects samples, or saved statistics, that the criterion cannot read."""
     saved, method = config.calibration.stats, settings.method
     if saved is not None and isinstance(config, QuantizeConfig):
-        raise invalid_value("calibration.stats", saved, "none; quantize measures inputs of rounded blocks")
+        raise invalid_value(
+            "calibration.stats", saved, "none; quantize measures inputs of rounded blocks"
+        )
     if saved is not None and settings.propagate != "dense":
         raise InputError(
             f"pruning.propagate: got {settings.propagate!r}; expected dense, with calibration.stats"

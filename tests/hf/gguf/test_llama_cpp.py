@@ -1,6 +1,5 @@
 """model.gguf in llama.cpp itself: the same logits and tokens as here, the same bytes as its own quantization."""
 
-
 import gguf
 import llama_cpp
 import numpy as np
@@ -97,7 +96,10 @@ def test_rounding_has_the_bytes_of_llama_cpp(name):
     """With a matrix, blocks that have opposite levels and no zero may have the opposite scale; values are equal."""
     rng = np.random.default_rng(1)
     weights = rng.normal(size=(64, 160)) * np.exp(rng.normal(size=(64, 1))) * 0.02
-    weights, matrix = weights.astype(np.float32), np.exp(2 * rng.normal(size=160)).astype(np.float32)
+    weights, matrix = (
+        weights.astype(np.float32),
+        np.exp(2 * rng.normal(size=160)).astype(np.float32),
+    )
     weights[3, :64] = 0
     grid, kind = GRIDS[name], gguf.GGMLQuantizationType[name.upper()]
     theirs = llama_cpp.quantized(weights, kind)
@@ -105,7 +107,7 @@ def test_rounding_has_the_bytes_of_llama_cpp(name):
     if name != "q8_0":
         theirs = llama_cpp.quantized(weights[4:], kind, matrix)
         ours = searched_rows(weights[4:], matrix, grid)
-        assert np.array_equal(ours.view(np.uint32), gguf.dequantize(theirs, kind).view(np.uint32)) or (
-            np.array_equal(ours, gguf.dequantize(theirs, kind))
-        )
+        assert np.array_equal(
+            ours.view(np.uint32), gguf.dequantize(theirs, kind).view(np.uint32)
+        ) or (np.array_equal(ours, gguf.dequantize(theirs, kind)))
         assert (packed(grid, ours) != theirs).any(axis=1).mean() < 0.05
