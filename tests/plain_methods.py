@@ -62,3 +62,38 @@ def dsnot(rows, keep, sums, squares, tokens, group=None, cycles=50, threshold=0.
                 break
             kept[back], kept[out], error = True, False, after
     return keep
+
+
+def nearest_levels(levels, multiples):
+    """The level nearest to each multiple."""
+    return levels[np.abs(multiples[..., None] - levels).argmin(axis=-1)]
+
+
+def searched_scales(rows, importance, levels, extremes):
+    """The scale of each row that minimises Σ h (w − d q)², among least-squares refits of some first ones."""
+    best, scales = np.full(len(rows), np.inf), np.zeros(len(rows))
+    largest = np.take_along_axis(rows, np.abs(rows).argmax(axis=1)[:, None], axis=1)[:, 0]
+    for extreme in extremes:
+        q = nearest_levels(levels, rows * (extreme / largest)[:, None])
+        scale = (importance * rows * q).sum(axis=1) / (importance * q * q).sum(axis=1)
+        error = (importance * (rows - scale[:, None] * q) ** 2).sum(axis=1)
+        better = error < best
+        best, scales = np.where(better, error, best), np.where(better, scale, scales)
+    return scales.astype(np.float16).astype(np.float64)
+
+
+def gptq(rows, gram, tokens, levels, extremes, damping=0.01):
+    """Rows of weights on a grid, by GPTQ; `gram` is Σ x xᵀ over tokens."""
+    rows, hessian = rows.astype(np.float64), 2 / tokens * gram.astype(np.float64)
+    importance = np.diag(hessian).copy()
+    hessian += damping * importance.mean() * np.eye(len(hessian))
+    upper = np.linalg.cholesky(np.linalg.inv(hessian)).T
+    for column in range(rows.shape[1]):
+        if column % 32 == 0:
+            block = slice(column, column + 32)
+            scales = searched_scales(rows[:, block], importance[block], levels, extremes)
+        q = nearest_levels(levels, rows[:, column] / scales)
+        error = (rows[:, column] - scales * q) / upper[column, column]
+        rows[:, column] = scales * q
+        rows[:, column + 1 :] -= np.outer(error, upper[column, column + 1 :])
+    return rows

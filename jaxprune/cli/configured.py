@@ -24,7 +24,7 @@ from jaxprune.devices.compilation import keep_compiled
 from jaxprune.devices.sharding import one_cpu_device_per_core
 from jaxprune.runs.buckets.workdir import staged
 from jaxprune.runs.planning.checked import by_path, config_of, unknown_field
-from jaxprune.runs.planning.config import PruneConfig
+from jaxprune.runs.planning.config import MethodConfig
 from jaxprune.stats.config import JobConfig, check_with_stats
 
 _HELP = {"--help", "-help", "-h"}
@@ -207,7 +207,7 @@ def parse(
     config, overrides = config_of(values, COMMANDS[command], FIELDS), _overrides(flag_values)
     for path in overrides:
         check_read(path, command)
-    if isinstance(config, PruneConfig) and config.calibration.stats is not None:
+    if isinstance(config, MethodConfig) and config.calibration.stats is not None:
         _check_with_stats(values, overrides)
     return config, workdir
 

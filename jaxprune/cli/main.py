@@ -12,6 +12,7 @@ from jaxprune.cli.ready import ready_configs
 # Each is a module in commands/.
 COMMANDS = {
     "prune": "prune a model: a config → a workdir with the pruned model, its masks and a report",
+    "quantize": "round a model to four or eight bits for some languages, and write model.gguf",
     "recover": "fit the kept weights of a pruned or smaller model to the dense one",
     "shrink": "make a model smaller for some languages: fewer tokens, layers, neurons",
     "evaluate": "evaluate a model on tasks in every language, its perplexity and its translations",

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxprune.base.errors import InputError, invalid_value
+from jaxprune.base.files.places import local_path
 from jaxprune.base.schema import PATH, check
 from jaxprune.devices.products import product_dtype
 from jaxprune.hf.fingerprint import states_in
+from jaxprune.hf.gguf.read import GgufWeights
+from jaxprune.hf.gguf.tokens import check_tokens, rules_of
 from jaxprune.hf.hub import CONFIG_FILES, resolve
 from jaxprune.hf.source import InMemory, ParameterSource, check_params
 from jaxprune.hf.weights import Weights, shapes, size, stack_layers
@@ -152,16 +155,22 @@ def check_model(model: object) -> None:
         raise invalid_value("model", model, "a Model, as jaxprune.load opens it")
 
 
-def load(model: str | Path, revision: str | None = None) -> Model:
-    """Opens a model from a local Hugging Face folder or a hub id; its tensors are read when they are needed.
+def load(
+    model: str | Path, revision: str | None = None, *, tokenizer: str | Path | None = None
+) -> Model:
+    """Opens a model from a local Hugging Face folder, a hub id or a GGUF file; tensors are read when they are needed.
 
     Args:
       model: folder, here or in a bucket (s3://…, gs://…), id such as "bigscience/bloom-560m", or a bundled micro-model:
         "nano/xglm" (short: "nano"), "nano/bloom" or "nano/gpt2". A folder of that name is "./nano".
+        A path that ends in .gguf is a file of llama.cpp, of any quantization, which is dequantized to float32.
       revision: branch, tag or commit on the hub.
+      tokenizer: for a GGUF file the folder or id of its model, with config.json and the same tokens; by default `hf/`
+        beside the file, as `jaxprune quantize` writes it.
 
     Raises:
-      InputError: no such folder or id; an unsupported config; a PEFT adapter; tensors that do not fit the config.
+      InputError: no such folder or id; an unsupported config; a PEFT adapter; tensors that do not fit the config; a
+        GGUF file with other tokens than its tokenizer.
       OSError: the hub cannot be reached.
 
     Examples:
@@ -173,6 +182,10 @@ def load(model: str | Path, revision: str | None = None) -> Model:
       (4, 128, 512)
     """
     check("model", model, PATH)
+    if str(model).endswith(".gguf"):
+        return _load_gguf(local_path(str(model)), tokenizer, revision)
+    if tokenizer is not None:
+        raise invalid_value("tokenizer", tokenizer, "none; only for a model in a GGUF file")
     folder = resolve(str(model), revision)
     if (folder / "adapter_config.json").exists():  # transformers would apply it
         raise InputError(
@@ -182,3 +195,18 @@ def load(model: str | Path, revision: str | None = None) -> Model:
     opened = states_in(folder, [*CONFIG_FILES, "*.safetensors", "*.bin"])
     config = load_config(folder)
     return Model(config, folder, Weights(config, folder, opened))
+
+
+def _load_gguf(file: Path, tokenizer: str | Path | None, revision: str | None) -> Model:
+    beside = file.parent / "hf"
+    if not file.is_file():
+        raise InputError(f"{file}: no such file")
+    if tokenizer is None and not beside.is_dir():
+        raise InputError(
+            f"tokenizer: not set; expected the folder or id of the model in {file}, with config.json and tokenizer"
+        )
+    folder = resolve(str(beside if tokenizer is None else tokenizer), revision)
+    source = GgufWeights(load_config(folder), file)
+    model = Model(source.config, folder, source)
+    check_tokens(rules_of(model.tokenizer, folder), source.tokens, file, folder)
+    return model

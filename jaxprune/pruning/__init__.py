@@ -14,6 +14,10 @@ the stored dtype before it feeds the next block. Masks are applied to the weight
 their bits. The masks of a finished run suffice if it changed no weights; otherwise recovery and sweeps read its
 `hf/`.
 
+**Roundings.** Quantization is a method that keeps all weights and rounds them to a grid (`roundings/`); SparseGPT and
+GPTQ share one loop of compensation. A rounding that must have llama.cpp's bits runs on the host, as XLA contracts
+products and sums.
+
 **Propagation.** A propagation is a list of segments, each with the sites whose kernels are pruned after it; one loop
 runs them all. A finished layer's mask bits, changed weights and sums are on disk before the next one's. A resumed run
 restores them and repeats the passes that compute the hidden states up to the first unfinished layer, with the same

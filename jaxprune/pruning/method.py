@@ -34,6 +34,10 @@ class Prepared(NamedTuple):
     damping: Float[Array, ""]
 
 
+# (statistics of a site, `Inputs.tokens`) → the quantities in their place.
+Prepare = Callable[[Mapping[str, Mapping[str, Any]], Mapping[str, Float[Array, ""]]], Prepared]
+
+
 @dataclasses.dataclass(frozen=True)
 class Method(Measures):
     """A method to prune a kernel. A file in `methods/` that declares one as `METHOD` adds it everywhere.
@@ -55,6 +59,8 @@ class Method(Measures):
         `group` must have their default values.
       prepare: (statistics of a site, `Inputs.tokens`) → `Prepared`, computed once for all kernels that read the site;
         None if they get the statistics themselves, as with `by_column`.
+      on_host: whether `prune` is a function of numpy arrays, which the host calls for one kernel after the other, and
+        need not be traceable.
       on: `pruning.start`, another method with whose mask this one begins → this method; None for other methods.
     """
 
@@ -66,7 +72,6 @@ class Method(Measures):
     by_column: bool = False
     updates_weights: bool = False
     selects: bool = False
-    prepare: (
-        Callable[[Mapping[str, Mapping[str, Any]], Mapping[str, Float[Array, ""]]], Prepared] | None
-    ) = None
+    prepare: Prepare | None = None
+    on_host: bool = False
     on: "Callable[[Method | Criterion], Method] | None" = None

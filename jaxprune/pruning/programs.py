@@ -124,6 +124,9 @@ def prune_whole(
                 measured = jax.device_put((kernel_inputs.stats, kernel_inputs.tokens), device)
                 prepared[site] = _prepared(*measured, prepare=method.prepare)
             kernel_inputs = dataclasses.replace(kernel_inputs, stats=prepared[site].stats)
+        if method.on_host:
+            pruned[path] = _checked(method, kernels[path], kernel_inputs, budgets[path])
+            continue
         on_device = jax.device_put((kernels[path], kernel_inputs, budgets[path]), device)
         pruned[path] = _whole(*on_device, method=method)
     damping = {site: shared.damping for site, shared in prepared.items()}

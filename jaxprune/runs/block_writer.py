@@ -24,7 +24,7 @@ from jaxprune.models.trees import Params
 from jaxprune.pruning.summary import summarise
 from jaxprune.runs import checkpoint
 from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer, write_layer
-from jaxprune.runs.planning.config import BlocksConfig
+from jaxprune.runs.planning.config import BlocksConfig, MethodConfig
 from jaxprune.runs.run import Run, as_unfinished_errors
 from jaxprune.stats.finished import FinishedLayer, PrunedBlock
 from jaxprune.stats.probe import stack
@@ -183,7 +183,8 @@ class BlockWriter:
                 metadata={"config": config.json(), **report},
             )  # fmt: skip
         if self._sums[0]:
-            propagate = config.pruning.propagate
+            assert isinstance(config, MethodConfig)  # recovery measures nothing
+            propagate = config.settings.propagate
             stats = stack(self._sums, tokens, self._model, config.dtype, propagate)
             checkpoint.save_stats(folder / "stats", stats, self._model)
         if self._hf is not None:

@@ -14,8 +14,9 @@ from jaxprune.pruning.budget import UNSTRUCTURED
 from jaxprune.runs.facts import commands, measures, pruned_fields, run_facts, share_of_all, versions
 from jaxprune.runs.smaller_facts import languages_of, split_table
 
-# The relation of the hub for changed weights of the same shapes; the others are adapter, merge and quantized.
+# The relations of the hub for changed weights; the others are adapter and merge.
 _RELATION = "finetune"
+_QUANTIZED = "quantized"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,13 +46,21 @@ def model_card(
       InputError: a value that a card shows is missing or wrong.
     """
     results, shrunk = measured or Measured(), report.get("shrunk")
-    for name in ("origin", "environment", *(() if shrunk else ("sparsity", "tokens", "digests"))):
+    quantized = report.get("quantized")
+    needed = () if shrunk or quantized else ("sparsity", "tokens", "digests")
+    for name in ("origin", "environment", *needed):
         if name not in report:
             raise InputError(f"report.json: {name}: missing")
     origin = report["origin"]
     if shrunk:
         description, tags = "smaller", ["smaller"]
         languages, table = languages_of(shrunk), split_table(shrunk)
+    elif quantized:
+        description = f"quantized ({quantized['how']}, {quantized['grid']})"
+        tags = ["quantized", "gguf", quantized["grid"]]
+        sets = report.get("languages", {}).values()
+        languages = [*dict.fromkeys(code for codes in sets for code in codes)]
+        table = None
     else:
         fields = pruned_fields(config, report)
         pattern, criterion = fields["pruning.pattern"], fields["pruning.criterion"]
@@ -65,6 +74,7 @@ def model_card(
     return render(
         "card.md",
         metadata=_front_matter(origin, languages, tags, title, results.accuracy),
+        quantized=quantized,
         title=title,
         model=_model_text(origin),
         share=share_of_all(report),
@@ -116,7 +126,7 @@ def _front_matter(
     base = origin.get("base_model")
     data = ModelCardData(
         base_model=base[0] if base and len(base) == 1 else base,
-        base_model_relation=_RELATION if base else None,
+        base_model_relation=(_QUANTIZED if _QUANTIZED in tags else _RELATION) if base else None,
         language=[*languages] or None,
         library_name="transformers",
         pipeline_tag="text-generation",

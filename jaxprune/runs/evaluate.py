@@ -35,7 +35,7 @@ def evaluate_from_config(
     """
     fields = config.evaluation
     workload = read_workload(config, lambda _: fields.languages)
-    model = load(config.model, config.revision)
+    model = load(config.model, config.revision, tokenizer=config.tokenizer)
     scorer = scorer_of(model, config)
     by_folder = identities(workload, model, config.dtype)
     facts = facts_of(config, model, fields.name or workdir.resolve().name)

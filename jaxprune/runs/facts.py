@@ -11,13 +11,21 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.base.schema import Field, check, comma_separated, fields_of
 from jaxprune.base.text import byte_size, count, percent, share_range
+from jaxprune.base.workdir.reading import GGUF
 from jaxprune.data.kinds import KINDS
+from jaxprune.models.grids import GRIDS
 from jaxprune.nano import MODELS
 from jaxprune.pruning.allocations import allocation_of
 from jaxprune.pruning.budget import UNSTRUCTURED
 from jaxprune.pruning.methods import METHODS
 from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.runs.planning.config import PruneConfig, RecoverConfig, ShrinkConfig
+from jaxprune.pruning.roundings import ROUNDINGS
+from jaxprune.runs.planning.config import (
+    PruneConfig,
+    QuantizeConfig,
+    RecoverConfig,
+    ShrinkConfig,
+)
 from jaxprune.runs.smaller_facts import smaller_facts
 from jaxprune.stats.combinations import COMBINATIONS
 
@@ -28,22 +36,26 @@ _SHORT = (
 # Folders of the bundled models → their names, which are the same on every machine.
 _BUNDLED = {folder: name for name, folder in MODELS.items()}
 # The groups of fields that are facts, and the fields that are facts with their defaults, too.
-_SHOWN = ("dtype", "compat", "seed", "pruning", "calibration", "recovery")
+_SHOWN = ("dtype", "compat", "seed", "pruning", "quantize", "calibration", "recovery")
 _SAMPLE_FIELDS = tuple(
     f"calibration.{name}" for name in ("kind", "source", "target", "data", "samples")
 )
 _ALWAYS = (
     *("pruning.criterion", "pruning.sparsity", "pruning.propagate", "recovery.how"),
+    *("quantize.grid", "quantize.how", "quantize.embedding"),
     *_SAMPLE_FIELDS,
 )
 # The fields whose values are names of records with a meaning.
 _RECORDS: Mapping[str, Mapping[str, Any]] = {
     "pruning.criterion": METHODS,
     "pruning.propagate": PROPAGATIONS,
+    "quantize.grid": GRIDS,
+    "quantize.how": ROUNDINGS,
+    "quantize.embedding": GRIDS,
     "calibration.kind": KINDS,
     "calibration.combine": COMBINATIONS,
 }
-PRUNE_FIELDS = fields_of(PruneConfig)
+PRUNE_FIELDS, QUANTIZE_FIELDS = fields_of(PruneConfig), fields_of(QuantizeConfig)
 RECOVER_FIELDS, SHRINK_FIELDS = fields_of(RecoverConfig), fields_of(ShrinkConfig)
 
 
@@ -82,6 +94,8 @@ def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str,
     facts: dict[str, str | None] = {}
     if "shrunk" in report:
         facts |= smaller_facts(report["shrunk"])
+    elif "quantized" in report:
+        facts |= _quantized_facts(config, report)
     elif "sparsity" in report:
         fields, before = pruned_fields(config, report), {**report, **report.get("pruned", {})}
         facts["sparsity"] = _sparsity(report)
@@ -89,14 +103,9 @@ def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str,
         if fields["calibration.stats"] is not None:
             sets = before.get("languages", {}).items()
             facts["languages"] = "; ".join(f"{role} ({', '.join(codes)})" for role, codes in sets)
-        facts["tokens"] = _token_counts(before)
-        facts["damping of Gram matrices raised"] = ", ".join(
-            f"layer {layer} {site}: {added:g}"
-            for layer, sites in before.get("damping", {}).items()
-            for site, added in sites.items()
-        )
-        facts["warning"] = few_tokens(report)
-    facts["files of the weights"] = file_sizes(report)
+        facts |= _calibration_facts(before) | {"warning": few_tokens(report)}
+    if "quantized" not in report:  # whose hf/ is in float32
+        facts["files of the weights"] = file_sizes(report)
     if losses := report.get("losses"):
         fields = _checked(flatten_dict(dict(config), sep="."), RECOVER_FIELDS)
         means = [sum(part) / len(part) for part in zip(*losses, strict=True)]
@@ -107,6 +116,26 @@ def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str,
         for path, value in recovered.items():
             facts[path if path.startswith("recovery.") else f"recovery, {path}"] = value
     return {name: value for name, value in facts.items() if value}
+
+
+def _quantized_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, str | None]:
+    fields = _checked(flatten_dict(dict(config), sep="."), QUANTIZE_FIELDS)
+    sizes = report.get("weight_bytes", {})
+    facts: dict[str, str | None] = dict(_settings(fields, QUANTIZE_FIELDS))
+    warnings = filter(None, (few_tokens(report), report["quantized"].get("warning")))
+    facts |= _calibration_facts(report) | {"warning": " ".join(warnings)}
+    return facts | {GGUF: byte_size(sizes[GGUF]) if GGUF in sizes else None}
+
+
+def _calibration_facts(report: Mapping[str, Any]) -> dict[str, str]:
+    """Tokens of the calibration set, and where its Gram matrices needed more damping."""
+    damping = report.get("damping", {})
+    raised = [
+        f"layer {layer} {site}: {added:g}"
+        for layer, sites in damping.items()
+        for site, added in sites.items()
+    ]
+    return {"tokens": _token_counts(report), "damping of Gram matrices raised": ", ".join(raised)}
 
 
 def _settings(fields: Mapping[str, Any], rules: Mapping[str, Field]) -> Iterator[tuple[str, str]]:
@@ -120,6 +149,8 @@ def _settings(fields: Mapping[str, Any], rules: Mapping[str, Field]) -> Iterator
             yield "calibration", "none, the criterion needs no data"
         elif fields["calibration.stats"] is not None:
             hidden.update(_SAMPLE_FIELDS)
+    if "quantize.how" in rules and not ROUNDINGS[fields["quantize.how"]].needs:
+        hidden.update(path for path in rules if path.startswith("calibration."))
     for path, rule in rules.items():
         value, group = fields.get(path, rule.default), path.partition(".")[0]
         is_fact = group in _SHOWN and (path in _ALWAYS or value != rule.default)
@@ -226,6 +257,11 @@ def commands(
       run: folder of the last run, for commands as they are run; by default commands for a card, which may be published,
         with the last parts of paths only.
     """
+    if "quantized" in report:
+        name = {"model": report["origin"]["name"]} if run is None else {}
+        quantized = {**(config if run else _without_paths(config)), **name}
+        yield "quantize", command_line("quantize", quantized, QUANTIZE_FIELDS, run or "RUN")
+        return
     is_smaller = "shrunk" in report
     before = report.get("shrunk" if is_smaller else "pruned", {})
     configs = (

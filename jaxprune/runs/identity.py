@@ -28,7 +28,7 @@ from jaxprune.models.attention.platform import platform
 from jaxprune.models.model import attention_path
 
 # Fields of the config that determine bits, except those that determine the tokens of the calibration set.
-_FIELDS = ("dtype", "compat", "seed", "pruning", "output")
+_FIELDS = ("dtype", "compat", "seed", "pruning", "quantize", "output")
 _SHRINK = ("coverage", "tokens", "multiple", "layers", "drop_layers", "one_by_one", "mlp")
 _VERSIONS = ("jax", "jaxlib", "numpy", "ml_dtypes")
 # Subpackages whose code determines the masks.
@@ -51,7 +51,7 @@ def run_identity(
       more: values of some jobs only, such as `stats.order_of_sums`.
       stats: `ActivationStats.digest` of saved statistics, in place of batches.
     """
-    fields = {name: config[name] for name in _FIELDS}
+    fields = {name: config[name] for name in _FIELDS if name in config}
     mixture = config["calibration"]
     fields["calibration"] = {
         name: mixture[name] for name in ("combine", "weights") if name in mixture

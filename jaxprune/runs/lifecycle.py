@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.base.files import manifest
+from jaxprune.base.workdir.reading import GGUF
 from jaxprune.devices import hosts
 from jaxprune.devices.machine import peak_memory
 from jaxprune.hf.fingerprint import exported_digest
@@ -52,14 +53,15 @@ def open_run(
         result["seconds"]["total"] = round(time.perf_counter() - began, 3)
         result["peak_memory_bytes"] = peak_memory()
         result["identity"] = identity
-        result |= _about_files(models[0], run.folder / "hf")
+        result |= _about_files(models[0], run.folder)
         hosts.wait("reported")  # the folder that all have read is renamed
         if card and hosts.is_first():
             manifest.replace_card(run.folder / "hf", card(config, result))
 
 
-def _about_files(model: Model, exported: Path) -> dict[str, dict[str, Any]]:
+def _about_files(model: Model, folder: Path) -> dict[str, dict[str, Any]]:
     """The digests of the dense model and of the exported one, if any, and the bytes of their weights."""
+    exported, quantized = folder / "hf", folder / GGUF
     source = model.source.fingerprint
     read = {path: state for path, state in source.states.items() if path.name in source.digests}
     weights = [state.size for path, state in read.items() if path.name != "config.json"]
@@ -70,4 +72,6 @@ def _about_files(model: Model, exported: Path) -> dict[str, dict[str, Any]]:
         digests["hf"] = exported_digest(table)
         written = [size for name, (size, _) in table.items() if name.endswith(".safetensors")]
         sizes["hf"] = sum(written)
+    if quantized.is_file():
+        sizes[GGUF] = quantized.stat().st_size
     return {"models": digests, "weight_bytes": sizes}

@@ -27,7 +27,7 @@ from jaxprune.runs.block_writer import BlockWriter, check_outputs
 from jaxprune.runs.card import model_card
 from jaxprune.runs.identity import run_identity
 from jaxprune.runs.lifecycle import open_run
-from jaxprune.runs.planning.config import BlocksConfig, PruneConfig, ShrinkConfig
+from jaxprune.runs.planning.config import BlocksConfig, MethodConfig, PruneConfig, ShrinkConfig
 from jaxprune.runs.planning.plan import check_fits, plan_of
 from jaxprune.runs.run import Run
 from jaxprune.runs.saved_stats import stats_for
@@ -108,22 +108,27 @@ def prune_to_workdir(
         card=model_card if config.output.hf and config.output.card else None,
     ) as run:  # fmt: skip
         if run.result is None:
-            lines = _lines(config, batches)
-            run.result = _prune(run, model, batches, config, mesh, stats, clock)
-            run.result["calibration_lines"] = lines
+            lines = calibration_lines(config, batches)
+            writer, report = prune_to_run(run, model, batches, config, mesh, stats, clock)
+            writer.close(report, set_tokens(batches) if stats is None else dict(stats.tokens))
+            run.result = {**report, "calibration_lines": lines}
     return run.result
 
 
-def _prune(
+def prune_to_run(
     run: Run,
     model: Model,
     batches: Sequence[Batch],
-    config: PruneConfig,
+    config: MethodConfig,
     mesh: Mesh,
     stats: ActivationStats | None,
     clock: Clock,
-) -> dict[str, Any]:
-    """Fills the folder of a run; returns its part of report.json."""
+) -> tuple[BlockWriter, dict[str, Any]]:
+    """Prunes the blocks of a run, and writes them to its folder.
+
+    Returns:
+      The writer, which is not closed, and its part of report.json.
+    """
     settings, writer = config.settings, BlockWriter(model, config, run)
     plan = plan_of(model.config, model.dtype, batches, config, mesh, run.record)
     check_fits(plan)
@@ -151,11 +156,10 @@ def _prune(
     report |= _allocation(model, settings, measured)
     if any(s.name == "gram" for s in settings.method.statistics):
         report["gram_width"] = max(shape[0] for shape in kernel_shapes(model.config).values())
-    writer.close(report, tokens)
-    return report
+    return writer, report
 
 
-def _lines(config: PruneConfig, batches: Sequence[Batch]) -> list[str]:
+def calibration_lines(config: MethodConfig, batches: Sequence[Batch]) -> list[str]:
     """Digests of the lines in the calibration set."""
     if config.calibration.stats and not batches and config.settings.needs_statistics:
         # a run lists them, a folder of statistics does not

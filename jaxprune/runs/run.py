@@ -19,6 +19,7 @@ from jaxprune.base.workdir.differences import difference
 from jaxprune.base.workdir.json_files import CONFIG, REPORT, content_digest
 from jaxprune.base.workdir.locks import PROGRESS, locked
 from jaxprune.base.workdir.reading import (
+    GGUF,
     OLDER,
     OUTPUTS,
     complete_run,
@@ -33,7 +34,7 @@ _RECORD, _LAYERS = "run.json", "layer_*.npz"
 FIT = "fit.npz"
 SWEEP = "sweep.json"  # the record of a sweep, in its workdir
 # The files in `progress/` of a run that is being put in place.
-COMMIT = (REPORT, CONFIG, OLDER)
+COMMIT = (REPORT, CONFIG, GGUF, OLDER)
 
 
 class UnfinishedError(InputError):
@@ -162,7 +163,8 @@ def _commit(folder: Path, config: Mapping[str, Any], result: Mapping[str, Any]) 
     """Completes `progress/` by config.json and report.json, with the digests of all files; returns the report."""
     write_json(folder / CONFIG, config)
     tables = [f"{name}/{manifest.TABLE}" for name in OUTPUTS if (folder / name).is_dir()]
-    files = {name: [*manifest.file_facts(folder / name)] for name in (CONFIG, *tables)}
+    single = [name for name in (CONFIG, GGUF) if (folder / name).is_file()]
+    files = {name: [*manifest.file_facts(folder / name)] for name in (*single, *tables)}
     report: dict[str, Any] = {**result, "files": files}
     report["sha256"] = content_digest(report)
     write_json(folder / REPORT, report)
@@ -189,15 +191,18 @@ def _put_in_place(workdir: Path) -> None:
     if (workdir / REPORT).exists():
         (workdir / REPORT).replace(folder / OLDER)
     older = read_unchanged(folder / OLDER) or {}
-    older_outputs = {table.partition("/")[0] for table in older.get("files", {}) if table != CONFIG}
+    older_outputs = {name.partition("/")[0] for name in older.get("files", {}) if "/" in name}
     for name in {*OUTPUTS, *older_outputs}:
         if (folder / name).is_dir():
             manifest.remove(workdir / name)
             (folder / name).rename(workdir / name)
         elif f"{name}/{manifest.TABLE}" not in committed.get("files", {}):
             manifest.remove(workdir / name)
-    if (folder / CONFIG).exists():
-        (folder / CONFIG).replace(workdir / CONFIG)
+    for name in (GGUF, CONFIG):
+        if (folder / name).exists():
+            (folder / name).replace(workdir / name)
+        elif name in older.get("files", {}) and name not in committed.get("files", {}):
+            (workdir / name).unlink(missing_ok=True)
     (folder / REPORT).replace(workdir / REPORT)
     _clear_layers(folder)
 
@@ -211,6 +216,7 @@ def _clear_layers(folder: Path) -> None:
 
 
 def _clear_outputs(folder: Path) -> None:
+    (folder / GGUF).unlink(missing_ok=True)
     for name in OUTPUTS:
         shutil.rmtree(folder / name, ignore_errors=True)
         manifest.discard(folder / name)

@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxprune.base.text import byte_size, named_values, seconds
 from jaxprune.base.workdir.json_files import CONFIG, REPORT
-from jaxprune.base.workdir.reading import OUTPUTS
+from jaxprune.base.workdir.reading import GGUF, OUTPUTS
 from jaxprune.runs.facts import run_facts
 from jaxprune.runs.planning.config import BlocksConfig
 
@@ -15,7 +15,7 @@ def print_summary(config: BlocksConfig, report: Mapping[str, Any], workdir: Path
     """Prints the facts of a pruning or a recovery, with its time and memory."""
     times, peaks = report["seconds"], report["peak_memory_bytes"]
     stages = ", ".join(f"{name} {seconds(t)}" for name, t in times.items() if name != "total")
-    written = [name for name in (REPORT, CONFIG, *OUTPUTS) if (workdir / name).exists()]
+    written = [name for name in (REPORT, CONFIG, GGUF, *OUTPUTS) if (workdir / name).exists()]
     rows = {
         "model": config.model,
         **run_facts(config.json(), report),

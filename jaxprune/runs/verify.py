@@ -21,8 +21,9 @@ def verify(run: Path) -> list[str]:
         report = read_report(run) or {}
     except ChangedReportError as error:
         return [one_line(str(error).removeprefix(f"{run}/"))]
-    if "shrunk" not in report and not {"digests", "sparsity"} <= report.keys():
+    if not report.keys() & {"shrunk", "quantized", "sparsity"}:
         raise InputError(
-            f"{run}: no complete run; expected report.json, which jaxprune prune, recover and shrink write last"
+            f"{run}: no complete run; expected report.json, which jaxprune prune, recover, shrink and quantize write "
+            "last"
         )
     return [one_line(fault) for fault in file_faults(run, report, digests=True)]

@@ -21,6 +21,7 @@ from jaxprune.base.workdir.locks import PROGRESS
 
 # The folders that a run may fill.
 OUTPUTS = ("checkpoint", "stats", "hf")
+GGUF = "model.gguf"  # the file that a quantization writes
 OLDER = "older.json"  # in progress/: the report of the run that is being replaced
 # The key of an evaluation.json with the digest of the model that was scored.
 MODEL_DIGEST: Final = "model_sha256"
@@ -90,7 +91,6 @@ def check_workdir(workdir: Path, model: Path, outputs: Iterable[str] = OUTPUTS) 
         )
     for folder in folders:
         manifest.check_replaceable(folder, overwrite=True, where="--workdir: ")
-    config = workdir / CONFIG
     progress = workdir / PROGRESS
     try:
         reports = [
@@ -98,11 +98,13 @@ def check_workdir(workdir: Path, model: Path, outputs: Iterable[str] = OUTPUTS) 
         ]
     except InputError as error:
         raise InputError(f"--workdir: {error}; move it away, or name another folder") from None
-    listed = [tuple((report or {}).get("files", {}).get(CONFIG, ())) for report in reports]
-    if config.exists() and manifest.file_facts(config) not in listed:
-        raise InputError(
-            f"--workdir: {config} is in no report.json of jaxprune; move it away, or name another folder"
-        )
+    for name in (CONFIG, GGUF):
+        listed = [tuple((report or {}).get("files", {}).get(name, ())) for report in reports]
+        file = workdir / name
+        if file.exists() and manifest.file_facts(file) not in listed:
+            raise InputError(
+                f"--workdir: {file} is in no report.json of jaxprune; move it away, or name another folder"
+            )
 
 
 def complete_run(

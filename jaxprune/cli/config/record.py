@@ -5,13 +5,19 @@ from collections.abc import Mapping
 from jaxprune.analysis.config import AnalyzeConfig
 from jaxprune.base.schema import Field, fields_of
 from jaxprune.evaluation.config import EvaluateConfig
-from jaxprune.runs.planning.config import PruneConfig, RecoverConfig, ShrinkConfig
+from jaxprune.runs.planning.config import (
+    PruneConfig,
+    QuantizeConfig,
+    RecoverConfig,
+    ShrinkConfig,
+)
 from jaxprune.stats.config import JobConfig
 from jaxprune.sweeps.config import SweepConfig
 
 # Command → its config, which has the fields that it reads.
 COMMANDS: Mapping[str, type[JobConfig]] = {
     "prune": PruneConfig,
+    "quantize": QuantizeConfig,
     "recover": RecoverConfig,
     "shrink": ShrinkConfig,
     "evaluate": EvaluateConfig,
@@ -23,6 +29,7 @@ GROUPS = {
     "": "which model, and its dtype and seed",
     "calibration": "the data of the statistics",
     "pruning": "which weights to drop",
+    "quantize": "for quantize: grids of the weights in model.gguf",
     "recovery": "for recover and sweep: fitting the kept weights of a pruned or smaller model",
     "shrink": "for shrink: fewer tokens, layers, neurons",
     "output": "files of a run",

@@ -8,12 +8,12 @@ from typing import TypeVar
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.base.errors import InputError
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.schema import Field, check, fields_of
 from jaxprune.data.config import check_calibration
 from jaxprune.pruning.allocations.listed import text_of
 from jaxprune.pruning.settings import Settings
-from jaxprune.runs.planning.config import PruneConfig
+from jaxprune.runs.planning.config import MethodConfig, PruneConfig, QuantizeConfig
 from jaxprune.stats.config import JobConfig, only_with_stats
 
 _Config = TypeVar("_Config", bound=JobConfig)
@@ -64,18 +64,19 @@ def consistent(config: _Config) -> _Config:
 
     Raises as `config_of`.
     """
-    if not isinstance(config, PruneConfig):
+    if not isinstance(config, MethodConfig):
         return config
     try:
         settings = config.settings
     except InputError as error:  # each field is allowed, their combination is not
         group = "calibration" if str(error).startswith(("combine", "weights")) else "pruning"
         raise InputError(f"{group}.{error}") from None
-    shares = text_of(settings.resolved_allocation) or config.pruning.allocation
-    pruning = dataclasses.replace(
-        config.pruning, sparsity=settings.implied_sparsity, allocation=shares
-    )
-    config = dataclasses.replace(config, pruning=pruning)
+    if isinstance(config, PruneConfig):
+        shares = text_of(settings.resolved_allocation) or config.pruning.allocation
+        pruning = dataclasses.replace(
+            config.pruning, sparsity=settings.implied_sparsity, allocation=shares
+        )
+        config = dataclasses.replace(config, pruning=pruning)
     _check_statistics(config, settings)
     if config.calibration.stats is not None:
         calibration = only_with_stats(config.calibration)
@@ -83,9 +84,13 @@ def consistent(config: _Config) -> _Config:
     return config
 
 
-def _check_statistics(config: PruneConfig, settings: Settings) -> None:
+def _check_statistics(config: MethodConfig, settings: Settings) -> None:
     """Rejects samples, or saved statistics, that the criterion cannot read."""
     saved, method = config.calibration.stats, settings.method
+    if saved is not None and isinstance(config, QuantizeConfig):
+        raise invalid_value(
+            "calibration.stats", saved, "none; quantize measures inputs of rounded blocks"
+        )
     if saved is not None and settings.propagate != "dense":
         raise InputError(
             f"pruning.propagate: got {settings.propagate!r}; expected dense, with calibration.stats"

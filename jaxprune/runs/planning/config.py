@@ -5,6 +5,7 @@ from typing import Any
 from jaxprune.base.schema import config_record, filled, flag
 from jaxprune.data.config import TextFields
 from jaxprune.devices.sharding import MeshFields
+from jaxprune.pruning.quantization import QuantizeFields
 from jaxprune.pruning.settings import PruningFields, Settings
 from jaxprune.recovery.config import RecoveryFields
 from jaxprune.shrinking.config import ShrinkFields
@@ -27,13 +28,24 @@ class OutputFields:
 
 
 @config_record
-class PruneConfig(JobConfig):
-    """The config of a pruning run; `jaxprune.cli.config` makes it from a user's config."""
+class MethodConfig(JobConfig):
+    """The config of a run that applies a method to the kernels of all blocks."""
 
     calibration: CalibrationFields = CalibrationFields()
-    pruning: PruningFields = PruningFields()
     output: OutputFields = OutputFields()
     mesh: MeshFields = MeshFields()
+
+    @property
+    def settings(self) -> Settings:
+        """The method and its settings; InputError if fields contradict each other."""
+        raise NotImplementedError
+
+
+@config_record
+class PruneConfig(MethodConfig):
+    """The config of a pruning run; `jaxprune.cli.config` makes it from a user's config."""
+
+    pruning: PruningFields = PruningFields()
 
     @property
     def settings(self) -> Settings:
@@ -50,6 +62,22 @@ class PruneConfig(JobConfig):
 
 
 @config_record
+class QuantizeConfig(MethodConfig):
+    """The config of a quantization."""
+
+    quantize: QuantizeFields = QuantizeFields()
+    output: OutputFields = filled(OutputFields, "params", "hf")
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of a pruning that keeps all weights and rounds them; InputError for a wrong combination."""
+        return Settings(
+            criterion=self.quantize.method, sparsity=0.0, combine=self.calibration.combine,
+            weights=self.calibration.weights, compat=self.compat, seed=self.seed, dtype=self.dtype,
+        )  # fmt: skip
+
+
+@config_record
 class RecoverConfig(JobConfig):
     """The config of a recovery; `pruning` has the values of the run to recover."""
 
@@ -61,7 +89,7 @@ class RecoverConfig(JobConfig):
 
 
 # Configs of the jobs that change every block of a model.
-BlocksConfig = PruneConfig | RecoverConfig
+BlocksConfig = MethodConfig | RecoverConfig
 
 
 @config_record

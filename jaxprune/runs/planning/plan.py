@@ -27,7 +27,7 @@ from jaxprune.models.published import published
 from jaxprune.pruning.allocated import ignored_kernels, kernel_shares, layer_shares
 from jaxprune.pruning.budget import check_pattern
 from jaxprune.runs.planning import costs
-from jaxprune.runs.planning.config import PruneConfig
+from jaxprune.runs.planning.config import MethodConfig
 from jaxprune.runs.planning.costs import Machines, Work
 from jaxprune.stats.calibration_sets import token_batches
 from jaxprune.stats.probe import SAMPLES_PER_DEVICE
@@ -105,7 +105,7 @@ def plan_of(
     config: ModelConfig,
     stored: str,
     batches: Sequence[Batch],
-    run: PruneConfig,
+    run: MethodConfig,
     mesh: Mesh,
     record: Mapping[str, Any] = MappingProxyType({}),
 ) -> Plan:
@@ -126,7 +126,7 @@ def _planned_here(work: Work, mesh: Mesh, processes: int) -> Plan:
     return planned(work, machines, room(mesh))
 
 
-def plan_from_config(run: PruneConfig, processes: int = 1) -> Plan:
+def plan_from_config(run: MethodConfig, processes: int = 1) -> Plan:
     """The plan of a run, from its config and the model's config.json, or the sizes of published models in the package.
 
     Every sample of text counts with length `calibration.max_length`, so the plan is an upper bound.
@@ -141,7 +141,7 @@ def plan_from_config(run: PruneConfig, processes: int = 1) -> Plan:
 
 
 def _work(
-    config: ModelConfig, stored: str, groups: tuple[tuple[int, int], ...], run: PruneConfig
+    config: ModelConfig, stored: str, groups: tuple[tuple[int, int], ...], run: MethodConfig
 ) -> Work:
     settings = run.settings
     ignored = {*ignored_kernels(config, settings.ignored)}
@@ -168,7 +168,7 @@ def _work(
     )
 
 
-def _groups(run: PruneConfig) -> tuple[tuple[int, int], ...]:
+def _groups(run: MethodConfig) -> tuple[tuple[int, int], ...]:
     calibration = run.calibration
     if not run.settings.needs_statistics or calibration.stats:
         return ()
@@ -178,7 +178,7 @@ def _groups(run: PruneConfig) -> tuple[tuple[int, int], ...]:
     return ((calibration.samples, calibration.max_length),) * (1 + kind.may_hold_code)
 
 
-def _sizes(run: PruneConfig) -> tuple[ModelConfig, str]:
+def _sizes(run: MethodConfig) -> tuple[ModelConfig, str]:
     """The model's config and stored dtype: of a folder, else of a published model, else from the hub."""
     is_folder = Path(run.model).expanduser().is_dir()
     if not is_folder and (published_model := published(run.model)):
@@ -198,7 +198,7 @@ def _stored(folder: Path) -> str:
     return str(dtype)
 
 
-def print_plan(run: PruneConfig, plan: Plan) -> None:
+def print_plan(run: MethodConfig, plan: Plan) -> None:
     """Prints the table of `--plan`."""
     work, machines = plan.work, plan.machines
     devices = machines.devices * machines.processes
@@ -223,7 +223,7 @@ def print_plan(run: PruneConfig, plan: Plan) -> None:
     print("\n".join(named_values(rows)))
 
 
-def _sparsity(run: PruneConfig, config: ModelConfig) -> str:
+def _sparsity(run: MethodConfig, config: ModelConfig) -> str:
     settings, allocation = run.settings, run.settings.resolved_allocation
     overall = f"{percent(settings.implied_sparsity)}%"
     others = " of the kernels that are not ignored" if settings.ignored else ""

@@ -1,0 +1,61 @@
+"""Weights on a grid → their scales, levels and bytes, exactly."""
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from jaxprune.models.grids.grid import BLOCK, Grid
+
+_ROWS = 1 << 22  # weights that are packed at a time
+
+
+def packed(grid: Grid, weights: Float[np.ndarray, "out in"]) -> UInt8[np.ndarray, "out bytes"]:
+    """The bytes of weights that are on a grid; they dequantize to equal numbers.
+
+    Raises:
+      ValueError: the weights are not on the grid.
+    """
+    if grid.pack is None:
+        halves = weights.astype(np.float16)
+        if not np.array_equal(halves.astype(np.float32), weights):
+            raise ValueError(f"weights are not on the grid {grid.name}")
+        return halves.view(np.uint8)
+    outputs, inputs = weights.shape
+    rows = max(1, _ROWS // inputs)
+    parts = [
+        grid.pack(*_scales_and_indices(grid, weights[start : start + rows].reshape(-1, BLOCK)))
+        for start in range(0, outputs, rows)
+    ]
+    return np.concatenate(parts).reshape(outputs, -1)
+
+
+def _scales_and_indices(
+    grid: Grid, blocks: Float[np.ndarray, "N 32"]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The scale of each block, float16 [N], and the indices of its levels, uint8 [N, 32].
+
+    The largest weight of a block is one of the levels times the scale. Each is tried, first those with which llama.cpp
+    begins. The sign of a zero is that of the scale. A block without zeros that has opposite levels only has two
+    solutions, of which this is one.
+    """
+    levels = np.array(grid.levels)
+    middles = (levels[1:] + levels[:-1]) / 2
+    largest = np.take_along_axis(blocks, np.abs(blocks).argmax(axis=1)[:, None], axis=1)[:, 0]
+    scales = largest.astype(np.float16)  # 0 in blocks of zeros
+    indices = np.full(blocks.shape, np.argmin(np.abs(levels)), np.uint8)
+    unsolved = np.flatnonzero(largest)
+    is_positive = grid.extremes[0] > 0  # whether scales are
+    by_size = sorted(levels[levels != 0], key=abs, reverse=True)
+    for level in sorted(by_size, key=lambda level: level * grid.extremes[0] < 0):
+        wanted, extreme = blocks[unsolved], largest[unsolved]
+        signs = np.sign(extreme) if is_positive else 1
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            tried = (extreme / (level * signs)).astype(np.float16)
+            stored = tried.astype(np.float32)[:, None]
+            index = np.searchsorted(middles, wanted / stored).astype(np.uint8)
+            values = levels[index].astype(np.float32) * stored
+        exact = (values.view(np.uint32) == wanted.view(np.uint32)).all(axis=1)
+        scales[unsolved[exact]], indices[unsolved[exact]] = tried[exact], index[exact]
+        unsolved = unsolved[~exact]
+        if not unsolved.size:
+            return scales, indices
+    raise ValueError(f"weights are not on the grid {grid.name}")

@@ -1,0 +1,24 @@
+"""Q4_0: 16 equally spaced levels, 4.5 bits a weight."""
+
+import numpy as np
+from jaxtyping import Float16, UInt8
+
+from jaxprune.models.grids.grid import BLOCK, Grid
+
+
+def pack(
+    scales: Float16[np.ndarray, " N"], index: UInt8[np.ndarray, "N 32"]
+) -> UInt8[np.ndarray, "N 18"]:
+    """The scale, then 16 bytes: the low half of each is an input of the first 16, the high half one of the others."""
+    halves = index[:, : BLOCK // 2] | index[:, BLOCK // 2 :] << 4
+    return np.concatenate([scales[:, None].view(np.uint8), halves], axis=1)
+
+
+GRID = Grid(
+    "q4_0",
+    "4.5 bits a weight, 16 equally spaced levels",
+    4.5,
+    tuple(range(-8, 8)),
+    (-8.0, *(-8 - step / 10 for step in range(-9, 10) if step)),
+    pack,
+)

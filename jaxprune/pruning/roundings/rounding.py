@@ -1,0 +1,47 @@
+"""The record of a way to round a kernel to a grid, and the method that prunes no weight but rounds all."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxprune.models.grids import Grid
+from jaxprune.pruning.budget import Budget
+from jaxprune.pruning.criterion import Inputs
+from jaxprune.pruning.method import Method, Prepare, Pruned
+
+
+@dataclasses.dataclass(frozen=True)
+class Rounding:
+    """A way to round a kernel to a grid. A file in `roundings/` that declares one as `ROUNDING` adds it.
+
+    Attributes:
+      name: value of `quantize.how`.
+      meaning: description for `--help` and the page of settings.
+      round: (kernel [in, out], inputs, grid) → float32 [in, out] on the grid; see `Method.prune`.
+      needs, prepare, on_host: see `Method`.
+    """
+
+    name: str
+    meaning: str
+    round: Callable[[Any, Inputs, Grid], Any]
+    needs: tuple[tuple[str, str], ...] = ()
+    prepare: Prepare | None = None
+    on_host: bool = False
+
+
+@functools.cache
+def rounding_method(rounding: Rounding, grid: Grid) -> Method:
+    """The method that keeps all weights and rounds them to a grid."""
+
+    def prune(kernel: Float[Array, "in out"], inputs: Inputs, budget: Budget) -> Pruned:
+        del budget
+        return Pruned(jnp.ones(kernel.shape, bool), rounding.round(kernel, inputs, grid))
+
+    return Method(
+        rounding.name, rounding.meaning, prune,
+        needs=rounding.needs, updates_weights=True, selects=True, prepare=rounding.prepare, on_host=rounding.on_host,
+    )  # fmt: skip

@@ -1,0 +1,82 @@
+"""A config → a workdir with the quantized model: model.gguf for llama.cpp, and the same weights in hf/."""
+
+import functools
+import time
+from pathlib import Path
+from typing import Any
+
+from jaxprune.base.progress import Clock
+from jaxprune.base.workdir.reading import GGUF, check_workdir
+from jaxprune.data.batches import set_tokens
+from jaxprune.devices import hosts
+from jaxprune.devices.sharding import device_mesh
+from jaxprune.hf.gguf.architecture import check_architecture
+from jaxprune.hf.gguf.tensors import Types
+from jaxprune.hf.gguf.tokenizer import split_warning
+from jaxprune.hf.gguf.write import write_gguf
+from jaxprune.hf.model import load
+from jaxprune.hf.rounded import rounded
+from jaxprune.models.grids import GRIDS
+from jaxprune.pruning.quantization import check_grids
+from jaxprune.pruning.roundings.nearest import nearest_rows
+from jaxprune.runs.card import model_card
+from jaxprune.runs.identity import run_identity
+from jaxprune.runs.lifecycle import open_run
+from jaxprune.runs.pipeline import calibration_batches, calibration_lines, prune_to_run
+from jaxprune.runs.planning.config import QuantizeConfig
+from jaxprune.runs.summary import print_summary
+from jaxprune.stats.running import order_of_sums
+
+
+def quantize_from_config(
+    config: QuantizeConfig, workdir: Path, *, overwrite: bool = False
+) -> dict[str, Any]:
+    """Runs a quantization, or resumes an interrupted one.
+
+    Args:
+      config: validated (`jaxprune.cli.config.validate`).
+      workdir: receives model.gguf, hf/ with the same weights in float32, config.json and report.json.
+      overwrite: see `prune_from_config`.
+
+    Returns:
+      The content of report.json.
+
+    Raises:
+      InputError: as `prune_from_config`; a grid whose blocks do not divide the inputs of a kernel; a model that
+        llama.cpp does not have.
+    """
+    began = time.perf_counter()
+    clock = Clock(began)
+    stored, fields, settings = load(config.model, config.revision), config.quantize, config.settings
+    grid, embedding = GRIDS[fields.grid], GRIDS[fields.embedding]
+    check_grids(stored.config, fields)
+    check_architecture(stored.config)
+    model = rounded(stored, functools.partial(nearest_rows, grid=embedding))
+    batches = calibration_batches(config, model) if settings.needs_statistics else []
+    check_workdir(workdir, model.folder)
+    mesh = device_mesh(config.mesh.data, config.mesh.model)
+    running = order_of_sums(settings.method.statistics, mesh)
+    identity = run_identity(
+        model, config.json(), batches, {} if running is None else {"running sums": running}
+    )
+    with open_run(
+        workdir, [stored], identity, config.json(), began=began, overwrite=overwrite,
+        card=model_card if config.output.card else None,
+    ) as run:  # fmt: skip
+        if run.result is None:
+            lines = calibration_lines(config, batches)
+            writer, report = prune_to_run(run, model, batches, config, mesh, None, clock)
+            for name in ("sparsity", "parameters"):
+                del report[name]
+            report |= {"quantized": {**vars(fields)}, "calibration_lines": lines}
+            if warning := split_warning(stored):
+                report["quantized"]["warning"] = warning
+            writer.close(report, set_tokens(batches), checkpoints=False)
+            if hosts.is_first():
+                written = load(run.folder / "hf")
+                write_gguf(written, Types(grid.name, embedding.name), run.folder / GGUF)
+            hosts.wait("model.gguf")
+            run.result = report
+    if hosts.is_first():
+        print_summary(config, run.result, workdir)
+    return run.result

@@ -1,0 +1,103 @@
+"""Roundings against plain loops in float64, and what their results must be."""
+
+import dataclasses
+
+import gguf
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from plain_methods import gptq, searched_scales
+
+from jaxprune.models.grids import GRIDS
+from jaxprune.models.grids.packing import packed
+from jaxprune.pruning.criterion import Inputs, key_of_seed
+from jaxprune.pruning.roundings import ROUNDINGS
+
+QUANTIZED = [name for name, grid in GRIDS.items() if grid.levels]
+TOKENS = 600
+
+
+def problem(inputs=160, outputs=24, seed=0):
+    """A kernel [in, out] and the features [T, in] that it reads, some of them nearly dependent."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(TOKENS, inputs)) * np.exp(rng.normal(size=inputs))
+    x[:, 1::2] = x[:, ::2] + 0.3 * x[:, 1::2]
+    return (0.05 * rng.normal(size=(inputs, outputs))).astype(np.float32), x.astype(np.float32)
+
+
+def rounded(name, grid, kernel, x):
+    """The kernel after a rounding, compiled as in a run."""
+    rounding = ROUNDINGS[name]
+    stats = {"gram": x.T @ x, "squares": (x * x).sum(axis=0)}
+    needed = {"demonstrations": {name: stats[name] for _, name in rounding.needs}}
+    counts = {"demonstrations": np.float32(len(x))}
+    if rounding.prepare is not None:
+        needed = rounding.prepare(jax.device_put(needed), jax.device_put(counts)).stats
+    inputs = Inputs({}, "w", 0, key_of_seed(0), "corrected", needed, counts)
+    if rounding.on_host:
+        return rounding.round(kernel, inputs, GRIDS[grid])
+    function = jax.jit(
+        lambda w, stats: rounding.round(w, dataclasses.replace(inputs, stats=stats), GRIDS[grid])
+    )
+    return np.asarray(function(jnp.asarray(kernel), needed))
+
+
+def loss(kernel, new, x):
+    """Share of the squared outputs that the rounding changes."""
+    return np.square(x @ (new - kernel)).sum() / np.square(x @ kernel).sum()
+
+
+@pytest.mark.parametrize("grid", QUANTIZED)
+def test_gptq_is_the_plain_loop(grid):
+    kernel, x = problem()
+    levels = np.array(GRIDS[grid].levels, np.float64)
+    plain = gptq(kernel.T, x.T @ x, TOKENS, levels, GRIDS[grid].extremes).T
+    new = rounded("gptq", grid, kernel, x)
+    assert np.mean(np.isclose(new, plain, rtol=1e-3, atol=1e-8)) > 0.97
+    assert loss(kernel, new, x) == pytest.approx(loss(kernel, plain, x), rel=0.02)
+
+
+@pytest.mark.parametrize("grid", QUANTIZED)
+def test_searched_scales_are_the_plain_loops(grid):
+    kernel, x = problem()
+    new = rounded("search", grid, kernel, x)
+    importance, levels = np.square(x).mean(axis=0), np.array(GRIDS[grid].levels, np.float64)
+    for start in range(0, len(kernel), 32):
+        block = slice(start, start + 32)
+        scales = searched_scales(kernel[block].T, importance[block], levels, GRIDS[grid].extremes)
+        multiples = new[block] / scales.astype(np.float32)
+        exact = np.isclose(multiples, np.round(multiples), atol=1e-3).all(axis=0)
+        assert exact.mean() > 0.9
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("name", ROUNDINGS)
+def test_results_pack_to_their_very_values(name, grid):
+    if name != "nearest" and not GRIDS[grid].levels:
+        return
+    kernel, x = problem()
+    kernel[:32, 3] = 0
+    new = rounded(name, grid, kernel, x).T
+    stored = packed(GRIDS[grid], np.ascontiguousarray(new))
+    kind = gguf.GGMLQuantizationType[grid.upper()]
+    data = stored.view(np.float16) if grid == "f16" else stored
+    assert gguf.dequantize(data, kind).tobytes() == np.ascontiguousarray(new).tobytes()
+    assert stored.size * 8 == GRIDS[grid].bits * kernel.size
+
+
+@pytest.mark.parametrize("grid", ["q4_0", "iq4_nl"])
+def test_compensation_loses_less_than_scales_and_scales_less_than_rounding(grid):
+    kernel, x = problem()
+    losses = [
+        loss(kernel, rounded(name, grid, kernel, x), x) for name in ("gptq", "search", "nearest")
+    ]
+    assert losses == sorted(losses)
+    assert losses[0] < 0.5 * losses[2]
+
+
+def test_weights_off_the_grid_do_not_pack():
+    weights = np.random.default_rng(0).normal(size=(2, 32)).astype(np.float32)
+    for grid in GRIDS.values():
+        with pytest.raises(ValueError, match=grid.name):
+            packed(grid, weights)

@@ -1,0 +1,109 @@
+"""A quantization from its config: model.gguf has the weights of hf/; a stopped one resumes; some models are refused."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from folder_contents import contents
+from jobs import job
+
+import jaxprune as jp
+from jaxprune.base.workdir.reading import read_report
+from jaxprune.models.grids import GRIDS
+from jaxprune.pruning import loop
+from jaxprune.runs.card import model_card
+from jaxprune.runs.quantize import quantize_from_config
+from jaxprune.runs.verify import verify
+
+MODEL = "nano/bloom"
+
+
+def quantized(workdir, model=MODEL, **fields):
+    samples = {"calibration__data": "nano", "calibration__samples": 4}
+    config = job(model, "quantize", **samples, **fields)
+    return quantize_from_config(config, workdir)
+
+
+def equal(first, second):
+    same = jax.tree.map(lambda a, b: np.array_equal(np.asarray(a), np.asarray(b)), first, second)
+    return jax.tree.all(same)
+
+
+@pytest.mark.parametrize(
+    ("grid", "how"), [("q4_0", "gptq"), ("iq4_nl", "importance"), ("f16", "gptq")]
+)
+def test_the_file_has_the_weights_of_the_folder(grid, how, tmp_path):
+    report = quantized(tmp_path, quantize__grid=grid, quantize__how=how)
+    file, folder = jp.load(tmp_path / "model.gguf"), jp.load(tmp_path / "hf")
+    assert equal(file.params, folder.params)
+    assert verify(tmp_path) == []
+    dense = jp.load(MODEL)
+    weights = sum(leaf.size for leaf in jax.tree.leaves(dense.params["blocks"]) if leaf.ndim == 3)
+    least = weights * GRIDS[grid].bits / 8
+    assert least < report["weight_bytes"]["model.gguf"] < least + dense.size * 4 - weights * 4
+    assert not equal(file.params["blocks"], dense.params["blocks"])
+
+
+def test_embedding_and_kernels_are_on_their_grids(tmp_path):
+    quantized(tmp_path, quantize__how="nearest", quantize__embedding="q4_0")
+    embedding = jp.load(tmp_path / "hf").params["embed"]["tokens"]
+    blocks = embedding.reshape(-1, 32)
+    assert max(len(np.unique(block)) for block in blocks) <= 16
+
+
+def test_a_stopped_run_resumes_to_the_same_bytes(tmp_path, monkeypatch):
+    quantized(tmp_path / "whole")
+    passes = loop.pass_through
+
+    def stops(block, *arguments):
+        if block.layer == 2:
+            raise KeyboardInterrupt
+        return passes(block, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "pass_through", stops)
+        with pytest.raises(KeyboardInterrupt):
+            quantized(tmp_path / "stopped")
+    assert not (tmp_path / "stopped/model.gguf").exists()
+    quantized(tmp_path / "stopped")
+    for name in ("model.gguf", "hf"):
+        assert contents(tmp_path / "stopped" / name) == contents(tmp_path / "whole" / name)
+
+
+def test_the_card_names_grid_languages_and_the_file(tmp_path):
+    quantized(tmp_path)
+    card = (tmp_path / "hf/README.md").read_text(encoding="utf-8")
+    assert "quantized (gptq, q4_0)" in card
+    assert "model.gguf" in card
+    assert "- fr" in card
+    report = read_report(tmp_path)
+    assert model_card(job(MODEL, "quantize").json(), report)
+
+
+def test_widths_that_no_block_divides_are_named(tmp_path, tiny_folder):
+    with pytest.raises(jp.InputError, match=r"quantize.grid: .* has 48 inputs, .* expected f16"):
+        quantized(tmp_path, tiny_folder("llama"))
+
+
+def test_a_family_that_llama_cpp_lacks_is_named(tmp_path):
+    with pytest.raises(jp.InputError, match=r"llama\.cpp has no xglm model"):
+        quantized(tmp_path, "nano/xglm")
+
+
+def test_a_file_needs_the_tokens_of_its_tokenizer(tmp_path):
+    quantized(tmp_path, quantize__how="nearest")
+    file = tmp_path / "model.gguf"
+    (tmp_path / "hf").rename(tmp_path / "moved")
+    with pytest.raises(jp.InputError, match="tokenizer: not set; expected the folder or id"):
+        jp.load(file)
+    assert jp.load(file, tokenizer=tmp_path / "moved").size == jp.load(MODEL).size
+    with pytest.raises(jp.InputError, match=r"has architecture bloom, config.json gpt2"):
+        jp.load(file, tokenizer="nano/gpt2")
+    rules = json.loads((tmp_path / "moved/tokenizer.json").read_text(encoding="utf-8"))
+    ids = rules["model"]["vocab"]
+    first, second = list(ids)[-2:]
+    ids[first], ids[second] = ids[second], ids[first]
+    (tmp_path / "moved/tokenizer.json").write_text(json.dumps(rules), encoding="utf-8")
+    with pytest.raises(jp.InputError, match="expected the tokenizer of this file"):
+        jp.load(file, tokenizer=tmp_path / "moved")
