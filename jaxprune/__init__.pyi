@@ -25,6 +25,8 @@ from .pruning.result import PruneResult as PruneResult
 from .pruning.settings import Settings as Settings
 from .runs import checkpoint as checkpoint
 from .runs.plots import plot as plot
+from .runs.quantize_in_memory import QuantizeResult as QuantizeResult
+from .runs.quantize_in_memory import quantize as quantize
 from .runs.recover_in_memory import recover as recover
 from .shrinking.shrink import shrink as shrink
 from .stats.calibration_sets import demonstrations as demonstrations

@@ -58,11 +58,13 @@ class PrunedKernels(NamedTuple):
       keep: keep masks by path.
       changed: new kernels by path, if the method changes weights.
       damping: the damping by site, where it was raised.
+      errors: `Pruned.error` by path, where it was measured.
     """
 
     keep: dict[str, np.ndarray]
     changed: dict[str, np.ndarray]
     damping: dict[str, float]
+    errors: dict[str, float]
 
 
 def prune_kernels(
@@ -82,7 +84,7 @@ def prune_kernels(
     ignored = {p: np.ones(stored[p].shape, bool) for p in site_of if p not in block.shares}
     reads = {path: site for path, site in site_of.items() if path in block.shares}
     if not reads:
-        return PrunedKernels(ignored, {}, {})
+        return PrunedKernels(ignored, {}, {}, {})
     if method.updates_weights:
         weights = {path: stored[path].astype(np.float32) for path in reads}
     else:
@@ -114,6 +116,7 @@ def prune_kernels(
         {path: masks[path] for path in site_of},  # in their order
         _changed_kernels(block, pruned, stored),
         {site: added for site, added in damping.items() if added > DAMPING},
+        {path: float(kernel.error) for path, kernel in pruned.items() if kernel.error is not None},
     )
 
 

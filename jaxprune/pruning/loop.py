@@ -207,8 +207,8 @@ def prune_blocks(
                 result = earlier
             else:
                 sums = {} if stats is None else stats.layer(layer)
-                keep, changed, damping = prune_sites(params=params, sums=sums, sites=SITES)
-                result = FinishedLayer(keep, changed, sums, damping)
+                keep, changed, damping, errors = prune_sites(params=params, sums=sums, sites=SITES)
+                result = FinishedLayer(keep, changed, sums, damping, errors=errors)
                 clock.lap("select")
             pruned = pruned_params(host, result.keep, result.changed)
             yield PrunedBlock(layer, pruned, result, clock.take())

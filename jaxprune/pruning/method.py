@@ -16,10 +16,12 @@ class Pruned(NamedTuple):
     Attributes:
       keep: bool [in, out], True = kept.
       kernel: float [in, out], new values of the kept weights; None if they are unchanged.
+      error: float32 [], for the report: the share of the squared outputs that changes; None if it is not measured.
     """
 
     keep: Bool[Array, "in out"]
     kernel: Float[Array, "in out"] | None = None
+    error: Float[Array, ""] | None = None
 
 
 class Prepared(NamedTuple):

@@ -39,6 +39,7 @@ def pass_through(
     keep: dict[str, np.ndarray] = {}
     changed: dict[str, np.ndarray] = {}
     damping: dict[str, float] = {}
+    errors: dict[str, float] = {}
     for step in PROPAGATIONS[settings.propagate].steps:
         if is_last and not step.segment.measures:
             break  # nothing reads the output of the last block
@@ -52,8 +53,11 @@ def pass_through(
                     sums.setdefault(key, {}).setdefault(site, {}).update(by_name)
         if step.prunes:
             if earlier is None:
-                masks, new, raised = prune_sites(params=params, sums=sums, sites=step.prunes)
+                masks, new, raised, measured_errors = prune_sites(
+                    params=params, sums=sums, sites=step.prunes
+                )
                 damping |= raised
+                errors |= measured_errors
             else:
                 paths = kernels(config, step.prunes)
                 masks, new = ({p: part[p] for p in paths if p in part} for part in earlier[:2])
@@ -61,7 +65,7 @@ def pass_through(
             changed |= new
             params = put_back(params, masks, new, settings.dtype)
             clock.lap("select")
-    return earlier or FinishedLayer(keep, changed, _persisted(sums), damping)
+    return earlier or FinishedLayer(keep, changed, _persisted(sums), damping, errors=errors)
 
 
 def _persisted(sums: Sums) -> dict[SetKey, dict[str, Any]]:

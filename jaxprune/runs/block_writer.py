@@ -70,6 +70,7 @@ class BlockWriter:
         self._kept: list[dict[str, tuple[int, int]]] = []
         self._seconds: list[dict[str, float]] = []
         self._damping: dict[str, dict[str, float]] = {}  # layer → site, where it was raised
+        self._errors: list[dict[str, float]] = []  # by kernel, of methods that measure them
         self._losses: list[tuple[float, float]] = []  # of recovery, before and after
         self._weights, self._masks, self._changed = (hashlib.sha256() for _ in range(3))
         self._changes = False  # whether any kept weight has a new value
@@ -135,11 +136,13 @@ class BlockWriter:
         self._sums.append(block.finished.sums)
         if block.finished.damping:
             self._damping[str(block.layer)] = block.finished.damping
+        if block.finished.errors:
+            self._errors.append(dict(block.finished.errors))
         if block.finished.loss is not None:
             self._losses.append(block.finished.loss)
 
     def report(self, tokens: Mapping[SetKey, int]) -> dict[str, Any]:
-        """The part of report.json on all blocks: counts, digests, damping, losses, seconds.
+        """The part of report.json on all blocks: counts, digests, damping, errors, losses, seconds.
 
         Args:
           tokens: tokens of the calibration set, by set; empty without data.
@@ -158,6 +161,8 @@ class BlockWriter:
         }
         if self._damping:
             report["damping"] = self._damping
+        if self._errors:
+            report["errors"] = self._errors
         if self._losses:
             report["losses"] = self._losses
         return report

@@ -1,4 +1,4 @@
-"""A finished layer ↔ an .npz: masks as bits, changed weights, the sums from which it was pruned, damping, loss.
+"""A finished layer ↔ an .npz: masks as bits, changed weights, the sums from which it was pruned, damping, loss, errors.
 
 An unfinished run has such a file for each finished layer, so the same command resumes at the next one. Unchanged
 weights are not stored: they are those of the dense model under the masks. Hidden states are recomputed by the same
@@ -42,6 +42,7 @@ def write_layer(file: Path, layer: FinishedLayer) -> None:
     for key, sites in layer.sums.items():
         tree[_BETWEEN.join(("sums", *key))] = sites
     tree |= {_BETWEEN.join(("damping", site)): added for site, added in layer.damping.items()}
+    tree |= {_BETWEEN.join(("errors", path)): error for path, error in layer.errors.items()}
     tree |= {} if layer.loss is None else {"loss": np.asarray(layer.loss)}
     write_npz(file, flatten_dict(tree, sep=_BETWEEN))
 
@@ -60,9 +61,12 @@ def read_layer(file: Path) -> FinishedLayer:
             for path, record in tree.get("changed", {}).items()
             for dtype, bits in record.items()
         }
-        damping = {site: float(added) for site, added in tree.get("damping", {}).items()}
+        damping, errors = (
+            {name: float(value) for name, value in tree.get(kind, {}).items()}
+            for kind in ("damping", "errors")
+        )
         loss = tuple(tree["loss"].tolist()) if "loss" in tree else None
-        return FinishedLayer(keep, changed, _sums(tree), damping, loss)
+        return FinishedLayer(keep, changed, _sums(tree), damping, loss, errors)
     except (InputError, KeyError, ValueError, TypeError):
         raise InputError(f"{file}: damaged") from None
 

@@ -68,7 +68,8 @@ def quantize_from_config(
             writer, report = prune_to_run(run, model, batches, config, mesh, None, clock)
             for name in ("sparsity", "parameters"):
                 del report[name]
-            report |= {"quantized": {**vars(fields)}, "calibration_lines": lines}
+            errors = {"errors": report.pop("errors")}
+            report |= {"quantized": {**vars(fields), **errors}, "calibration_lines": lines}
             if warning := split_warning(stored):
                 report["quantized"]["warning"] = warning
             writer.close(report, set_tokens(batches), checkpoints=False)

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -26,6 +27,7 @@ class FinishedLayer(NamedTuple):
       sums: the statistics of the layer; empty for methods without statistics.
       damping: site → the damping of its Gram matrix, where the method had to raise it.
       loss: loss on the held-out samples before and after recovery; None without recovery.
+      errors: kernel path → the share of its squared outputs that changes, where the method measures it.
     """
 
     keep: dict[str, np.ndarray]
@@ -33,6 +35,7 @@ class FinishedLayer(NamedTuple):
     sums: Sums
     damping: dict[str, float]
     loss: tuple[float, float] | None = None
+    errors: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclasses.dataclass

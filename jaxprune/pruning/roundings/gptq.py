@@ -24,11 +24,12 @@ from jaxprune.stats.inverse_factor import BLOCK, inverse_factor
 def prepare(
     stats: Mapping[str, Mapping[str, Any]], tokens: Mapping[str, Float[Array, ""]]
 ) -> Prepared:
-    """The factor U of a site and the mean squares of its features, once for all kernels that read it."""
+    """The factor U of a site, with its Gram matrix and mean squares, once for all kernels that read it."""
     gram = stats[DEMONSTRATIONS]["gram"]
     factor, damping = inverse_factor(gram, tokens[DEMONSTRATIONS])
     squares = jnp.diag(gram) / tokens[DEMONSTRATIONS]
-    return Prepared({DEMONSTRATIONS: {"factor": factor, "squares": squares}}, damping)
+    own = {"factor": factor, "gram": gram, "squares": squares}
+    return Prepared({DEMONSTRATIONS: own}, damping)
 
 
 def round_kernel(

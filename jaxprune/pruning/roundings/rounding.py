@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxprune.models.grids import Grid
 from jaxprune.pruning.budget import Budget
-from jaxprune.pruning.criterion import Inputs
+from jaxprune.pruning.criterion import DEMONSTRATIONS, Inputs
 from jaxprune.pruning.method import Method, Prepare, Pruned
 
 
@@ -39,9 +39,28 @@ def rounding_method(rounding: Rounding, grid: Grid) -> Method:
 
     def prune(kernel: Float[Array, "in out"], inputs: Inputs, budget: Budget) -> Pruned:
         del budget
-        return Pruned(jnp.ones(kernel.shape, bool), rounding.round(kernel, inputs, grid))
+        new = rounding.round(kernel, inputs, grid)
+        return Pruned(jnp.ones(kernel.shape, bool), new, _error(kernel, new, inputs))
 
     return Method(
         rounding.name, rounding.meaning, prune,
         needs=rounding.needs, updates_weights=True, selects=True, prepare=rounding.prepare, on_host=rounding.on_host,
     )  # fmt: skip
+
+
+def _error(kernel: Any, new: Any, inputs: Inputs) -> Any:
+    """The share of the squared outputs that the rounding changes.
+
+    Outputs are those on the calibration set if its Gram matrix is at hand. With mean squares of the inputs, or without
+    statistics, the inputs count as independent.
+    """
+    stats = inputs.stats.get(DEMONSTRATIONS, {})
+
+    def squared(weights: Any) -> Any:
+        if "gram" in stats:
+            return (weights * (stats["gram"] @ weights)).sum()
+        counts = stats["squares"][:, None] if "squares" in stats else 1.0
+        return (weights * weights * counts).sum()
+
+    whole = squared(kernel)
+    return squared(new - kernel) / (whole + (whole == 0))  # 0 for a kernel of zeros

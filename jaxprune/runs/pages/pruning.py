@@ -30,6 +30,21 @@ def sparsity_section(report: Report) -> Section:
     return Section("sparsity", "Sparsity", [Charts(charts)])
 
 
+def rounding_section(report: Report) -> Section:
+    """The errors of rounded kernels by layer; `report` is report.json."""
+    errors = report["quantized"]["errors"]
+    lines = [
+        Line(kernel.removesuffix("/kernel"), [100 * layer[kernel] for layer in errors])
+        for kernel in errors[0]
+    ]
+    text = (
+        "Share of the squared outputs of each linear layer that rounding changes, on the calibration set; without its "
+        "Gram matrices, inputs count as independent."
+    )
+    chart = line_chart(lines, title="Error by layer, %", y_title="changed, %", log=True)
+    return Section("rounding", "Errors of rounding", [text, Charts([chart])])
+
+
 def magnitude_section(stats: ActivationStats) -> Section:
     """The largest and the median feature of the calibration set by site and layer."""
     text = (

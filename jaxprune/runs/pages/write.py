@@ -12,12 +12,22 @@ from jaxprune.runs.facts import commands, run_facts
 from jaxprune.runs.pages import results
 from jaxprune.runs.pages.card import refresh_card
 from jaxprune.runs.pages.files import RunFiles, read_files
-from jaxprune.runs.pages.pruning import analysis_section, magnitude_section, sparsity_section
+from jaxprune.runs.pages.pruning import (
+    analysis_section,
+    magnitude_section,
+    rounding_section,
+    sparsity_section,
+)
 from jaxprune.runs.pages.settings import settings_section, shown_value
 from jaxprune.runs.pages.smaller import smaller_section
 
 FILE = "report.html"
-_DID = {"prune": "Pruned by", "shrink": "Made by", "recover": "Recovered by"}
+_DID = {
+    "prune": "Pruned by",
+    "quantize": "Quantized by",
+    "shrink": "Made by",
+    "recover": "Recovered by",
+}
 
 
 def write_report(run: Path, against: Sequence[Path] = (), out: Path | None = None) -> str | None:
@@ -101,6 +111,7 @@ def model_parts(run: RunFiles) -> list[Part]:
 def _model_sections(run: RunFiles) -> list[Section | None]:
     return [
         sparsity_section(run.report) if "sparsity" in run.report else None,
+        rounding_section(run.report) if "quantized" in run.report else None,
         smaller_section(run.report["shrunk"]) if "shrunk" in run.report else None,
         magnitude_section(run.stats) if run.stats is not None else None,
         analysis_section(run.figures),

@@ -1,0 +1,121 @@
+"""A model in memory → its quantized one, and model.gguf."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jax.sharding import Mesh
+
+from jaxprune.base.errors import InputError
+from jaxprune.base.schema import OUTPUT_PATH, check, checked
+from jaxprune.base.text import NotebookTable, Table, percent
+from jaxprune.data.batches import Batch
+from jaxprune.hf.gguf.architecture import check_architecture
+from jaxprune.hf.gguf.tensors import Types
+from jaxprune.hf.gguf.write import write_gguf
+from jaxprune.hf.model import Model, check_model
+from jaxprune.hf.rounded import rounded
+from jaxprune.models.grids import GRIDS
+from jaxprune.pruning.loop import prune_blocks
+from jaxprune.pruning.quantization import QuantizeFields, check_grids
+from jaxprune.pruning.result import stacked_result
+from jaxprune.pruning.roundings.nearest import nearest_rows
+from jaxprune.pruning.settings import Settings
+from jaxprune.stats.probe import SAMPLES_PER_DEVICE
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class QuantizeResult(NotebookTable):
+    """The result of `quantize`, in memory.
+
+    Attributes:
+      model: the quantized model, in float32.
+      grids: the grids of the kernels and of the embedding.
+      errors: for each layer the share of the squared outputs of each kernel that rounding changes, by path.
+    """
+
+    model: Model
+    grids: Types
+    errors: list[dict[str, float]]
+
+    def save(self, file: str | Path) -> None:
+        """Writes the model for llama.cpp.
+
+        Raises:
+          InputError: a file of this name exists, or llama.cpp does not have the model or its tokenizer.
+        """
+        check("file", file, OUTPUT_PATH)
+        path = Path(file).expanduser()
+        if path.exists():
+            raise InputError(f"{path}: already exists; choose another name")
+        unfinished = path.with_name(f"{path.name}.new")
+        write_gguf(self.model, self.grids, unfinished)
+        unfinished.replace(path)
+
+    def _shown(self) -> tuple[str, list[Table]]:
+        means = {
+            path: sum(layer[path] for layer in self.errors) / len(self.errors)
+            for path in self.errors[0]
+        }
+        rows = [[path.removesuffix("/kernel"), percent(mean, 2)] for path, mean in means.items()]
+        caption = f"kernels on {self.grids.kernels}, embedding on {self.grids.embedding}"
+        return caption, [Table("", ["kernel", "squared outputs changed, %"], rows)]
+
+
+def quantize(
+    model: Model,
+    batches: Sequence[Batch] = (),
+    *,
+    grid: str = "q4_0",
+    how: str = "gptq",
+    embedding: str = "q8_0",
+    combine: str = "sum",
+    weights: Mapping[str, float] | str | None = None,
+    dtype: str = "float32",
+    mesh: Mesh | None = None,
+    samples_per_device: int = SAMPLES_PER_DEVICE,
+    progress: bool = True,
+) -> QuantizeResult:
+    """Rounds the linear layers of a model that fits into memory to a grid of llama.cpp.
+
+    Args:
+      model: dense, pruned or smaller; remains unchanged.
+      batches: calibration samples; empty with `how="nearest"`.
+      grid: "q4_0", "iq4_nl", "q5_0", "q8_0" or "f16".
+      how: "gptq", "importance", "search" or "nearest"; `jaxprune quantize --help` explains each.
+      embedding: the grid of the embedding and the head, which are rounded to nearest.
+      combine, weights: see `prune`.
+      dtype: "float32" or "bfloat16", of the weights in the passes over the samples.
+      mesh: devices; all by default. The result has the same bits on 1, 2, 4 and 8.
+      samples_per_device: samples of a micro-batch per device.
+      progress: show a bar.
+
+    Raises:
+      InputError: as `prune`; blocks of 32 do not divide the inputs of a kernel; llama.cpp does not have the model.
+
+    Examples:
+      >>> import jaxprune as jp
+      >>> model = jp.load("nano/bloom")
+      >>> batches = jp.demonstrations(model.tokenizer, "nano", samples=4)
+      >>> result = jp.quantize(model, batches, progress=False)
+      >>> result.save("runs/example/model.gguf")
+      >>> jp.load("runs/example/model.gguf", tokenizer="nano/bloom").size == model.size
+      True
+    """
+    check_model(model)
+    fields = checked(QuantizeFields, {"grid": grid, "how": how, "embedding": embedding})
+    check_grids(model.config, fields)
+    check_architecture(model.config)
+    in_float32 = rounded(model, functools.partial(nearest_rows, grid=GRIDS[embedding]))
+    settings = Settings(
+        criterion=fields.method, sparsity=0.0, combine=combine, weights=weights, dtype=dtype
+    )
+    options: dict[str, Any] = {
+        "mesh": mesh, "samples_per_device": samples_per_device, "progress": progress,
+    }  # fmt: skip
+    blocks = list(prune_blocks(in_float32, batches, settings, **options))
+    errors = [dict(block.finished.errors) for block in blocks]
+    params = stacked_result(in_float32, blocks, batches).params
+    return QuantizeResult(model.replace(params), Types(grid, embedding), errors)
