@@ -72,11 +72,6 @@ class EvaluationFields:
 class EvaluateConfig(JobConfig):
     """The config of an evaluation; `calibration` has the demonstrations of translations."""
 
-    tokenizer: str | None = text(
-        None,
-        "a folder or hub id",
-        "of the model in a GGUF file, with its config.json; not set: `hf` beside the file",
-    )
     calibration: SentenceFields = SentenceFields()
     evaluation: EvaluationFields = EvaluationFields()
     mesh: MeshFields = MeshFields()

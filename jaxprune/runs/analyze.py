@@ -22,7 +22,6 @@ from jaxprune.data.texts import chosen_languages
 from jaxprune.devices import hosts
 from jaxprune.devices.machine import environment
 from jaxprune.devices.sharding import device_mesh
-from jaxprune.hf.model import load
 from jaxprune.report.charts.chart import write_png
 from jaxprune.runs import analysis_pictures
 from jaxprune.runs.run import open_workdir
@@ -55,7 +54,7 @@ def analyze_from_config(config: AnalyzeConfig, workdir: Path) -> dict[str, Any]:
     manifest.check_replaceable(folder, overwrite=True)
     codes = chosen_languages(options.languages, calibration.data, calibration.target)
     mesh = device_mesh(config.mesh.data, config.mesh.model)
-    model = load(config.model, config.revision)
+    model = config.open_model()
     masks = _masks(options.masks, workdir)
     batches = demonstration_sets(model.tokenizer, calibration, codes, config.seed, config.compat)
     content = digest(batches)

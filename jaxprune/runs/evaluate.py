@@ -12,7 +12,6 @@ from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.folders import clear_folders
 from jaxprune.evaluation.identity import identities
 from jaxprune.evaluation.workload import read_workload
-from jaxprune.hf.model import load
 from jaxprune.runs.run import open_workdir
 
 
@@ -35,7 +34,7 @@ def evaluate_from_config(
     """
     fields = config.evaluation
     workload = read_workload(config, lambda _: fields.languages)
-    model = load(config.model, config.revision, tokenizer=config.tokenizer)
+    model = config.open_model()
     scorer = scorer_of(model, config)
     by_folder = identities(workload, model, config.dtype)
     facts = facts_of(config, model, fields.name or workdir.resolve().name)

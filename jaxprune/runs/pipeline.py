@@ -17,7 +17,7 @@ from jaxprune.data.kinds import KINDS
 from jaxprune.devices import hosts
 from jaxprune.devices.machine import environment
 from jaxprune.devices.sharding import device_mesh
-from jaxprune.hf.model import Model, load
+from jaxprune.hf.model import Model
 from jaxprune.hf.origin import origin_of
 from jaxprune.models.model import kernel_shapes
 from jaxprune.pruning.allocated import ignored_kernels, kernel_shares, layer_shares, measure_blocks
@@ -58,7 +58,7 @@ def prune_from_config(
       TerminatedError: SIGTERM ended the run; finished layers are kept.
     """
     began = time.perf_counter()
-    model = load(config.model, config.revision)
+    model = config.open_model()
     settings = config.settings
     batches: list[Batch] = []
     stats = None

@@ -47,7 +47,7 @@ def quantize_from_config(
     """
     began = time.perf_counter()
     clock = Clock(began)
-    stored, fields, settings = load(config.model, config.revision), config.quantize, config.settings
+    stored, fields, settings = config.open_model(), config.quantize, config.settings
     grid, embedding = GRIDS[fields.grid], GRIDS[fields.embedding]
     check_grids(stored.config, fields)
     check_architecture(stored.config)

@@ -50,6 +50,7 @@ class QuantizeResult(NotebookTable):
         path = Path(file).expanduser()
         if path.exists():
             raise InputError(f"{path}: already exists; choose another name")
+        path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f"{path.name}.new")
         write_gguf(self.model, self.grids, unfinished)
         unfinished.replace(path)

@@ -62,7 +62,7 @@ def recover_from_config(
     began = time.perf_counter()
     run = local_path(config.recovery.run)
     before = finished_report(run, "recovery.run")
-    dense = load(config.model, config.revision)
+    dense = config.open_model()
     check_dense(dense, config.model, run, before)
     if run.resolve() == workdir.resolve():
         raise InputError(f"--workdir: {workdir} is recovery.run itself; choose another folder")

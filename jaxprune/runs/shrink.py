@@ -16,7 +16,7 @@ from jaxprune.data.demonstrations import sampled_lines
 from jaxprune.data.texts import line_digests
 from jaxprune.devices.machine import environment
 from jaxprune.devices.sharding import device_mesh
-from jaxprune.hf.model import Model, load
+from jaxprune.hf.model import Model
 from jaxprune.hf.origin import origin_of
 from jaxprune.runs.card import model_card
 from jaxprune.runs.facts import run_facts
@@ -55,7 +55,7 @@ def shrink_from_config(
     """
     began = time.perf_counter()
     config.shrink.check_alternatives()
-    model, fields = load(config.model, config.revision), config.shrink
+    model, fields = config.open_model(), config.shrink
     texts = _texts(fields)
     check_workdir(workdir, model.folder)
     samples = _samples(config, model)

@@ -6,6 +6,7 @@ from typing import Any
 from jaxprune.base.errors import InputError
 from jaxprune.base.schema import choice, config_record, is_text, rule, text, texts_of
 from jaxprune.data.config import COMPAT, SEED, SampleFields, TextFields
+from jaxprune.hf.model import Model, load
 from jaxprune.stats.blocks import DTYPE
 from jaxprune.stats.combinations import COMBINATIONS, SUM
 from jaxprune.stats.mixture import weights_of
@@ -16,10 +17,15 @@ class JobConfig:
     """The fields that every command reads; the config of a command adds groups."""
 
     model: str = rule(
-        "a hub id or a local Hugging Face folder",
+        "a hub id, a local Hugging Face folder or a GGUF file",
         is_text,
         required=True,
         meaning="the model to prune or evaluate",
+    )
+    tokenizer: str | None = text(
+        None,
+        "a folder or hub id",
+        "for a GGUF file the model whose config.json and tokenizer it has; not set: `hf` beside the file",
     )
     revision: str | None = text(
         None, "a branch, tag or commit of the hub id", "branch, tag or commit"
@@ -27,6 +33,10 @@ class JobConfig:
     dtype: str = DTYPE
     compat: str = COMPAT
     seed: int = SEED
+
+    def open_model(self) -> Model:
+        """The model; raises as `load`."""
+        return load(self.model, self.revision, tokenizer=self.tokenizer)
 
     def json(self) -> dict[str, Any]:
         """The content of config.json: the fields by group, sorted by name."""

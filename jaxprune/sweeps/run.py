@@ -7,7 +7,6 @@ from jaxprune.base.progress import say
 from jaxprune.base.schema import OUTPUT_PATH, PATH, check, fields_of
 from jaxprune.base.workdir.locks import LockedError, locked
 from jaxprune.base.workdir.reading import check_workdir, read_report
-from jaxprune.hf.model import load
 from jaxprune.runs.planning.checked import by_path, config_of
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.result import SweepResult
@@ -74,7 +73,7 @@ def sweep_from_config(
     """
     if read_report(workdir):
         raise InputError(f"--workdir: {workdir} contains a run; choose another folder")
-    model = load(config.model, config.revision)
+    model = config.open_model()
     check_workdir(workdir, model.folder)
     check_same_sweep(config, workdir)
     runner = Runner(config, model, workdir)

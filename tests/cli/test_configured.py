@@ -77,8 +77,8 @@ def test_flags_that_are_refused(tmp_path, argument, message):
     ("command", "argument", "readers"),
     [
         ("evaluate", "pruning.sparsity=0.9", "prune or sweep"),
-        ("evaluate", "calibration.source=sw", "prune or recover or shrink or sweep"),
-        ("analyze", "calibration.code=lib", "prune or recover or shrink or sweep"),
+        ("evaluate", "calibration.source=sw", "prune or quantize or recover or shrink or sweep"),
+        ("analyze", "calibration.code=lib", "prune or quantize or recover or shrink or sweep"),
         ("recover", "pruning.sparsity=0.9", "prune or sweep"),
     ],
 )

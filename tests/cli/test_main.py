@@ -47,7 +47,7 @@ def test_help_and_version(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "error: command: not set; expected prune, recover, shrink, evaluate"),
+        ([], "error: command: not set; expected prune, quantize, recover, shrink, evaluate"),
         (["prne"], "(did you mean prune?)"),
         (["--config", "nano"], "error: command: got '--config'; expected prune"),
         (

@@ -180,6 +180,9 @@ def _groups(run: MethodConfig) -> tuple[tuple[int, int], ...]:
 
 def _sizes(run: MethodConfig) -> tuple[ModelConfig, str]:
     """The model's config and stored dtype: of a folder, else of a published model, else from the hub."""
+    if run.model.endswith(".gguf"):
+        model = run.open_model()
+        return model.config, model.dtype
     is_folder = Path(run.model).expanduser().is_dir()
     if not is_folder and (published_model := published(run.model)):
         return published_model
