@@ -31,6 +31,7 @@ from jaxprune.models.pruned_block import pruned_params
 from jaxprune.models.trees import HeadParams
 from jaxprune.recovery.blocks import PRODUCT, block_outputs
 from jaxprune.recovery.fit import cut, fit, steps_of
+from jaxprune.recovery.on_grid import Levels, joined, separated
 from jaxprune.recovery.steps import Loss
 from jaxprune.recovery.task import Task, finished_layer
 from jaxprune.stats.blocks import blocks, converted, to_device
@@ -66,8 +67,9 @@ class Unit(NamedTuple):
 def distil(task: Task) -> Generator[PrunedBlock, None, None]:
     """Fits all blocks together, then yields them in order; the first one has the loss of the whole model.
 
-    Embedding, final norm and head remain those of the dense model. Weights, gradients and moments of all blocks are in
-    memory, and the head's table.
+    Embedding, final norm and head remain those of the model. Scales, norms and biases of a quantized model are fitted,
+    so its weights stay on their grid. Weights, gradients and moments of all blocks are in memory, and the head's
+    table.
 
     Raises:
       InputError: the model caps its logits, so that they are not products.
@@ -86,14 +88,19 @@ def distil(task: Task) -> Generator[PrunedBlock, None, None]:
     clock.lap("read")
     units = _units(task, head)
     clock.lap("forward")
-    params = stack_layers(
-        [
-            pruned_params(task.model.block(layer), pruned.keep, pruned.changed)
-            for layer, pruned in enumerate(start)
-        ]
-    )
+    stored = [
+        pruned_params(task.model.block(layer), pruned.keep, pruned.changed)
+        for layer, pruned in enumerate(start)
+    ]
     keep = {path: np.stack([pruned.keep[path] for pruned in start]) for path in start[0].keep}
-    loss = Loss(divergence, (head, layer_kinds(config)), config, task.dtype)
+    levels: list[Levels] = [{} for _ in stored]
+    if task.grid is not None:
+        pairs = [separated(block, [*keep], task.grid) for block in stored]
+        stored, levels = ([pair[part] for pair in pairs] for part in (0, 1))
+        keep = {}
+    params, all_levels = stack_layers(stored), jax.tree.map(lambda *ls: np.stack(ls), *levels)
+    fixed = head, layer_kinds(config), jax.device_put(all_levels, replicated(mesh))
+    loss = Loss(divergence, fixed, config, task.dtype)
     steps = task.fields.epochs * steps_of(units, task.fields, task.seed)
     with progress_bar("distil", steps, 0, task.progress, unit="steps") as bar:
         fitted = fit(
@@ -104,6 +111,7 @@ def distil(task: Task) -> Generator[PrunedBlock, None, None]:
     for layer, pruned in enumerate(start):
         host = task.model.block(layer)
         masters = jax.tree.map(lambda leaf, layer=layer: leaf[layer], fitted.params)
+        masters = jax.tree.map(np.asarray, joined(masters, levels[layer]))
         finished = finished_layer(pruned, host, masters, None if layer else fitted)
         block = pruned_params(host, finished.keep, finished.changed)
         yield PrunedBlock(layer, block, finished, clock.take())
@@ -176,22 +184,22 @@ def divergence(
     config: ModelConfig,
     dtype: str,
     masters: Any,
-    fixed: tuple[tuple[HeadParams, Array], Array | None],
+    fixed: tuple[tuple[HeadParams, Array], Array | None, Levels],
     inputs: Array,
     expected: Array,
     log_p: Array,
     valid: Array,
 ) -> Float[Array, ""]:
     """Σ KL(p‖q) over real tokens, in nats."""
-    head, kinds = fixed
+    head, kinds, levels = fixed
 
-    def body(x: Array, layer: tuple[Any, Array | None]) -> tuple[Array, None]:
-        block, kind = layer
-        return block_outputs(config, dtype, block, x, kind), None
+    def body(x: Array, layer: tuple[Any, Array | None, Levels]) -> tuple[Array, None]:
+        block, kind, block_levels = layer
+        return block_outputs(config, dtype, joined(block, block_levels), x, kind), None
 
     # only products are stored for the gradient
     policy = jax.checkpoint_policies.save_only_these_names(PRODUCT)
-    states, _ = lax.scan(jax.checkpoint(body, policy=policy), inputs, (masters, kinds))
+    states, _ = lax.scan(jax.checkpoint(body, policy=policy), inputs, (masters, kinds, levels))
     h = _inputs(config, head, states)
     similarity = jnp.sum(h.astype(jnp.float32) * expected, axis=-1)
     values = log_p - similarity + log_sum_exp(h, head[1])

@@ -25,6 +25,10 @@ def recover_blocks(task: Task) -> Generator[PrunedBlock, None, None]:
         )
     if task.teacher is not task.model and task.fields.how != "distil":
         raise InputError(
-            f"recovery.how: got {task.fields.how!r}; expected distil for a smaller model"
+            f"recovery.how: got {task.fields.how!r}; expected distil for a smaller or quantized model"
+        )
+    if task.grid is not None and not task.grid.levels:
+        raise InputError(
+            f"recovery.run: is in {task.grid.name}, without scales to fit; expected another grid"
         )
     return _METHODS[task.fields.how](dataclasses.replace(task, samples_per_device=rows))

@@ -57,6 +57,12 @@ _RECORDS: Mapping[str, Mapping[str, Any]] = {
 }
 PRUNE_FIELDS, QUANTIZE_FIELDS = fields_of(PruneConfig), fields_of(QuantizeConfig)
 RECOVER_FIELDS, SHRINK_FIELDS = fields_of(RecoverConfig), fields_of(ShrinkConfig)
+# Key of the record of a run in its report → command, fields, and the folder of its workdir in commands.
+_MADE_BY = {
+    "shrunk": ("shrink", SHRINK_FIELDS, "SMALLER"),
+    "quantized": ("quantize", QUANTIZE_FIELDS, "QUANTIZED"),
+    "pruned": ("prune", PRUNE_FIELDS, "PRUNED"),
+}
 
 
 def pruned_fields(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,11 +125,12 @@ def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str,
 
 
 def _quantized_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, str | None]:
-    fields = _checked(flatten_dict(dict(config), sep="."), QUANTIZE_FIELDS)
-    sizes = report.get("weight_bytes", {})
+    quantized, sizes = report["quantized"], report.get("weight_bytes", {})
+    before = {**report, **quantized}  # of a recovered one, the run that was recovered
+    fields = _checked(flatten_dict(quantized.get("config", config), sep="."), QUANTIZE_FIELDS)
     facts: dict[str, str | None] = dict(_settings(fields, QUANTIZE_FIELDS))
-    warnings = filter(None, (few_tokens(report), report["quantized"].get("warning")))
-    facts |= _calibration_facts(report) | {"warning": " ".join(warnings)}
+    warnings = filter(None, (few_tokens(before), quantized.get("warning")))
+    facts |= _calibration_facts(before) | {"warning": " ".join(warnings)}
     return facts | {GGUF: byte_size(sizes[GGUF]) if GGUF in sizes else None}
 
 
@@ -257,26 +264,20 @@ def commands(
       run: folder of the last run, for commands as they are run; by default commands for a card, which may be published,
         with the last parts of paths only.
     """
-    if "quantized" in report:
-        name = {"model": report["origin"]["name"]} if run is None else {}
-        quantized = {**(config if run else _without_paths(config)), **name}
-        yield "quantize", command_line("quantize", quantized, QUANTIZE_FIELDS, run or "RUN")
-        return
-    is_smaller = "shrunk" in report
-    before = report.get("shrunk" if is_smaller else "pruned", {})
+    name, (command, fields, first) = next(
+        (made for made in _MADE_BY.items() if made[0] in report), ("pruned", _MADE_BY["pruned"])
+    )
+    before = report.get(name, {})
     configs = (
         [before["config"], *before.get("recoveries", []), config]
         if "config" in before
         else [config]
     )
-    command, fields, first = (
-        ("shrink", SHRINK_FIELDS, "SMALLER") if is_smaller else ("prune", PRUNE_FIELDS, "PRUNED")
-    )
     earlier = [first, *(f"RECOVERED{n}" for n in range(1, len(configs) - 1))]
     folders = [*earlier[: len(configs) - 1], run or "RUN"]
     if run is None:
-        name = {"model": report["origin"]["name"]} if "origin" in report else {}
-        configs = [_without_paths({**earlier_config, **name}) for earlier_config in configs]
+        model = {"model": report["origin"]["name"]} if "origin" in report else {}
+        configs = [_without_paths({**earlier_config, **model}) for earlier_config in configs]
     yield command, command_line(command, configs[0], fields, folders[0])
     for recovered, (source, target) in zip(configs[1:], itertools.pairwise(folders), strict=True):
         filled = {**recovered, "recovery": {**recovered["recovery"], "run": source}}

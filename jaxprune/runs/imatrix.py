@@ -47,7 +47,9 @@ def save_imatrix(
     check_architecture(model.config)
     sites = family_of(model.config).sites
     if dict(stats.sites) != dict(sites):
-        raise InputError(f"stats: of another model than {model.folder}; expected the one that was measured")
+        raise InputError(
+            f"stats: of another model than {model.folder}; expected the one that was measured"
+        )
     combined = combine_languages(stats.of([r for r in stats.roles if r != CODE]), combine, weights)
     [key] = combined.sums
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -24,10 +24,11 @@ def finished_report(run: Path, where: str) -> Report:
       InputError: no finished run, or a file of it is missing or damaged.
     """
     report = read_report(run) or {}
-    if "shrunk" not in report and not {"digests", "models", "tokens"} <= report.keys():
+    is_other = report.keys() & {"shrunk", "quantized"}
+    if not is_other and not {"digests", "models", "tokens"} <= report.keys():
         raise InputError(
             f"{where}: {run} is not a finished run; expected a workdir with report.json, which jaxprune prune, "
-            "recover and shrink write last"
+            "recover, shrink and quantize write last"
         )
     if wrong := next(file_faults(run, report), None):
         raise InputError(f"{where}: {run}: {wrong}; expected an unchanged run")

@@ -2,6 +2,7 @@
 
 import functools
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from jaxprune.runs.identity import run_identity
 from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.pipeline import calibration_batches, calibration_lines, prune_to_run
 from jaxprune.runs.planning.config import QuantizeConfig
+from jaxprune.runs.run import Run
 from jaxprune.runs.summary import print_summary
 from jaxprune.stats.running import order_of_sums
 
@@ -48,7 +50,7 @@ def quantize_from_config(
     began = time.perf_counter()
     clock = Clock(began)
     stored, fields, settings = config.open_model(), config.quantize, config.settings
-    grid, embedding = GRIDS[fields.grid], GRIDS[fields.embedding]
+    embedding = GRIDS[fields.embedding]
     check_grids(stored.config, fields)
     check_architecture(stored.config)
     model = rounded(stored, functools.partial(nearest_rows, grid=embedding))
@@ -73,11 +75,20 @@ def quantize_from_config(
             if warning := split_warning(stored):
                 report["quantized"]["warning"] = warning
             writer.close(report, set_tokens(batches), checkpoints=False)
-            if hosts.is_first():
-                written = load(run.folder / "hf")
-                write_gguf(written, Types(grid.name, embedding.name), run.folder / GGUF)
-            hosts.wait("model.gguf")
+            save_gguf(run, report["quantized"])
             run.result = report
     if hosts.is_first():
         print_summary(config, run.result, workdir)
     return run.result
+
+
+def save_gguf(run: Run, quantized: Mapping[str, Any]) -> None:
+    """Writes model.gguf of the model in the `hf/` of an open run; all processes must call it.
+
+    Args:
+      quantized: the grids, as in report.json.
+    """
+    if hosts.is_first():
+        grids = Types(quantized["grid"], quantized["embedding"])
+        write_gguf(load(run.folder / "hf"), grids, run.folder / GGUF)
+    hosts.wait("model.gguf")

@@ -3,7 +3,6 @@
 import dataclasses
 import importlib.metadata
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from jaxprune.devices.machine import environment
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.model import Model, load
 from jaxprune.hf.origin import origin_of
+from jaxprune.models.grids import GRIDS
 from jaxprune.pruning.settings import PruningFields
 from jaxprune.recovery.recover import recover_blocks
 from jaxprune.recovery.task import Task, whole_layers
@@ -33,14 +33,15 @@ from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning.config import OutputFields, RecoverConfig
 from jaxprune.runs.pruned_model import check_dense, finished_report, pruned_layers
+from jaxprune.runs.quantize import save_gguf
 from jaxprune.runs.run import FIT, Run
 from jaxprune.runs.shrink import print_smaller
 from jaxprune.runs.summary import print_summary
 from jaxprune.shrinking.vocabulary import teacher_of
-from jaxprune.stats.finished import FinishedLayer
 
-# Keys of report.json of the pruning run that the report of its recovery keeps.
-_PRUNING_KEYS = ("tokens", "languages", "damping", "allocation")
+# Keys of report.json of a quantization, and of a pruning, that the report of its recovery keeps.
+_MEASURED_KEYS = ("tokens", "languages", "damping", "gram_width")
+_PRUNING_KEYS = (*_MEASURED_KEYS[:3], "allocation")
 
 
 def recover_from_config(
@@ -66,13 +67,14 @@ def recover_from_config(
     check_dense(dense, config.model, run, before)
     if run.resolve() == workdir.resolve():
         raise InputError(f"--workdir: {workdir} is recovery.run itself; choose another folder")
-    is_smaller, model = "shrunk" in before, dense
-    if is_smaller:
+    is_smaller, quantized = "shrunk" in before, before.get("quantized")
+    has_masks, model = not (is_smaller or quantized), dense
+    if has_masks:
+        config = dataclasses.replace(config, pruning=_pruning(run))
+    else:
         _check_default_outputs(config)
         model = load(run / "hf")
-    else:
-        config = dataclasses.replace(config, pruning=_pruning(run))
-    unread = ("pruning", "output") if is_smaller else ()
+    unread = () if has_masks else ("pruning", "output")
     written = {name: value for name, value in config.json().items() if name not in unread}
     batches = calibration_batches(config, model)
     check_workdir(workdir, dense.folder)
@@ -82,13 +84,15 @@ def recover_from_config(
         _recovery_identity(config, dense, before),
     )  # fmt: skip
     with open_run(
-        workdir, [dense, model] if is_smaller else [dense], identity, written,
+        workdir, [dense] if has_masks else [dense, model], identity, written,
         began=began, overwrite=overwrite, card=model_card if config.output.card else None,
     ) as opened:  # fmt: skip
         if opened.result is None:
             task = Task(
                 model=model, teacher=teacher_of(dense, model) if is_smaller else dense,
-                batches=batches, pruned=_layers_of(run, model, before), fields=config.recovery,
+                batches=batches, fields=config.recovery,
+                pruned=pruned_layers(run) if has_masks else whole_layers(model.config),
+                grid=GRIDS[quantized["grid"]] if quantized else None,
                 mesh=device_mesh(config.mesh.data, config.mesh.model), dtype=config.dtype,
                 seed=config.seed, progress=hosts.is_first(), saved=opened.folder / FIT,
             )  # fmt: skip
@@ -105,8 +109,9 @@ def recover_from_config(
 
 def _recovery_identity(config: RecoverConfig, dense: Model, before: Report) -> dict[str, Any]:
     """The part of the identity of a run that only recoveries have."""
-    # of a smaller model the other one is the dense model
-    other = dense.source.fingerprint.digest if "shrunk" in before else pruned_digest(before)
+    # of a smaller or quantized model the other one is the dense model
+    is_other = before.keys() & {"shrunk", "quantized"}
+    other = dense.source.fingerprint.digest if is_other else pruned_digest(before)
     return {
         **{f"config.recovery.{name}": value for name, value in vars(config.recovery).items()},
         "config.recovery.run": other,
@@ -121,7 +126,8 @@ def _recover(
     """Fills the folder of a run; returns its part of report.json.
 
     Args:
-      report_keys: keys of report.json: the origin, and "pruned" or "shrunk", the record of the earlier run.
+      report_keys: keys of report.json: the origin, and the record of the earlier run, "pruned", "shrunk" or
+        "quantized".
     """
     writer = BlockWriter(task.model, config, run)
     task = dataclasses.replace(task, finished=writer.finished)
@@ -132,36 +138,38 @@ def _recover(
     report["seconds"] = {**clock.rounded(), **report["seconds"]}
     report["environment"] = environment(task.mesh)
     report |= report_keys
-    is_smaller = "shrunk" in report_keys
-    if is_smaller:  # it has no masks
+    has_masks = "pruned" in report_keys
+    if not has_masks:
         for name in ("sparsity", "parameters", "digests"):
             del report[name]
-    writer.close(report, tokens, checkpoints=not is_smaller)
+    writer.close(report, tokens, checkpoints=has_masks)
+    if quantized := report_keys.get("quantized"):
+        save_gguf(run, quantized)
     return report
-
-
-def _layers_of(run: Path, model: Model, before: Report) -> Callable[[int], FinishedLayer]:
-    """The layers of a finished run; layers of a smaller model keep all weights."""
-    return whole_layers(model.config) if "shrunk" in before else pruned_layers(run)
 
 
 def _about_before(run: Path, report: Report) -> dict[str, Any]:
     """The record of the recovered run and of earlier recoveries, for the new report."""
-    config, name = read_json(run / CONFIG), "shrunk" if "shrunk" in report else "pruned"
+    config = read_json(run / CONFIG)
+    name = next((name for name in ("shrunk", "quantized") if name in report), "pruned")
     if name == "pruned" and name not in report:
         kept = {key: report[key] for key in _PRUNING_KEYS if key in report}
         return {name: {"config": config, **kept}}
     earlier = report[name]
-    if "config" not in earlier:  # the run that made the smaller model
-        return {name: {**earlier, "config": config}}
+    if "config" not in earlier:  # the run that made the smaller or quantized model
+        measured = _MEASURED_KEYS if name == "quantized" else ()
+        kept = {key: report[key] for key in measured if key in report}
+        return {name: {**earlier, **kept, "config": config}}
     return {name: {**earlier, "recoveries": [*earlier.get("recoveries", []), config]}}
 
 
 def _check_default_outputs(config: RecoverConfig) -> None:
-    """Rejects fields that the recovery of a smaller model, which writes `hf/` and its card alone, does not read."""
+    """Rejects fields that a recovery without masks does not read."""
     for name, field in fields_of(OutputFields).items():
         if (value := getattr(config.output, name)) != field.default:
-            raise invalid_value(f"output.{name}", value, f"{field.default}, of a smaller model")
+            raise invalid_value(
+                f"output.{name}", value, f"{field.default}, of a smaller or quantized model"
+            )
 
 
 def _pruning(run: Path) -> PruningFields:

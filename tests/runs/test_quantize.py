@@ -5,15 +5,18 @@ import json
 import jax
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
 from folder_contents import contents
 from jobs import job
 
 import jaxprune as jp
 from jaxprune.base.workdir.reading import read_report
 from jaxprune.models.grids import GRIDS
+from jaxprune.models.model import kernel_shapes
 from jaxprune.pruning import loop
 from jaxprune.runs.card import model_card
 from jaxprune.runs.quantize import quantize_from_config
+from jaxprune.runs.recover import recover_from_config
 from jaxprune.runs.verify import verify
 
 MODEL = "nano/bloom"
@@ -107,3 +110,28 @@ def test_a_file_needs_the_tokens_of_its_tokenizer(tmp_path):
     (tmp_path / "moved/tokenizer.json").write_text(json.dumps(rules), encoding="utf-8")
     with pytest.raises(jp.InputError, match="expected the tokenizer of this file"):
         jp.load(file, tokenizer=tmp_path / "moved")
+
+
+def test_a_recovery_stays_on_the_grid(tmp_path):
+    """Its levels are those of the quantized model; scales and norms are fitted, and the loss falls."""
+    quantized(tmp_path / "four", quantize__how="nearest")
+    config = job(
+        MODEL, recovery__run=str(tmp_path / "four"), recovery__how="distil", recovery__epochs=2,
+        calibration__data="nano", calibration__samples=24,
+    )  # fmt: skip
+    report = recover_from_config(config, tmp_path / "fitted")
+    [(before, after)] = report["losses"]
+    assert after < before
+    assert verify(tmp_path / "fitted") == []
+    file, first = jp.load(tmp_path / "fitted/model.gguf"), jp.load(tmp_path / "four/hf")
+    assert equal(file.params, jp.load(tmp_path / "fitted/hf").params)
+    for layer in range(first.config.n_layers):
+        old, new = (flatten_dict(m.block(layer), sep="/") for m in (first, file))
+        assert not np.array_equal(old["mlp_norm/scale"], new["mlp_norm/scale"])
+        for path in kernel_shapes(first.config):
+            assert not np.array_equal(old[path], new[path])
+            signs, others = np.sign(old[path]), np.sign(new[path])
+            assert np.array_equal(signs, others)
+            blocks = [kernel.T.reshape(-1, 32) for kernel in (old[path], new[path])]
+            ratios = [block / np.abs(block).max(axis=1, keepdims=True) for block in blocks]
+            np.testing.assert_allclose(*ratios, atol=1e-6)

@@ -1,7 +1,7 @@
 """Weights on a grid → their scales, levels and bytes, exactly."""
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float16, UInt8
 
 from jaxprune.models.grids.grid import BLOCK, Grid
 
@@ -22,20 +22,23 @@ def packed(grid: Grid, weights: Float[np.ndarray, "out in"]) -> UInt8[np.ndarray
     outputs, inputs = weights.shape
     rows = max(1, _ROWS // inputs)
     parts = [
-        grid.pack(*_scales_and_indices(grid, weights[start : start + rows].reshape(-1, BLOCK)))
+        grid.pack(*factored(grid, weights[start : start + rows].reshape(-1, BLOCK)))
         for start in range(0, outputs, rows)
     ]
     return np.concatenate(parts).reshape(outputs, -1)
 
 
-def _scales_and_indices(
+def factored(
     grid: Grid, blocks: Float[np.ndarray, "N 32"]
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Float16[np.ndarray, " N"], UInt8[np.ndarray, "N 32"]]:
     """The scale of each block, float16 [N], and the indices of its levels, uint8 [N, 32].
 
     The largest weight of a block is one of the levels times the scale. Each is tried, first those with which llama.cpp
     begins. The sign of a zero is that of the scale. A block without zeros that has opposite levels only has two
     solutions, of which this is one.
+
+    Raises:
+      ValueError: the weights are not on the grid.
     """
     levels = np.array(grid.levels)
     middles = (levels[1:] + levels[:-1]) / 2

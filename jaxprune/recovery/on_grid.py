@@ -1,0 +1,51 @@
+"""Kernels on a grid as levels, which stay, and scales, which are fitted."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jaxtyping import Array, Float, Int8
+
+from jaxprune.models.grids import Grid
+from jaxprune.models.grids.grid import BLOCK
+from jaxprune.models.grids.packing import factored
+from jaxprune.models.trees import BlockParams
+
+# Levels by the path of a kernel, int8 [..., in, out].
+Levels = dict[str, Any]
+
+
+def separated(block: BlockParams, kernels: list[str], grid: Grid) -> tuple[BlockParams, Levels]:
+    """A block with scales, float32 [in / 32, out], in place of its kernels, and the levels of these.
+
+    Raises:
+      ValueError: a kernel is not on the grid.
+    """
+    flat, levels = flatten_dict(dict(block), sep="/"), {}
+    values = np.array(grid.levels, np.int8)
+    for path in kernels:
+        rows, columns = flat[path].shape
+        by_output = np.ascontiguousarray(flat[path].T, np.float32).reshape(-1, BLOCK)
+        scales, indices = factored(grid, by_output)
+        flat[path] = scales.reshape(columns, -1).T.astype(np.float32)
+        levels[path] = np.ascontiguousarray(values[indices].reshape(columns, rows).T)
+    return unflatten_dict(flat, sep="/"), levels
+
+
+def joined(block: BlockParams, levels: Levels) -> BlockParams:
+    """The block with its kernels: levels times scales, these rounded to float16 as in a file.
+
+    Traceable; the gradient passes the rounding as if it were not there.
+    """
+    flat = flatten_dict(dict(block), sep="/")
+    for path, kernel_levels in levels.items():
+        flat[path] = _kernel(flat[path], kernel_levels)
+    return unflatten_dict(flat, sep="/")
+
+
+def _kernel(scales: Float[Array, "blocks out"], levels: Int8[Array, "in out"]) -> Array:
+    stored = jax.lax.reduce_precision(scales, 5, 10)
+    rounded = scales + jax.lax.stop_gradient(stored - scales)
+    return levels.astype(jnp.float32) * jnp.repeat(rounded, BLOCK, axis=0)
