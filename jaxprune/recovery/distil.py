@@ -88,15 +88,15 @@ def distil(task: Task) -> Generator[PrunedBlock, None, None]:
     clock.lap("read")
     units = _units(task, head)
     clock.lap("forward")
-    stored = [
+    stored: list[Any] = [
         pruned_params(task.model.block(layer), pruned.keep, pruned.changed)
         for layer, pruned in enumerate(start)
     ]
     keep = {path: np.stack([pruned.keep[path] for pruned in start]) for path in start[0].keep}
     levels: list[Levels] = [{} for _ in stored]
     if task.grid is not None:
-        pairs = [separated(block, [*keep], task.grid) for block in stored]
-        stored, levels = ([pair[part] for pair in pairs] for part in (0, 1))
+        for layer, block in enumerate(stored):
+            stored[layer], levels[layer] = separated(block, [*keep], task.grid)
         keep = {}
     params, all_levels = stack_layers(stored), jax.tree.map(lambda *ls: np.stack(ls), *levels)
     fixed = head, layer_kinds(config), jax.device_put(all_levels, replicated(mesh))

@@ -45,7 +45,9 @@ def joined(block: BlockParams, levels: Levels) -> BlockParams:
     return unflatten_dict(flat, sep="/")
 
 
-def _kernel(scales: Float[Array, "blocks out"], levels: Int8[Array, "in out"]) -> Array:
+def _kernel(
+    scales: Float[Array | np.ndarray, "blocks out"], levels: Int8[Array | np.ndarray, "in out"]
+) -> Array:
     stored = jax.lax.reduce_precision(scales, 5, 10)
     rounded = scales + jax.lax.stop_gradient(stored - scales)
-    return levels.astype(jnp.float32) * jnp.repeat(rounded, BLOCK, axis=0)
+    return jnp.asarray(levels, jnp.float32) * jnp.repeat(rounded, BLOCK, axis=0)

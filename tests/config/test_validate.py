@@ -73,7 +73,7 @@ def test_a_pattern_implies_the_sparsity(pattern, sparsity):
 
 
 BAD_VALUES = [
-    ("model", "", "model: got ''; expected a hub id or a local Hugging Face folder"),
+    ("model", "", "model: got ''; expected a hub id, a local Hugging Face folder or a GGUF file"),
     ("dtype", "bfloat", r"dtype: got 'bfloat'; .*float32, bfloat16 \(did you mean bfloat16\?\)"),
     ("seed", -1, "seed: got -1; expected an integer of at least 0"),
     ("seed", 2**32, "seed: got 4294967296; .*below 4294967296"),

@@ -56,7 +56,7 @@ def test_loss_and_gradient_are_those_of_whole_logits(name, tiny_folder, tmp_path
     params = jax.tree.map(jnp.asarray, model.params)
     table = model.source.head_rows(np.arange(config.vocab_size))
     head = {"norm": params["head"]["norm"]}, jnp.asarray(table)
-    fixed = head, layer_kinds(config)
+    fixed = head, layer_kinds(config), {}
     inputs = states = nnx.merge(parts.embed[0], params["embed"])(jnp.asarray(ids))
     for layer in range(config.n_layers):
         block = jax.tree.map(lambda leaf, layer=layer: leaf[layer], params["blocks"])

@@ -168,7 +168,7 @@ def test_samples_of_the_dense_tokenizer_are_refused(smaller):
 
 def test_a_model_of_others_is_refused(smaller, tmp_path):
     with pytest.raises(
-        InputError, match=r"recovery.how: got 'block'; expected distil for a smaller model"
+        InputError, match=r"recovery.how: got 'block'; expected distil for a smaller or quantized"
     ):
         recover_from_config(
             nano(recovery__run=str(smaller), recovery__how="block"), tmp_path / "run"

@@ -1,6 +1,7 @@
 """Parameters of a model → the tensors of a GGUF file, in llama.cpp's names and layouts."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -38,6 +39,16 @@ class Types:
         if path.removeprefix("blocks/") in kernel_shapes(config):
             return self.kernels
         return self.embedding if path in ("embed/tokens", "head/kernel") else None
+
+
+def tensors_size(config: ModelConfig, types: Types) -> int:
+    """Bytes of the tensors of a file, without its fields and tokenizer."""
+    sizes = shapes(config)
+    bits = 0.0
+    for path, _ in entries(config):
+        grid = types.grid_of(config, path)
+        bits += math.prod(sizes[path]) * (32 if grid is None else GRIDS[grid].bits)
+    return int(bits / 8)
 
 
 def tensor_names(config: ModelConfig) -> Iterator[tuple[str, str, int]]:

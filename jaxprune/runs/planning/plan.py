@@ -12,12 +12,15 @@ from jax.sharding import Mesh
 from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.text import byte_size, named_values, percent, share_range
+from jaxprune.base.workdir.reading import GGUF
 from jaxprune.data.batches import Batch
 from jaxprune.data.kinds import KINDS
 from jaxprune.devices.memory import room
 from jaxprune.devices.products import product_dtype
 from jaxprune.devices.sharding import DATA, MODEL, device_mesh
 from jaxprune.hf import hub
+from jaxprune.hf.gguf.architecture import check_architecture
+from jaxprune.hf.gguf.tensors import Types, tensors_size
 from jaxprune.hf.model import load
 from jaxprune.hf.weights import STORED
 from jaxprune.models.attention.platform import platform
@@ -26,8 +29,9 @@ from jaxprune.models.model import attention_path, kernel_shapes, load_config
 from jaxprune.models.published import published
 from jaxprune.pruning.allocated import ignored_kernels, kernel_shares, layer_shares
 from jaxprune.pruning.budget import check_pattern
+from jaxprune.pruning.quantization import check_grids
 from jaxprune.runs.planning import costs
-from jaxprune.runs.planning.config import MethodConfig
+from jaxprune.runs.planning.config import MethodConfig, QuantizeConfig
 from jaxprune.runs.planning.costs import Machines, Work
 from jaxprune.stats.calibration_sets import token_batches
 from jaxprune.stats.probe import SAMPLES_PER_DEVICE
@@ -136,6 +140,10 @@ def plan_from_config(run: MethodConfig, processes: int = 1) -> Plan:
       processes: number of hosts like this one, each with the mesh of the config.
     """
     config, stored = _sizes(run)
+    if isinstance(run, QuantizeConfig):
+        check_grids(config, run.quantize)
+        check_architecture(config)
+        stored = "float32"
     work = _work(config, stored, _groups(run), run)
     return _planned_here(work, device_mesh(run.mesh.data, run.mesh.model), processes)
 
@@ -213,7 +221,7 @@ def print_plan(run: MethodConfig, plan: Plan) -> None:
         "model": f"{run.model}: {work.config.n_layers} blocks, {blocks / 1e6:,.1f} million weights in them, "
         f"stored as {work.stored}",
         "samples": f"{samples} tokens, propagate {work.propagate}, {computed}",
-        "sparsity": _sparsity(run, work.config),
+        **_target(run, work.config),
         "devices": f"{devices}: {machines.processes} process(es) of {machines.data} x {machines.model}",
         "micro-batch": f"{plan.samples_per_device} samples per device, "
         f"{costs.micro_batches(work, machines, plan.samples_per_device)} per pass",
@@ -224,6 +232,17 @@ def print_plan(run: MethodConfig, plan: Plan) -> None:
         "written": byte_size(costs.bytes_written(work)),
     }
     print("\n".join(named_values(rows)))
+
+
+def _target(run: MethodConfig, config: ModelConfig) -> dict[str, str]:
+    if not isinstance(run, QuantizeConfig):
+        return {"sparsity": _sparsity(run, config)}
+    fields = run.quantize
+    size = tensors_size(config, Types(fields.grid, fields.embedding))
+    return {
+        "grid": f"{fields.grid}, by {run.settings.method.name}; embedding {fields.embedding}",
+        GGUF: f"{byte_size(size)} and the tokenizer",
+    }
 
 
 def _sparsity(run: MethodConfig, config: ModelConfig) -> str:
