@@ -97,3 +97,22 @@ def quantized(weights: np.ndarray, kind: int, matrix: np.ndarray | None = None) 
         int(kind), weights.ctypes.data, out.ctypes.data, 0, *weights.shape, address
     )
     return out[:count].reshape(len(weights), -1)
+
+
+def quantized_file(source: Path, target: Path, matrix: dict[str, np.ndarray]) -> None:
+    """llama.cpp's own file in Q4_0, with an importance matrix by the names of tensors; the embedding in Q8_0."""
+    from llama_cpp_py_sync._cffi_bindings import get_ffi, get_lib
+
+    ffi, lib = get_ffi(), get_lib()
+    _quiet()
+    params = lib.llama_model_quantize_default_params()
+    params.ftype, params.token_embedding_type, params.output_tensor_type = 2, 8, 8
+    params.pure, params.nthread = True, 1
+    names = [ffi.new("char[]", name.encode()) for name in matrix]
+    values = [ffi.new("float[]", array.tolist()) for array in matrix.values()]
+    entries = ffi.new("struct llama_model_imatrix_data[]", len(names) + 1)
+    for place, (name, array) in enumerate(zip(names, values, strict=True)):
+        entries[place].name, entries[place].data, entries[place].size = name, array, len(array)
+    params.imatrix = entries
+    settings = ffi.new("struct llama_model_quantize_params *", params)
+    assert lib.llama_model_quantize(str(source).encode(), str(target).encode(), settings) == 0

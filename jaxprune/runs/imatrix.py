@@ -1,11 +1,13 @@
 """Statistics of a model → llama.cpp's importance matrix, the file that `llama-quantize --imatrix` reads."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from jaxprune.base.errors import InputError
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.schema import OUTPUT_PATH, check
 from jaxprune.base.workdir.reading import read_config, read_report
 from jaxprune.hf.gguf.architecture import check_architecture
@@ -24,6 +26,7 @@ def save_imatrix(
     stats: ActivationStats,
     file: str | Path,
     *,
+    languages: Sequence[str] = (),
     combine: str = "sum",
     weights: Mapping[str, float] | str | None = None,
 ) -> None:
@@ -33,10 +36,18 @@ def save_imatrix(
       model: the model that was measured, of a family that llama.cpp has.
       stats: the result of `probe`, or the statistics of a run, with sums of squares.
       file: the file to write; must not exist.
-      combine, weights: see `jaxprune.combine`; with combine="weights" and {"sw": 1} the matrix is that of Swahili.
+      languages: codes of the languages that count; by default all.
+      combine, weights: combination of these languages, see `jaxprune.combine`.
 
     Raises:
-      InputError: the file exists; llama.cpp has no such model; statistics of another model.
+      InputError: the file exists; llama.cpp has no such model; statistics of another model, or without a language.
+
+    Examples:
+      >>> import jaxprune as jp
+      >>> model = jp.load("nano/bloom")
+      >>> batches = jp.demonstrations(model.tokenizer, "nano", source="fr,sw", samples=8)
+      >>> stats = jp.probe(model, batches, progress=False)
+      >>> jp.save_imatrix(model, stats, "runs/example/swahili.gguf", languages=["sw"])
     """
     import gguf  # late: only GGUF files need it
 
@@ -50,14 +61,15 @@ def save_imatrix(
         raise InputError(
             f"stats: of another model than {model.folder}; expected the one that was measured"
         )
-    combined = combine_languages(stats.of([r for r in stats.roles if r != CODE]), combine, weights)
+    measured = _of_languages(stats, languages)
+    combined = combine_languages(measured, combine, weights)
     [key] = combined.sums
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.new")
     writer = gguf.GGUFWriter(unfinished, "")
     writer.add_type("imatrix")
-    languages = [f"{role}/{code}" for role, codes in stats.languages.items() for code in codes]
-    writer.add_array("imatrix.datasets", languages or [key.kind])
+    names = ["/".join(filter(None, own)) for own in measured.sums]
+    writer.add_array("imatrix.datasets", names)
     writer.add_uint32("imatrix.chunk_count", 1)
     writer.add_uint32("imatrix.chunk_size", int(combined.tokens[key]))
     for name, parameter, layer in tensor_names(model.config):
@@ -74,8 +86,22 @@ def save_imatrix(
     unfinished.replace(path)
 
 
-def imatrix_of_run(run: Path, file: Path, combine: str, weights: str | None) -> None:
+def _of_languages(stats: ActivationStats, languages: Sequence[str]) -> ActivationStats:
+    """The statistics of some languages, by default all, without code."""
+    sums = {key: sites for key, sites in stats.sums.items() if key.kind != CODE}
+    codes = [key.language for key in sums]
+    for code in languages:
+        if code not in codes:
+            raise invalid_value("languages", code, codes, choices=codes)
+    sums = {key: sites for key, sites in sums.items() if not languages or key.language in languages}
+    return dataclasses.replace(stats, sums=sums, tokens={key: stats.tokens[key] for key in sums})
+
+
+def imatrix_of_run(run: Path, file: Path, **options: Any) -> None:
     """Writes the importance matrix of a finished run with saved statistics.
+
+    Args:
+      options: those of `save_imatrix`.
 
     Raises:
       InputError: no finished run, or one without statistics; see also `save_imatrix`.
@@ -87,4 +113,4 @@ def imatrix_of_run(run: Path, file: Path, combine: str, weights: str | None) -> 
         )
     config = read_config(run, report)
     model = load(config["model"], config.get("revision"))
-    save_imatrix(model, restore_stats(run / "stats"), file, combine=combine, weights=weights)
+    save_imatrix(model, restore_stats(run / "stats"), file, **options)
