@@ -16,11 +16,13 @@ def print_summary(config: BlocksConfig, report: Mapping[str, Any], workdir: Path
     times, peaks = report["seconds"], report["peak_memory_bytes"]
     stages = ", ".join(f"{name} {seconds(t)}" for name, t in times.items() if name != "total")
     written = [name for name in (REPORT, CONFIG, GGUF, *OUTPUTS) if (workdir / name).exists()]
+    # of a run in a bucket the workdir is a temporary copy, whose path says nothing
+    folder = workdir.name if workdir.is_absolute() else workdir
     rows = {
         "model": config.model,
         **run_facts(config.json(), report),
         "seconds": f"{seconds(times['total'])} ({stages})",
         "peak memory": ", ".join(f"{name} {byte_size(size)}" for name, size in peaks.items()),
-        "written": f"{workdir}: {', '.join(written)}",
+        "written": f"{folder}: {', '.join(written)}",
     }
     print("\n".join(["", *named_values(rows)]))

@@ -60,7 +60,7 @@ def test_plan_card_and_page_show_the_layers(tiny_folder, tokens, tmp_path, capsy
     printed = capsys.readouterr().out
     assert "% by layer" in printed
     written = rows_of(printed)["written"]
-    assert written == f"{tmp_path / 'run'}: report.json, config.json, checkpoint, stats, hf"
+    assert written == "run: report.json, config.json, checkpoint, stats, hf"
     card = (tmp_path / "run" / "hf" / "README.md").read_text()
     assert "- pruning.ignore: \\*/mlp/out\n" in card
     assert '- pruning.allocation: {"0": 0.3, "1": 0.7, "2": 0.5}: as listed for each block' in card
