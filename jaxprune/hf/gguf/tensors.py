@@ -85,7 +85,7 @@ def stored_tensor(
     Raises:
       ValueError: the parameter is not on the grid.
     """
-    array = array.astype(np.float32)
+    array = array.astype(np.float32, copy=False)  # the embedding may be most of the model
     if path.endswith("/kernel"):
         array = np.ascontiguousarray(array.T)
     array = reordered(config, path, array)

@@ -41,6 +41,7 @@ class Work:
       samples: number of samples made from text, with a tokenizer; 0 for token ids.
       updates: whether the method changes weights, which are then written beside the masks.
       gram: whether Gram matrices are measured and factored, as for SparseGPT.
+      packs: whether model.gguf is written, for which the embedding is in memory.
     """
 
     config: ModelConfig
@@ -54,6 +55,7 @@ class Work:
     samples: int = 0
     updates: bool = False
     gram: bool = False
+    packs: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,7 +192,8 @@ def host_memory(work: Work, machines: Machines, samples_per_device: int) -> dict
     Returns:
       "process": Python, packages, compiled passes; "states": hidden states of all samples; "blocks": as stored: the
       current one, one prefetched, one being written; "masks": of all layers as bits, of two as bools; "sums": Gram
-      matrices, of which some are being added; "params": with `work.params`; "devices": on CPUs; "kept": by allocators.
+      matrices, of which some are being added; "params": with `work.params`; "file": the embedding, in float32
+      and packed, with `work.packs`; "devices": on CPUs; "kept": by allocators.
     """
     config, stored = work.config, size_of(work.stored)
     tokens = sum(count * length for count, length in work.groups) // machines.processes
@@ -201,13 +204,16 @@ def host_memory(work: Work, machines: Machines, samples_per_device: int) -> dict
     block = part_size(config, "blocks")
     converted = 0 if work.dtype == work.stored else 2 * block * size_of(work.dtype)
     parts = {
-        "process": PROCESS + bool(work.samples) * (TOKENIZER + TOKEN * config.vocab_size),
+        "process": PROCESS
+        + bool(work.samples or work.packs) * (TOKENIZER + TOKEN * config.vocab_size),
         "states": 4 * tokens * width,
         "blocks": 3 * block * stored + converted,
         "masks": config.n_layers * kernels // 8 + 2 * kernels,
     }
     if work.gram:
         parts["sums"] = 2 * _gram_bytes(work)
+    if work.packs:
+        parts["file"] = 6 * config.vocab_size * config.d_model
     if work.params:
         parts["params"] = stored * size(config)
     if machines.cpu:

@@ -173,6 +173,7 @@ def _work(
         samples=run.calibration.samples if groups and KINDS[run.calibration.kind].reads_text else 0,
         updates=settings.method.updates_weights,
         gram="gram" in {s.name for s in run.settings.method.statistics},
+        packs=isinstance(run, QuantizeConfig),
     )
 
 
