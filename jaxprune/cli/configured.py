@@ -25,6 +25,7 @@ from jaxprune.devices.sharding import one_cpu_device_per_core
 from jaxprune.runs.buckets.workdir import staged
 from jaxprune.runs.planning.checked import by_path, config_of, unknown_field
 from jaxprune.runs.planning.config import MethodConfig
+from jaxprune.runs.planning.plan import plan_from_config, print_plan
 from jaxprune.stats.config import JobConfig, check_with_stats
 
 _HELP = {"--help", "-help", "-h"}
@@ -143,6 +144,23 @@ def define_processes() -> None:
     flags.DEFINE_integer(
         "process", None, "which of them this one is, from 0, with --coordinator", lower_bound=0
     )
+
+
+def define_planned() -> None:
+    """Defines the flags of `run_or_plan`."""
+    define_overwrite()
+    define_plan("print the estimated memory and operations; loads no weights and writes nothing")
+    define_processes()
+
+
+def run_or_plan(job: Callable[..., object], config: MethodConfig, workdir: Path) -> None:
+    """Runs `job(config, workdir, overwrite=...)`, or prints its plan."""
+    options = flags.FLAGS
+    if options.plan:
+        print_plan(config, plan_from_config(config, options.processes or 1))
+        return
+    join_processes()
+    job(config, workdir, overwrite=options.overwrite)
 
 
 def join_processes() -> None:

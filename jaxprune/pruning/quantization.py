@@ -1,13 +1,19 @@
-"""The config fields `quantize.*`, and the check that a grid fits a model."""
+"""The config fields `quantize.*`, and models whose embedding and head are on their grid."""
+
+import functools
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.schema import choice, config_record
+from jaxprune.hf.gguf.architecture import check_architecture
+from jaxprune.hf.model import Model
+from jaxprune.hf.rounded import rounded
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.grids import GRIDS, Grid
 from jaxprune.models.grids.grid import BLOCK
 from jaxprune.models.model import kernel_shapes
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.roundings import ROUNDINGS
+from jaxprune.pruning.roundings.nearest import nearest_rows
 from jaxprune.pruning.roundings.rounding import rounding_method
 
 _NEAREST = "nearest"
@@ -36,11 +42,12 @@ class QuantizeFields:
 
 
 def check_grids(config: ModelConfig, fields: QuantizeFields) -> None:
-    """Rejects grids whose blocks do not divide the inputs of a kernel, or the rows of the embedding.
+    """Rejects a model that llama.cpp does not have, and grids whose blocks do not divide its kernels or embedding.
 
     Raises:
-      InputError: names the field, the kernel and the grid that fits.
+      InputError: names the attribute, or the field, the kernel and the grid that fits.
     """
+    check_architecture(config)
     widths = {("grid", path): shape[0] for path, shape in kernel_shapes(config).items()}
     widths["embedding", "the embedding"] = config.d_model
     for (field, name), width in widths.items():
@@ -49,3 +56,9 @@ def check_grids(config: ModelConfig, fields: QuantizeFields) -> None:
             raise InputError(
                 f"quantize.{field}: {name} has {width} inputs, which blocks of {BLOCK} do not divide; expected f16"
             )
+
+
+def with_rounded_tables(model: Model, fields: QuantizeFields) -> Model:
+    """The model in float32 with embedding and head on their grid; raises as `check_grids`."""
+    check_grids(model.config, fields)
+    return rounded(model, functools.partial(nearest_rows, grid=GRIDS[fields.embedding]))

@@ -9,7 +9,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, Int8
 
 from jaxprune.models.grids import Grid
-from jaxprune.models.grids.grid import BLOCK
+from jaxprune.models.grids.grid import BLOCK, in_float16
 from jaxprune.models.grids.packing import factored
 from jaxprune.models.trees import BlockParams
 
@@ -48,6 +48,6 @@ def joined(block: BlockParams, levels: Levels) -> BlockParams:
 def _kernel(
     scales: Float[Array | np.ndarray, "blocks out"], levels: Int8[Array | np.ndarray, "in out"]
 ) -> Array:
-    stored = jax.lax.reduce_precision(scales, 5, 10)
-    rounded = scales + jax.lax.stop_gradient(stored - scales)
+    scales = jnp.asarray(scales)
+    rounded = scales + jax.lax.stop_gradient(in_float16(scales) - scales)
     return jnp.asarray(levels, jnp.float32) * jnp.repeat(rounded, BLOCK, axis=0)

@@ -112,5 +112,5 @@ def imatrix_of_run(run: Path, file: Path, **options: Any) -> None:
             f"{run}: no statistics; expected a finished run whose criterion or rounding reads sums of squares"
         )
     config = read_config(run, report)
-    model = load(config["model"], config.get("revision"))
+    model = load(config["model"], config.get("revision"), tokenizer=config.get("tokenizer"))
     save_imatrix(model, restore_stats(run / "stats"), file, **options)

@@ -1,6 +1,5 @@
 """A config → a workdir with the quantized model: model.gguf for llama.cpp, and the same weights in hf/."""
 
-import functools
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,15 +10,11 @@ from jaxprune.base.workdir.reading import GGUF, check_workdir
 from jaxprune.data.batches import set_tokens
 from jaxprune.devices import hosts
 from jaxprune.devices.sharding import device_mesh
-from jaxprune.hf.gguf.architecture import check_architecture
 from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.gguf.tokenizer import split_warning
 from jaxprune.hf.gguf.write import write_gguf
 from jaxprune.hf.model import load
-from jaxprune.hf.rounded import rounded
-from jaxprune.models.grids import GRIDS
-from jaxprune.pruning.quantization import check_grids
-from jaxprune.pruning.roundings.nearest import nearest_rows
+from jaxprune.pruning.quantization import with_rounded_tables
 from jaxprune.runs.card import model_card
 from jaxprune.runs.identity import run_identity
 from jaxprune.runs.lifecycle import open_run
@@ -50,10 +45,7 @@ def quantize_from_config(
     began = time.perf_counter()
     clock = Clock(began)
     stored, fields, settings = config.open_model(), config.quantize, config.settings
-    embedding = GRIDS[fields.embedding]
-    check_grids(stored.config, fields)
-    check_architecture(stored.config)
-    model = rounded(stored, functools.partial(nearest_rows, grid=embedding))
+    model = with_rounded_tables(stored, fields)
     batches = calibration_batches(config, model) if settings.needs_statistics else []
     check_workdir(workdir, model.folder)
     mesh = device_mesh(config.mesh.data, config.mesh.model)

@@ -1,7 +1,6 @@
 """A model in memory → its quantized one, and model.gguf."""
 
 import dataclasses
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,12 @@ from jaxprune.base.errors import InputError
 from jaxprune.base.schema import OUTPUT_PATH, check, checked
 from jaxprune.base.text import NotebookTable, Table, percent
 from jaxprune.data.batches import Batch
-from jaxprune.hf.gguf.architecture import check_architecture
 from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.gguf.write import write_gguf
 from jaxprune.hf.model import Model, check_model
-from jaxprune.hf.rounded import rounded
-from jaxprune.models.grids import GRIDS
 from jaxprune.pruning.loop import prune_blocks
-from jaxprune.pruning.quantization import QuantizeFields, check_grids
+from jaxprune.pruning.quantization import QuantizeFields, with_rounded_tables
 from jaxprune.pruning.result import stacked_result
-from jaxprune.pruning.roundings.nearest import nearest_rows
 from jaxprune.pruning.settings import Settings
 from jaxprune.stats.probe import SAMPLES_PER_DEVICE
 
@@ -107,9 +102,7 @@ def quantize(
     """
     check_model(model)
     fields = checked(QuantizeFields, {"grid": grid, "how": how, "embedding": embedding})
-    check_grids(model.config, fields)
-    check_architecture(model.config)
-    in_float32 = rounded(model, functools.partial(nearest_rows, grid=GRIDS[embedding]))
+    in_float32 = with_rounded_tables(model, fields)
     settings = Settings(
         criterion=fields.method, sparsity=0.0, combine=combine, weights=weights, dtype=dtype
     )

@@ -10,7 +10,6 @@ from run_scripts import run_here
 
 from jaxprune.base.errors import InputError
 from jaxprune.cli import configured
-from jaxprune.cli.commands import prune
 from jaxprune.cli.configured import parse
 from jaxprune.stats.config import CalibrationFields
 
@@ -182,6 +181,6 @@ def test_debug_shows_the_traceback_above_the_line(tmp_path, monkeypatch, capfd):
 
 
 def test_a_bug_keeps_its_traceback(tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(prune, "join_processes", lambda: {}["bug"])
+    monkeypatch.setattr(configured, "join_processes", lambda: {}["bug"])
     with pytest.raises(KeyError, match="bug"):
         run_here(monkeypatch, capfd, "prune", XGLM, f"--workdir={tmp_path / 'new'}")

@@ -41,6 +41,7 @@ def test_the_file_has_the_weights_of_the_folder(grid, how, tmp_path):
     file, folder = jp.load(tmp_path / "model.gguf"), jp.load(tmp_path / "hf")
     assert equal(file.params, folder.params)
     assert verify(tmp_path) == []
+    assert report["quantized"]["how"] == ("nearest" if grid == "f16" else how)
     dense = jp.load(MODEL)
     weights = sum(leaf.size for leaf in jax.tree.leaves(dense.params["blocks"]) if leaf.ndim == 3)
     least = weights * GRIDS[grid].bits / 8
@@ -120,6 +121,9 @@ def test_a_recovery_stays_on_the_grid(tmp_path):
         calibration__data="nano", calibration__samples=24,
     )  # fmt: skip
     report = recover_from_config(config, tmp_path / "fitted")
+    card = (tmp_path / "fitted/hf/README.md").read_text(encoding="utf-8")
+    assert "were then fitted to the dense model" in card
+    assert "bit-identical" not in card
     [(before, after)] = report["losses"]
     assert after < before
     assert verify(tmp_path / "fitted") == []

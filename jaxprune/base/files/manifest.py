@@ -20,10 +20,8 @@ from jaxprune.base.files.whole import write_json
 TABLE = "files.json"
 CARD = "README.md"
 UNFINISHED = ".jaxprune-unfinished"  # ends the name of a folder in which another one is filled
-_LONGEST_NAME, _LONGEST_PATH = (
-    255,
-    2000,
-)  # bytes; beyond them systems refuse even to look for a file
+# Bytes beyond which systems refuse even to look for a file.
+_LONGEST_NAME, _LONGEST_PATH = 255, 2000
 DAMAGED = "damaged, its bytes are not those that were written"
 
 FileFacts = tuple[int, str]  # size in bytes, SHA-256 in hexadecimal digits

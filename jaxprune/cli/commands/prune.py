@@ -9,26 +9,13 @@ shared workdir.
 
 from pathlib import Path
 
-from absl import flags
-
-from jaxprune.cli.configured import define_overwrite, define_plan, define_processes, join_processes
+from jaxprune.cli.configured import define_planned, run_or_plan
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.planning.config import PruneConfig
-from jaxprune.runs.planning.plan import plan_from_config, print_plan
 
-
-def define() -> None:
-    """Defines the command's own flags."""
-    define_overwrite()
-    define_plan("print the estimated memory and operations; loads no weights and writes nothing")
-    define_processes()
+define = define_planned
 
 
 def prune(config: PruneConfig, workdir: Path) -> None:
     """Prunes `config.model` and writes to `workdir`, or prints the plan of the run."""
-    options = flags.FLAGS
-    if options.plan:
-        print_plan(config, plan_from_config(config, options.processes or 1))
-        return
-    join_processes()
-    prune_from_config(config, workdir, overwrite=options.overwrite)
+    run_or_plan(prune_from_config, config, workdir)

@@ -9,26 +9,13 @@ repeated. On several hosts, run the same command on each, with --distributed and
 
 from pathlib import Path
 
-from absl import flags
-
-from jaxprune.cli.configured import define_overwrite, define_plan, define_processes, join_processes
+from jaxprune.cli.configured import define_planned, run_or_plan
 from jaxprune.runs.planning.config import QuantizeConfig
-from jaxprune.runs.planning.plan import plan_from_config, print_plan
 from jaxprune.runs.quantize import quantize_from_config
 
-
-def define() -> None:
-    """Defines the command's own flags."""
-    define_overwrite()
-    define_plan("print the estimated memory and operations; loads no weights and writes nothing")
-    define_processes()
+define = define_planned
 
 
 def quantize(config: QuantizeConfig, workdir: Path) -> None:
     """Quantizes `config.model` and writes to `workdir`, or prints the plan of the run."""
-    options = flags.FLAGS
-    if options.plan:
-        print_plan(config, plan_from_config(config, options.processes or 1))
-        return
-    join_processes()
-    quantize_from_config(config, workdir, overwrite=options.overwrite)
+    run_or_plan(quantize_from_config, config, workdir)

@@ -5,9 +5,16 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float, Float16, UInt8
 
 BLOCK = 32  # inputs of an output that share a scale
+
+
+def in_float16(scales: Float[Array, "*dims"]) -> Float[Array, "*dims"]:
+    """Scales rounded to float16, as float32; a compiler may remove casts there and back."""
+    subnormal = jnp.round(scales * 2.0**24) / 2.0**24  # which `reduce_precision` makes 0
+    return jnp.where(jnp.abs(scales) < 2.0**-14, subnormal, lax.reduce_precision(scales, 5, 10))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ from jaxtyping import Float, Float16, UInt8
 
 from jaxprune.models.grids.grid import BLOCK, Grid
 
-_ROWS = 1 << 22  # weights that are packed at a time
+_AT_ONCE = 1 << 22  # weights
 
 
 def packed(grid: Grid, weights: Float[np.ndarray, "out in"]) -> UInt8[np.ndarray, "out bytes"]:
@@ -20,7 +20,7 @@ def packed(grid: Grid, weights: Float[np.ndarray, "out in"]) -> UInt8[np.ndarray
             raise ValueError(f"weights are not on the grid {grid.name}")
         return halves.view(np.uint8)
     outputs, inputs = weights.shape
-    rows = max(1, _ROWS // inputs)
+    rows = max(1, _AT_ONCE // inputs)
     parts = [
         grid.pack(*factored(grid, weights[start : start + rows].reshape(-1, BLOCK)))
         for start in range(0, outputs, rows)

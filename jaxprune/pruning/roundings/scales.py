@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxprune.models.grids import Grid
+from jaxprune.models.grids.grid import Grid, in_float16
 
 
 def searched_scales(
@@ -37,7 +37,7 @@ def searched_scales(
 
     zeros = jnp.zeros_like(largest)
     _, scale = lax.fori_loop(0, len(extremes), tried, (zeros, zeros))
-    return scale.astype(jnp.float16).astype(jnp.float32)
+    return in_float16(scale)
 
 
 def rounded(

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxprune.base.errors import InputError, invalid_value
+from jaxprune.base.errors import InputError
 from jaxprune.base.schema import Field, check, fields_of
 from jaxprune.data.config import check_calibration
 from jaxprune.pruning.allocations.listed import text_of
@@ -60,7 +60,7 @@ def config_of(
 
 
 def consistent(config: _Config) -> _Config:
-    """The config with `pruning.sparsity` filled in, and the content of a file of shares in its place.
+    """The config with `pruning.sparsity` and the rounding filled in, and the content of a file of shares in its place.
 
     Raises as `config_of`.
     """
@@ -77,6 +77,9 @@ def consistent(config: _Config) -> _Config:
             config.pruning, sparsity=settings.implied_sparsity, allocation=shares
         )
         config = dataclasses.replace(config, pruning=pruning)
+    if isinstance(config, QuantizeConfig):  # numbers without scale have one rounding
+        quantize = dataclasses.replace(config.quantize, how=settings.method.name)
+        config = dataclasses.replace(config, quantize=quantize)
     _check_statistics(config, settings)
     if config.calibration.stats is not None:
         calibration = only_with_stats(config.calibration)
@@ -87,10 +90,6 @@ def consistent(config: _Config) -> _Config:
 def _check_statistics(config: MethodConfig, settings: Settings) -> None:
     """Rejects samples, or saved statistics, that the criterion cannot read."""
     saved, method = config.calibration.stats, settings.method
-    if saved is not None and isinstance(config, QuantizeConfig):
-        raise invalid_value(
-            "calibration.stats", saved, "none; quantize measures inputs of rounded blocks"
-        )
     if saved is not None and settings.propagate != "dense":
         raise InputError(
             f"pruning.propagate: got {settings.propagate!r}; expected dense, with calibration.stats"

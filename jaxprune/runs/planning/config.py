@@ -65,6 +65,7 @@ class PruneConfig(MethodConfig):
 class QuantizeConfig(MethodConfig):
     """The config of a quantization."""
 
+    calibration: CalibrationFields = filled(CalibrationFields, "stats")
     quantize: QuantizeFields = QuantizeFields()
     output: OutputFields = filled(OutputFields, "params", "hf")
 

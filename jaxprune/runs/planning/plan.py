@@ -19,7 +19,6 @@ from jaxprune.devices.memory import room
 from jaxprune.devices.products import product_dtype
 from jaxprune.devices.sharding import DATA, MODEL, device_mesh
 from jaxprune.hf import hub
-from jaxprune.hf.gguf.architecture import check_architecture
 from jaxprune.hf.gguf.tensors import Types, tensors_size
 from jaxprune.hf.model import load
 from jaxprune.hf.weights import STORED
@@ -142,7 +141,6 @@ def plan_from_config(run: MethodConfig, processes: int = 1) -> Plan:
     config, stored = _sizes(run)
     if isinstance(run, QuantizeConfig):
         check_grids(config, run.quantize)
-        check_architecture(config)
         stored = "float32"
     work = _work(config, stored, _groups(run), run)
     return _planned_here(work, device_mesh(run.mesh.data, run.mesh.model), processes)

@@ -10,6 +10,7 @@ import pytest
 from plain_methods import gptq, searched_scales
 
 from jaxprune.models.grids import GRIDS
+from jaxprune.models.grids.grid import in_float16
 from jaxprune.models.grids.packing import packed
 from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.roundings import ROUNDINGS
@@ -94,6 +95,15 @@ def test_compensation_loses_less_than_scales_and_scales_less_than_rounding(grid)
     ]
     assert losses == sorted(losses)
     assert losses[0] < 0.5 * losses[2]
+
+
+def test_scales_are_rounded_as_by_a_cast():
+    """Also below 2**-14, where float16 is subnormal, and in a compiled program."""
+    rng = np.random.default_rng(0)
+    scales = rng.normal(size=4000) * 2.0 ** rng.uniform(-30, 14, size=4000)
+    scales = scales.astype(np.float32)
+    expected = scales.astype(np.float16).astype(np.float32)
+    assert np.array_equal(jax.jit(in_float16)(scales), expected)
 
 
 def test_weights_off_the_grid_do_not_pack():
