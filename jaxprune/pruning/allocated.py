@@ -23,7 +23,8 @@ from jaxprune.hf.model import Model
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.model import family_of, kernel_shapes
 from jaxprune.pruning.allocations.allocation import Blocks, Norms
-from jaxprune.pruning.criterion import CODE
+from jaxprune.pruning.criterion import CODE, Criterion
+from jaxprune.pruning.method import Method
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
 from jaxprune.stats.blocks import blocks
@@ -45,8 +46,8 @@ def measure_blocks(
     samples_per_device: int = SAMPLES_PER_DEVICE,
     progress: bool = True,
     stats: ActivationStats | None = None,
-) -> list[float]:
-    """A number for each block of the dense model, from which the allocation of `settings` computes its shares.
+) -> list[Any]:
+    """The result of `Allocation.measure` for each block of the dense model, as JSON has it.
 
     Takes a pass over the blocks, and through them if the allocation reads norms: the same pass that
     propagate="dense" makes again, unless `stats` are given. Empty for allocations that measure nothing.
@@ -66,7 +67,7 @@ def measure_blocks(
     if allocation.reads_norms and stats is None:
         states = calibration_states(model, batches, mesh, samples_per_device, settings.dtype)
     config, segment = model.config_in(settings.dtype), PROPAGATIONS["dense"].steps[0].segment
-    kernel_sites, measures = family_of(config).sites, list[float]()
+    kernel_sites, measures = family_of(config).sites, list[Any]()
     with progress_bar("allocate", config.n_layers, sum(tokens.values()), progress) as bar:
         for layer, (_, params) in enumerate(blocks(model, settings.dtype, mesh)):
             sums: Sums = {} if stats is None else stats.layer(layer)
@@ -76,13 +77,14 @@ def measure_blocks(
             norms = _norms(settings, sums, tokens, kernel_sites) if allocation.reads_norms else {}
             # on one device: a sum over a kernel must not depend on their number
             on_device = jax.device_put((kernels, norms), mesh.devices.flat[0])
-            number = np.asarray(_measured(*on_device, measure=allocation.measure))
-            if number.shape or not np.isfinite(number):
-                where = f"layer {layer}: allocation {allocation.name}"
-                raise invalid_value(where, number, "a finite number")
-            measures.append(float(number))
+            result = jax.device_get(_measured(*on_device, measure=allocation.measure))
+            where = f"layer {layer}: allocation {allocation.name}"
+            for path, array in result.items() if isinstance(result, dict) else [("", result)]:
+                if (array.shape and not path) or not np.isfinite(array).all():
+                    raise invalid_value(f"{where} {path}".strip(), array, "a finite number")
+            measures.append(jax.tree.map(lambda array: array.tolist(), result))
             bar.update()
-    agreed: list[float] = hosts.gather_json(measures)[0]
+    agreed: list[Any] = hosts.gather_json(measures)[0]
     return agreed
 
 
@@ -101,8 +103,8 @@ def _norms(
 
 @functools.partial(compiled, static_argnames="measure")
 def _measured(
-    kernels: Mapping[str, Array], norms: Mapping[str, Norms], *, measure: Callable[..., Array]
-) -> Array:
+    kernels: Mapping[str, Array], norms: Mapping[str, Norms], *, measure: Callable[..., Any]
+) -> Any:
     return measure(kernels, norms)
 
 
@@ -125,7 +127,7 @@ def ignored_kernels(config: ModelConfig, patterns: Sequence[str]) -> list[str]:
 
 
 def kernel_shares(
-    config: ModelConfig, settings: Settings, measured: Sequence[float] = ()
+    config: ModelConfig, settings: Settings, measured: Sequence[Any] = ()
 ) -> list[dict[str, float]]:
     """The share of each kernel's weights to drop, by layer and path; ignored kernels have none.
 
@@ -170,6 +172,20 @@ def kernel_shares(
         {f"{name}{_KERNEL}": float(s[name]) for name in names}
         for s, names in zip(shares, sizes, strict=True)
     ]
+
+
+def kernel_methods(
+    model: Model, settings: Settings, measured: Sequence[Any] = ()
+) -> Sequence[Mapping[str, Method | Criterion]]:
+    """The method of each kernel, by layer and path.
+
+    Args:
+      measured: the result of `measure_blocks`.
+    """
+    if settings.resolved_allocation.methods is not None:
+        return settings.resolved_allocation.methods(model, measured)
+    by_path = dict.fromkeys(kernel_shapes(model.config), settings.method)
+    return [by_path] * model.config.n_layers
 
 
 def layer_shares(config: ModelConfig, shares: Sequence[Mapping[str, float]]) -> list[float]:

@@ -19,7 +19,7 @@ from jaxprune.models.model import family_of
 from jaxprune.models.pruned_block import without_dropped
 from jaxprune.models.trees import BlockParams
 from jaxprune.pruning.budget import VARIANT, Budget
-from jaxprune.pruning.criterion import CODE, Inputs, key_of_seed
+from jaxprune.pruning.criterion import CODE, Criterion, Inputs, key_of_seed
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.programs import prune_compiled, prune_whole
 from jaxprune.pruning.settings import Settings
@@ -39,6 +39,7 @@ class BlockPruning:
       tokens: number of real tokens of each set.
       shares: share of each kernel's weights to drop, by path; other kernels keep all their weights.
       settings: method and selection.
+      methods: the method of each kernel, by path.
       mesh: devices.
     """
 
@@ -48,6 +49,7 @@ class BlockPruning:
     tokens: Mapping[SetKey, int]
     shares: Mapping[str, float]
     settings: Settings
+    methods: Mapping[str, Method | Criterion]
     mesh: Mesh
 
 
@@ -90,8 +92,12 @@ def prune_kernels(
     else:
         on_devices = flatten_dict(params, sep="/")
         weights = {path: on_devices[path] for path in reads}
-    whole = method if isinstance(method, Method) and not method.by_column else None
-    inputs = _inputs(block, sums, reads, replicate=whole is None)
+    methods = {
+        path: method
+        for path, method in block.methods.items()
+        if isinstance(method, Method) and not method.by_column
+    }
+    inputs = _inputs(block, sums, reads, replicate=not methods)
     budgets = {
         path: Budget.of(block.settings, path, kernel.shape, block.shares[path])
         for path, kernel in weights.items()
@@ -100,8 +106,10 @@ def prune_kernels(
     damping: dict[str, float] = {}
     finite: dict[str, Any] = {}
     try:
-        if whole is not None:
-            pruned, damping = prune_whole(weights, inputs, budgets, reads, method=whole, mesh=mesh)
+        if methods:
+            pruned, damping = prune_whole(
+                weights, inputs, budgets, reads, methods=methods, mesh=mesh
+            )
         else:
             # through the host, which needs the masks anyway, instead of a collective: the CPU backend runs
             # collectives on the few threads that also compute, and could deadlock

@@ -17,7 +17,7 @@ from jaxprune.models.block import SITES
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.model import family_of, site_widths
 from jaxprune.models.pruned_block import pruned_params
-from jaxprune.pruning.allocated import kernel_shares, measure_blocks
+from jaxprune.pruning.allocated import kernel_methods, kernel_shares, measure_blocks
 from jaxprune.pruning.allocations.allocation import Allocation
 from jaxprune.pruning.block import BlockPruning, prune_kernels
 from jaxprune.pruning.criterion import CODE
@@ -138,7 +138,7 @@ def prune_blocks(
     samples_per_device: int = SAMPLES_PER_DEVICE,
     progress: bool = True,
     stats: ActivationStats | None = None,
-    measured: Sequence[float] | None = None,
+    measured: Sequence[Any] | None = None,
     finished: Callable[[int], FinishedLayer | None] = lambda layer: None,
 ) -> Generator[PrunedBlock, None, None]:
     """Prunes and yields the blocks in order; only one block's weights and the hidden states are in memory.
@@ -183,6 +183,7 @@ def prune_blocks(
             mesh=mesh, samples_per_device=samples_per_device, progress=progress, stats=stats,
         )  # fmt: skip
     shares = kernel_shares(config, settings, measured)
+    methods = kernel_methods(model, settings, measured)
     if settings.method.needs and stats is None:
         states = calibration_states(
             model,
@@ -199,7 +200,9 @@ def prune_blocks(
         for layer, (host, params) in enumerate(blocks(model, settings.dtype, mesh)):
             earlier = finished(layer)
             clock.lap("read")
-            block = BlockPruning(config, layer, host, tokens, shares[layer], settings, mesh)
+            block = BlockPruning(
+                config, layer, host, tokens, shares[layer], settings, methods[layer], mesh
+            )
             prune_sites = functools.partial(prune_kernels, block)
             if states is not None:
                 result = pass_through(block, params, earlier, prune_sites, states, clock)

@@ -96,13 +96,14 @@ def prune_whole(
     budgets: Mapping[str, Budget],
     sites: Mapping[str, str],
     *,
-    method: Method,
+    methods: Mapping[str, Method],
     mesh: Mesh,
 ) -> tuple[dict[str, Pruned], dict[str, float]]:
     """Prunes each kernel on one device, the most expensive first, on the device with the least work.
 
     Args:
       kernels: [in, out] by path, like `inputs`, `budgets` and `sites`.
+      methods: by path; methods of kernels that read one site prepare its statistics alike.
 
     Returns:
       On the host, the pruned kernels by path, and the damping by site if the method prepares statistics.
@@ -118,7 +119,7 @@ def prune_whole(
     for path in sorted(kernels, key=cost, reverse=True):
         device = min(work, key=lambda candidate: work[candidate])
         work[device] += cost(path)
-        kernel_inputs, site = inputs[path], sites[path]
+        method, kernel_inputs, site = methods[path], inputs[path], sites[path]
         if method.prepare is not None:
             if site not in prepared:
                 measured = jax.device_put((kernel_inputs.stats, kernel_inputs.tokens), device)

@@ -1,22 +1,41 @@
-"""The config fields `quantize.*`, and models whose embedding and head are on their grid."""
+"""The config fields `quantize.*`, the grids of kernels, and models whose embedding and head are on their grid."""
 
+import dataclasses
 import functools
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from jaxprune.base.errors import InputError
-from jaxprune.base.schema import choice, config_record
+from jaxprune.base.schema import choice, config_record, rule
+from jaxprune.base.text import byte_size
 from jaxprune.hf.gguf.architecture import check_architecture
+from jaxprune.hf.gguf.tensors import Types
+from jaxprune.hf.gguf.write import file_size
 from jaxprune.hf.model import Model
 from jaxprune.hf.rounded import rounded
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.grids import GRIDS, Grid
 from jaxprune.models.grids.grid import BLOCK
 from jaxprune.models.model import kernel_shapes
+from jaxprune.pruning.allocations import UNIFORM
+from jaxprune.pruning.allocations.allocation import Allocation
+from jaxprune.pruning.grid_allocation import chosen_grids, measured_errors
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.roundings import ROUNDINGS
 from jaxprune.pruning.roundings.nearest import nearest_rows
 from jaxprune.pruning.roundings.rounding import rounding_method
 
 _NEAREST = "nearest"
+_UNITS = {"MB": 10**6, "GB": 10**9}
+_SIZE = re.compile(rf"(\d+\.?\d*|\.\d+)\s*({'|'.join(_UNITS)})")
+
+
+def _bytes_of(size: str) -> int:
+    match = _SIZE.fullmatch(size.strip())
+    if match is None:
+        raise ValueError
+    return round(float(match[1]) * _UNITS[match[2]])
 
 
 @config_record
@@ -34,11 +53,72 @@ class QuantizeFields:
     )
     embedding: str = choice(GRIDS, "q8_0", "grid of the embedding and the head, rounded to nearest")
 
+    size: int | None = rule(
+        "a size such as 0.15GB or 120MB",
+        lambda value: isinstance(value, str) and _SIZE.fullmatch(value.strip()) is not None,
+        parse=_bytes_of,
+        write=lambda size: f"{size / 1e9:.12g}GB",
+        meaning="of model.gguf at most; kernels then have `quantize.grid` or one of more bits, where rounding changes "
+        "their outputs most",
+    )
+
     @property
     def method(self) -> Method:
-        """The method that rounds kernels; numbers without scale are rounded to nearest."""
-        grid = GRIDS[self.grid]
-        return rounding_method(ROUNDINGS[self.how if grid.levels else _NEAREST], grid)
+        """The method that rounds kernels, all to one grid; numbers without scale are rounded to nearest."""
+        return self._method_of(self.grid)
+
+    def _method_of(self, grid: str) -> Method:
+        rounding = ROUNDINGS[self.how if GRIDS[grid].levels else _NEAREST]
+        return rounding_method(rounding, GRIDS[grid])
+
+    @property
+    def allocation(self) -> Allocation:
+        """The allocation of grids to kernels: one for all, or with `size` by the errors that each causes."""
+        if self.size is None:
+            return UNIFORM
+        measure = functools.partial(measured_errors, grids=self._grids())
+
+        def methods(model: Model, measured: Sequence[Any]) -> list[dict[str, Method]]:
+            by_layer = self.types(model, measured).by_layer
+            return [{p: self._method_of(g) for p, g in layer.items()} for layer in by_layer]
+
+        return dataclasses.replace(
+            UNIFORM,
+            name="size",
+            measure=measure,
+            reads_norms=bool(self.method.needs),
+            methods=methods,
+        )
+
+    def types(self, model: Model, measured: Sequence[Mapping[str, Sequence[float]]] = ()) -> Types:
+        """The grids of a file.
+
+        Args:
+          measured: with `size` the result of `allocation.measure` for each block.
+
+        Raises:
+          InputError: `size` is too small.
+        """
+        smallest = Types(self.grid, self.embedding)
+        if self.size is None:
+            return smallest
+        room = self.size - file_size(model, smallest)
+        if room < 0:
+            least = byte_size(self.size - room)
+            raise InputError(
+                f"quantize.size: {byte_size(self.size)} is too small for {smallest.kernels}, and {smallest.embedding} "
+                f"of the embedding, which take {least}; jaxprune shrink keeps fewer tokens"
+            )
+        if not measured:
+            return smallest
+        chosen = chosen_grids(model.config, measured, self._grids(), room)
+        return dataclasses.replace(smallest, by_layer=chosen)
+
+    def _grids(self) -> tuple[Grid, ...]:
+        """Those that kernels may have, by their bits."""
+        smallest = GRIDS[self.grid]
+        larger = (grid for grid in GRIDS.values() if grid.levels and grid.bits > smallest.bits)
+        return (smallest, *larger)
 
 
 def check_grids(config: ModelConfig, fields: QuantizeFields) -> None:
@@ -48,6 +128,10 @@ def check_grids(config: ModelConfig, fields: QuantizeFields) -> None:
       InputError: names the attribute, or the field, the kernel and the grid that fits.
     """
     check_architecture(config)
+    if fields.size is not None and not GRIDS[fields.grid].levels:
+        raise InputError(
+            f"quantize.grid: got {fields.grid}; expected another grid, with quantize.size"
+        )
     widths = {("grid", path): shape[0] for path, shape in kernel_shapes(config).items()}
     widths["embedding", "the embedding"] = config.d_model
     for (field, name), width in widths.items():
@@ -59,6 +143,11 @@ def check_grids(config: ModelConfig, fields: QuantizeFields) -> None:
 
 
 def with_rounded_tables(model: Model, fields: QuantizeFields) -> Model:
-    """The model in float32 with embedding and head on their grid; raises as `check_grids`."""
+    """The model in float32 with embedding and head on their grid.
+
+    Raises:
+      InputError: as `check_grids` and `QuantizeFields.types`.
+    """
     check_grids(model.config, fields)
+    fields.types(model)
     return rounded(model, functools.partial(nearest_rows, grid=GRIDS[fields.embedding]))

@@ -94,9 +94,9 @@ def distil(task: Task) -> Generator[PrunedBlock, None, None]:
     ]
     keep = {path: np.stack([pruned.keep[path] for pruned in start]) for path in start[0].keep}
     levels: list[Levels] = [{} for _ in stored]
-    if task.grid is not None:
+    if task.types is not None:
         for layer, block in enumerate(stored):
-            stored[layer], levels[layer] = separated(block, [*keep], task.grid)
+            stored[layer], levels[layer] = separated(block, task.types.kernel_grids(config, layer))
         keep = {}
     params, all_levels = stack_layers(stored), jax.tree.map(lambda *ls: np.stack(ls), *levels)
     fixed = head, layer_kinds(config), jax.device_put(all_levels, replicated(mesh))

@@ -1,5 +1,6 @@
 """Kernels on a grid as levels, which stay, and scales, which are fitted."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, Int8
 
-from jaxprune.models.grids import Grid
+from jaxprune.models.grids import GRIDS
 from jaxprune.models.grids.grid import BLOCK, in_float16
 from jaxprune.models.grids.packing import factored
 from jaxprune.models.trees import BlockParams
@@ -17,20 +18,24 @@ from jaxprune.models.trees import BlockParams
 Levels = dict[str, Any]
 
 
-def separated(block: BlockParams, kernels: list[str], grid: Grid) -> tuple[BlockParams, Levels]:
+def separated(block: BlockParams, grids: Mapping[str, str]) -> tuple[BlockParams, Levels]:
     """A block with scales, float32 [in / 32, out], in place of its kernels, and the levels of these.
+
+    Args:
+      grids: the name of each kernel's grid, by path.
 
     Raises:
       ValueError: a kernel is not on the grid.
     """
     flat, levels = flatten_dict(dict(block), sep="/"), {}
-    values = np.array(grid.levels, np.int8)
-    for path in kernels:
+    for path, name in grids.items():
+        grid = GRIDS[name]
         rows, columns = flat[path].shape
         by_output = np.ascontiguousarray(flat[path].T, np.float32).reshape(-1, BLOCK)
         scales, indices = factored(grid, by_output)
         flat[path] = scales.reshape(columns, -1).T.astype(np.float32)
-        levels[path] = np.ascontiguousarray(values[indices].reshape(columns, rows).T)
+        values = np.array(grid.levels, np.int8)[indices]
+        levels[path] = np.ascontiguousarray(values.reshape(columns, rows).T)
     return unflatten_dict(flat, sep="/"), levels
 
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Generator, Mapping
 
 from jaxprune.base.errors import InputError
+from jaxprune.models.grids import GRIDS
 from jaxprune.recovery.by_block import recover_by_block
 from jaxprune.recovery.distil import distil
 from jaxprune.recovery.task import Task
@@ -27,8 +28,8 @@ def recover_blocks(task: Task) -> Generator[PrunedBlock, None, None]:
         raise InputError(
             f"recovery.how: got {task.fields.how!r}; expected distil for a smaller or quantized model"
         )
-    if task.grid is not None and not task.grid.levels:
+    if task.types is not None and not GRIDS[task.types.kernels or ""].levels:
         raise InputError(
-            f"recovery.run: is in {task.grid.name}, without scales to fit; expected another grid"
+            f"recovery.run: is in {task.types.kernels}, without scales to fit; expected another grid"
         )
     return _METHODS[task.fields.how](dataclasses.replace(task, samples_per_device=rows))

@@ -10,9 +10,9 @@ from jax.sharding import Mesh
 
 from jaxprune.data.batches import Batch
 from jaxprune.hf.aligned import aligned_cast
+from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.model import Model
 from jaxprune.models.config import ModelConfig
-from jaxprune.models.grids import Grid
 from jaxprune.models.model import kernel_shapes
 from jaxprune.models.trees import BlockParams
 from jaxprune.recovery.config import RecoveryFields
@@ -31,7 +31,7 @@ class Task:
       teacher: the dense model, with the tokens of `model`.
       batches: samples, of which `fields.held_out` are not fitted.
       pruned: layer → the result of pruning it.
-      grid: the grid of the kernels of a quantized model, whose scales are fitted in their place; None for others.
+      types: the grids of a quantized model, the scales of whose kernels are fitted in place of these; None for others.
       mesh, dtype, seed, samples_per_device, progress: see `recover`.
       finished: layer → the result of an earlier recovery, or None.
       saved: see `fit`.
@@ -43,7 +43,7 @@ class Task:
     pruned: Callable[[int], FinishedLayer]
     fields: RecoveryFields
     mesh: Mesh
-    grid: Grid | None = None
+    types: Types | None = None
     dtype: str = "float32"
     seed: int = 0
     samples_per_device: int = SAMPLES_PER_DEVICE

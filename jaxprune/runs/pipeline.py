@@ -110,6 +110,7 @@ def prune_to_workdir(
         if run.result is None:
             lines = calibration_lines(config, batches)
             writer, report = prune_to_run(run, model, batches, config, mesh, stats, clock)
+            report |= _allocation(model, config.settings, run.record["measured"])
             writer.close(report, set_tokens(batches) if stats is None else dict(stats.tokens))
             run.result = {**report, "calibration_lines": lines}
     return run.result
@@ -153,7 +154,6 @@ def prune_to_run(
     report["seconds"] = {**clock.rounded(), **report["seconds"]}
     report["environment"] = environment(mesh)
     report["origin"] = origin_of(model, config.model)
-    report |= _allocation(model, settings, measured)
     if any(s.name == "gram" for s in settings.method.statistics):
         report["gram_width"] = max(shape[0] for shape in kernel_shapes(model.config).values())
     return writer, report

@@ -62,8 +62,9 @@ def quantize_from_config(
             writer, report = prune_to_run(run, model, batches, config, mesh, None, clock)
             for name in ("sparsity", "parameters"):
                 del report[name]
-            errors = {"errors": report.pop("errors")}
-            report |= {"quantized": {**vars(fields), **errors}, "calibration_lines": lines}
+            types = fields.types(model, run.record["measured"])
+            quantized = {**vars(fields), "grids": types.by_layer, "errors": report.pop("errors")}
+            report |= {"quantized": quantized, "calibration_lines": lines}
             if warning := split_warning(stored):
                 report["quantized"]["warning"] = warning
             writer.close(report, set_tokens(batches), checkpoints=False)
@@ -78,9 +79,13 @@ def save_gguf(run: Run, quantized: Mapping[str, Any]) -> None:
     """Writes model.gguf of the model in the `hf/` of an open run; all processes must call it.
 
     Args:
-      quantized: the grids, as in report.json.
+      quantized: as in report.json.
     """
     if hosts.is_first():
-        grids = Types(quantized["grid"], quantized["embedding"])
-        write_gguf(load(run.folder / "hf"), grids, run.folder / GGUF)
+        write_gguf(load(run.folder / "hf"), types_of(quantized), run.folder / GGUF)
     hosts.wait("model.gguf")
+
+
+def types_of(quantized: Mapping[str, Any]) -> Types:
+    """The grids of a quantized model, from its record in report.json."""
+    return Types(quantized["grid"], quantized["embedding"], quantized["grids"])

@@ -14,6 +14,7 @@ from jaxprune.data.batches import Batch
 from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.gguf.write import write_gguf
 from jaxprune.hf.model import Model, check_model
+from jaxprune.pruning.allocated import measure_blocks
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.quantization import QuantizeFields, with_rounded_tables
 from jaxprune.pruning.result import stacked_result
@@ -56,7 +57,11 @@ class QuantizeResult(NotebookTable):
             for path in self.errors[0]
         }
         rows = [[path.removesuffix("/kernel"), percent(mean, 2)] for path, mean in means.items()]
-        caption = f"kernels on {self.grids.kernels}, embedding on {self.grids.embedding}"
+        by_layer = self.grids.by_layer
+        names = {name for layer in by_layer for name in layer.values()} or {
+            self.grids.kernels or ""
+        }
+        caption = f"kernels on {', '.join(sorted(names))}, embedding on {self.grids.embedding}"
         return caption, [Table("", ["kernel", "squared outputs changed, %"], rows)]
 
 
@@ -67,6 +72,7 @@ def quantize(
     grid: str = "q4_0",
     how: str = "gptq",
     embedding: str = "q8_0",
+    size: str | None = None,
     combine: str = "sum",
     weights: Mapping[str, float] | str | None = None,
     dtype: str = "float32",
@@ -82,6 +88,8 @@ def quantize(
       grid: "q4_0", "iq4_nl", "q5_0", "q8_0" or "f16".
       how: "gptq", "importance", "search" or "nearest"; `jaxprune quantize --help` explains each.
       embedding: the grid of the embedding and the head, which are rounded to nearest.
+      size: of the file at most, such as "0.15GB"; kernels then have `grid` or one of more bits, where rounding changes
+        their outputs most.
       combine, weights: see `prune`.
       dtype: "float32" or "bfloat16", of the weights in the passes over the samples.
       mesh: devices; all by default. The result has the same bits on 1, 2, 4 and 8.
@@ -101,15 +109,19 @@ def quantize(
       True
     """
     check_model(model)
-    fields = checked(QuantizeFields, {"grid": grid, "how": how, "embedding": embedding})
+    fields = checked(
+        QuantizeFields, {"grid": grid, "how": how, "embedding": embedding, "size": size}
+    )
     in_float32 = with_rounded_tables(model, fields)
     settings = Settings(
-        criterion=fields.method, sparsity=0.0, combine=combine, weights=weights, dtype=dtype
-    )
+        criterion=fields.method, sparsity=0.0, allocation=fields.allocation, combine=combine,
+        weights=weights, dtype=dtype,
+    )  # fmt: skip
     options: dict[str, Any] = {
         "mesh": mesh, "samples_per_device": samples_per_device, "progress": progress,
     }  # fmt: skip
-    blocks = list(prune_blocks(in_float32, batches, settings, **options))
+    measured = measure_blocks(in_float32, batches, settings, **options)
+    blocks = list(prune_blocks(in_float32, batches, settings, measured=measured, **options))
     errors = [dict(block.finished.errors) for block in blocks]
     params = stacked_result(in_float32, blocks, batches).params
-    return QuantizeResult(model.replace(params), Types(grid, embedding), errors)
+    return QuantizeResult(model.replace(params), fields.types(in_float32, measured), errors)

@@ -22,7 +22,6 @@ from jaxprune.devices.machine import environment
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.model import Model, load
 from jaxprune.hf.origin import origin_of
-from jaxprune.models.grids import GRIDS
 from jaxprune.pruning.settings import PruningFields
 from jaxprune.recovery.recover import recover_blocks
 from jaxprune.recovery.task import Task, whole_layers
@@ -33,7 +32,7 @@ from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning.config import OutputFields, RecoverConfig
 from jaxprune.runs.pruned_model import check_dense, finished_report, pruned_layers
-from jaxprune.runs.quantize import save_gguf
+from jaxprune.runs.quantize import save_gguf, types_of
 from jaxprune.runs.run import FIT, Run
 from jaxprune.runs.shrink import print_smaller
 from jaxprune.runs.summary import print_summary
@@ -92,7 +91,7 @@ def recover_from_config(
                 model=model, teacher=teacher_of(dense, model) if is_smaller else dense,
                 batches=batches, fields=config.recovery,
                 pruned=pruned_layers(run) if has_masks else whole_layers(model.config),
-                grid=GRIDS[quantized["grid"]] if quantized else None,
+                types=types_of(quantized) if quantized else None,
                 mesh=device_mesh(config.mesh.data, config.mesh.model), dtype=config.dtype,
                 seed=config.seed, progress=hosts.is_first(), saved=opened.folder / FIT,
             )  # fmt: skip

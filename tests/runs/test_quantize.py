@@ -1,5 +1,6 @@
 """A quantization from its config: model.gguf has the weights of hf/; a stopped one resumes; some models are refused."""
 
+import itertools
 import json
 
 import jax
@@ -73,6 +74,32 @@ def test_a_stopped_run_resumes_to_the_same_bytes(tmp_path, monkeypatch):
     quantized(tmp_path / "stopped")
     for name in ("model.gguf", "hf"):
         assert contents(tmp_path / "stopped" / name) == contents(tmp_path / "whole" / name)
+
+
+def test_a_size_gives_more_bits_to_kernels_with_larger_errors(tmp_path):
+    """The file is as large as allowed but for less than one kernel; no exchange of equal kernels loses less."""
+    report = quantized(tmp_path, quantize__size="0.9MB")
+    file = jp.load(tmp_path / "model.gguf")
+    size = (tmp_path / "model.gguf").stat().st_size
+    smallest = max(np.prod(shape) for shape in kernel_shapes(file.config).values()) * 3 / 8
+    assert 900_000 - smallest < size <= 900_000
+    grids = report["quantized"]["grids"]
+    assert len({name for layer in grids for name in layer.values()}) > 1
+    assert equal(file.params, jp.load(tmp_path / "hf").params)
+    measured = read_report(tmp_path)["quantized"]["errors"]
+    for path in kernel_shapes(file.config):
+        errors = {layer[path]: [] for layer in grids}
+        for layer, by_path in zip(grids, measured, strict=True):
+            errors[layer[path]].append(by_path[path])
+        for small, large in itertools.pairwise(sorted(errors, key=lambda name: GRIDS[name].bits)):
+            assert max(errors[large]) < min(errors[small])
+
+
+def test_a_size_that_no_grid_fits_is_refused(tmp_path):
+    with pytest.raises(jp.InputError, match=r"quantize\.size: 0\.7 MB is too small .* take 0\.7"):
+        quantized(tmp_path, quantize__size="0.7MB")
+    with pytest.raises(jp.InputError, match=r"quantize\.grid: got f16; expected another grid"):
+        quantized(tmp_path, quantize__size="2MB", quantize__grid="f16")
 
 
 def test_the_card_names_grid_languages_and_the_file(tmp_path):

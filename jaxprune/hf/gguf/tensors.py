@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -18,6 +19,8 @@ from jaxprune.models.model import kernel_shapes
 # Families whose queries and keys llama.cpp rotates in pairs of neighbours, not half a head apart.
 _PAIRED = ("llama", "mistral", "smollm3")
 _ROPE_FREQS = "rope_freqs.weight"
+# Bytes to which the tensors of a file are padded.
+ALIGNMENT = 32
 # Parameters of Apertus' activation, which are fields of the file.
 XIELU = ("alpha_n", "alpha_p", "beta", "eps")
 
@@ -27,28 +30,41 @@ class Types:
     """The grids of a file, names in `GRIDS`; None for float32.
 
     Attributes:
-      kernels: of the blocks' kernels.
+      kernels: of the blocks' kernels, and the type of the file.
       embedding: of the embedding and the head.
+      by_layer: of each kernel, by layer and path such as "mlp/up/kernel", if kernels differ.
     """
 
     kernels: str | None
     embedding: str | None
+    by_layer: Sequence[Mapping[str, str]] = ()
 
-    def grid_of(self, config: ModelConfig, path: str) -> str | None:
+    def grid_of(self, config: ModelConfig, path: str, layer: int) -> str | None:
         """The grid of a parameter; None for those in float32."""
-        if path.removeprefix("blocks/") in kernel_shapes(config):
-            return self.kernels
+        kernel = path.removeprefix("blocks/")
+        if kernel in kernel_shapes(config):
+            return self.kernel_grids(config, layer)[kernel]
         return self.embedding if path in ("embed/tokens", "head/kernel") else None
+
+    def kernel_grids(self, config: ModelConfig, layer: int) -> Mapping[str, Any]:
+        """The grid of each kernel of a block, by path."""
+        same = dict.fromkeys(kernel_shapes(config), self.kernels)
+        return self.by_layer[layer] if self.by_layer else same
 
 
 def tensors_size(config: ModelConfig, types: Types) -> int:
     """Bytes of the tensors of a file, without its fields and tokenizer."""
     sizes = shapes(config)
-    bits = 0.0
-    for path, _ in entries(config):
-        grid = types.grid_of(config, path)
-        bits += math.prod(sizes[path]) * (32 if grid is None else GRIDS[grid].bits)
-    return int(bits / 8)
+    entry_sizes = (
+        tensor_size(sizes[path], types.grid_of(config, path, layer))
+        for path, layer in entries(config)
+    )
+    return sum(size + -size % ALIGNMENT for size in entry_sizes)
+
+
+def tensor_size(shape: Sequence[int], grid: str | None) -> int:
+    """Bytes of a tensor; grid None: float32."""
+    return int(math.prod(shape) * (32 if grid is None else GRIDS[grid].bits) / 8)
 
 
 def tensor_names(config: ModelConfig) -> Iterator[tuple[str, str, int]]:

@@ -1,6 +1,7 @@
 """A model → model.gguf, the file that llama.cpp and programs built on it read, tensor by tensor."""
 
 import functools
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,18 @@ from flax.traverse_util import flatten_dict
 
 from jaxprune.hf.gguf.architecture import ARCHITECTURES, check_architecture, write_fields
 from jaxprune.hf.gguf.tensors import (
+    ALIGNMENT,
     XIELU,
     Types,
     extra_tensors,
     stored_tensor,
     tensor_names,
     tensor_shape,
+    tensor_size,
+    tensors_size,
 )
 from jaxprune.hf.gguf.tokenizer import write_tokenizer
 from jaxprune.hf.model import Model
-from jaxprune.models.grids import GRIDS
 
 
 def write_gguf(model: Model, types: Types, file: Path) -> None:
@@ -33,10 +36,31 @@ def write_gguf(model: Model, types: Types, file: Path) -> None:
       InputError: a model or tokenizer that llama.cpp does not have.
       ValueError: a parameter is not on its grid.
     """
+    check_architecture(model.config)
+    writer = _with_header(model, types, file)
+    for array in _tensors(model, types):
+        writer.write_tensor_data(array)
+    writer.close()
+
+
+def file_size(model: Model, types: Types) -> int:
+    """Bytes of the file that `write_gguf` writes, whose weights need not be on the grids yet; raises as that."""
+    check_architecture(model.config)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "header.gguf"
+        _with_header(model, types, file).close()
+        header = file.stat().st_size
+    extra = sum(array.nbytes for array in extra_tensors(model.config).values())
+    return sum(
+        size + -size % ALIGNMENT for size in (header, tensors_size(model.config, types), extra)
+    )
+
+
+def _with_header(model: Model, types: Types, file: Path) -> Any:
+    """A writer of the file, which has everything but the data of the tensors."""
     import gguf  # late: only quantization needs it
 
     config = model.config
-    check_architecture(config)
     writer = gguf.GGUFWriter(file, ARCHITECTURES[config.family])
     writer.add_name(model.folder.name)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
@@ -45,16 +69,14 @@ def write_gguf(model: Model, types: Types, file: Path) -> None:
     for name, values in _xielu_fields(model).items():
         getattr(writer, f"add_xielu_{name}")(values)
     write_tokenizer(writer, model)
-    for name, path, _ in tensor_names(config):
-        _add_info(writer, name, tensor_shape(config, path), types.grid_of(config, path))
+    for name, path, layer in tensor_names(config):
+        _add_info(writer, name, tensor_shape(config, path), types.grid_of(config, path, layer))
     for name, array in extra_tensors(config).items():
         _add_info(writer, name, array.shape, None)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    for array in _tensors(model, types):
-        writer.write_tensor_data(array)
-    writer.close()
+    return writer
 
 
 def _file_type(grid: str | None) -> Any:
@@ -67,8 +89,7 @@ def _add_info(writer: Any, name: str, shape: tuple[int, ...], grid: str | None) 
     import gguf
 
     kind = gguf.GGMLQuantizationType["F32" if grid is None else grid.upper()]
-    bits = 32 if grid is None else GRIDS[grid].bits
-    size = int(np.prod(shape, dtype=np.int64) * bits / 8)
+    size = tensor_size(shape, grid)
     writer.add_tensor_info(name, shape, np.dtype(np.float32), size, raw_dtype=kind)
 
 
@@ -79,7 +100,8 @@ def _tensors(model: Model, types: Types) -> Iterator[np.ndarray]:
         part, _, name = path.partition("/")
         if (part, layer) != current:
             current, tree = (part, layer), flatten_dict(dict(model.part(part, layer)), sep="/")
-        yield stored_tensor(config, path, np.asarray(tree[name]), types.grid_of(config, path))
+        grid = types.grid_of(config, path, layer)
+        yield stored_tensor(config, path, np.asarray(tree[name]), grid)
     yield from extra_tensors(config).values()
 
 

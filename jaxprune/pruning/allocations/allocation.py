@@ -31,7 +31,7 @@ class Blocks(NamedTuple):
 
     sizes: Sequence[int]
     sparsity: float
-    measured: Sequence[float] = ()
+    measured: Sequence[Any] = ()
     slope: float = 0.0
 
 
@@ -44,11 +44,14 @@ class Allocation:
       meaning: description for `--help` and the page of settings.
       shares: blocks → the share of each block to drop, 0 <= s < 1, or its share by kernel; their mean weighted by the
         numbers of weights is the overall sparsity.
-      measure: (kernels [in, out] by path, their `Norms` by path) → a number for the block. Pure and traceable: it is
-        compiled once and called for all blocks of the dense model, on one device. Ignored kernels are included.
+      measure: (kernels [in, out] by path, their `Norms` by path) → a number for the block, or a dictionary of arrays.
+        Pure and traceable: it is compiled once and called for all blocks of the dense model, on one device. Ignored
+        kernels are included.
       reads_norms: whether `measure` reads norms, which takes a pass of the dense model over the calibration set;
         otherwise it gets none.
       options: ("slope",) if it reads the slope.
+      methods: (model, the results of `measure`) → the `Method` of each kernel of each block, by path; None if all
+        kernels have the method of the settings.
     """
 
     name: str
@@ -57,3 +60,4 @@ class Allocation:
     measure: Callable[[Mapping[str, Array], Mapping[str, Norms]], Any] | None = None
     reads_norms: bool = False
     options: tuple[str, ...] = ()
+    methods: Callable[[Any, Sequence[Any]], Sequence[Mapping[str, Any]]] | None = None

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -40,7 +40,8 @@ def rounding_method(rounding: Rounding, grid: Grid) -> Method:
     def prune(kernel: Float[Array, "in out"], inputs: Inputs, budget: Budget) -> Pruned:
         del budget
         new = rounding.round(kernel, inputs, grid)
-        return Pruned(jnp.ones(kernel.shape, bool), new, _error(kernel, new, inputs))
+        stats = inputs.stats.get(DEMONSTRATIONS, {})
+        return Pruned(jnp.ones(kernel.shape, bool), new, changed_share(kernel, new, stats))
 
     return Method(
         rounding.name, rounding.meaning, prune,
@@ -48,13 +49,13 @@ def rounding_method(rounding: Rounding, grid: Grid) -> Method:
     )  # fmt: skip
 
 
-def _error(kernel: Any, new: Any, inputs: Inputs) -> Any:
-    """The share of the squared outputs that the rounding changes.
+def changed_share(kernel: Any, new: Any, stats: Mapping[str, Any]) -> Any:
+    """The share of the squared outputs that a rounding changes.
 
-    Outputs are those on the calibration set if its Gram matrix is at hand. With mean squares of the inputs, or without
-    statistics, the inputs count as independent.
+    Args:
+      stats: "gram", the Gram matrix of the inputs, with which outputs are those on the calibration set; or "squares",
+        with which the inputs count as independent; or nothing, with which they also have the same size.
     """
-    stats = inputs.stats.get(DEMONSTRATIONS, {})
 
     def squared(weights: Any) -> Any:
         if "gram" in stats:

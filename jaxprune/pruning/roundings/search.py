@@ -1,6 +1,7 @@
 """Scales that minimise the error weighted by the mean squares of inputs, without compensation."""
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxprune.models.grids import Grid
@@ -14,7 +15,19 @@ def round_kernel(
     kernel: Float[Array, "in out"], inputs: Inputs, grid: Grid
 ) -> Float[Array, "in out"]:
     """The kernel with the scales that minimise Σ_j E[x_j²] (w_j − q_j)² of each block."""
-    importance = inputs.stats[DEMONSTRATIONS]["squares"] / inputs.tokens[DEMONSTRATIONS]
+    squares = jnp.asarray(inputs.stats[DEMONSTRATIONS]["squares"])
+    importance = squares / inputs.tokens[DEMONSTRATIONS]
+    return with_searched_scales(kernel, importance, grid)
+
+
+def with_searched_scales(
+    kernel: Float[Array, "in out"], importance: Float[Array, " in"], grid: Grid
+) -> Float[Array, "in out"]:
+    """The kernel on the grid, with the scales that minimise Σ_j h_j (w_j − q_j)² of each block.
+
+    Args:
+      importance: h, of each input.
+    """
 
     def block(arguments: tuple[Array, Array]) -> Array:
         weights, importance = arguments

@@ -1,12 +1,13 @@
 """Sections on the model: dropped weights, magnitudes of features, masks, pictures of an analysis."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from jaxprune.base.text import Table
 from jaxprune.base.workdir.json_files import Report
 from jaxprune.report.charts.lines import Line, line_chart
 from jaxprune.report.charts.rows import bar_chart
-from jaxprune.report.document import Charts, Folded, Picture, Section
+from jaxprune.report.document import Charts, Folded, Part, Picture, Section
 from jaxprune.runs.plots import magnitude_lines
 from jaxprune.stats.stats import ActivationStats
 
@@ -31,8 +32,8 @@ def sparsity_section(report: Report) -> Section:
 
 
 def rounding_section(report: Report) -> Section:
-    """The errors of rounded kernels by layer; `report` is report.json."""
-    errors = report["quantized"]["errors"]
+    """The errors of rounded kernels by layer, and their grids if these differ; `report` is report.json."""
+    errors, grids = report["quantized"]["errors"], report["quantized"]["grids"]
     lines = [
         Line(kernel.removesuffix("/kernel"), [100 * layer[kernel] for layer in errors])
         for kernel in errors[0]
@@ -42,7 +43,20 @@ def rounding_section(report: Report) -> Section:
         "Gram matrices, inputs count as independent."
     )
     chart = line_chart(lines, title="Error by layer, %", y_title="changed, %", log=True)
-    return Section("rounding", "Errors of rounding", [text, Charts([chart])])
+    parts: list[Part] = [text, Charts([chart])]
+    if grids:
+        names = sorted({name for layer in grids for name in layer.values()})
+        rows = [
+            [kernel.removesuffix("/kernel"), *(layers_on(grids, kernel, name) for name in names)]
+            for kernel in errors[0]
+        ]
+        parts.append(Table("Layers by grid", ["kernel", *names], rows))
+    return Section("rounding", "Errors of rounding", parts)
+
+
+def layers_on(grids: Sequence[Mapping[str, str]], kernel: str, name: str) -> str:
+    """The number of layers whose kernel has a grid."""
+    return str(sum(layer[kernel] == name for layer in grids))
 
 
 def magnitude_section(stats: ActivationStats) -> Section:

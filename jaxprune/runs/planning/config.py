@@ -73,8 +73,9 @@ class QuantizeConfig(MethodConfig):
     def settings(self) -> Settings:
         """The settings of a pruning that keeps all weights and rounds them; InputError for a wrong combination."""
         return Settings(
-            criterion=self.quantize.method, sparsity=0.0, combine=self.calibration.combine,
-            weights=self.calibration.weights, compat=self.compat, seed=self.seed, dtype=self.dtype,
+            criterion=self.quantize.method, sparsity=0.0, allocation=self.quantize.allocation,
+            combine=self.calibration.combine, weights=self.calibration.weights, compat=self.compat,
+            seed=self.seed, dtype=self.dtype,
         )  # fmt: skip
 
 

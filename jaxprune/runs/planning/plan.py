@@ -240,7 +240,8 @@ def _target(run: MethodConfig, config: ModelConfig) -> dict[str, str]:
     size = tensors_size(config, Types(fields.grid, fields.embedding))
     return {
         "grid": f"{fields.grid}, by {run.settings.method.name}; embedding {fields.embedding}",
-        GGUF: f"{byte_size(size)} and the tokenizer",
+        GGUF: f"{byte_size(size)} and the tokenizer"
+        + ("" if fields.size is None else f", filled up to {byte_size(fields.size)}"),
     }
 
 
