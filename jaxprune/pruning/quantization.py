@@ -57,7 +57,7 @@ class QuantizeFields:
         "a size such as 0.15GB or 120MB",
         lambda value: isinstance(value, str) and _SIZE.fullmatch(value.strip()) is not None,
         parse=_bytes_of,
-        write=lambda size: f"{size / 1e9:.12g}GB",
+        write=lambda size: f"{size / 1e9:.12g}GB" if size >= 1e8 else f"{size / 1e6:.12g}MB",
         meaning="of model.gguf at most; kernels then have `quantize.grid` or one of more bits, where rounding changes "
         "their outputs most",
     )

@@ -2,6 +2,8 @@
 
 from jaxprune.base.schema import choice, config_record, integer, is_number, is_text, rule
 
+BLOCK, DISTIL = "block", "distil"
+
 
 @config_record
 class FitFields:
@@ -37,7 +39,7 @@ class RecoveryFields(FitFields):
         meaning="workdir of the run whose model is recovered",
     )
     how: str = choice(
-        ("block", "distil"),
-        "block",
+        (BLOCK, DISTIL),
+        BLOCK,
         "block: each block to its dense outputs, one in memory; distil: the whole model to its dense logits",
     )

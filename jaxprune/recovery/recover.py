@@ -4,16 +4,17 @@ import dataclasses
 import math
 from collections.abc import Callable, Generator, Mapping
 
-from jaxprune.base.errors import InputError
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.models.grids import GRIDS
 from jaxprune.recovery.by_block import recover_by_block
+from jaxprune.recovery.config import BLOCK, DISTIL
 from jaxprune.recovery.distil import distil
 from jaxprune.recovery.task import Task
 from jaxprune.stats.finished import PrunedBlock
 
 _METHODS: Mapping[str, Callable[[Task], Generator[PrunedBlock, None, None]]] = {
-    "block": recover_by_block,
-    "distil": distil,
+    BLOCK: recover_by_block,
+    DISTIL: distil,
 }
 
 
@@ -24,12 +25,18 @@ def recover_blocks(task: Task) -> Generator[PrunedBlock, None, None]:
         raise InputError(
             "calibration.samples: too few for recovery, which also holds out some; use more"
         )
-    if task.teacher is not task.model and task.fields.how != "distil":
-        raise InputError(
-            f"recovery.how: got {task.fields.how!r}; expected distil for a smaller or quantized model"
+    if task.teacher is not task.model and task.fields.how != DISTIL:
+        raise invalid_value(
+            "recovery.how", task.fields.how, f"{DISTIL} for a smaller or quantized model"
         )
-    if task.types is not None and not GRIDS[task.types.kernels or ""].levels:
-        raise InputError(
-            f"recovery.run: is in {task.types.kernels}, without scales to fit; expected another grid"
-        )
+    if task.types is not None:
+        check_scales(task.types.kernels or "")
     return _METHODS[task.fields.how](dataclasses.replace(task, samples_per_device=rows))
+
+
+def check_scales(grid: str) -> None:
+    """Rejects a recovery on a grid of numbers without scale, which leaves nothing of kernels to fit."""
+    if not GRIDS[grid].levels:
+        raise InputError(
+            f"recovery.run: is in {grid}, without scales to fit; expected another grid"
+        )

@@ -87,7 +87,8 @@ def _exported(run: Path) -> Model | None:
 
 
 def _changes_weights(report: Report) -> bool:
-    return "changed" in report.get("digests", {})
+    is_other = report.keys() & {"shrunk", "quantized"}
+    return bool(is_other) or "changed" in report.get("digests", {})
 
 
 def model_digest(report: Report) -> str | None:

@@ -1,20 +1,20 @@
 """A config → a workdir with the quantized model: model.gguf for llama.cpp, and the same weights in hf/."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxprune.base.progress import Clock
 from jaxprune.base.workdir.reading import GGUF, check_workdir
-from jaxprune.data.batches import set_tokens
+from jaxprune.data.batches import Batch, set_tokens
 from jaxprune.devices import hosts
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.gguf.tokenizer import split_warning
 from jaxprune.hf.gguf.write import write_gguf
-from jaxprune.hf.model import load
-from jaxprune.pruning.quantization import with_rounded_tables
+from jaxprune.hf.model import Model, load
+from jaxprune.pruning.quantization import check_grids, with_rounded_tables
 from jaxprune.runs.card import model_card
 from jaxprune.runs.identity import run_identity
 from jaxprune.runs.lifecycle import open_run
@@ -43,10 +43,28 @@ def quantize_from_config(
         llama.cpp does not have.
     """
     began = time.perf_counter()
-    clock = Clock(began)
-    stored, fields, settings = config.open_model(), config.quantize, config.settings
+    model = config.open_model()
+    check_grids(model.config, config.quantize)  # before a tokenizer is needed
+    batches = calibration_batches(config, model) if config.settings.needs_statistics else []
+    report = quantize_to_workdir(model, batches, config, workdir, began=began, overwrite=overwrite)
+    if hosts.is_first():
+        print_summary(config, report, workdir)
+    return report
+
+
+def quantize_to_workdir(
+    stored: Model,
+    batches: Sequence[Batch],
+    config: QuantizeConfig,
+    workdir: Path,
+    *,
+    began: float | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """`quantize_from_config` for an open model and its samples; see `prune_to_workdir`."""
+    began = time.perf_counter() if began is None else began
+    clock, fields, settings = Clock(began), config.quantize, config.settings
     model = with_rounded_tables(stored, fields)
-    batches = calibration_batches(config, model) if settings.needs_statistics else []
     check_workdir(workdir, model.folder)
     mesh = device_mesh(config.mesh.data, config.mesh.model)
     running = order_of_sums(settings.method.statistics, mesh)
@@ -70,8 +88,6 @@ def quantize_from_config(
             writer.close(report, set_tokens(batches), checkpoints=False)
             save_gguf(run, report["quantized"])
             run.result = report
-    if hosts.is_first():
-        print_summary(config, run.result, workdir)
     return run.result
 
 

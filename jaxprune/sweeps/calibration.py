@@ -13,7 +13,7 @@ from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.model import Model
 from jaxprune.pruning.criterion import CODE
 from jaxprune.runs.pipeline import calibration_batches
-from jaxprune.runs.planning.config import PruneConfig
+from jaxprune.runs.planning.config import MethodConfig
 from jaxprune.stats.grouping import share_shapes
 from jaxprune.stats.probe import probe
 from jaxprune.stats.stats import ActivationStats
@@ -42,7 +42,7 @@ class CalibrationSets:
     def __init__(self, config: SweepConfig, variants: Sequence[Variant], model: Model) -> None:
         self._config, self._model = config, model
         self._pruned = [
-            variant.config for variant in variants if isinstance(variant.config, PruneConfig)
+            variant.config for variant in variants if isinstance(variant.config, MethodConfig)
         ]
         by_set: dict[str, list[Batch]] = {}
         for pruned in self._pruned:
@@ -54,18 +54,18 @@ class CalibrationSets:
         for batch in share_shapes(all_batches) if all_batches else []:
             self._batches[batch.role].append(batch)
 
-    def batches(self, config: PruneConfig) -> list[Batch]:
+    def batches(self, config: MethodConfig) -> list[Batch]:
         """The samples of a variant's config, with the roles of pruning."""
         return [batch for name in self._names(config) for batch in self._batches_of(name)]
 
-    def stats(self, config: PruneConfig) -> ActivationStats | None:
+    def stats(self, config: MethodConfig) -> ActivationStats | None:
         """Statistics of the dense model on the samples of a variant's config, probed once for all that need the same.
 
         None if `pruning.propagate` is not dense, as statistics then depend on the pruned blocks below, so on the
         sparsity; or if they are too large to be kept.
         """
         names, statistics = self._names(config), config.settings.statistics
-        if config.pruning.propagate != "dense" or not names:
+        if config.settings.propagate != "dense" or not names:
             return None
         if not all(statistic.persisted for statistic in statistics):
             return None
@@ -75,7 +75,7 @@ class CalibrationSets:
         """SHA-256 of the tokens of each set."""
         return {f"calibration {name}": digest(batches) for name, batches in self._batches.items()}
 
-    def _sampled(self, config: PruneConfig) -> dict[str, list[Batch]]:
+    def _sampled(self, config: MethodConfig) -> dict[str, list[Batch]]:
         """The sets of a config; the role of a batch is the name of its set."""
         by_set: dict[str, list[Batch]] = {}
         for batch in calibration_batches(config, self._model):
@@ -83,7 +83,7 @@ class CalibrationSets:
             by_set.setdefault(name, []).append(dataclasses.replace(batch, role=name))
         return by_set
 
-    def _names(self, config: PruneConfig) -> list[str]:
+    def _names(self, config: MethodConfig) -> list[str]:
         """The names of the sets of a config."""
         if not config.settings.needs_statistics:
             return []
@@ -91,7 +91,7 @@ class CalibrationSets:
         roles = (kind.role, CODE) if CODE in config.settings.sets else (kind.role,)
         return [self._name(role, config) for role in roles]
 
-    def _name(self, role: str, config: PruneConfig) -> str:
+    def _name(self, role: str, config: MethodConfig) -> str:
         parts = [role] if role == CODE else [role, MIX.join(config.calibration.source)]
         for name in _CODE_FIELDS if role == CODE else _TEXT_FIELDS:
             value = getattr(config.calibration, name)

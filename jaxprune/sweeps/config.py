@@ -3,6 +3,7 @@
 from jaxprune.base.schema import choice, config_record, filled, text
 from jaxprune.devices.sharding import MeshFields
 from jaxprune.evaluation.config import EvaluationFields
+from jaxprune.pruning.quantization import QuantizeFields
 from jaxprune.pruning.settings import PruningFields
 from jaxprune.recovery.config import FitFields
 from jaxprune.runs.planning.config import OutputFields
@@ -37,6 +38,7 @@ class SweepConfig(JobConfig):
 
     calibration: CalibrationFields = filled(CalibrationFields, "stats")
     pruning: PruningFields = PruningFields()
+    quantize: QuantizeFields = QuantizeFields()
     recovery: FitFields = FitFields()
     output: OutputFields = OutputFields()
     evaluation: EvaluationFields = EvaluationFields()

@@ -9,10 +9,13 @@ import numpy as np
 
 from jaxprune.base.errors import InputError, did_you_mean
 from jaxprune.base.schema import Field, check, fields_of, rule
-from jaxprune.runs.planning.config import PruneConfig, RecoverConfig
+from jaxprune.runs.planning.config import PruneConfig, QuantizeConfig, RecoverConfig
 
 # The field that makes a variant a recovered one; None: pruned only.
 RECOVERY = "recovery.how"
+PRUNING, QUANTIZE = "pruning", "quantize"
+# The groups of fields that a grid may vary.
+_GROUPS = (PRUNING, QUANTIZE, "calibration", "recovery")
 # Fields that name files of a run, which each variant sets itself.
 _FILLED = ("calibration.stats", "recovery.run")
 _UNSET = "none"
@@ -22,11 +25,11 @@ Grid = Mapping[str, tuple[Any, ...]]
 
 
 def _axes() -> dict[str, Field]:
-    rules = fields_of(RecoverConfig) | fields_of(PruneConfig)
+    rules = fields_of(RecoverConfig) | fields_of(QuantizeConfig) | fields_of(PruneConfig)
     axes = {
         path: field
         for path, field in rules.items()
-        if path == "seed" or path.startswith(("pruning.", "calibration.", "recovery."))
+        if path == "seed" or path.partition(".")[0] in _GROUPS
     }
     axes[RECOVERY] = dataclasses.replace(axes[RECOVERY], default=None)
     return {path: field for path, field in axes.items() if path not in _FILLED}
@@ -49,10 +52,15 @@ def parse_grid(grid: str | Mapping[str, Any]) -> Grid:
     for path in axes:
         if path not in AXES:
             raise InputError(
-                f"grid: got the axis {path!r}; expected fields of pruning, calibration and recovery, or seed"
+                f"grid: got the axis {path!r}; expected fields of {', '.join(_GROUPS)}, or seed"
                 f"{did_you_mean(path, AXES)}"
             )
-    if "recovery" in {path.partition(".")[0] for path in axes} and RECOVERY not in axes:
+    groups = {path.partition(".")[0] for path in axes}
+    if {PRUNING, QUANTIZE} <= groups:
+        raise InputError(
+            f"grid: got axes of {PRUNING} and of {QUANTIZE}; expected two sweeps, which jaxprune compare joins"
+        )
+    if "recovery" in groups and RECOVERY not in axes:
         raise InputError(
             f"grid: got axes of recovery without {RECOVERY}; add {RECOVERY}=none|block"
         )
@@ -119,8 +127,8 @@ def grid_field() -> Any:
         lambda value: isinstance(value, str | Mapping) and bool(value),
         required=True,
         kind=object,
-        meaning="fields of `pruning`, `calibration` and `recovery`, and `seed`, each with the values that it takes; "
-        "the variants are their products (docs/sweep.md)",
+        meaning="fields of `pruning` or `quantize`, of `calibration` and `recovery`, and `seed`, each with the values "
+        "that it takes; the variants are their products (docs/sweep.md)",
         parse=parse_grid,
         write=grid_text,
     )

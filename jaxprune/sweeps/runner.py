@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,18 @@ from jaxprune.evaluation.identity import content_digests, identities
 from jaxprune.evaluation.measurements import read_evaluation
 from jaxprune.evaluation.workload import read_workload
 from jaxprune.hf.model import Model
+from jaxprune.pruning.quantization import with_rounded_tables
 from jaxprune.runs.block_writer import check_outputs
 from jaxprune.runs.pipeline import prune_to_workdir
-from jaxprune.runs.planning.config import PruneConfig, RecoverConfig
+from jaxprune.runs.planning.config import MethodConfig, PruneConfig, QuantizeConfig, RecoverConfig
 from jaxprune.runs.planning.plan import check_fits, plan_of
 from jaxprune.runs.pruned_model import model_digest, pruned_model
+from jaxprune.runs.quantize import quantize_to_workdir
 from jaxprune.runs.recover import recover_from_config
 from jaxprune.runs.run import UnfinishedError
 from jaxprune.sweeps.calibration import CalibrationSets
 from jaxprune.sweeps.config import SweepConfig
+from jaxprune.sweeps.grid import PRUNING, QUANTIZE
 from jaxprune.sweeps.jobs import Jobs, dense_jobs, jobs
 from jaxprune.sweeps.variants import Variant, variants
 
@@ -99,7 +102,10 @@ class Runner:
             changes_weights = config.settings.method.updates_weights
             check_outputs(config, self.model, changes_weights=changes_weights)
             sizes, batches = self.model.config, self.sets.batches(config)
-            check_fits(plan_of(sizes, self.model.dtype, batches, config, mesh))
+            stored = self.model.dtype
+            if isinstance(config, QuantizeConfig):
+                stored = with_rounded_tables(self.model, config.quantize).dtype
+            check_fits(plan_of(sizes, stored, batches, config, mesh))
 
     def is_whole(self, variant: Variant) -> bool:
         """Whether a variant is pruned and evaluated, and all its files are unchanged.
@@ -136,9 +142,13 @@ class Runner:
             )  # fmt: skip
 
     def _make_run(self, variant: Variant) -> None:
-        """Prunes or recovers; a damaged or older run starts over."""
+        """Prunes, quantizes or recovers; a damaged or older run starts over."""
         folder, config = self._workdir / variant.name, variant.config
-        if isinstance(config, PruneConfig):
+        run: Callable[..., Any]
+        if isinstance(config, QuantizeConfig):
+            batches = self.sets.batches(config)
+            run = functools.partial(quantize_to_workdir, self.model, batches, config, folder)
+        elif isinstance(config, PruneConfig):
             batches = self.sets.batches(config)
             run = functools.partial(
                 prune_to_workdir, self.model, batches, config, folder,
@@ -173,7 +183,7 @@ class Runner:
                 f"--workdir: {folder} contains a complete run with {differs}; expected the run of this "
                 "variant there, or another --workdir"
             )
-        return isinstance(config, PruneConfig) or self._reads_its_run(folder, config)
+        return isinstance(config, MethodConfig) or self._reads_its_run(folder, config)
 
     def _reads_its_run(self, folder: Path, config: RecoverConfig) -> bool:
         """Whether a recovery is of the present run of its pruned variant."""
@@ -211,6 +221,7 @@ class Runner:
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a run in which variants differ, by path, without the place of the run that a recovery reads."""
-    groups = ("seed", "calibration", "recovery" if "recovery" in config else "pruning")
-    fields = flatten_dict({name: config[name] for name in groups}, sep=".")
+    groups = ("recovery",) if "recovery" in config else (PRUNING, QUANTIZE)
+    read = {name: config[name] for name in ("seed", "calibration", *groups) if name in config}
+    fields = flatten_dict(read, sep=".")
     return {path: value for path, value in fields.items() if path != "recovery.run"}

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
-from jaxprune.base.errors import InputError
+from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.schema import fields_of, part_of
 from jaxprune.base.text import NONE
 from jaxprune.base.workdir.locks import PROGRESS
@@ -14,14 +14,17 @@ from jaxprune.base.workdir.reading import OUTPUTS
 from jaxprune.data.config import TextFields, check_texts
 from jaxprune.data.kinds import KINDS
 from jaxprune.data.languages import MIX
+from jaxprune.models.grids import GRIDS
 from jaxprune.pruning.criterion import CODE
 from jaxprune.pruning.methods import STARTS
-from jaxprune.recovery.config import RecoveryFields
+from jaxprune.recovery.config import DISTIL, RecoveryFields
+from jaxprune.recovery.recover import check_scales
 from jaxprune.runs.planning.checked import consistent
-from jaxprune.runs.planning.config import PruneConfig, RecoverConfig
+from jaxprune.runs.planning.config import MethodConfig, PruneConfig, QuantizeConfig, RecoverConfig
 from jaxprune.stats.combinations import SUM
+from jaxprune.stats.config import JobConfig
 from jaxprune.sweeps.config import DENSE, SweepConfig
-from jaxprune.sweeps.grid import AXES, RECOVERY, axes_text, value_text
+from jaxprune.sweeps.grid import AXES, PRUNING, QUANTIZE, RECOVERY, axes_text, value_text
 
 SOURCE, DRAW, KIND = "calibration.source", "calibration.draw", "calibration.kind"
 _RECOVERY = tuple(path for path in AXES if path.startswith("recovery."))
@@ -31,7 +34,7 @@ _FOLDER = re.compile(r"\w[\w.,:=+-]*")
 _PLACE = re.compile(r"\{([^{}]*)\}")
 
 
-_Config = TypeVar("_Config", PruneConfig, RecoverConfig)
+_Config = TypeVar("_Config", bound=JobConfig)
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,14 @@ class Variant:
       name: name of its folder, such as `dense` or `wanda-fr-0.3`.
       axes: the values of those axes of the grid that it reads, by path.
       languages: languages of its calibration text; none without text.
-      config: config of `jaxprune prune` or `jaxprune recover`; None for the dense model. `recovery.run` is the
-        name of the variant that is recovered.
+      config: config of `jaxprune prune`, `quantize` or `recover`; None for the dense model. `recovery.run` is the name
+        of the variant that is recovered.
     """
 
     name: str
     axes: Mapping[str, Any]
     languages: tuple[str, ...] = ()
-    config: PruneConfig | RecoverConfig | None = None
+    config: MethodConfig | RecoverConfig | None = None
 
     @property
     def pruned(self) -> str | None:
@@ -107,9 +110,12 @@ def variants(config: SweepConfig) -> Variants:
 
 def _products(config: SweepConfig, axes: Mapping[str, Any]) -> Iterator[Variant]:
     """The variant of a value of each axis, after the variant that it recovers."""
-    own = part_of(PruneConfig, config)
+    own: MethodConfig = part_of(PruneConfig, config)
+    if any(path.partition(".")[0] == QUANTIZE for path in axes):
+        own = part_of(QuantizeConfig, config)
+        own = replace(own, output=replace(own.output, params=False, hf=True))
     product = _replaced(own, {p: v for p, v in axes.items() if not p.startswith("recovery.")})
-    axes_read = _read_by_pruning(_checked(product))
+    axes_read = _read_by_method(_checked(product))
     pruned = _checked(_replaced(own, _only(axes, axes_read)))
     fields = {path: axes.get(path, _value(pruned, path)) for path in axes_read}
     variant = _variant(config, axes, fields, pruned)
@@ -123,6 +129,10 @@ def _products(config: SweepConfig, axes: Mapping[str, Any]) -> Iterator[Variant]
         recovery=RecoveryFields(run=variant.name, **vars(config.recovery)),
     )
     recovered = _replaced(recovered, _only(axes, axes_read))
+    if isinstance(product, QuantizeConfig):
+        check_scales(product.quantize.grid)
+        if (how := recovered.recovery.how) != DISTIL:
+            raise invalid_value(RECOVERY, how, f"{DISTIL}, with axes of {QUANTIZE}")
     if KINDS[recovered.calibration.kind].reads_text:
         check_texts(recovered.calibration)
     fields |= {path: axes.get(path, _value(recovered, path)) for path in axes_read}
@@ -137,7 +147,7 @@ def _variant(
     config: SweepConfig,
     axes: Mapping[str, Any],
     fields: Mapping[str, Any],
-    variant_config: PruneConfig | RecoverConfig,
+    variant_config: MethodConfig | RecoverConfig,
 ) -> Variant:
     """A variant that reads these fields."""
     read_fields = {path: fields[path] for path in axes if path in fields}
@@ -145,13 +155,13 @@ def _variant(
     return Variant(name, read_fields, languages, variant_config)
 
 
-def _checked(product: PruneConfig) -> PruneConfig:
+def _checked(product: MethodConfig) -> MethodConfig:
     """The config of a product, without settings of its sets that have no effect.
 
     Raises:
       InputError: fields that contradict each other, such as a sparsity and an N:M pattern.
     """
-    if product.pruning.criterion in STARTS:
+    if isinstance(product, PruneConfig) and product.pruning.criterion in STARTS:
         product = _replaced(product, {"pruning.start": None})
     calibration = product.calibration
     plain = _replaced(product, {"calibration.combine": SUM.name, "calibration.weights": None})
@@ -164,25 +174,26 @@ def _checked(product: PruneConfig) -> PruneConfig:
     kind = KINDS[calibration.kind]
     if kind.reads_text and kind.may_hold_code and CODE not in config.settings.sets:
         raise InputError(
-            f"calibration.kind: got {kind.name!r}, but criterion {config.pruning.criterion} reads no code; "
+            f"calibration.kind: got {kind.name!r}, but {config.settings.method.name} reads no code; "
             f"expected {kind.role}"
         )
     return config
 
 
-def _read_by_pruning(config: PruneConfig) -> set[str]:
-    """The fields that may be axes and on which a pruned model depends."""
-    settings = config.settings
-    paths = {path for path in AXES if path.startswith("pruning.")}
-    if config.pruning.criterion in STARTS:
+def _read_by_method(config: MethodConfig) -> set[str]:
+    """The fields that may be axes and on which a pruned or quantized model depends."""
+    settings, group = config.settings, PRUNING if isinstance(config, PruneConfig) else QUANTIZE
+    paths = {path for path in AXES if path.partition(".")[0] == group}
+    if isinstance(config, PruneConfig) and config.pruning.criterion in STARTS:
         paths.remove("pruning.start")
+    if isinstance(config, QuantizeConfig) and not GRIDS[config.quantize.grid].levels:
+        paths.remove("quantize.how")
     if settings.needs_statistics:
         paths |= {"seed", "calibration.tokens"} | _read_of_text(config.calibration)
         if len(config.calibration.source) > 1:
             paths |= {"calibration.combine", "calibration.weights"}
         return paths
-    paths.remove("pruning.propagate")
-    return paths | ({"seed"} & {*settings.method.options})
+    return paths - {"pruning.propagate"} | ({"seed"} & {*settings.method.options})
 
 
 def _read_of_text(calibration: TextFields) -> set[str]:

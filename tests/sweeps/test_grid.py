@@ -60,7 +60,7 @@ def test_a_config_file_sets_a_mapping():
         (None, r"sweep\.grid: not set; expected \{path of a field"),
         ({}, r"sweep\.grid: got \{\}; expected "),
         ("pruning.criterion", r"sweep\.grid: got 'pruning\.criterion'; expected PATH=VALUE\|VALUE"),
-        ("model=a|b", r"grid: got the axis 'model'; expected fields of pruning, calibration and re"),
+        ("model=a|b", r"grid: got the axis 'model'; expected fields of pruning, quantize, "),
         ("calibration.stats=a", r"grid: got the axis 'calibration\.stats'; expected"),
         ("pruning.sparsty=0.3", r"'pruning\.sparsty'; .* \(did you mean pruning\.sparsity\?\)"),
         ("pruning.sparsity=0.3|x", r"sweep\.grid: pruning\.sparsity: got 'x'; expected "),

@@ -21,6 +21,7 @@ from jaxprune.evaluation import evaluate
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs import checkpoint
+from jaxprune.runs.quantize import quantize_from_config
 from jaxprune.runs.recover import recover_from_config
 from jaxprune.sweeps import calibration, sweep_json
 from jaxprune.sweeps.calibration import CalibrationSets
@@ -378,3 +379,19 @@ def test_dense_statistics_are_probed_once_and_give_the_masks_of_a_pass(tmp_path,
     assert probed == ["translation", "code"]
     with pytest.raises(InputError, match="propagate is 'block'"):
         next(prune_blocks(model, [], Settings(sparsity=0.5), stats=stats))
+
+
+def test_a_sweep_of_grids_has_the_runs_of_quantize(tmp_path):
+    fields = {
+        "sweep.grid": "quantize.grid=q4_0|q8_0 recovery.how=none|distil",
+        "calibration.samples": 8, "recovery.epochs": 1, "evaluation.translation": None,
+        "evaluation.tasks": "nano_nli",
+    }  # fmt: skip
+    result = sweep_from_config(job(**fields), tmp_path / "sweep")
+    assert [*result.table["quantize.grid"].dropna().unique()] == ["q4_0", "q8_0"]
+    own = {name: fields[name] for name in ("calibration.samples",)}
+    config = jobs.job(NANO, "quantize", **{"calibration.data": "nano"}, **own)
+    quantize_from_config(config, tmp_path / "alone")
+    file = (tmp_path / "alone/model.gguf").read_bytes()
+    assert (tmp_path / "sweep/q4_0/model.gguf").read_bytes() == file
+    assert (tmp_path / "sweep/q4_0-distil/model.gguf").is_file()

@@ -48,6 +48,32 @@ def test_products_that_differ_in_what_they_do_not_read_are_one_variant():
     assert made[-1].languages == ("fr",)
 
 
+def test_products_of_grids_are_quantizations():
+    made, left_out = variants(
+        job(
+            "quantize.grid=q4_0|f16 quantize.how=nearest|gptq calibration.source=fr|sw "
+            "recovery.how=none|distil|block",
+            **{"output.hf": False},
+        )
+    )
+    assert [one.name for one in made] == [
+        "dense",
+        "q4_0-nearest", "q4_0-nearest-fr-distil", "q4_0-nearest-sw-distil",
+        "q4_0-gptq-fr", "q4_0-gptq-fr-distil", "q4_0-gptq-sw", "q4_0-gptq-sw-distil",
+        "f16",
+    ]  # fmt: skip
+    assert made[1].config.quantize.grid == "q4_0"
+    assert made[1].config.output.hf
+    assert left_out_lines(left_out) == [
+        "left out quantize.grid=q4_0 quantize.how=nearest calibration.source=fr recovery.how=block and 3 more: "
+        "recovery.how: got 'block'; expected distil, with axes of quantize",
+        "left out quantize.grid=f16 quantize.how=nearest calibration.source=fr recovery.how=distil and 7 more: "
+        "recovery.run: is in f16, without scales to fit; expected another grid",
+    ]
+    with pytest.raises(InputError, match="axes of pruning and of quantize; expected two sweeps"):
+        job("pruning.sparsity=0.5 quantize.grid=q4_0")
+
+
 def test_a_mask_that_reads_text_for_its_shares_has_variants_by_text():
     grid = "pruning.criterion=random calibration.source=fr|sw"
     assert names(grid) == ["dense", "random"]
@@ -75,7 +101,7 @@ def test_invalid_products_are_left_out_with_the_reason():
     ]  # fmt: skip
     assert len(found.left_out) == 8
     product = "pruning.criterion=wanda calibration.kind=translation_vs_code calibration.source=fr"
-    assert "criterion wanda reads no code; expected translation" in found.left_out[product]
+    assert "wanda reads no code; expected translation" in found.left_out[product]
     lines = left_out_lines(found.left_out)
     assert any(
         line.startswith("left out pruning.criterion=refined calibration.kind=monolingual cal")
