@@ -26,9 +26,9 @@ def sample_lines(
     Raises:
       InputError: too few lines; reports how many samples they make.
     """
-    gap = 1 if compat == "official" and role == "translation" else 0
+    gap = _gap(role, compat)
     order = np.arange(lines) if gap else np.random.default_rng(seed).permutation(lines)
-    fit = (lines + gap) // (shots + gap)
+    fit = samples_of(lines, role, shots, compat)
     if samples > fit:
         raise InputError(
             f"{lines} lines make {fit} samples of {shots} shots, not {samples}; "
@@ -36,6 +36,16 @@ def sample_lines(
         )
     first = np.arange(samples)[:, None] * (shots + gap)
     return order[first + np.arange(shots)]
+
+
+def samples_of(lines: int, role: str, shots: int, compat: str) -> int:
+    """The number of samples that lines make."""
+    gap = _gap(role, compat)
+    return (lines + gap) // (shots + gap)
+
+
+def _gap(role: str, compat: str) -> int:
+    return int(compat == "official" and role == "translation")
 
 
 def alone(lines: Int[np.ndarray, "samples shots"]) -> Arranged:

@@ -1,6 +1,7 @@
 """Batches of token rows: checks, counts and digest. Independent of tokenizer and model."""
 
 import hashlib
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -137,6 +138,19 @@ def cut_pads(batch: Batch, length: int) -> Batch:
     counted = None if batch.counted is None else batch.counted[:, :needed]
     tokens, valid = batch.tokens[:, :needed], batch.valid[:, :needed]
     return replace(batch, tokens=tokens, valid=valid, counted=counted)
+
+
+def first_samples(batches: Sequence[Batch], count: int) -> list[Batch]:
+    """The rows of the first samples of each set."""
+    cut = []
+    for batch in batches:
+        kept = batch.samples < count
+        if kept.any():
+            parts = {name: getattr(batch, name)[kept] for name in ("tokens", "valid", "samples")}
+            languages = tuple(itertools.compress(batch.languages, kept))
+            counted = None if batch.counted is None else batch.counted[kept]
+            cut.append(replace(batch, **parts, languages=languages, counted=counted))
+    return cut
 
 
 def check_ids(batches: Iterable[Batch], vocab_size: int) -> None:

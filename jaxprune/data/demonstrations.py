@@ -6,6 +6,7 @@ translations, with the same sentences: in "shuffled" a pair is no translation, a
 language.
 """
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Int32
 
 from jaxprune.base.errors import InputError, invalid_value
-from jaxprune.data.arrangements import prompts, sample_lines
+from jaxprune.data.arrangements import prompts, sample_lines, samples_of
 from jaxprune.data.config import (
     ALL,
     SOURCE,
@@ -31,6 +32,9 @@ from jaxprune.data.texts import aligned, code_samples, line_digests
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+# Samples that are read at most if their number is not set.
+MOST_SAMPLES = 10_000
 
 
 def sampled(
@@ -109,6 +113,19 @@ def _on_side(
     sentence = np.searchsorted(ends, spans[:, 0], side="right")
     real = spans[:, 0] < spans[:, 1]
     return real & counts[np.minimum(sentence, len(counts) - 1)]
+
+
+def with_all_samples(fields: TextFields, compat: str) -> TextFields:
+    """The fields with as many samples as their lines make, at most `MOST_SAMPLES`."""
+    kind = KINDS[fields.kind]
+    if not kind.reads_text:
+        return fields
+    counts = [MOST_SAMPLES]
+    for source in fields.source:
+        codes = [source, fields.target] if kind.has_target else [source]
+        lines = len(aligned(fields.data, codes, fields.lines, fields.draw)[0])
+        counts.append(samples_of(lines, kind.role, fields.shots, compat))
+    return dataclasses.replace(fields, samples=max(1, min(counts)))
 
 
 def sampled_lines(fields: TextFields, seed: int, compat: str) -> list[str]:

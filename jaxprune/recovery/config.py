@@ -10,6 +10,13 @@ class FitFields:
     """The fields `recovery.*` of a fit."""
 
     epochs: int = integer(4, 1, "passes over the samples at most")
+    minutes: float | None = rule(
+        "a number above 0",
+        lambda value: is_number(value) and value > 0,
+        kind=float,
+        meaning="time of the command, instead of `recovery.epochs` and `calibration.samples`: a trial measures the "
+        "speed, and as many samples of the text as fit are fitted",
+    )
     learning_rate: float = rule(
         "a number above 0 and up to 1",
         lambda value: is_number(value) and 0 < value <= 1,

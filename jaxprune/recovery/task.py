@@ -56,6 +56,12 @@ class Task:
         """The config of the model in `dtype`."""
         return self.model.config_in(self.dtype)
 
+    @property
+    def size(self) -> dict[str, int]:
+        """The number of samples, and of epochs at most."""
+        samples = sum(len(batch.tokens) for batch in self.batches)
+        return {"samples": samples, "epochs": self.fields.epochs}
+
     def samples(self) -> CalibrationStates:
         """The samples as input of the first block, all of them in every process: each has a share of each step."""
         return calibration_states(

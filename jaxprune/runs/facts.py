@@ -116,6 +116,8 @@ def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str,
         fields = _checked(flatten_dict(dict(config), sep="."), RECOVER_FIELDS)
         means = [sum(part) / len(part) for part in zip(*losses, strict=True)]
         name = "mean loss of a block" if len(losses) > 1 else "loss of the model"
+        if chosen := report.get("in_minutes"):
+            fields["calibration.samples"], fields["recovery.epochs"] = chosen.values()
         recovered = dict(_settings(fields, RECOVER_FIELDS))
         recovered["tokens"] = _token_counts(report)
         recovered[f"{name} on held-out samples"] = "{:.3g} before, {:.3g} after".format(*means)

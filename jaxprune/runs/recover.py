@@ -11,18 +11,19 @@ import jax
 from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.places import local_path
-from jaxprune.base.progress import Clock
+from jaxprune.base.progress import Clock, say
 from jaxprune.base.schema import checked, fields_of
 from jaxprune.base.workdir.json_files import CONFIG, Report
 from jaxprune.base.workdir.reading import check_workdir, pruned_digest
-from jaxprune.data.batches import set_tokens
-from jaxprune.data.demonstrations import sampled_lines
+from jaxprune.data.batches import first_samples, set_tokens
+from jaxprune.data.demonstrations import sampled_lines, with_all_samples
 from jaxprune.devices import hosts
 from jaxprune.devices.machine import environment
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.model import Model, load
 from jaxprune.hf.origin import origin_of
 from jaxprune.pruning.settings import PruningFields
+from jaxprune.recovery.in_time import fit_into
 from jaxprune.recovery.recover import recover_blocks
 from jaxprune.recovery.task import Task, whole_layers
 from jaxprune.runs.block_writer import BlockWriter, check_outputs
@@ -75,6 +76,9 @@ def recover_from_config(
         model = load(run / "hf")
     unread = () if has_masks else ("pruning", "output")
     written = {name: value for name, value in config.json().items() if name not in unread}
+    if config.recovery.minutes is not None:
+        calibration = with_all_samples(config.calibration, config.compat)
+        config = dataclasses.replace(config, calibration=calibration)
     batches = calibration_batches(config, model)
     check_workdir(workdir, dense.folder)
     check_outputs(config, dense, changes_weights=True)
@@ -96,14 +100,39 @@ def recover_from_config(
                 seed=config.seed, progress=hosts.is_first(), saved=opened.folder / FIT,
             )  # fmt: skip
             report_keys = {"origin": origin_of(dense, config.model), **_about_before(run, before)}
+            task = _within_minutes(opened, task, began)
             opened.result = _recover(opened, task, config, report_keys, Clock(began))
-            lines = sampled_lines(config.calibration, config.seed, config.compat)
+            calibration = dataclasses.replace(config.calibration, samples=task.size["samples"])
+            lines = sampled_lines(calibration, config.seed, config.compat)
             opened.result["calibration_lines"] = sorted({*lines, *before["calibration_lines"]})
     if hosts.is_first() and is_smaller:
         print_smaller(config.json(), opened.result, workdir)
     elif hosts.is_first():
         print_summary(config, opened.result, workdir)
     return opened.result
+
+
+def _within_minutes(run: Run, task: Task, began: float) -> Task:
+    """The recovery with the samples and epochs of `recovery.minutes`, which are in the record of the run then.
+
+    Args:
+      began: `time.perf_counter()` at the start of the command.
+    """
+    if (minutes := task.fields.minutes) is None:
+        return task
+    if kept := run.record.get("in_minutes"):
+        fields = dataclasses.replace(task.fields, epochs=kept["epochs"])
+        batches = first_samples(task.batches, kept["samples"])
+        return dataclasses.replace(task, batches=batches, fields=fields)
+    available = task.size["samples"]
+    task = fit_into(task, 60 * minutes - (time.perf_counter() - began))
+    run.keep(in_minutes=task.size)
+    if hosts.is_first():
+        samples, epochs = task.size.values()
+        say(
+            f"recover: {samples} of {available} samples, {epochs} epochs at most, fit into {minutes:g} minutes"
+        )
+    return task
 
 
 def _recovery_identity(config: RecoverConfig, dense: Model, before: Report) -> dict[str, Any]:
@@ -131,6 +160,8 @@ def _recover(
     writer = BlockWriter(task.model, config, run)
     task = dataclasses.replace(task, finished=writer.finished)
     clock.lap("prepare")
+    if task.fields.minutes is not None:
+        report_keys = {**report_keys, "in_minutes": run.record["in_minutes"]}
     writer.write_all(recover_blocks(task), by_block=task.fields.how == "block")
     tokens = set_tokens(task.batches)
     report = writer.report(tokens)

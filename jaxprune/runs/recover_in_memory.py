@@ -1,6 +1,7 @@
 """A pruned or smaller model in memory, or of a finished run → the recovered one in memory."""
 
 import dataclasses
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from jaxprune.devices.sharding import given_mesh
 from jaxprune.hf.model import Model, check_model, load
 from jaxprune.pruning.result import PruneResult, stacked_result
 from jaxprune.recovery.config import RecoveryFields
+from jaxprune.recovery.in_time import fit_into
 from jaxprune.recovery.recover import recover_blocks
 from jaxprune.recovery.task import Task, whole_layers
 from jaxprune.runs.pruned_model import check_dense, finished_report, pruned_layers
@@ -35,6 +37,7 @@ def recover(
     *,
     how: str | None = None,
     epochs: int | None = None,
+    minutes: float | None = None,
     learning_rate: float | None = None,
     batch: int | None = None,
     held_out: float | None = None,
@@ -64,6 +67,8 @@ def recover(
       batches: samples, for a smaller model made with its own tokenizer; their number may differ from that of pruning.
       how: "block" (the default) or "distil".
       epochs: passes over the samples at most; 4 by default.
+      minutes: time of the call, instead of `epochs`: a trial measures the speed, and as many of the samples as fit are
+        fitted; `report["in_minutes"]` has their number and the epochs.
       learning_rate: peak learning rate of AdamW, relative to the root mean square of each tensor; 0.001 by default.
       batch: samples of a step; 8 by default.
       held_out: share of the samples that decide when a fit is done; 0.1 by default.
@@ -92,10 +97,11 @@ def recover(
       >>> jp.masks.overlap(recovered.masks, pruned.masks).overall
       1.0
     """
+    began = time.perf_counter()
     check_model(model)
     options: dict[str, Any] = {
-        "how": how, "epochs": epochs, "learning_rate": learning_rate, "batch": batch,
-        "held_out": held_out,
+        "run": "in memory", "how": how, "epochs": epochs, "minutes": minutes,
+        "learning_rate": learning_rate, "batch": batch, "held_out": held_out,
     }  # fmt: skip
     fields = checked(
         RecoveryFields, {n: value for n, value in options.items() if value is not None}
@@ -125,10 +131,14 @@ def recover(
         mesh=given_mesh(mesh), dtype=dtype, seed=seed, samples_per_device=samples_per_device,
         progress=progress,
     )  # fmt: skip
+    if minutes is not None:
+        task = fit_into(task, 60 * minutes - (time.perf_counter() - began))
     blocks = list(recover_blocks(task))
-    result = stacked_result(model, blocks, batches)
+    result = stacked_result(model, blocks, task.batches)
     losses = [block.finished.loss for block in blocks]
     result.report["losses"] = [loss for loss in losses if loss is not None]
+    if minutes is not None:
+        result.report["in_minutes"] = task.size
     return result
 
 
