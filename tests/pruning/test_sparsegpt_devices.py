@@ -1,4 +1,4 @@
-"""Gram matrices and SparseGPT's weights on meshes of several sizes: the same bits in the same order of sums."""
+"""Gram matrices, and weights of SparseGPT and GPTQ, on meshes of several sizes: the same bits in one order of sums."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import device_jobs
 import pytest
 from device_jobs import environment
 
-# Digests of the sums and of the pruned weights, also where devices share blocks.
+# Digests of the sums and of the pruned and quantized weights, also where devices share blocks.
 PROGRAM = """
 import hashlib, json, sys
 import jax
@@ -24,7 +24,7 @@ rng = np.random.default_rng(2)
 samples = [rng.integers(0, 131, n).astype(np.int32) for n in rng.integers(3, 17, 21)]
 languages = ["fr", "sw"] * 10 + ["fr"]
 batches = group_by_length(samples, "translation", languages=languages, multiple=8, max_shapes=2)
-model, found, sums = jp.load(sys.argv[1]), {}, {}
+model, wide, found, sums = jp.load(sys.argv[1]), jp.load("nano/bloom"), {}, {}
 
 def digest(tree):
     sha = hashlib.sha256()
@@ -41,6 +41,8 @@ for shape in ((1,), (2,), (4,), (8,), (2, 2), (3,)):
     if name != "3":
         result = jp.prune(model, batches, criterion="sparsegpt", mesh=mesh, progress=False)
         found[name]["weights"] = digest(result.params["blocks"])
+        quantized = jp.quantize(wide, batches, mesh=mesh, progress=False)
+        found[name]["levels"] = digest(quantized.model.params["blocks"])
 far = float(np.abs(sums["3"] / sums["1"] - 1).max())
 print(json.dumps({"found": found, "far": far}))
 """
@@ -66,6 +68,7 @@ def test_one_two_four_and_eight_devices_add_in_one_order(report):
 
 
 def test_weights_do_not_depend_on_the_number_of_devices(report):
-    weights = [of["weights"] for of in report["found"].values() if "weights" in of]
-    assert len(weights) == 5
-    assert len({*weights}) == 1
+    for name in ("weights", "levels"):
+        digests = [of[name] for of in report["found"].values() if name in of]
+        assert len(digests) == 5
+        assert len({*digests}) == 1
