@@ -18,7 +18,7 @@ from jaxprune.pruning.criterion import CODE
 from jaxprune.runs.saved_stats import restore_stats
 from jaxprune.stats.combine import combine as combine_languages
 from jaxprune.stats.statistics import SQUARES
-from jaxprune.stats.stats import ActivationStats
+from jaxprune.stats.stats import HEAD, ActivationStats
 
 
 def save_imatrix(
@@ -34,7 +34,8 @@ def save_imatrix(
 
     Args:
       model: the model that was measured, of a family that llama.cpp has.
-      stats: the result of `probe`, or the statistics of a run, with sums of squares.
+      stats: the result of `probe`, or the statistics of a run, with sums of squares. The head is in the matrix if
+        `probe` measured it, also one that is tied to the embedding.
       file: the file to write; must not exist.
       languages: codes of the languages that count; by default all.
       combine, weights: combination of these languages, see `jaxprune.combine`.
@@ -46,7 +47,7 @@ def save_imatrix(
       >>> import jaxprune as jp
       >>> model = jp.load("nano/bloom")
       >>> batches = jp.demonstrations(model.tokenizer, "nano", source="fr,sw", samples=8)
-      >>> stats = jp.probe(model, batches, progress=False)
+      >>> stats = jp.probe(model, batches, head=True, progress=False)
       >>> jp.save_imatrix(model, stats, "runs/example/swahili.gguf", languages=["sw"])
     """
     import gguf  # late: only GGUF files need it
@@ -72,10 +73,12 @@ def save_imatrix(
     writer.add_array("imatrix.datasets", names)
     writer.add_uint32("imatrix.chunk_count", 1)
     writer.add_uint32("imatrix.chunk_size", int(combined.tokens[key]))
+    measured_sites = {f"blocks/{kernel}": site for kernel, site in sites.items()}
+    if HEAD in combined.sums[key]:
+        measured_sites["embed/tokens" if model.config.tied_head else "head/kernel"] = HEAD
     for name, parameter, layer in tensor_names(model.config):
-        kernel = parameter.removeprefix("blocks/")
-        if kernel in sites:
-            squares = combined.sums[key][sites[kernel]][SQUARES.name][layer]
+        if site := measured_sites.get(parameter):
+            squares = combined.sums[key][site][SQUARES.name][layer]
             writer.add_tensor(f"{name}.in_sum2", np.asarray(squares, np.float32)[None])
             count = np.array([[combined.tokens[key]]], np.float32)
             writer.add_tensor(f"{name}.counts", count)

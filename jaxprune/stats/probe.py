@@ -1,5 +1,6 @@
 """Feature magnitudes: block + batches → ActivationStats (the paper's first step, section 3.1)."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,10 +15,10 @@ from jaxprune.devices.sharding import given_mesh
 from jaxprune.hf.model import Model, check_model
 from jaxprune.models.block import SITES
 from jaxprune.models.model import family_of
-from jaxprune.stats.blocks import DTYPE, blocks
-from jaxprune.stats.states import calibration_states, run_and_measure
+from jaxprune.stats.blocks import DTYPE, blocks, to_device
+from jaxprune.stats.states import calibration_states, head_sums, run_and_measure
 from jaxprune.stats.statistics import STATISTICS
-from jaxprune.stats.stats import ActivationStats, MeasuredOn, Sums
+from jaxprune.stats.stats import HEAD, ActivationStats, MeasuredOn, Sums
 from jaxprune.stats.walk import HIDDEN, INPUT, OUTPUT, Segment
 
 # Samples of a micro-batch per device. Two of 512 tokens keep a core busy; more only make the last, partly empty
@@ -38,6 +39,7 @@ def probe(
     hidden: bool = False,
     halves: bool = False,
     neurons: bool = False,
+    head: bool = False,
 ) -> ActivationStats:
     """Statistics of the dense model: one pass over all blocks.
 
@@ -57,11 +59,12 @@ def probe(
         each language with several, from the first and from the second. The statistics of the full role are unchanged.
       neurons: adds the neurons of the MLPs, for `jaxprune.language_neurons`: "positive", the number of tokens on which
         each is active, int32 [L, 20, F], and "tokens", the number of all tokens; both by 20 groups of samples.
+      head: adds the site "head": the inputs of the head, the last block's outputs after the final norm, [1, D].
 
     Raises:
       InputError: an activation is not finite or all of a site are 0 (names layer and site); a parameter is NaN or
         infinite; a sequence is too long; `batches` is empty or of another type; a statistic is unknown, or "gram" with
-        `halves`.
+        `halves` or `head`.
 
     Examples:
       >>> import jaxprune as jp
@@ -80,8 +83,9 @@ def probe(
         raise InputError("batches: none; expected at least one Batch")
     if unknown := [name for name in statistics if name not in STATISTICS]:
         raise invalid_value("statistics", unknown[0], STATISTICS)
-    if halves and "gram" in statistics:
-        raise invalid_value("statistics", "gram", "those of a feature, with halves")
+    for name, is_set in {"halves": halves, "head": head}.items():
+        if is_set and "gram" in statistics:
+            raise invalid_value("statistics", "gram", f"those of a feature, with {name}")
     measured = tuple(STATISTICS[name] for name in statistics)
     mesh = given_mesh(mesh)
     states = calibration_states(model, batches, mesh, samples_per_device, dtype, measured)
@@ -96,7 +100,13 @@ def probe(
         for layer, (_, params) in enumerate(blocks(model, dtype, mesh)):
             layers.append(run_and_measure(params, states, segment, measured, config, layer))
             bar.update()
-    return stack(layers, states.counts(), model, dtype, "dense")
+    stats = stack(layers, states.counts(), model, dtype, "dense")
+    if not head:
+        return stats
+    norm = to_device({"norm": model.part("head/norm")}, dtype, mesh)
+    at_head = head_sums(norm, states, measured, config)
+    sums = {key: {**sites, HEAD: at_head[key]} for key, sites in stats.sums.items()}
+    return dataclasses.replace(stats, sums=sums)
 
 
 def check_samples(batches: object, samples_per_device: object) -> None:

@@ -1,21 +1,24 @@
 """A calibration set's hidden states → statistics of its sets, one segment of a block at a time."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from jaxprune.base.errors import InputError
 from jaxprune.data.batches import Batch, SetKey, by_kind, check_ids, cut_pads
 from jaxprune.devices import hosts
+from jaxprune.devices.sharding import compiled_by_rows
 from jaxprune.hf.model import Model
 from jaxprune.models.block import SITES
 from jaxprune.models.config import ModelConfig
-from jaxprune.models.model import layer_kind
-from jaxprune.models.trees import BlockParams
+from jaxprune.models.model import head_inputs, layer_kind
+from jaxprune.models.trees import BlockParams, HeadParams
 from jaxprune.stats.blocks import to_device
 from jaxprune.stats.micro_batches import Context, MicroBatches
 from jaxprune.stats.mixture import Mixture
@@ -238,6 +241,52 @@ def run_and_measure(
         for key in states.partition:
             sums[key][NEURONS] = _by_group(states, states.sets[key], rows)
     return sums
+
+
+def head_sums(
+    norm: HeadParams,
+    states: CalibrationStates,
+    statistics: Sequence[Statistic],
+    config: ModelConfig,
+) -> dict[SetKey, dict[str, np.ndarray]]:
+    """Statistics of the inputs of the head, [1, ...] by set and name.
+
+    Args:
+      norm: the final norm, on the devices.
+      states: the outputs of the last block.
+      statistics: those that add up samples.
+    """
+    rows: list[Any] = []
+
+    def step(state: Any, context: Context) -> tuple[None, Any]:
+        values = _head_values(
+            state, context.valid, norm=norm, config=config, statistics=tuple(statistics),
+            mesh=states.mesh,
+        )  # fmt: skip
+        return None, values
+
+    states.run(step, rows.append)
+    by_name = {s.name: states.gather([values[s.name] for values in rows]) for s in statistics}
+    return {
+        key: {
+            name: sum_samples(values[members], states.samples[members])[None]
+            for name, values in by_name.items()
+        }
+        for key, members in states.sets.items()
+    }
+
+
+@functools.partial(compiled_by_rows, static_argnames=("config", "statistics"))
+def _head_values(
+    state: Float[Array, "B T D"],
+    valid: Bool[Array | np.ndarray, "B T"],
+    *,
+    norm: HeadParams,
+    config: ModelConfig,
+    statistics: tuple[Statistic, ...],
+) -> dict[str, Float[Array, "B D"]]:
+    h = head_inputs(config, norm, state, state.dtype)
+    return {s.name: s.sample_values(h, jnp.asarray(valid)) for s in statistics}
 
 
 def _by_group(

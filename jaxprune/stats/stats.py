@@ -21,6 +21,9 @@ from jaxprune.stats.statistics import SQUARES
 # Set → site → statistic → its sum over the set's tokens. Sums over samples are float64 [D_site], of all layers [L, …].
 Sums = Mapping[SetKey, Mapping[str, Mapping[str, np.ndarray]]]
 
+# The site of the inputs of the head, which no block has.
+HEAD = "head"
+
 
 class MeasuredOn(NamedTuple):
     """The model and settings with which statistics were measured.
@@ -154,7 +157,11 @@ class ActivationStats(NotebookTable):
 
     def layer(self, layer: int) -> Sums:
         """The sums of one block."""
-        return jax.tree.map(lambda leaf: leaf[layer], dict(self.sums))
+        of_blocks = {
+            key: {site: sums for site, sums in sites.items() if site != HEAD}
+            for key, sites in self.sums.items()
+        }
+        return jax.tree.map(lambda leaf: leaf[layer], of_blocks)
 
     def merge(self, other: "ActivationStats") -> "ActivationStats":
         """The statistics of both; sums of a set that both have are added.

@@ -4,6 +4,7 @@ import gguf
 import llama_cpp
 import numpy as np
 import pytest
+import torch
 import transformers
 from conftest import random_torch
 from jobs import on_tokens
@@ -91,3 +92,20 @@ def test_a_matrix_of_one_language_is_measured_on_it_alone(tmp_path):
     np.testing.assert_allclose(matrix["blk.1.ffn_up.weight"], expected[1], rtol=1e-6)
     with pytest.raises(jp.InputError, match="languages: got 'de'; expected fr, sw"):
         jp.save_imatrix(model, stats, tmp_path / "de.gguf", languages=["de"])
+
+
+def test_the_tied_head_has_the_squares_of_its_inputs(run, tmp_path):
+    model = jp.load(run / "dense")
+    batches = jp.token_batches(run / "tokens.npz")
+    stats = jp.probe(model, batches, head=True, progress=False)
+    jp.save_imatrix(model, stats, tmp_path / "matrix.gguf")
+    torch_model = transformers.AutoModelForCausalLM.from_pretrained(run / "dense").eval()
+    ids = torch.tensor(np.load(run / "tokens.npz")["input_ids"].astype(np.int64))
+    with torch.no_grad():
+        inputs = torch_model.model(ids).last_hidden_state.double()
+    means = inputs.square().mean(dim=(0, 1)).numpy()
+    np.testing.assert_allclose(
+        matrix_of(tmp_path / "matrix.gguf")["token_embd.weight"], means, rtol=1e-4
+    )
+    settings = jp.Settings(propagate="dense")
+    assert len([*jp.prune_blocks(model, [], settings, stats=stats, progress=False)]) == 2
