@@ -5,7 +5,7 @@ from jaxtyping import Float, Float16, UInt8
 
 from jaxprune.models.grids.grid import BLOCK, Grid
 
-_AT_ONCE = 1 << 22  # weights
+_AT_ONCE = 1 << 18  # weights, which a cache holds with what is computed of them
 
 
 def packed(grid: Grid, weights: Float[np.ndarray, "out in"]) -> UInt8[np.ndarray, "out bytes"]:
@@ -54,7 +54,11 @@ def factored(
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             tried = (extreme / (level * signs)).astype(np.float16)
             stored = tried.astype(np.float32)[:, None]
-            index = np.searchsorted(middles, wanted / stored).astype(np.uint8)
+            if grid.is_uniform:
+                nearest = np.clip(np.rint(wanted / stored), levels[0], levels[-1])
+                index = (nearest - levels[0]).astype(np.uint8)
+            else:
+                index = np.searchsorted(middles, wanted / stored).astype(np.uint8)
             values = levels[index].astype(np.float32) * stored
         exact = (values.view(np.uint32) == wanted.view(np.uint32)).all(axis=1)
         scales[unsolved[exact]], indices[unsolved[exact]] = tried[exact], index[exact]
