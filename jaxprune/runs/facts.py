@@ -156,8 +156,8 @@ def _settings(fields: Mapping[str, Any], rules: Mapping[str, Field]) -> Iterator
         if not measures(fields):
             hidden |= {"pruning.propagate", *(p for p in rules if p.startswith("calibration."))}
             yield "calibration", "none, the criterion needs no data"
-        elif fields["calibration.stats"] is not None:
-            hidden.update(_SAMPLE_FIELDS)
+    if fields.get("calibration.stats") is not None:
+        hidden.update(_SAMPLE_FIELDS)
     if "quantize.how" in rules and not ROUNDINGS[fields["quantize.how"]].needs:
         hidden.update(path for path in rules if path.startswith("calibration."))
     for path, rule in rules.items():

@@ -59,14 +59,7 @@ def prune_from_config(
     """
     began = time.perf_counter()
     model = config.open_model()
-    settings = config.settings
-    batches: list[Batch] = []
-    stats = None
-    if settings.needs_statistics and (place := config.calibration.stats) is not None:
-        names = [statistic.name for statistic in settings.statistics]
-        stats = stats_for(place, model, config.dtype, names)
-    elif settings.needs_statistics:
-        batches = calibration_batches(config, model)
+    batches, stats = calibration_of(config, model)
     report = prune_to_workdir(
         model, batches, config, workdir, stats=stats, began=began, overwrite=overwrite
     )
@@ -179,6 +172,19 @@ def _allocation(model: Model, settings: Settings, measured: list[float]) -> dict
     }
     allocation = {name: value for name, value in allocation.items() if value}
     return {"allocation": allocation} if allocation else {}
+
+
+def calibration_of(
+    config: MethodConfig, model: Model
+) -> tuple[list[Batch], ActivationStats | None]:
+    """The calibration set of a run, or the saved statistics that it reads instead; neither if it reads no data."""
+    settings, place = config.settings, config.calibration.stats
+    if not settings.needs_statistics:
+        return [], None
+    if place is None:
+        return calibration_batches(config, model), None
+    names = [statistic.name for statistic in settings.statistics]
+    return [], stats_for(place, model, config.dtype, names)
 
 
 def calibration_batches(config: BlocksConfig | ShrinkConfig, model: Model) -> list[Batch]:

@@ -18,11 +18,12 @@ from jaxprune.pruning.quantization import check_grids, with_rounded_tables
 from jaxprune.runs.card import model_card
 from jaxprune.runs.identity import run_identity
 from jaxprune.runs.lifecycle import open_run
-from jaxprune.runs.pipeline import calibration_batches, calibration_lines, prune_to_run
+from jaxprune.runs.pipeline import calibration_lines, calibration_of, prune_to_run
 from jaxprune.runs.planning.config import QuantizeConfig
 from jaxprune.runs.run import Run
 from jaxprune.runs.summary import print_summary
 from jaxprune.stats.running import order_of_sums
+from jaxprune.stats.stats import ActivationStats
 
 
 def quantize_from_config(
@@ -45,8 +46,10 @@ def quantize_from_config(
     began = time.perf_counter()
     model = config.open_model()
     check_grids(model.config, config.quantize)  # before a tokenizer is needed
-    batches = calibration_batches(config, model) if config.settings.needs_statistics else []
-    report = quantize_to_workdir(model, batches, config, workdir, began=began, overwrite=overwrite)
+    batches, stats = calibration_of(config, model)
+    report = quantize_to_workdir(
+        model, batches, config, workdir, stats=stats, began=began, overwrite=overwrite
+    )
     if hosts.is_first():
         print_summary(config, report, workdir)
     return report
@@ -58,6 +61,7 @@ def quantize_to_workdir(
     config: QuantizeConfig,
     workdir: Path,
     *,
+    stats: ActivationStats | None = None,
     began: float | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
@@ -69,15 +73,16 @@ def quantize_to_workdir(
     mesh = device_mesh(config.mesh.data, config.mesh.model)
     running = order_of_sums(settings.method.statistics, mesh)
     identity = run_identity(
-        model, config.json(), batches, {} if running is None else {"running sums": running}
-    )
+        model, config.json(), batches, {} if running is None else {"running sums": running},
+        None if stats is None else stats.digest,
+    )  # fmt: skip
     with open_run(
         workdir, [stored], identity, config.json(), began=began, overwrite=overwrite,
         card=model_card if config.output.card else None,
     ) as run:  # fmt: skip
         if run.result is None:
             lines = calibration_lines(config, batches)
-            writer, report = prune_to_run(run, model, batches, config, mesh, None, clock)
+            writer, report = prune_to_run(run, model, batches, config, mesh, stats, clock)
             for name in ("sparsity", "parameters"):
                 del report[name]
             types = fields.types(model, run.record["measured"])
@@ -85,7 +90,8 @@ def quantize_to_workdir(
             report |= {"quantized": quantized, "calibration_lines": lines}
             if warning := split_warning(stored):
                 report["quantized"]["warning"] = warning
-            writer.close(report, set_tokens(batches), checkpoints=False)
+            tokens = set_tokens(batches) if stats is None else dict(stats.tokens)
+            writer.close(report, tokens, checkpoints=False)
             save_gguf(run, report["quantized"])
             run.result = report
     return run.result

@@ -15,7 +15,11 @@ from jaxprune.base.workdir.reading import read_report
 from jaxprune.models.grids import GRIDS
 from jaxprune.models.model import kernel_shapes
 from jaxprune.pruning import loop
+from jaxprune.pruning.roundings import ROUNDINGS
+from jaxprune.pruning.roundings.rounding import rounding_method
 from jaxprune.runs.card import model_card
+from jaxprune.runs.facts import run_facts
+from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.quantize import quantize_from_config
 from jaxprune.runs.recover import recover_from_config
 from jaxprune.runs.verify import verify
@@ -93,6 +97,28 @@ def test_a_size_gives_more_bits_to_kernels_with_larger_errors(tmp_path):
             errors[layer[path]].append(by_path[path])
         for small, large in itertools.pairwise(sorted(errors, key=lambda name: GRIDS[name].bits)):
             assert max(errors[large]) < min(errors[small])
+
+
+def test_statistics_of_a_run_take_the_place_of_a_pass(tmp_path):
+    """They give the same file as samples whose statistics are those of the dense model; Gram matrices are not saved."""
+    samples = {"calibration__data": "nano", "calibration__samples": 4}
+    prune_from_config(job(MODEL, **samples, pruning__propagate="dense"), tmp_path / "wanda")
+    stats = {"calibration__stats": str(tmp_path / "wanda")}
+    for how in ("importance", "search"):
+        config = job(MODEL, "quantize", quantize__how=how, **stats)
+        report = quantize_from_config(config, tmp_path / how)
+        assert verify(tmp_path / how) == []
+        assert "calibration.kind" not in run_facts(config.json(), report)
+    model = jp.load(MODEL)
+    batches = jp.demonstrations(model.tokenizer, "nano", samples=4)
+    rounding = rounding_method(ROUNDINGS["search"], GRIDS["q4_0"])
+    settings = jp.Settings(criterion=rounding, sparsity=0.0, propagate="dense")
+    probed = jp.probe(model, batches, progress=False)
+    file = jp.load(tmp_path / "search/model.gguf")
+    for block in jp.prune_blocks(model, [], settings, stats=probed, progress=False):
+        assert equal(dict(block.params), dict(file.block(block.layer)))
+    with pytest.raises(jp.InputError, match="saves no gram, which the criterion needs"):
+        quantize_from_config(job(MODEL, "quantize", **stats), tmp_path / "gptq")
 
 
 def test_a_size_that_no_grid_fits_is_refused(tmp_path):

@@ -65,15 +65,19 @@ class PruneConfig(MethodConfig):
 class QuantizeConfig(MethodConfig):
     """The config of a quantization."""
 
-    calibration: CalibrationFields = filled(CalibrationFields, "stats")
+    calibration: CalibrationFields = CalibrationFields()
     quantize: QuantizeFields = QuantizeFields()
     output: OutputFields = filled(OutputFields, "params", "hf")
 
     @property
     def settings(self) -> Settings:
-        """The settings of a pruning that keeps all weights and rounds them; InputError for a wrong combination."""
+        """The settings of a pruning that keeps all weights and rounds them; InputError for a wrong combination.
+
+        Saved statistics are those of the dense model.
+        """
+        propagate = "dense" if self.calibration.stats else "block"
         return Settings(
-            criterion=self.quantize.method, sparsity=0.0, allocation=self.quantize.allocation,
+            criterion=self.quantize.method, sparsity=0.0, allocation=self.quantize.allocation, propagate=propagate,
             combine=self.calibration.combine, weights=self.calibration.weights, compat=self.compat,
             seed=self.seed, dtype=self.dtype,
         )  # fmt: skip

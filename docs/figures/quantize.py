@@ -1,0 +1,195 @@
+"""The table and the picture of docs/guide/quantize.md, from studies/quantization/cells.json.
+
+python docs/figures/quantize.py                writes them
+python docs/figures/quantize.py RUN RUN ...    first collects evaluations
+    RUN is a folder with eval/, named HOW-CALIBRATION-DRAW, such as gptq-five-0, for a grid other than Q4_0
+    HOW_GRID-CALIBRATION-DRAW, and for the dense model and nearest without the last parts
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from cells import read, with_numbers, with_table, write
+
+from jaxprune.base.text import pipes
+from jaxprune.evaluation.folders import open_evaluation
+from jaxprune.evaluation.scoring.mixed_effects import mixed_model
+from jaxprune.report.charts.chart import Chart, write_png
+
+FIGURES = Path(__file__).parent
+PAGE = FIGURES.parent / "guide" / "quantize.md"
+CELLS = FIGURES.parents[1] / "studies" / "quantization" / "cells.json"
+BEGIN = "<!-- studies/quantization/cells.json -->\n\n"
+LANGUAGES = {"en": "English", "fr": "French", "ru": "Russian", "zh": "Chinese", "sw": "Swahili"}
+OWN, FIVE, ENGLISH = "own", "five", "en"
+CALIBRATIONS = {ENGLISH: "English", OWN: "the language itself", FIVE: "all five"}
+METHODS = ("search", "importance", "gptq")
+SHOWN = [("nearest", ""), ("importance", FIVE), ("gptq", ENGLISH), ("gptq", OWN), ("gptq", FIVE)]
+
+
+def cell(run: Path) -> dict:
+    """By language, the log-probability of each part of the text."""
+    texts = open_evaluation(run / "eval").perplexities
+    return {code: text.part_sums.tolist() for code, text in texts.items()}
+
+
+def rises(cells: dict, how: str, calibration: str, code: str) -> np.ndarray | None:
+    """By draw and part of the text, 100 times the rise of bits over the mean bits of a part; None without a run.
+
+    The mean over parts is the rise of the bits of the whole text, in %.
+    """
+    calibrated_on = code if calibration == OWN else calibration
+    keys = (
+        [how]
+        if not calibration
+        else sorted(k for k in cells if k.startswith(f"{how}-{calibrated_on}-"))
+    )
+    draws = [cells[key][code] for key in keys if code in cells.get(key, {})]
+    if not draws:
+        return None
+    dense = np.array(cells["dense"][code])
+    return 100 * (np.array(draws) - dense) / dense.mean()
+
+
+def mean_and_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """The mean, with its 95% interval over draws and parts; over parts alone for one draw."""
+    interval = mixed_model(values if len(values) > 1 else np.repeat(values, 2, axis=0))
+    assert interval is not None
+    return float(values.mean()), *interval[0]
+
+
+def table(cells: dict) -> str:
+    """A row for each rounding and calibration, in Markdown."""
+    rows = []
+    for how, calibration in rounded(cells):
+        name, _, grid = how.partition("_")
+        found = {code: rises(cells, how, calibration, code) for code in LANGUAGES}
+        draws = max(len(values) for values in found.values() if values is not None)
+        shown = [
+            "" if v is None else "{:.1f} [{:.1f}, {:.1f}]".format(*mean_and_interval(v))
+            for v in found.values()
+        ]
+        grid = (grid or "q4_0").upper()
+        rows.append(
+            [
+                grid,
+                f"`{name}`",
+                CALIBRATIONS.get(calibration, ""),
+                f"{draws}" if calibration else "",
+                *shown,
+            ]
+        )
+    heading = ["grid", "`how`", "calibrated on", "draws", *LANGUAGES]
+    return "\n".join(pipes(heading, rows)) + "\n"
+
+
+def rounded(cells: dict) -> Iterator[tuple[str, str]]:
+    """The roundings and calibrations that were measured, those of Q4_0 first."""
+    grids = sorted({key.split("-")[0].partition("_")[2] for key in cells})
+    for grid in grids:
+        suffix = f"_{grid}" if grid else ""
+        if f"nearest{suffix}" in cells:
+            yield f"nearest{suffix}", ""
+        for how in METHODS:
+            for calibration in CALIBRATIONS:
+                if any(key.startswith(f"{how}{suffix}-{calibration}-") for key in cells) or (
+                    calibration == OWN
+                    and any(key.startswith(f"{how}{suffix}-sw-") for key in cells)
+                ):
+                    yield f"{how}{suffix}", calibration
+
+
+def numbers(cells: dict) -> dict[str, str]:
+    """The numbers of the page's prose: the share of the rise of `nearest` that GPTQ removes."""
+
+    def removed(calibration: str, codes: list[str]) -> str:
+        shares = []
+        for code in codes:
+            nearest, gptq = (
+                rises(cells, *way, code).mean() for way in (("nearest", ""), ("gptq", calibration))
+            )
+            shares.append(100 * (1 - gptq / nearest))
+        return f"{min(shares):.0f} to {max(shares):.0f}%"
+
+    others = [code for code in LANGUAGES if code != ENGLISH]
+    return {
+        "removed by five": removed(FIVE, [*LANGUAGES]),
+        "removed by English elsewhere": removed(ENGLISH, others),
+        "removed by own": removed(OWN, others),
+    }
+
+
+def picture(cells: dict) -> Chart:
+    """The rise by language, a point with its interval for each rounding."""
+    names = {
+        ("nearest", ""): "nearest (llama.cpp without data)",
+        ("importance", FIVE): "importance matrix of all five",
+        ("gptq", ENGLISH): "GPTQ, English",
+        ("gptq", OWN): "GPTQ, the language itself",
+        ("gptq", FIVE): "GPTQ, all five",
+    }
+    values = []
+    for code, language in LANGUAGES.items():
+        for way in SHOWN:
+            if (found := rises(cells, *way, code)) is not None:
+                mean, low, high = mean_and_interval(found)
+                values.append(
+                    {
+                        "language": language,
+                        "way": names[way],
+                        "rise": mean,
+                        "low": low,
+                        "high": high,
+                    }
+                )
+    order = [*names.values()]
+    shared = {
+        "x": {
+            "field": "language",
+            "type": "nominal",
+            "sort": [*LANGUAGES.values()],
+            "axis": {"title": None, "labelAngle": 0},
+        },
+        "xOffset": {"field": "way", "sort": order},
+        "color": {
+            "field": "way",
+            "type": "nominal",
+            "sort": order,
+            "legend": {"title": None, "labelLimit": 300},
+        },
+    }
+    axis = {"title": "bits per byte above dense, %"}
+    rise = {"field": "rise", "type": "quantitative", "axis": axis, "scale": {"zero": True}}
+    layer = [
+        {
+            "mark": {"type": "rule"},
+            "encoding": {**shared, "y": rise | {"field": "low"}, "y2": {"field": "high"}},
+        },
+        {
+            "mark": {"type": "point", "filled": True, "size": 50, "opacity": 1},
+            "encoding": {**shared, "y": rise},
+        },
+    ]
+    view = {"data": {"values": values}, "width": 620, "height": 300, "layer": layer}
+    return Chart("Gemma 3 270M in Q4_0: the same bytes, calibrated on different text", view)
+
+
+def written(page: str, cells: dict) -> str:
+    """The page with the table and the numbers of these cells."""
+    return with_numbers(with_table(page, BEGIN, table(cells)), numbers(cells))
+
+
+def main(runs: list[str]) -> None:
+    """Collects evaluations, if any, and writes the page and its picture."""
+    cells = read(CELLS)
+    cells |= {Path(run).name: cell(Path(run)) for run in runs}
+    if runs:
+        write(CELLS, cells)
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), cells), encoding="utf-8")
+    write_png(picture(cells), FIGURES / "quantize.png")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
