@@ -49,10 +49,15 @@ def factored(
     is_positive = grid.extremes[0] > 0  # whether scales are
     by_size = sorted(levels[levels != 0], key=abs, reverse=True)
     for level in sorted(by_size, key=lambda level: level * grid.extremes[0] < 0):
-        wanted, extreme = blocks[unsolved], largest[unsolved]
-        signs = np.sign(extreme) if is_positive else 1
+        extreme = largest[unsolved]
+        multiple = level * np.sign(extreme) if is_positive else np.full(len(extreme), level)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            tried = (extreme / (level * signs)).astype(np.float16)
+            tried = (extreme / multiple).astype(np.float16)
+            # few scales pass, and only these are compared with all weights of a block
+            places = np.flatnonzero(
+                tried.astype(np.float32) * multiple.astype(np.float32) == extreme
+            )
+            tried, wanted = tried[places], blocks[unsolved[places]]
             stored = tried.astype(np.float32)[:, None]
             if grid.is_uniform:
                 nearest = np.clip(np.rint(wanted / stored), levels[0], levels[-1])
@@ -61,8 +66,9 @@ def factored(
                 index = np.searchsorted(middles, wanted / stored).astype(np.uint8)
             values = levels[index].astype(np.float32) * stored
         exact = (values.view(np.uint32) == wanted.view(np.uint32)).all(axis=1)
-        scales[unsolved[exact]], indices[unsolved[exact]] = tried[exact], index[exact]
-        unsolved = unsolved[~exact]
+        solved = unsolved[places[exact]]
+        scales[solved], indices[solved] = tried[exact], index[exact]
+        unsolved = np.delete(unsolved, places[exact])
         if not unsolved.size:
             return scales, indices
     raise ValueError(f"weights are not on the grid {grid.name}")
