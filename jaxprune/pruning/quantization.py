@@ -52,7 +52,6 @@ class QuantizeFields:
         ROUNDINGS, "gptq", "; ".join(f"`{r.name}`, {r.meaning}" for r in ROUNDINGS.values())
     )
     embedding: str = choice(GRIDS, "q8_0", "grid of the embedding and the head, rounded to nearest")
-
     size: int | None = rule(
         "a size such as 0.15GB or 120MB",
         lambda value: isinstance(value, str) and _SIZE.fullmatch(value.strip()) is not None,
@@ -83,12 +82,9 @@ class QuantizeFields:
             return [{p: self._method_of(g) for p, g in layer.items()} for layer in by_layer]
 
         return dataclasses.replace(
-            UNIFORM,
-            name="size",
-            measure=measure,
-            reads_norms=bool(self.method.needs),
+            UNIFORM, name="size", measure=measure, reads_norms=bool(self.method.needs),
             methods=methods,
-        )
+        )  # fmt: skip
 
     def types(self, model: Model, measured: Sequence[Mapping[str, Sequence[float]]] = ()) -> Types:
         """The grids of a file.

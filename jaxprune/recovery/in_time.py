@@ -45,7 +45,7 @@ def fit_into(task: Task, seconds: float) -> Task:
     if not epochs:
         needed = math.ceil(speed.seconds(least, 1) / PLANNED / 60)
         raise InputError(
-            f"recovery.minutes: too few, {least} samples take {needed}; expected {needed} or more"
+            f"recovery.minutes: too few; {least} samples take {needed} minutes, expected {needed} or more"
         )
     fields = dataclasses.replace(task.fields, epochs=epochs)
     return dataclasses.replace(task, batches=first_samples(task.batches, samples), fields=fields)

@@ -82,6 +82,6 @@ def test_minutes_that_are_too_few_name_how_many_are_needed(monkeypatch):
     batches = jp.demonstrations(model.tokenizer, "nano", samples=20)
     pruned = jp.prune(model, batches, sparsity=0.5, progress=False)
     with pytest.raises(
-        jp.InputError, match=r"recovery\.minutes: too few, 16 samples take 2; expected 2 or"
+        jp.InputError, match=r"recovery\.minutes: too few; 16 samples take 2 minutes, expected 2"
     ):
         jp.recover(model, pruned, batches, minutes=0.5, progress=False)
