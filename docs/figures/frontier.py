@@ -4,7 +4,8 @@ python docs/figures/frontier.py                 writes them
 python docs/figures/frontier.py MODEL SPEEDS DENSE NAME=RUN=FILES[,FILES] ...
     first collects rows of a model: an evaluated workdir, and the model's folder or .gguf files in SPEEDS, the file that
     benchmarks/smaller.py --json writes, with the dense model's first; the first file of a row has its size. DENSE is
-    the dense model's workdir
+    the dense model's workdir. NAME=RUN is the evaluation of a quantized row on weights off the source file's grid; the
+    values that the row had stand beside it
 """
 
 import json
@@ -79,14 +80,18 @@ def program_of(file: str) -> str:
     return PROGRAMS[file.endswith(".gguf")]
 
 
-def rises(one: dict, dense: dict) -> dict[str, float]:
-    """By language, the share by which bits per byte are above the dense model's."""
-    return {code: one["bits"][code] / bits - 1 for code, bits in dense["bits"].items()}
+def rises(one: dict, dense: dict, weights: str = "bits") -> dict[str, float]:
+    """By language, the share by which bits per byte are above the dense model's.
+
+    Args:
+      weights: "on_grid" for those of a quantized model whose weights were on the grid of the source file.
+    """
+    return {code: one[weights][code] / bits - 1 for code, bits in dense["bits"].items()}
 
 
-def mean_rise(one: dict, dense: dict) -> float:
+def mean_rise(one: dict, dense: dict, weights: str = "bits") -> float:
     """Mean over the languages."""
-    found = rises(one, dense)
+    found = rises(one, dense, weights)
     return sum(found.values()) / len(found)
 
 
@@ -110,17 +115,19 @@ def table(cells: dict) -> str:
     """A row for each cell, in Markdown, the largest files first."""
     dense = cells["dense"]
     codes = [*dense["bits"]]
-    heading = ["model", "GB", *(f"bits {code}" for code in codes), "mean", "XNLI"]
+    heading = ["model", "GB", *(f"bits {code}" for code in codes), "mean", "on grid", "XNLI"]
     heading += [f"{program}: {name.split(',')[0]}" for program in PROGRAMS for name in RATES]
     shown = []
     for name, one in sorted(cells.items(), key=lambda row: -row[1]["gigabytes"]):
         rates = (rate(one, program, of) for program in PROGRAMS for of in RATES)
         above = [*rises(one, dense).values(), mean_rise(one, dense)]
+        on_grid = [mean_rise(one, dense, "on_grid")] if "on_grid" in one else []
         shown.append(
             [
                 name,
                 f"{one['gigabytes']:.2f}",
-                *(f"{100 * value:+.1f}".replace("-0.0", "+0.0") for value in above),
+                *(f"{100 * value:+.1f}".replace("-0.0", "+0.0") for value in (*above, *on_grid)),
+                *([] if on_grid else [""]),
                 change_of(one, dense),
                 *("" if value is None else f"{value:.2f}" for value in rates),
             ]
@@ -272,8 +279,12 @@ def main(arguments: list[str]) -> None:
         cells = read(CELLS / f"{model}.json")
         found = json.loads(Path(speeds).read_text(encoding="utf-8"))
         for row in rows:
-            name, run, files = row.split("=")
-            cells[name] = cell(Path(run), files.split(","), found, Path(dense))
+            name, run, *files = row.split("=")
+            if files:
+                cells[name] = cell(Path(run), files[0].split(","), found, Path(dense))
+                continue
+            before = cells[name].get("on_grid", cells[name]["bits"])
+            cells[name] |= {"bits": bits_per_byte(Path(run)), "on_grid": before}
         write(CELLS / f"{model}.json", cells)
     by_model = read_all()
     PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), by_model), encoding="utf-8")

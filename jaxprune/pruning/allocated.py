@@ -47,7 +47,7 @@ def measure_blocks(
     progress: bool = True,
     stats: ActivationStats | None = None,
 ) -> list[Any]:
-    """The result of `Allocation.measure` for each block of the dense model, as JSON has it.
+    """A number for each block of the dense model, from which the allocation of `settings` computes its shares.
 
     Takes a pass over the blocks, and through them if the allocation reads norms: the same pass that
     propagate="dense" makes again, unless `stats` are given. Empty for allocations that measure nothing.
@@ -61,13 +61,18 @@ def measure_blocks(
     """
     allocation, mesh = settings.resolved_allocation, given_mesh(mesh)
     ignored_kernels(model.config, settings.ignored)  # rejects a wrong pattern before the pass
+    if allocation.measure_model is not None:
+        return allocation.measure_model(
+            model, batches, settings,
+            mesh=mesh, samples_per_device=samples_per_device, progress=progress,
+        )  # fmt: skip
     if allocation.measure is None:
         return []
     states, tokens = None, set_tokens(batches) if stats is None else dict(stats.tokens)
     if allocation.reads_norms and stats is None:
         states = calibration_states(model, batches, mesh, samples_per_device, settings.dtype)
     config, segment = model.config_in(settings.dtype), PROPAGATIONS["dense"].steps[0].segment
-    kernel_sites, measures = family_of(config).sites, list[Any]()
+    kernel_sites, measures = family_of(config).sites, list[float]()
     with progress_bar("allocate", config.n_layers, sum(tokens.values()), progress) as bar:
         for layer, (_, params) in enumerate(blocks(model, settings.dtype, mesh)):
             sums: Sums = {} if stats is None else stats.layer(layer)
@@ -77,14 +82,13 @@ def measure_blocks(
             norms = _norms(settings, sums, tokens, kernel_sites) if allocation.reads_norms else {}
             # on one device: a sum over a kernel must not depend on their number
             on_device = jax.device_put((kernels, norms), mesh.devices.flat[0])
-            result = jax.device_get(_measured(*on_device, measure=allocation.measure))
-            where = f"layer {layer}: allocation {allocation.name}"
-            for path, array in result.items() if isinstance(result, dict) else [("", result)]:
-                if (array.shape and not path) or not np.isfinite(array).all():
-                    raise invalid_value(f"{where} {path}".strip(), array, "a finite number")
-            measures.append(jax.tree.map(lambda array: array.tolist(), result))
+            number = np.asarray(_measured(*on_device, measure=allocation.measure))
+            if number.shape or not np.isfinite(number):
+                where = f"layer {layer}: allocation {allocation.name}"
+                raise invalid_value(where, number, "a finite number")
+            measures.append(float(number))
             bar.update()
-    agreed: list[Any] = hosts.gather_json(measures)[0]
+    agreed: list[float] = hosts.gather_json(measures)[0]
     return agreed
 
 
@@ -103,8 +107,8 @@ def _norms(
 
 @functools.partial(compiled, static_argnames="measure")
 def _measured(
-    kernels: Mapping[str, Array], norms: Mapping[str, Norms], *, measure: Callable[..., Any]
-) -> Any:
+    kernels: Mapping[str, Array], norms: Mapping[str, Norms], *, measure: Callable[..., Array]
+) -> Array:
     return measure(kernels, norms)
 
 

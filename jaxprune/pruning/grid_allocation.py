@@ -1,38 +1,150 @@
-"""Grids of kernels under a limit of bytes: more bits where they remove most of the error of outputs per byte."""
+"""Grids of kernels under a limit of bytes: more bits where they remove most of the error of a block's outputs."""
 
+import copy
+import functools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
+from jaxprune.base.progress import progress_bar
+from jaxprune.data.batches import Batch, first_samples
+from jaxprune.devices.compiled import compiled
 from jaxprune.hf.gguf.tensors import tensor_size
+from jaxprune.hf.model import Model
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.grids import Grid
-from jaxprune.models.model import kernel_shapes
-from jaxprune.pruning.allocations.allocation import Norms
+from jaxprune.models.model import family_of, kernel_shapes
+from jaxprune.models.trees import BlockParams
+from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.roundings.rounding import changed_share
 from jaxprune.pruning.roundings.search import with_searched_scales
+from jaxprune.pruning.settings import Settings
+from jaxprune.stats.blocks import blocks
+from jaxprune.stats.finished import put_back
+from jaxprune.stats.states import CalibrationStates, calibration_states, run_and_measure
 from jaxprune.stats.statistics import SQUARES
+from jaxprune.stats.walk import WHOLE_BLOCK
+
+# Samples on which errors are measured.
+SAMPLES = 16
 
 
 def measured_errors(
-    kernels: Mapping[str, Float[Array, "in out"]],
-    norms: Mapping[str, Norms],
+    model: Model,
+    batches: Sequence[Batch],
+    settings: Settings,
     *,
-    grids: Sequence[Grid],
-) -> dict[str, Float[Array, " grids"]]:
-    """The share of a kernel's squared outputs that each grid changes, by path; inputs count as independent.
+    grids: tuple[Grid, ...],
+    mesh: Mesh,
+    samples_per_device: int,
+    progress: bool,
+) -> list[dict[str, list[float]]]:
+    """The errors that each grid causes by rounding one kernel, by layer and path.
+
+    With samples it is the squared error of the outputs of the dense model's block over their squares, on the first
+    samples. It is measured with the first grid; with the others it is in proportion to the squared error of the
+    kernel's own outputs. Without samples it is that of the weights times their number.
 
     Args:
-      norms: of the kernels' inputs; empty to give all inputs the same size.
+      batches: samples; empty if there are none.
+      settings: `dtype` is read.
+      grids, mesh, samples_per_device, progress: see `prune_blocks`.
     """
-    errors = {}
-    for path, kernel in kernels.items():
-        squares = jnp.square(norms[path].all) if norms else jnp.ones(len(kernel))
-        rounded = (with_searched_scales(kernel, squares, grid) for grid in grids)
-        shares = [changed_share(kernel, new, {SQUARES.name: squares}) for new in rounded]
-        errors[path] = jnp.stack(shares)
+    config, errors = model.config_in(settings.dtype), []
+    few, states = (
+        first_samples(batches, max(SAMPLES, samples_per_device * jax.process_count())),
+        None,
+    )
+    if few:
+        states = calibration_states(model, few, mesh, samples_per_device, settings.dtype)
+    with progress_bar("allocate", config.n_layers, 0, progress) as bar:
+        for layer, (_, params) in enumerate(blocks(model, settings.dtype, mesh)):
+            flat, squares, before = flatten_dict(params, sep="/"), {}, []
+            if states is not None:
+                before = [*states.states]
+                squares = _squares(params, states, config, layer)
+            kernels = {path: flat[path] for path in family_of(config).sites}
+            rounded, shares = _rounded(
+                *jax.device_put((kernels, squares), mesh.devices.flat[0]), grids=grids
+            )
+            by_path = {path: np.asarray(share, np.float64) for path, share in shares.items()}
+            for path, share in by_path.items():
+                first = float(kernels[path].size)
+                if states is not None:
+                    kernel = {path: np.asarray(rounded[path])}
+                    changed = put_back(params, {}, kernel, settings.dtype)
+                    first = _output_error(changed, before, states, config, layer) / share[0]
+                by_path[path] = first * share
+            errors.append({path: share.tolist() for path, share in by_path.items()})
+            bar.update()
     return errors
+
+
+def _squares(
+    params: BlockParams, states: CalibrationStates, config: ModelConfig, layer: int
+) -> dict[str, Float[np.ndarray, " in"]]:
+    """Runs a block; returns the sums of squares of the inputs of each kernel."""
+    segment = PROPAGATIONS["dense"].steps[0].segment
+    sums = run_and_measure(params, states, segment, (SQUARES,), config, layer)
+    by_site = {
+        site: np.asarray(sum(sums[key][site][SQUARES.name] for key in states.partition), np.float32)
+        for site in segment.measures
+    }
+    return {path: by_site[site] for path, site in family_of(config).sites.items()}
+
+
+@functools.partial(compiled, static_argnames="grids")
+def _rounded(
+    kernels: Mapping[str, Array], squares: Mapping[str, Array], *, grids: tuple[Grid, ...]
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The kernels on the first grid, and the share of squared outputs that each grid changes, [grids], by path."""
+    first, shares = {}, {}
+    for path, kernel in kernels.items():
+        kernel = kernel.astype(jnp.float32)
+        importance = squares.get(path, jnp.ones(len(kernel)))
+        rounded = [with_searched_scales(kernel, importance, grid) for grid in grids]
+        first[path] = rounded[0]
+        stats = {SQUARES.name: importance}
+        shares[path] = jnp.stack([changed_share(kernel, new, stats) for new in rounded])
+    return first, shares
+
+
+def _output_error(
+    params: BlockParams,
+    before: Sequence[Any],
+    states: CalibrationStates,
+    config: ModelConfig,
+    layer: int,
+) -> float:
+    """The squared error of a changed block's outputs over the squared outputs of the dense block.
+
+    Args:
+      before: the inputs of the block.
+      states: its outputs in the dense model.
+    """
+    changed = copy.copy(states)
+    changed.states = [*before]
+    run_and_measure(params, changed, WHOLE_BLOCK, (), config, layer)
+
+    def squared(parts: Sequence[Any]) -> float:
+        rows = [
+            np.square(
+                np.where(np.asarray(context.valid)[..., None], part, 0), dtype=np.float64
+            ).sum((1, 2))
+            for part, context in zip(parts, states.contexts, strict=True)
+        ]
+        return float(states.gather(rows).sum())
+
+    pairs = zip(changed.states, states.states, strict=True)
+    return squared([np.asarray(new) - np.asarray(old) for new, old in pairs]) / squared(
+        [np.asarray(old) for old in states.states]
+    )
 
 
 def chosen_grids(

@@ -75,22 +75,23 @@ class QuantizeFields:
         """The allocation of grids to kernels: one for all, or with `size` by the errors that each causes."""
         if self.size is None:
             return UNIFORM
-        measure = functools.partial(measured_errors, grids=self._grids())
 
         def methods(model: Model, measured: Sequence[Any]) -> list[dict[str, Method]]:
             by_layer = self.types(model, measured).by_layer
             return [{p: self._method_of(g) for p, g in layer.items()} for layer in by_layer]
 
         return dataclasses.replace(
-            UNIFORM, name="size", measure=measure, reads_norms=bool(self.method.needs),
+            UNIFORM,
+            name="size",
+            measure_model=functools.partial(measured_errors, grids=self._grids()),
             methods=methods,
-        )  # fmt: skip
+        )
 
     def types(self, model: Model, measured: Sequence[Mapping[str, Sequence[float]]] = ()) -> Types:
         """The grids of a file.
 
         Args:
-          measured: with `size` the result of `allocation.measure` for each block.
+          measured: with `size` the result of `measured_errors`.
 
         Raises:
           InputError: `size` is too small.

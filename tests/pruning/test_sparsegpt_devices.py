@@ -41,7 +41,7 @@ for shape in ((1,), (2,), (4,), (8,), (2, 2), (3,)):
     if name != "3":
         result = jp.prune(model, batches, criterion="sparsegpt", mesh=mesh, progress=False)
         found[name]["weights"] = digest(result.params["blocks"])
-        quantized = jp.quantize(wide, batches, mesh=mesh, progress=False)
+        quantized = jp.quantize(wide, batches, mesh=mesh, size="0.9MB", progress=False)
         found[name]["levels"] = digest(quantized.model.params["blocks"])
 far = float(np.abs(sums["3"] / sums["1"] - 1).max())
 print(json.dumps({"found": found, "far": far}))

@@ -44,14 +44,15 @@ class Allocation:
       meaning: description for `--help` and the page of settings.
       shares: blocks → the share of each block to drop, 0 <= s < 1, or its share by kernel; their mean weighted by the
         numbers of weights is the overall sparsity.
-      measure: (kernels [in, out] by path, their `Norms` by path) → a number for the block, or a dictionary of arrays.
-        Pure and traceable: it is compiled once and called for all blocks of the dense model, on one device. Ignored
-        kernels are included.
+      measure: (kernels [in, out] by path, their `Norms` by path) → a number for the block. Pure and traceable: it is
+        compiled once and called for all blocks of the dense model, on one device. Ignored kernels are included.
       reads_norms: whether `measure` reads norms, which takes a pass of the dense model over the calibration set;
         otherwise it gets none.
       options: ("slope",) if it reads the slope.
-      methods: (model, the results of `measure`) → the `Method` of each kernel of each block, by path; None if all
-        kernels have the method of the settings.
+      measure_model: instead of `measure`, the arguments of `measure_blocks` but for `stats` → a value of JSON for each
+        block.
+      methods: (model, what was measured) → the `Method` of each kernel of each block, by path; None if all kernels have
+        the method of the settings.
     """
 
     name: str
@@ -60,4 +61,5 @@ class Allocation:
     measure: Callable[[Mapping[str, Array], Mapping[str, Norms]], Any] | None = None
     reads_norms: bool = False
     options: tuple[str, ...] = ()
+    measure_model: Callable[..., list[Any]] | None = None
     methods: Callable[[Any, Sequence[Any]], Sequence[Mapping[str, Any]]] | None = None
