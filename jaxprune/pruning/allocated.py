@@ -62,10 +62,11 @@ def measure_blocks(
     allocation, mesh = settings.resolved_allocation, given_mesh(mesh)
     ignored_kernels(model.config, settings.ignored)  # rejects a wrong pattern before the pass
     if allocation.measure_model is not None:
-        return allocation.measure_model(
+        result = allocation.measure_model(
             model, batches, settings,
             mesh=mesh, samples_per_device=samples_per_device, progress=progress,
         )  # fmt: skip
+        return list(hosts.gather_json(result)[0])
     if allocation.measure is None:
         return []
     states, tokens = None, set_tokens(batches) if stats is None else dict(stats.tokens)
