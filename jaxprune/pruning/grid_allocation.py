@@ -56,32 +56,27 @@ def measured_errors(
       settings: `dtype` is read.
       grids, mesh, samples_per_device, progress: see `prune_blocks`.
     """
-    config, errors = model.config_in(settings.dtype), []
-    few, states = (
-        first_samples(batches, max(SAMPLES, samples_per_device * jax.process_count())),
-        None,
-    )
-    if few:
-        states = calibration_states(model, few, mesh, samples_per_device, settings.dtype)
+    config, dtype = model.config_in(settings.dtype), settings.dtype
+    few = first_samples(batches, max(SAMPLES, samples_per_device * jax.process_count()))
+    states = calibration_states(model, few, mesh, samples_per_device, dtype) if few else None
+    errors: list[dict[str, list[float]]] = []
     with progress_bar("allocate", config.n_layers, 0, progress) as bar:
-        for layer, (_, params) in enumerate(blocks(model, settings.dtype, mesh)):
-            flat, squares, before = flatten_dict(params, sep="/"), {}, []
+        for layer, (_, params) in enumerate(blocks(model, dtype, mesh)):
+            flat, squares, inputs = flatten_dict(params, sep="/"), {}, list[Any]()
             if states is not None:
-                before = [*states.states]
+                inputs = [*states.states]
                 squares = _squares(params, states, config, layer)
             kernels = {path: flat[path] for path in family_of(config).sites}
-            rounded, shares = _rounded(
-                *jax.device_put((kernels, squares), mesh.devices.flat[0]), grids=grids
-            )
-            by_path = {path: np.asarray(share, np.float64) for path, share in shares.items()}
-            for path, share in by_path.items():
-                first = float(kernels[path].size)
+            on_device = jax.device_put((kernels, squares), mesh.devices.flat[0])
+            rounded, by_path = jax.device_get(_rounded(*on_device, grids=grids))
+            errors.append({})
+            for path, shares in by_path.items():
+                scale = float(rounded[path].size)
                 if states is not None:
-                    kernel = {path: np.asarray(rounded[path])}
-                    changed = put_back(params, {}, kernel, settings.dtype)
-                    first = _output_error(changed, before, states, config, layer) / share[0]
-                by_path[path] = first * share
-            errors.append({path: share.tolist() for path, share in by_path.items()})
+                    changed = put_back(params, {}, {path: rounded[path]}, dtype)
+                    error = _output_error(changed, inputs, states, config, layer)
+                    scale = error / float(shares[0]) if shares[0] else 0.0
+                errors[layer][path] = [scale * float(share) for share in shares]
             bar.update()
     return errors
 
@@ -117,7 +112,7 @@ def _rounded(
 
 def _output_error(
     params: BlockParams,
-    before: Sequence[Any],
+    inputs: Sequence[Any],
     states: CalibrationStates,
     config: ModelConfig,
     layer: int,
@@ -125,11 +120,11 @@ def _output_error(
     """The squared error of a changed block's outputs over the squared outputs of the dense block.
 
     Args:
-      before: the inputs of the block.
+      inputs: of the block.
       states: its outputs in the dense model.
     """
     changed = copy.copy(states)
-    changed.states = [*before]
+    changed.states = [*inputs]
     run_and_measure(params, changed, WHOLE_BLOCK, (), config, layer)
 
     def squared(parts: Sequence[Any]) -> float:
