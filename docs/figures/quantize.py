@@ -113,15 +113,10 @@ def numbers(cells: dict) -> dict[str, str]:
             shares.append(100 * (1 - gptq / nearest))
         return f"{min(shares):.0f} to {max(shares):.0f}%"
 
-    if any(rises(cells, "gptq", way, code) is None for way in CALIBRATIONS for code in LANGUAGES):
-        return dict.fromkeys(
-            ("removed by five", "removed by English elsewhere", "removed by own"), ""
-        )
     others = [code for code in LANGUAGES if code != ENGLISH]
     return {
         "removed by five": removed(FIVE, [*LANGUAGES]),
         "removed by English elsewhere": removed(ENGLISH, others),
-        "removed by own": removed(OWN, others),
     }
 
 
