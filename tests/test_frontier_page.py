@@ -36,12 +36,17 @@ def test_sentences_on_gemma():
     rises = frontier.rises(CELLS["words, Q8_0"], CELLS["dense"])
     english = rises.pop("en")
     recovered, shallow = "50%, recovered", "words, 16 layers, recovered"
+    small = "words, 0.15 GB, GPTQ"
     speed = rate(f"{shallow}, Q8_0") / rate("words, Q8_0") - 1
     for sentence in (
         f"`words, Q8_0` has {percent(size('words, Q8_0'))} of the size of `dense, F16`, generates "
         f"{rate('words, Q8_0'):.1f} times as fast, and costs {percent(mean_rise('words, Q8_0'), 1)} more bits per "
         f"byte: {percent(english, 1)} in English, at most {percent(max(rises.values()), 1)} in the other languages.",
-        f"since the embedding stays in 8 bits, and cost {percent(mean_rise('dense, Q4_0'))}.",
+        f"since the embedding stays in 8 bits, and cost {percent(mean_rise('dense, Q4_0'))}; rounded by GPTQ on the "
+        f"five languages, the same bytes cost {percent(mean_rise('dense, Q4_0, GPTQ'), 1)}.",
+        f"`{small}` has {percent(size(small))} of the size of `dense, F16`, generates {rate(small):.1f} times as fast, "
+        f"and costs {percent(mean_rise(small), 1)} more bits per byte, at most "
+        f"{percent(max(frontier.rises(CELLS[small], CELLS['dense']).values()), 1)} in a language.",
         f"after recovery (by `distil`) {percent(mean_rise(f'Wanda {recovered}'))}, and a pruned model",
         f"two of 18 layers give {percent(speed)} more speed in llama.cpp for {percent(mean_rise(shallow))} more bits "
         f"and {-100 * CELLS[shallow]['discrimination'][1]:.0f} points of discrimination. With 12 of 18 layers a model "

@@ -36,7 +36,7 @@ SHORT = {
     "dense, Q8_0": "8 bits",
     "dense, Q4_0": "4 bits",
     "words, Q8_0": "fewer tokens, 8 bits",
-    "words, 16 layers, recovered, Q8_0": "fewer tokens and layers, 8 bits",
+    "words, 0.15 GB, GPTQ": "fewer tokens, 4 to 8 bits by language",
 }
 TICKS = [0, 1, 2, 5, 10, 20, 50, 100]
 # Of the pictures of single models, in pixels: plot, text, radius of a point.
