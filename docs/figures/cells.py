@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from jaxprune.evaluation.measurements import read_measurements
@@ -21,6 +21,14 @@ def write(file: Path, cells: dict) -> None:
     """Writes the cells."""
     lines = (f"{json.dumps(key)}: {json.dumps(value)}" for key, value in cells.items())
     file.write_text("{" + ",\n".join(lines) + "}\n", encoding="utf-8")
+
+
+def collected(file: Path, runs: Sequence[str], cell: Callable[[Path], dict]) -> dict:
+    """The cells of a file, with those of some runs added, by the names of their folders."""
+    cells = read(file) | {Path(run).name: cell(Path(run)) for run in runs}
+    if runs:
+        write(file, cells)
+    return cells
 
 
 def with_table(page: str, begin: str, table: str) -> str:

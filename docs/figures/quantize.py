@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from cells import read, with_numbers, with_table, write
+from cells import collected, with_numbers, with_table
 
 from jaxprune.base.text import pipes
 from jaxprune.evaluation.folders import open_evaluation
@@ -182,10 +182,7 @@ def written(page: str, cells: dict) -> str:
 
 def main(runs: list[str]) -> None:
     """Collects evaluations, if any, and writes the page and its picture."""
-    cells = read(CELLS)
-    cells |= {Path(run).name: cell(Path(run)) for run in runs}
-    if runs:
-        write(CELLS, cells)
+    cells = collected(CELLS, runs, cell)
     PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), cells), encoding="utf-8")
     write_png(picture(cells), FIGURES / "quantize.png")
 

@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from cells import bits_per_byte, read, with_table, write
+from cells import bits_per_byte, collected, with_table
 from sources import with_sources
 
 from jaxprune.base.text import pipes
@@ -83,10 +83,7 @@ def written(page: str, cells: dict) -> str:
 
 def main(runs: list[str]) -> None:
     """Collects runs, if any, and writes the page's table."""
-    cells = read(CELLS)
-    cells |= {Path(run).name: cell(Path(run)) for run in runs}
-    if runs:
-        write(CELLS, cells)
+    cells = collected(CELLS, runs, cell)
     PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), cells), encoding="utf-8")
 
 

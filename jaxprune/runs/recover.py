@@ -161,7 +161,7 @@ def _recover(
     task = dataclasses.replace(task, finished=writer.finished)
     clock.lap("prepare")
     if task.fields.minutes is not None:
-        report_keys = {**report_keys, "in_minutes": run.record["in_minutes"]}
+        report_keys = {**report_keys, "in_minutes": task.size}
     writer.write_all(recover_blocks(task), by_block=task.fields.how == "block")
     tokens = set_tokens(task.batches)
     report = writer.report(tokens)
