@@ -43,13 +43,13 @@ class Change(NamedTuple):
       base_value, value: values of both runs; shares in [0, 1]. If the tokenizers differ, the perplexities of both are
         per token of the base.
       difference: value - base_value; for perplexity and bits per byte value / base_value - 1.
-      low, high: 95% interval of the difference: Student's over parts of the text for perplexity, otherwise the paired
-        bootstrap's over rows; None without one.
+      low, high: 95% interval of the difference: Student's over parts of the text for perplexity and bits per byte,
+        otherwise the paired bootstrap's over rows; None without one.
       p: two-sided p-value of no change: McNemar's exact test for accuracy in a language, sacrebleu's paired bootstrap
         for translations, otherwise the paired bootstrap over rows or groups of rows; None if it is not tested.
       p_holm: `p` after Holm's correction over `family`; None if it is not corrected.
       family: the hypotheses of the correction in words, such as "xnli: 4 languages".
-      parts: number of parts of the text in the interval of a perplexity; None for other measures.
+      parts: number of parts of the text in the interval of a perplexity or of bits per byte; None for other measures.
     """
 
     run: str
@@ -141,46 +141,51 @@ def perplexity_changes(
     """Relative changes of perplexity and of bits per byte in the languages that both have.
 
     Args:
-      other_tokenizer: compare bits per byte, as the tokens differ.
+      other_tokenizer: compare bits per byte on the text that both predicted, as the tokens differ.
     """
     for code, a in base.items():
         if (b := run.get(code)) is None:
             continue
-        compare = _by_bits if other_tokenizer else _by_tokens
-        base_value, value, interval, parts = compare(a, b)
-        low, high = (None, None) if interval is None else (bound - 1 for bound in interval)
-        values = (base_value, value, value / base_value - 1)
-        yield Change(*source, code, "perplexity", a.tokens, *values, low, high, parts=parts)
+        if other_tokenizer:
+            a, b = on_common_text(a, b)
         x, y = a.bits_per_byte, b.bits_per_byte
-        yield Change(*source, code, "bits_per_byte", a.tokens, x, y, y / x - 1)
+        log = math.log(a.perplexity)
+        value = math.exp(min(log * y / x, LARGEST_LOG)) if other_tokenizer else b.perplexity
+        values = (a.perplexity, value, value / a.perplexity - 1)
+        bounds = _ratio_interval(a, b, other_tokenizer)
+        low, high = (None, None) if bounds is None else (bound - 1 for bound in bounds)
+        parts = len(a.part_sums)
+        yield Change(*source, code, "perplexity", a.tokens, *values, low, high, parts=parts)
+        # bits per byte are in proportion to the logarithm of perplexity
+        low, high = (None, None) if bounds is None else (math.log(r) / log for r in bounds)
+        bits = (x, y, y / x - 1)
+        yield Change(*source, code, "bits_per_byte", a.tokens, *bits, low, high, parts=parts)
 
 
-# The value of the base and of the run, the interval of their ratio, and its number of parts.
-_Compared = tuple[float, float, tuple[float, float] | None, int]
+def on_common_text(a: Perplexity, b: Perplexity) -> tuple[Perplexity, Perplexity]:
+    """Both on the parts of the text that both predicted.
 
-
-def _by_tokens(a: Perplexity, b: Perplexity) -> _Compared:
-    """Both perplexities and the interval of their ratio, over parts of the text."""
-    interval = ratio_interval(a.part_values, b.part_values)
-    return a.perplexity, b.perplexity, interval, len(a.part_tokens)
-
-
-def _by_bits(a: Perplexity, b: Perplexity) -> _Compared:
-    """Both perplexities per token of the base.
-
-    The interval covers the parts that both runs predicted; a tokenizer with longer tokens may omit the last one.
+    Windows of tokens end at other places with another tokenizer, so the last part may be incomplete in one of them.
     """
-    # a mean over other units: log(perplexity) is in proportion to the bits per byte
-    log = math.log(a.perplexity) * b.bits_per_byte / a.bits_per_byte
-    parts, interval = min(len(a.part_bytes), len(b.part_bytes)), None
-    if parts > 1:
-        per_token = a.bytes / a.tokens
-        values = (
-            per_token * values_of_parts(side.part_sums[:parts], side.part_bytes[:parts])
-            for side in (a, b)
-        )
-        interval = ratio_interval(*values)
-    return a.perplexity, math.exp(min(log, LARGEST_LOG)), interval, parts
+    parts = min(len(a.part_sums), len(b.part_sums))
+    if parts > 1 and a.part_bytes[parts - 1] != b.part_bytes[parts - 1]:
+        parts -= 1
+    return a.first_parts(parts), b.first_parts(parts)
+
+
+def _ratio_interval(
+    a: Perplexity, b: Perplexity, other_tokenizer: bool
+) -> tuple[float, float] | None:
+    """The interval of the ratio of the perplexities, over parts of the text.
+
+    Args:
+      other_tokenizer: the means are over bytes instead of tokens, in units of the base's tokens.
+    """
+    if not other_tokenizer:
+        return ratio_interval(a.part_values, b.part_values)
+    per_token = a.bytes / a.tokens
+    values = (per_token * values_of_parts(side.part_sums, side.part_bytes) for side in (a, b))
+    return ratio_interval(*values)
 
 
 def translation_changes(

@@ -47,12 +47,10 @@ class Evaluation(NotebookTable):
       name: name in tables.
       parts: parts by task, and "perplexity" and "translation"; `parts["xnli"].rows["fr"].scores` are the scores of
         every row.
-      is_smaller: whether the model has fewer tokens, so its tokenizer may differ from the dense model's.
     """
 
     name: str
     parts: Mapping[str, Part]
-    is_smaller: bool = False
 
     @property
     def tasks(self) -> list[str]:

@@ -127,11 +127,7 @@ def open_evaluation(workdir: str | Path) -> Evaluation:
     parts = {folder.name: _read_part(folder) for folder in evaluated_folders(workdir)}
     names = {part.facts.get("run") for part in parts.values()}
     name = names.pop() if len(names) == 1 else None
-    evaluation = Evaluation(
-        name=name or workdir.resolve().name,
-        parts=parts,
-        is_smaller="shrunk" in (read_report(workdir) or {}),
-    )
+    evaluation = Evaluation(name=name or workdir.resolve().name, parts=parts)
     return evaluation.renamed(evaluation.name)
 
 

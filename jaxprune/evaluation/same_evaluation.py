@@ -11,16 +11,19 @@ from jaxprune.evaluation.identity import IDENTITY
 def check_same(base: Evaluation, run: Evaluation) -> None:
     """Rejects runs that evaluated other inputs, such as a language's text, in another dtype or by another protocol.
 
-    The tokenizers may differ if one of the models is smaller, and the languages in any case.
+    The tokenizers and the languages may differ.
 
     Raises:
       InputError: names the evaluation, the language and the value.
     """
-    may_differ = {"languages", *["tokenizer"] * (base.is_smaller or run.is_smaller)}
     for name in sorted(base.parts.keys() & run.parts.keys()):
         a, b = (_settings(evaluation, name) for evaluation in (base, run))
         for key in a:
-            if key not in may_differ and None not in (a[key], b.get(key)) and a[key] != b[key]:
+            if (
+                key not in ("languages", "tokenizer")
+                and None not in (a[key], b.get(key))
+                and a[key] != b[key]
+            ):
                 kind, _, code = key.partition(" ")  # such as "content fr"
                 raise InputError(
                     f"{name}{code and f'/{code}'}: {kind} {shortened(a[key])} in {base.name} and "

@@ -207,9 +207,8 @@ def test_the_interval_of_a_ratio_is_students_of_parts():
     assert interval(change) == (None, None)
 
 
-def text_of_tokens(rng, nats, tokens, worse):
-    """A text of parts with this many nats a byte, in tokens of so many bytes."""
-    sizes = rng.integers(200, 900, len(nats))
+def text_of_tokens(rng, nats, sizes, tokens, worse):
+    """A text of parts with this many nats a byte and bytes, in tokens of so many bytes."""
     counts = (sizes / tokens).astype(int)
     sums = -nats * sizes * worse * rng.normal(1, 0.03, len(nats))
     parts = (sums, counts, sizes)
@@ -219,29 +218,40 @@ def text_of_tokens(rng, nats, tokens, worse):
 def test_the_interval_of_other_tokenizers_is_of_bits_per_byte():
     """Parts drawn again and again: bits per byte of b over those of a, as a ratio of perplexities per token of a."""
     rng = np.random.default_rng(1)
-    nats = rng.uniform(0.5, 1.0, 40)
-    a, b = text_of_tokens(rng, nats, 4.0, 1.0), text_of_tokens(rng, nats, 3.0, 1.1)
+    nats, sizes = rng.uniform(0.5, 1.0, 40), rng.integers(200, 900, 40)
+    a, b = (text_of_tokens(rng, nats, sizes, *text) for text in ((4.0, 1.0), (3.0, 1.1)))
 
     def changed(other):
-        return next(perplexity_changes(SOURCE, {"fr": a}, {"fr": other}, True))
+        return [*perplexity_changes(SOURCE, {"fr": a}, {"fr": other}, True)]
 
-    found = changed(b)
-    assert found.base_value == a.perplexity
+    found, bits = changed(b)
+    assert found.base_value == pytest.approx(a.perplexity)
     per_token = a.bytes / a.tokens
     assert math.log(found.value) == pytest.approx(-b.total / b.bytes * per_token)
     drawn = rng.integers(0, 40, (20000, 40))
-    of_a, of_b = (
-        -one.part_sums[drawn].sum(1) / one.part_bytes[drawn].sum(1) * per_token for one in (a, b)
-    )
-    expected = np.exp(np.quantile(of_b - of_a, [0.025, 0.975])) - 1
+    of_a, of_b = (-text.part_sums[drawn].sum(1) / text.part_bytes[drawn].sum(1) for text in (a, b))
+    expected = np.exp(np.quantile((of_b - of_a) * per_token, [0.025, 0.975])) - 1
     np.testing.assert_allclose(interval(found), expected, rtol=0.15)
-    # a part that one of them did not predict does not count
-    cut = {name: getattr(b, name)[:30] for name in ("part_sums", "part_tokens", "part_bytes")}
-    assert interval(changed(b._replace(**cut))) != interval(found)
-    destroyed = b._replace(total=-1000.0 * b.bytes)
-    assert changed(destroyed).value == math.exp(700)
-    none = b._replace(**dict.fromkeys(cut, np.zeros(0, int)))
-    assert interval(changed(none)) == (None, None)
+    expected = np.quantile(of_b - of_a, [0.025, 0.975]) / (-a.total / a.bytes)
+    np.testing.assert_allclose(interval(bits), expected, rtol=0.15)
+    destroyed = b._replace(part_sums=-1000.0 * b.part_bytes)
+    assert changed(destroyed)[0].value == math.exp(700)
+
+
+def test_a_part_that_one_tokenizer_cuts_does_not_count():
+    rng = np.random.default_rng(1)
+    nats, sizes = rng.uniform(0.5, 1.0, 12), rng.integers(200, 900, 12)
+    a, b = (text_of_tokens(rng, nats, sizes, *text) for text in ((4.0, 1.0), (3.0, 1.1)))
+    last_cut = b.part_bytes.copy()
+    last_cut[9] -= 5
+    shorter = b._replace(part_bytes=last_cut).first_parts(10)
+    changes = [
+        [*perplexity_changes(SOURCE, {"fr": text}, {"fr": other}, True)]
+        for text, other in ((a, shorter), (a.first_parts(9), b.first_parts(9)))
+    ]
+    assert changes[0] == changes[1]
+    bits = [-text.part_sums[:9].sum() / text.part_bytes[:9].sum() for text in (a, b)]
+    assert changes[0][1].difference == pytest.approx(bits[1] / bits[0] - 1)
 
 
 # Translation.

@@ -54,6 +54,14 @@ class Perplexity(NamedTuple):
         """Minus the log-probability in bits over the bytes, comparable between tokenizers."""
         return -self.total / math.log(2) / self.bytes
 
+    def first_parts(self, count: int) -> "Perplexity":
+        """The log-probabilities of the first parts of the text."""
+        sums, tokens, sizes = (
+            values[:count] for values in (self.part_sums, self.part_tokens, self.part_bytes)
+        )
+        total = float(sums.sum(dtype=np.float64))
+        return Perplexity(total, int(tokens.sum()), int(sizes.sum()), sums, tokens, sizes)
+
     @property
     def part_values(self) -> Float[np.ndarray, " P"]:
         """`values_of_parts` of the log-probabilities of tokens."""
