@@ -25,6 +25,8 @@ from .pruning.result import PruneResult as PruneResult
 from .pruning.settings import Settings as Settings
 from .runs import checkpoint as checkpoint
 from .runs.imatrix import save_imatrix as save_imatrix
+from .runs.packing.in_python import Packed as Packed
+from .runs.packing.in_python import pack as pack
 from .runs.plots import plot as plot
 from .runs.quantize_in_memory import QuantizeResult as QuantizeResult
 from .runs.quantize_in_memory import quantize as quantize

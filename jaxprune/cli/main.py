@@ -11,6 +11,7 @@ from jaxprune.cli.ready import ready_configs
 
 # Each is a module in commands/.
 COMMANDS = {
+    "pack": "make a model small and fast for some languages, and write model.gguf",
     "prune": "prune a model: a config → a workdir with the pruned model, its masks and a report",
     "quantize": "round a model to four or eight bits for some languages, and write model.gguf",
     "recover": "fit the kept weights of a pruned or smaller model to the dense one",

@@ -77,7 +77,7 @@ def sources_field(meaning: str = "") -> Any:
     return replace(field, parse=lambda text: field.parse(",".join(joined(text))))
 
 
-def languages_field(meaning: str) -> Any:
+def languages_field(meaning: str, *, required: bool = False) -> Any:
     """A field of codes of LANGUAGES with commas; by default the languages of the data (`texts.chosen_languages`)."""
     allowed = "codes such as fr,de,sw, each once"
-    return several(allowed, LANGUAGES, meaning=meaning, hint=code_hint)
+    return replace(several(allowed, LANGUAGES, meaning=meaning, hint=code_hint), required=required)

@@ -38,6 +38,17 @@ def _bytes_of(size: str) -> int:
     return round(float(match[1]) * _UNITS[match[2]])
 
 
+def size_field(meaning: str) -> Any:
+    """A field of a size of model.gguf, in bytes inside."""
+    return rule(
+        "a size such as 0.15GB or 120MB",
+        lambda value: isinstance(value, str) and _SIZE.fullmatch(value.strip()) is not None,
+        parse=_bytes_of,
+        write=lambda size: f"{size / 1e9:.12g}GB" if size >= 1e8 else f"{size / 1e6:.12g}MB",
+        meaning=meaning,
+    )
+
+
 @config_record
 class QuantizeFields:
     """The fields `quantize.*`."""
@@ -52,13 +63,9 @@ class QuantizeFields:
         ROUNDINGS, "gptq", "; ".join(f"`{r.name}`, {r.meaning}" for r in ROUNDINGS.values())
     )
     embedding: str = choice(GRIDS, "q8_0", "grid of the embedding and the head, rounded to nearest")
-    size: int | None = rule(
-        "a size such as 0.15GB or 120MB",
-        lambda value: isinstance(value, str) and _SIZE.fullmatch(value.strip()) is not None,
-        parse=_bytes_of,
-        write=lambda size: f"{size / 1e9:.12g}GB" if size >= 1e8 else f"{size / 1e6:.12g}MB",
-        meaning="of model.gguf at most; kernels then have `quantize.grid` or one of more bits, where rounding changes "
-        "their outputs most",
+    size: int | None = size_field(
+        "of model.gguf at most; kernels then have `quantize.grid` or one of more bits, where rounding changes their "
+        "outputs most"
     )
 
     @property

@@ -1,8 +1,20 @@
 """The config fields `recovery.*`."""
 
+from typing import Any
+
 from jaxprune.base.schema import choice, config_record, integer, is_number, is_text, rule
 
 BLOCK, DISTIL = "block", "distil"
+
+
+def minutes_field(meaning: str) -> Any:
+    """A field of a time in minutes."""
+    return rule(
+        "a number above 0",
+        lambda value: is_number(value) and value > 0,
+        kind=float,
+        meaning=meaning,
+    )
 
 
 @config_record
@@ -10,12 +22,9 @@ class FitFields:
     """The fields `recovery.*` of a fit."""
 
     epochs: int = integer(4, 1, "passes over the samples at most")
-    minutes: float | None = rule(
-        "a number above 0",
-        lambda value: is_number(value) and value > 0,
-        kind=float,
-        meaning="time of the command, instead of `recovery.epochs` and `calibration.samples`: a trial measures the "
-        "speed, and as many samples of the text as fit are fitted",
+    minutes: float | None = minutes_field(
+        "time of the command, instead of `recovery.epochs` and `calibration.samples`: a trial measures the speed, and "
+        "as many samples of the text as fit are fitted"
     )
     learning_rate: float = rule(
         "a number above 0 and up to 1",

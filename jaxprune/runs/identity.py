@@ -29,7 +29,16 @@ from jaxprune.models.model import attention_path
 
 # Fields of the config that determine bits, except those that determine the tokens of the calibration set.
 _FIELDS = ("dtype", "compat", "seed", "pruning", "quantize", "output")
-_SHRINK = ("coverage", "tokens", "multiple", "layers", "drop_layers", "one_by_one", "mlp")
+_SHRINK = (
+    "expected",
+    "coverage",
+    "tokens",
+    "multiple",
+    "layers",
+    "drop_layers",
+    "one_by_one",
+    "mlp",
+)
 _VERSIONS = ("jax", "jaxlib", "numpy", "ml_dtypes")
 # Subpackages whose code determines the masks.
 _NUMERIC = ("devices", "hf", "models", "stats", "pruning", "recovery")

@@ -60,6 +60,18 @@ def recover_from_config(
       InputError: as `prune_from_config`; `recovery.run` is no finished run, or one of another model; a field of
         `output`, of which a smaller model reads none, has another value than its default.
     """
+    report = recover_to_workdir(config, workdir, overwrite=overwrite)
+    if hosts.is_first() and "shrunk" in report:
+        print_smaller(config.json(), report, workdir)
+    elif hosts.is_first():
+        print_summary(config, report, workdir)
+    return report
+
+
+def recover_to_workdir(
+    config: RecoverConfig, workdir: Path, *, overwrite: bool = False
+) -> dict[str, Any]:
+    """`recover_from_config` without its summary."""
     began = time.perf_counter()
     run = local_path(config.recovery.run)
     before = finished_report(run, "recovery.run")
@@ -105,10 +117,6 @@ def recover_from_config(
             calibration = dataclasses.replace(config.calibration, samples=task.size["samples"])
             lines = sampled_lines(calibration, config.seed, config.compat)
             opened.result["calibration_lines"] = sorted({*lines, *before["calibration_lines"]})
-    if hosts.is_first() and is_smaller:
-        print_smaller(config.json(), opened.result, workdir)
-    elif hosts.is_first():
-        print_summary(config, opened.result, workdir)
     return opened.result
 
 

@@ -27,6 +27,7 @@ from jaxprune.runs.planning.config import ShrinkConfig
 from jaxprune.runs.smaller_facts import split_table
 from jaxprune.shrinking.choose import Samples, Texts, choose
 from jaxprune.shrinking.config import ShrinkFields
+from jaxprune.shrinking.expected import Shares
 from jaxprune.shrinking.texts import texts_by_language
 from jaxprune.shrinking.width import STATISTICS_OF_NEURONS
 from jaxprune.shrinking.words import frequent_words
@@ -53,6 +54,19 @@ def shrink_from_config(
       InputError: nothing to shrink, no texts, a tokenizer of another kind than BPE and Unigram, no wordfreq, or another
         run in the workdir.
     """
+    report = shrink_to_workdir(config, workdir, overwrite=overwrite)
+    print_smaller(config.json(), report, workdir)
+    return report
+
+
+def shrink_to_workdir(
+    config: ShrinkConfig, workdir: Path, *, expected: Shares | None = None, overwrite: bool = False
+) -> dict[str, Any]:
+    """`shrink_from_config` without its summary.
+
+    Args:
+      expected: the result of `expected_shares` for these texts, if it is known.
+    """
     began = time.perf_counter()
     config.shrink.check_alternatives()
     model, fields = config.open_model(), config.shrink
@@ -66,10 +80,9 @@ def shrink_from_config(
         workdir, [model], identity, read, began=began, overwrite=overwrite, card=model_card
     ) as run:
         if run.result is None:
-            run.result = _write(model, config, texts, samples, run.folder / "hf")
-    report: Any = run.result
-    print_smaller(read, report, workdir)
-    return report
+            run.result = _write(model, config, texts, samples, run.folder / "hf", expected)
+    assert run.result is not None
+    return run.result
 
 
 def _samples(config: ShrinkConfig, model: Model) -> Samples:
@@ -121,11 +134,16 @@ def _texts(fields: ShrinkFields) -> _Texts:
 
 
 def _write(
-    model: Model, config: ShrinkConfig, texts: _Texts, samples: Samples, folder: Path
+    model: Model,
+    config: ShrinkConfig,
+    texts: _Texts,
+    samples: Samples,
+    folder: Path,
+    expected: Shares | None,
 ) -> dict[str, Any]:
     """Writes the smaller model; returns its part of report.json."""
     clock = Clock()
-    kept = choose(model, config.shrink, texts.chosen, samples, texts.words)
+    kept = choose(model, config.shrink, texts.chosen, samples, texts.words, expected)
     clock.lap("choose")
     smaller, narrow = write_smaller(model, kept, samples, folder, card=True)
     clock.lap("write")

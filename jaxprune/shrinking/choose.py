@@ -1,16 +1,19 @@
 """A model, texts and samples by language → the tokens, layers and neurons that a smaller model keeps."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.data.batches import Batch
 from jaxprune.hf.model import Model
 from jaxprune.shrinking.config import ShrinkFields
+from jaxprune.shrinking.expected import Shares, expected_shares
 from jaxprune.shrinking.layers import Depth, chosen_layers
 from jaxprune.shrinking.selection import chosen_tokens
 from jaxprune.shrinking.tokenizer_rules import fillers, parts_of
@@ -62,6 +65,7 @@ def choose(
     texts: Texts,
     samples: Samples,
     words: Texts = MappingProxyType({}),
+    expected: Shares | None = None,
     *,
     progress: bool = True,
 ) -> Kept:
@@ -70,6 +74,7 @@ def choose(
     Args:
       texts: texts by language whose tokens are kept; if empty, all tokens are kept.
       words: other texts whose tokens are always kept.
+      expected: the result of `expected_shares` for these texts, if it is known.
 
     Raises:
       InputError: no tokenizer, or one of another kind than BPE and Unigram; layers that the model does not have;
@@ -77,7 +82,13 @@ def choose(
     """
     if not samples.batches and not (fields.layers is fields.mlp is None):
         raise InputError("shrink: no samples; give batches, with layers or mlp")
-    kept = _tokens(model, texts, fields, words) if texts else Kept()
+    kept = Kept()
+    if texts:
+        if fields.expected is not None and expected is None:
+            expected = expected_shares(
+                model, texts, fields.expected, dtype=samples.dtype, progress=progress
+            )
+        kept = _tokens(model, texts, fields, words, expected or {})
     depth = _layers(model, fields, samples, progress=progress)
     kept = kept._replace(depth=depth, neurons=_neurons(model, fields))
     whole = kept.tokens is None or len(kept.tokens) == model.config.vocab_size
@@ -89,11 +100,21 @@ def choose(
     return kept
 
 
-def _tokens(model: Model, texts: Texts, fields: ShrinkFields, words: Texts) -> Kept:
-    """The tokens of the texts by language, and the tokenizer that has them alone."""
+def _tokens(
+    model: Model,
+    texts: Texts,
+    fields: ShrinkFields,
+    words: Texts,
+    expected: Shares,
+) -> Kept:
+    """The tokens of the texts by language, and the tokenizer that has them alone.
+
+    Args:
+      expected: shares of all tokens by language, which count as much as the texts; see `expected_shares`.
+    """
     rules, counts = rules_of(model), token_counts(model, texts)
     tokens = chosen_tokens(
-        counts,
+        {code: _with_shares(own, expected.get(code)) for code, own in counts.items()},
         required_tokens(model, rules).union(*token_counts(model, words).values())
         | tokens_of_line_breaks(model, texts, counts),
         parts_of(rules),
@@ -103,6 +124,17 @@ def _tokens(model: Model, texts: Texts, fields: ShrinkFields, words: Texts) -> K
         fillers=fillers(rules),
     )
     return Kept(tokens, tokenizer_files(model, rules, tokens))
+
+
+def _with_shares(
+    counts: Counter[int], shares: Float[np.ndarray, " V"] | None
+) -> Mapping[int, float]:
+    """Counts, and shares as counts of the same sum."""
+    if shares is None:
+        return counts
+    sums = counts.total() * shares / shares.sum()
+    np.add.at(sums, [*counts], [*counts.values()])
+    return dict(enumerate(sums.tolist()))
 
 
 def _layers(

@@ -8,7 +8,7 @@ _PLACES = "folders of <language>.txt or .jsonl, separated by commas, each with :
 
 
 # Fields that have no effect without texts.
-_TEXT_FIELDS = ("languages", "words", "heldout", "coverage", "tokens")
+_TEXT_FIELDS = ("languages", "words", "expected", "heldout", "coverage", "tokens")
 
 
 @config_record
@@ -25,6 +25,12 @@ class ShrinkFields:
         None,
         1,
         "number of frequent words of each language whose tokens are kept too (needs wordfreq)",
+    )
+    expected: int | None = integer(
+        None,
+        1,
+        "number of tokens of each language's texts, after which the model's probabilities of all tokens count for as "
+        "much as the texts, so that tokens of other texts are kept too; with `coverage` or `tokens`",
     )
     heldout: tuple[str, ...] | None = several(
         _PLACES, ".+", meaning="other texts, on which the report shows the growth"
@@ -61,6 +67,10 @@ class ShrinkFields:
         """Rejects two fields that say the same in two ways; raises InputError."""
         if self.tokens is not None and self.coverage != ShrinkFields.coverage:
             raise InputError("shrink.tokens: set with shrink.coverage; set one of them")
+        if self.expected is not None and self.tokens is None and self.coverage == 1:
+            raise InputError(
+                "shrink.expected: set without shrink.coverage below 1 or shrink.tokens; every token has a probability"
+            )
         if self.drop_layers is not None and self.layers is not None:
             raise InputError("shrink.drop_layers: set with shrink.layers; set one of them")
 

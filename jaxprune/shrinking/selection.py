@@ -1,7 +1,6 @@
 """Counts of tokens by language → the tokens to keep."""
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
@@ -10,7 +9,7 @@ from jaxprune.shrinking.tokenizer_rules import Parts
 
 
 def chosen_tokens(
-    counts: Mapping[str, Counter[int]],
+    counts: Mapping[str, Mapping[int, float]],
     always: Iterable[int],
     parts: Parts,
     *,
@@ -22,7 +21,7 @@ def chosen_tokens(
     """The ids to keep, ascending, with the tokens that they are merged from.
 
     Args:
-      counts: how often the texts of each language contain each token.
+      counts: how often the texts of each language contain each token, or how often they are expected to.
       always: ids that are always kept.
       parts: token → its parts, see `tokenizer_rules.parts_of`.
       coverage: the least share of each language's tokens that are kept.
@@ -48,19 +47,19 @@ def chosen_tokens(
     return np.array(sorted(kept))
 
 
-def _by_largest_share(counts: Mapping[str, Counter[int]]) -> list[int]:
+def _by_largest_share(counts: Mapping[str, Mapping[int, float]]) -> list[int]:
     share: dict[int, float] = {}
     for count in counts.values():
-        total = count.total()
+        total = sum(count.values())
         for token, number in count.items():
             share[token] = max(share.get(token, 0.0), number / total)
     return sorted(share, key=lambda token: (-share[token], token))
 
 
-def _covering(counts: Mapping[str, Counter[int]], coverage: float) -> Iterator[int]:
+def _covering(counts: Mapping[str, Mapping[int, float]], coverage: float) -> Iterator[int]:
     """The most frequent tokens of each language, until their share of its texts reaches the coverage."""
     for count in counts.values():
-        need, covered = coverage * count.total(), 0
+        need, covered = coverage * sum(count.values()), 0.0
         for token, number in sorted(count.items(), key=lambda item: (-item[1], item[0])):
             if covered >= need:
                 break

@@ -35,6 +35,7 @@ def shrink(
     *,
     texts: Texts | None = None,
     heldout: Texts | None = None,
+    expected: int | None = None,
     coverage: float = 1.0,
     tokens: int | None = None,
     multiple: int = 64,
@@ -65,6 +66,8 @@ def shrink(
       folder: new or empty, or with `overwrite` one that this package wrote.
       texts: texts by language code whose tokens are kept; None keeps all tokens.
       heldout: other texts by language, for the report.
+      expected: number of tokens of each language's texts, after which the model's probabilities of all tokens count
+        for as much as the texts, so that tokens of other texts are kept too; with `coverage` below 1 or `tokens`.
       coverage: least share of the tokens of each language's texts that are kept; the rarest ones are dropped.
       tokens: number of tokens to keep instead, by their largest share in a language.
       multiple: the numbers of tokens and of neurons are rounded up to a multiple of it.
@@ -92,7 +95,7 @@ def shrink(
     check("folder", folder, OUTPUT_PATH)
     check_batches(batches)
     fields = checked(ShrinkFields, {
-        "coverage": coverage, "tokens": tokens, "multiple": multiple, "layers": layers,
+        "expected": expected, "coverage": coverage, "tokens": tokens, "multiple": multiple, "layers": layers,
         "drop_layers": drop_layers and [*drop_layers], "one_by_one": one_by_one, "mlp": mlp,
     })  # fmt: skip
     fields.check_alternatives()

@@ -47,9 +47,9 @@ def test_help_and_version(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "error: command: not set; expected prune, quantize, recover, shrink, evaluate"),
+        ([], "error: command: not set; expected pack, prune, quantize, recover, shrink, evaluate"),
         (["prne"], "(did you mean prune?)"),
-        (["--config", "nano"], "error: command: got '--config'; expected prune"),
+        (["--config", "nano"], "error: command: got '--config'; expected pack, prune"),
         (
             ["compare", "runs/dense", "s3://a/run"],
             "--out: not set; expected a folder of this machine",

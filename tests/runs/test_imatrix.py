@@ -1,7 +1,7 @@
 """Importance matrices: what is in the file, and that llama.cpp makes of them what `quantize.how=importance` does."""
 
 import gguf
-import llama_cpp
+import libllama
 import numpy as np
 import pytest
 import torch
@@ -47,7 +47,7 @@ def run(tmp_path_factory):
 def test_llama_cpp_makes_the_same_file_of_the_matrix(run, tmp_path):
     imatrix_of_run(run / "run", tmp_path / "matrix.gguf")
     write_gguf(jp.load(run / "dense"), Types(None, None), tmp_path / "dense.gguf")
-    llama_cpp.quantized_file(
+    libllama.quantized_file(
         tmp_path / "dense.gguf", tmp_path / "theirs.gguf", matrix_of(tmp_path / "matrix.gguf")
     )
     ours, theirs = (

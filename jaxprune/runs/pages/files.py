@@ -12,6 +12,7 @@ from jaxprune.base.workdir.reading import read_config, read_report
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.folders import open_evaluation
 from jaxprune.runs import checkpoint
+from jaxprune.runs.packing.results import PACKING
 from jaxprune.stats.stats import ActivationStats
 
 
@@ -25,6 +26,7 @@ class RunFiles(NamedTuple):
       evaluation: evaluation of the model, without parts if there is none.
       stats: statistics of the calibration set, None if absent.
       figures: the pictures of a complete analysis.
+      packing: pack.json of a finished packing, empty if absent.
     """
 
     folder: Path
@@ -33,6 +35,7 @@ class RunFiles(NamedTuple):
     evaluation: Evaluation
     stats: ActivationStats | None
     figures: Sequence[Path]
+    packing: Mapping[str, Any]
 
 
 def read_files(folder: Path) -> RunFiles:
@@ -55,4 +58,6 @@ def read_files(folder: Path) -> RunFiles:
     stats = checkpoint.restore_stats(folder / "stats") if (folder / "stats").is_dir() else None
     config = read_config(folder, report)
     figures = sorted((folder / "analysis" / "figures").glob("*.png")) if is_analysed else []
-    return RunFiles(folder, config, report, evaluation, stats, figures)
+    packing = read_json(folder / PACKING)
+    finished = packing if "result" in packing else {}
+    return RunFiles(folder, config, report, evaluation, stats, figures, finished)

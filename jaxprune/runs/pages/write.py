@@ -12,6 +12,7 @@ from jaxprune.runs.facts import commands, run_facts
 from jaxprune.runs.pages import results
 from jaxprune.runs.pages.card import refresh_card
 from jaxprune.runs.pages.files import RunFiles, read_files
+from jaxprune.runs.pages.packing import packing_section
 from jaxprune.runs.pages.pruning import (
     analysis_section,
     magnitude_section,
@@ -110,6 +111,7 @@ def model_parts(run: RunFiles) -> list[Part]:
 
 def _model_sections(run: RunFiles) -> list[Section | None]:
     return [
+        packing_section(run.packing) if run.packing else None,
         sparsity_section(run.report) if "sparsity" in run.report else None,
         rounding_section(run.report) if "quantized" in run.report else None,
         smaller_section(run.report["shrunk"]) if "shrunk" in run.report else None,

@@ -1,7 +1,7 @@
 """model.gguf in llama.cpp itself: the same logits and tokens as here, the same bytes as its own quantization."""
 
 import gguf
-import llama_cpp
+import libllama
 import numpy as np
 import pytest
 import transformers
@@ -77,7 +77,7 @@ def test_logits_agree(name, tmp_path, monkeypatch):
     count = 6 if name == "mistral" else 24  # its window, which llama.cpp does not have, is 7
     ids = np.random.default_rng(0).integers(3, 131, size=(1, count)).astype(np.int32)
     ours = np.asarray(jp.forward(model.config, model.params, ids)[0])
-    theirs = llama_cpp.logits(file, ids[0].tolist())
+    theirs = libllama.logits(file, ids[0].tolist())
     assert np.abs(theirs - ours).max() <= 1e-3 * ours.std()
 
 
@@ -92,7 +92,7 @@ def test_texts_are_split_alike(kind, tmp_path):
     tokenizer.save_pretrained(tmp_path / "hf")
     write_gguf(jp.load(tmp_path / "hf"), FLOAT32, tmp_path / "model.gguf")
     for text in ("the cats sleep  there", "кошка, paka\n\n猫在花园里", "naïve 123 🚀 \t x", " a"):
-        theirs = llama_cpp.tokens(tmp_path / "model.gguf", text)
+        theirs = libllama.tokens(tmp_path / "model.gguf", text)
         assert theirs == tokenizer(text).input_ids, text
 
 
@@ -107,10 +107,10 @@ def test_rounding_has_the_bytes_of_llama_cpp(name):
     )
     weights[3, :64] = 0
     grid, kind = GRIDS[name], gguf.GGMLQuantizationType[name.upper()]
-    theirs = llama_cpp.quantized(weights, kind)
+    theirs = libllama.quantized(weights, kind)
     assert np.array_equal(packed(grid, nearest_rows(weights, grid)), theirs)
     if name != "q8_0":
-        theirs = llama_cpp.quantized(weights[4:], kind, matrix)
+        theirs = libllama.quantized(weights[4:], kind, matrix)
         ours = searched_rows(weights[4:], matrix, grid)
         assert np.array_equal(
             ours.view(np.uint32), gguf.dequantize(theirs, kind).view(np.uint32)

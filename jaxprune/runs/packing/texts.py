@@ -1,0 +1,76 @@
+"""Texts by language → the part that is kept, the part on which choices are measured, the part that is reported."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxprune.base.errors import InputError
+from jaxprune.base.files.whole import write_text
+from jaxprune.runs.packing.config import PackConfig
+from jaxprune.shrinking.texts import texts_by_language
+
+# Lines of a language on which choices are measured, and lines that are reported, at most.
+_CHOOSING, _REPORTED = 100, 300
+_HELD_OUT = 5  # one line of so many, without other text
+_FEWEST = 50  # lines of a language
+
+Texts = dict[str, list[str]]
+
+
+class Parts(NamedTuple):
+    """Lines by language.
+
+    Attributes:
+      kept: their tokens are kept, and they calibrate.
+      choosing: the losses on them decide.
+      reported: the losses on them are the result.
+    """
+
+    kept: Texts
+    choosing: Texts
+    reported: Texts
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all lines."""
+        return hashlib.sha256(json.dumps(self).encode()).hexdigest()
+
+    def write(self, folder: Path) -> None:
+        """Writes a folder of `<language>.txt` for each part."""
+        for name, texts in self._asdict().items():
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            for code, lines in texts.items():
+                write_text(folder / name / f"{code}.txt", "\n".join(lines) + "\n")
+
+
+def parts_of(config: PackConfig) -> Parts:
+    """The texts of a config in three parts; held-out lines follow each other, as neighbours are alike.
+
+    Raises:
+      InputError: no such folder or language, or too few lines.
+    """
+    kept = _lines("--text", config.text, config.languages)
+    if config.heldout is not None:
+        heldout = _lines("--heldout", config.heldout, config.languages)
+    else:
+        heldout = {code: lines[-(len(lines) // _HELD_OUT) :] for code, lines in kept.items()}
+        heldout = {code: lines[: _CHOOSING + _REPORTED] for code, lines in heldout.items()}
+        kept = {code: lines[: -(len(lines) // _HELD_OUT)] for code, lines in kept.items()}
+    choosing = {code: lines[: min(_CHOOSING, len(lines) // 4)] for code, lines in heldout.items()}
+    reported = {code: lines[len(choosing[code]) :][:_REPORTED] for code, lines in heldout.items()}
+    return Parts(kept, choosing, reported)
+
+
+def _lines(flag: str, folder: str, languages: tuple[str, ...]) -> Texts:
+    texts = texts_by_language(flag, [folder], languages)
+    lines = {
+        code: [line.strip() for text in own for line in text.splitlines() if line.strip()]
+        for code, own in texts.items()
+    }
+    for code, own in lines.items():
+        if len(own) < _FEWEST:
+            raise InputError(
+                f"{flag}: {folder} has {len(own)} lines of {code}; expected at least {_FEWEST}"
+            )
+    return lines

@@ -1,0 +1,32 @@
+"""The section on a packing: its verdict, its figures by language, and all sizes and losses that were measured."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxprune.report.charts.points import Point, point_chart
+from jaxprune.report.document import Charts, Section
+from jaxprune.runs.packing.results import file_size_text, result_table, verdict
+
+
+def packing_section(record: Mapping[str, Any]) -> Section:
+    """The section of a finished packing; `record` is pack.json."""
+    chosen = record["chosen"]["name"]
+    points = [
+        Point(
+            file_size_text(step["bytes"]), step["bytes"] / 1e9, 100 * max(step["losses"].values()),
+            step["name"] == chosen,
+        )
+        for step in record["steps"]
+    ]  # fmt: skip
+    result = record["result"]
+    points.append(Point("dense, 16 bits", result["bytes"]["before"] / 1e9, 0.0, True))
+    chart = point_chart(
+        points,
+        title="Size and largest loss of what was measured",
+        x_title="GB",
+        y_title="bits per byte, % more",
+        reference=("limit", 100 * result["limit"]),
+    )
+    return Section(
+        "packed", "Size and loss", [verdict(result), result_table(result), Charts([chart])]
+    )

@@ -1,0 +1,197 @@
+"""A packing of a bundled model: a workdir as of quantize, the best that was measured, the same after a kill."""
+
+import json
+import shutil
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from folder_contents import contents
+
+import jaxprune as jp
+from jaxprune.base.errors import InputError
+from jaxprune.base.schema import checked
+from jaxprune.data.nano import text_place
+from jaxprune.runs.packing import pack
+from jaxprune.runs.packing.config import PackConfig
+from jaxprune.runs.packing.results import result_table, verdict
+from jaxprune.runs.packing.texts import parts_of
+from jaxprune.runs.pages.write import write_report
+from jaxprune.runs.verify import verify
+
+CALIBRATION = Path(text_place("nano", "calibration"))
+SETTINGS = {"model": "nano/bloom", "languages": "fr,sw", "text": str(CALIBRATION)}
+
+
+def config(**values):
+    return checked(PackConfig, {**SETTINGS, **values})
+
+
+@pytest.fixture(scope="session")
+def packed(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("pack") / "out"
+    return workdir, pack.pack_from_config(config(loss="2%"), workdir)
+
+
+def test_the_workdir_is_that_of_a_quantized_model(packed):
+    workdir, record = packed
+    assert verify(workdir) == []
+    file, folder = jp.load(workdir / "model.gguf"), jp.load(workdir / "hf")
+    same = jax.tree.map(np.array_equal, file.params, folder.params)
+    assert jax.tree.all(same)
+    assert folder.config.vocab_size == record["result"]["tokens"]["after"] < 1400
+    assert record["result"]["bytes"]["after"] == (workdir / "model.gguf").stat().st_size
+    tokens = f"tokens_{record['chosen']['coverage']}"
+    assert sorted(path.name for path in (workdir / "steps").iterdir()) == ["dense", "texts", tokens]
+    # the model before rounding is there, so the result can be recovered
+    assert json.loads((workdir / "config.json").read_text())["model"].endswith(f"{tokens}/hf")
+
+
+def test_the_smallest_file_within_the_limit_is_chosen(packed):
+    _, record = packed
+    within = [step for step in record["steps"] if max(step["losses"].values()) <= 0.02]
+    assert record["chosen"] == min(within, key=lambda step: step["bytes"])
+
+
+def test_losses_are_those_of_a_comparison_on_the_reported_text(packed):
+    workdir, record = packed
+    comparison = jp.compare(workdir / "steps" / "dense", workdir)
+    for code, figures in record["result"]["languages"].items():
+        row = comparison.table.loc["perplexity", "bits_per_byte", code]
+        assert row["out", "difference"] == figures["difference"]
+        assert figures["low"] < figures["difference"] < figures["high"]
+    reported = (workdir / "steps" / "texts" / "reported" / "fr.txt").read_text().splitlines()
+    [fr, _] = result_table(record["result"]).rows
+    assert fr[0] == "French"
+    assert record["result"]["languages"]["fr"]["texts"] == len(reported)
+
+
+def test_the_page_begins_with_the_verdict(packed):
+    workdir, record = packed
+    write_report(workdir)
+    page = (workdir / "report.html").read_text()
+    assert verdict(record["result"]).split(": ")[0] in page
+    assert "Size and largest loss" in page
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("place", ["shrink_to_workdir", "quantize_to_workdir", "_move_up"])
+def test_a_killed_packing_goes_on_with_the_same_bits(place, packed, tmp_path, monkeypatch):
+    workdir, record = packed
+    original = getattr(pack, place)
+
+    def kill(*args, **kwargs):
+        if place == "_move_up":  # in the middle
+            step, out = args
+            (step / "hf").rename(out / "hf")
+        else:
+            original(*args, **kwargs)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pack, place, kill)
+        with pytest.raises(Killed):
+            pack.pack_from_config(config(loss="2%"), tmp_path / "out")
+    again = pack.pack_from_config(config(loss="2%"), tmp_path / "out")
+    assert {**again, "seconds": 0} == {**record, "seconds": 0}
+    for name in ("hf/model.safetensors", "hf/tokenizer.json", "model.gguf"):
+        assert (tmp_path / "out" / name).read_bytes() == (workdir / name).read_bytes()
+
+
+def test_a_finished_packing_is_not_repeated_and_other_settings_are_refused(packed):
+    workdir, record = packed
+    before = contents(workdir)
+    assert pack.pack_from_config(config(loss="2%"), workdir) == record
+    with pytest.raises(
+        InputError, match=r"has a packing with --loss '2%', now '4%'; expected --over"
+    ):
+        pack.pack_from_config(config(loss="4%"), workdir)
+    assert contents(workdir) == before
+
+
+def test_a_limit_of_size_and_another_packing_in_the_place(packed, tmp_path):
+    shutil.copytree(packed[0], tmp_path / "out")
+    size = packed[1]["result"]["bytes"]["after"] + 100_000
+    limited = config(size=f"{size / 1e6}MB")
+    record = pack.pack_from_config(limited, tmp_path / "out", overwrite=True)
+    assert size - 50_000 < record["result"]["bytes"]["after"] <= size
+    assert verify(tmp_path / "out") == []
+
+
+def test_a_file_that_is_too_small_is_refused(tmp_path):
+    with pytest.raises(
+        InputError, match=r"^--size: 0.1 MB is too small for nano/bloom; expected 0.\d MB"
+    ):
+        pack.pack_from_config(config(size="0.1MB"), tmp_path)
+
+
+def test_recovery_stays_within_the_size(packed, tmp_path):
+    record = pack.pack_from_config(config(loss="2%", recover=0.05), tmp_path)
+    last, recovered = record["steps"][-2:]
+    assert recovered["name"].endswith("_recovered")
+    assert recovered["bytes"] <= last["bytes"] + 64
+    best = min(record["steps"], key=lambda step: max(step["losses"].values()))
+    assert max(record["chosen"]["losses"].values()) <= 0.02 or record["chosen"] == best
+
+
+def test_lines_are_kept_for_choosing_or_reported_never_two_of_them():
+    parts = parts_of(config())
+    for code in ("fr", "sw"):
+        lines = (CALIBRATION / f"{code}.txt").read_text().splitlines()
+        assert [*parts.kept[code], *parts.choosing[code], *parts.reported[code]] == lines[
+            : len(parts.kept[code]) + len(parts.choosing[code]) + len(parts.reported[code])
+        ]
+        assert len(parts.kept[code]) == len(lines) - len(lines) // 5
+
+
+def test_other_text_is_held_out_instead(tmp_path):
+    (tmp_path / "fr.txt").write_text("\n".join(f"la femme {i}" for i in range(600)))
+    (tmp_path / "sw.txt").write_text("\n".join(f"mwanamke {i}" for i in range(60)))
+    parts = parts_of(config(heldout=str(tmp_path)))
+    assert len(parts.kept["fr"]) == len((CALIBRATION / "fr.txt").read_text().splitlines())
+    assert [len(part["fr"]) for part in parts[1:]] == [100, 300]
+    assert [len(part["sw"]) for part in parts[1:]] == [15, 45]
+
+
+FIGURES = {
+    "base_value": 1.0,
+    "value": 1.02,
+    "difference": 0.02,
+    "low": 0.01,
+    "high": 0.03,
+    "parts": 30,
+}
+RESULT = {"bytes": {"before": 500_000_000, "after": 120_000_000}, "limit": 0.03}
+
+
+def test_a_bad_result_begins_with_the_fault():
+    def said(**figures):
+        return verdict({**RESULT, "languages": {"fr": FIGURES, "sw": {**FIGURES, **figures}}})
+
+    size = "model.gguf has 120 MB, 24% of 500 MB in 16 bits."
+    largest = "with the largest loss, has"
+    assert said() == f"Within the limit of 3.0%: French, {largest} +2.0% bits per byte. {size}"
+    assert said(difference=0.26) == (
+        f"Over the limit of 3.0%: Swahili, {largest} +26.0% bits per byte. {size}"
+    )
+    assert said(parts=9).startswith("Too little text was held out to judge sw. ")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"size": "1MB", "loss": "3%"}, "--loss: set with --size; set one of them"),
+        ({"text": "absent"}, "--text: no folder 'absent'"),
+        ({"languages": "fr,ja"}, "--text: no texts of 'ja'; there are de en es fr sw"),
+        ({"model": "nano/xglm"}, "model: llama.cpp has no xglm model; expected apertus"),
+    ],
+)
+def test_faults_are_one_line(values, message, tmp_path):
+    with pytest.raises(InputError) as error:
+        pack.pack_from_config(config(**values), tmp_path / "out")
+    assert message in str(error.value)
+    assert not (tmp_path / "out").exists()
