@@ -10,6 +10,8 @@ from jaxprune.pruning.quantization import size_field
 from jaxprune.recovery.config import minutes_field
 
 _LOSS = 0.03
+# A loss that is called out where only the size is limited.
+_MUCH = 0.1
 _PERCENT = re.compile(r"(\d+\.?\d*|\.\d+)\s*%")
 _FOLDER = "a folder of <language>.txt or .jsonl"
 
@@ -63,7 +65,5 @@ class PackConfig:
 
     @property
     def largest_loss(self) -> float:
-        """The share of bits per byte that any language may lose: `loss`, or the default, by which a result with a
-        limit of size is judged too.
-        """
-        return _LOSS if self.loss is None else self.loss
+        """The share of bits per byte that a language may lose; with `size`, the loss that is called out."""
+        return self.loss or (_LOSS if self.size is None else _MUCH)

@@ -14,6 +14,8 @@ from jaxprune.models.grids import GRIDS
 
 # Bits of a weight in the grids of least and of most bits, with their scales.
 LEAST_BITS, MOST_BITS = GRIDS["q4_0"].bits, GRIDS["q8_0"].bits
+# The loss by rounding to `LEAST_BITS` before one is measured.
+USUAL_LOSS = 0.05
 # Sizes closer than this are one choice.
 _SAME_SIZE = 0.02
 

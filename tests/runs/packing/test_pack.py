@@ -13,7 +13,7 @@ import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.base.schema import checked
 from jaxprune.data.nano import text_place
-from jaxprune.runs.packing import pack
+from jaxprune.runs.packing import measure, pack
 from jaxprune.runs.packing.config import PackConfig
 from jaxprune.runs.packing.results import result_table, verdict
 from jaxprune.runs.packing.texts import parts_of
@@ -79,10 +79,13 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("place", ["shrink_to_workdir", "quantize_to_workdir", "_move_up"])
-def test_a_killed_packing_goes_on_with_the_same_bits(place, packed, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("module", "place"),
+    [(measure, "shrink_to_workdir"), (measure, "quantize_to_workdir"), (pack, "_move_up")],
+)
+def test_a_killed_packing_goes_on_with_the_same_bits(module, place, packed, tmp_path, monkeypatch):
     workdir, record = packed
-    original = getattr(pack, place)
+    original = getattr(module, place)
 
     def kill(*args, **kwargs):
         if place == "_move_up":  # in the middle
@@ -93,7 +96,7 @@ def test_a_killed_packing_goes_on_with_the_same_bits(place, packed, tmp_path, mo
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(pack, place, kill)
+        patch.setattr(module, place, kill)
         with pytest.raises(Killed):
             pack.pack_from_config(config(loss="2%"), tmp_path / "out")
     again = pack.pack_from_config(config(loss="2%"), tmp_path / "out")
