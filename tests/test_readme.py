@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
+import readme
+from cells import with_numbers
 from page_programs import programs, run
 
 import jaxprune as jp
@@ -51,9 +53,18 @@ def test_every_file_named_is_there(document):
     assert len(links) + len(quoted) >= 2
 
 
-def test_the_first_screen_is_short():
-    read = re.sub("<!--.*?-->", "", README)  # without the names of numbers
-    assert len(read.split()) <= 900
+def test_it_is_short():
+    assert len(README.split()) <= 700
+
+
+def test_its_results_are_made_of_the_scores():
+    results = readme.RESULTS.read_text(encoding="utf-8")
+    assert with_numbers(results, readme.numbers()) == results
+    assert len(re.findall("<!--n ", results)) > 5
+    packed = readme.PACKED.read_text(encoding="utf-8")
+    assert readme.written(README, results, packed) == README
+    assert packed in README
+    assert "<!--" not in README
 
 
 def test_every_field_set_in_a_command_is_one():

@@ -114,7 +114,9 @@ def numbers(cells: dict) -> dict[str, str]:
         return f"{min(shares):.0f} to {max(shares):.0f}%"
 
     others = [code for code in LANGUAGES if code != ENGLISH]
+    nearest = [rises(cells, "nearest", "", code).mean() for code in LANGUAGES]
     return {
+        "rise of nearest": f"{min(nearest):.0f} to {max(nearest):.0f}%",
         "removed by five": removed(FIVE, [*LANGUAGES]),
         "removed by English elsewhere": removed(ENGLISH, others),
     }

@@ -29,7 +29,7 @@ from jaxprune.report.charts.chart import write_png
 FIGURES = Path(__file__).parent
 PAGE = FIGURES.parent / "study.md"
 # Pages whose prose has numbers of the study.
-PAGES = (PAGE, FIGURES.parent / "guide" / "choose.md", FIGURES.parents[1] / "README.md")
+PAGES = (PAGE, FIGURES.parent / "guide" / "choose.md")
 CELLS = STUDY / "cells.csv"
 CODER = "code"
 

@@ -1,0 +1,42 @@
+"""README's results, whose numbers are made of the scores, and the output of `jaxprune pack` in it.
+
+python docs/figures/readme.py
+
+The results are written in studies/results.md, with the names of their numbers; README has them without the names.
+"""
+
+import re
+from pathlib import Path
+
+import quantize
+import study
+from cells import read, with_numbers
+
+ROOT = Path(__file__).parents[2]
+README, RESULTS = ROOT / "README.md", ROOT / "studies" / "results.md"
+PACKED = ROOT / "studies" / "pack" / "gemma3-270m_fr_sw.txt"
+
+
+def numbers() -> dict[str, str]:
+    """The numbers of both studies by name."""
+    return study.numbers(study.read_parts()) | quantize.numbers(read(quantize.CELLS))
+
+
+def written(readme: str, results: str, packed: str) -> str:
+    """README with these results and this output."""
+    shown = re.sub("<!--.*?-->", "", results)
+    readme = re.sub(r"(?s)(?<=\n## Results\n\n).*?(?=\n## )", lambda _: shown, readme)
+    return re.sub(r"(?s)(?<=\n```text\n).*?(?=```)", lambda _: packed, readme, count=1)
+
+
+def main() -> None:
+    """Writes both."""
+    results = with_numbers(RESULTS.read_text(encoding="utf-8"), numbers())
+    RESULTS.write_text(results, encoding="utf-8")
+    readme = README.read_text(encoding="utf-8")
+    packed = PACKED.read_text(encoding="utf-8")
+    README.write_text(written(readme, results, packed), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
