@@ -20,6 +20,7 @@ COMMANDS = {
     "compare": "report the changes between evaluated runs and their significance",
     "analyze": "measure a model's features in every language, and compare masks",
     "sweep": "prune and evaluate one model for every product of a grid of settings",
+    "status": "say how far a run or a sweep is, in a folder or a bucket",
     "imatrix": "write llama.cpp's importance matrix of the languages of a run",
     "report": "write one HTML page about a run, a comparison or a sweep",
     "verify": "compare every file of a finished run with its digest",

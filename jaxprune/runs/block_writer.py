@@ -60,6 +60,7 @@ class BlockWriter:
         self._model, self._config, self._folder = model, config, run.folder
         self._calibration = run.identity["calibration"]
         self._finished = finished_layers(run.folder)
+        run.keep(layers=model.config.n_layers)
         if hosts.is_first() and self._finished:
             print(f"resuming at layer {self._finished} of {model.config.n_layers}")
         writes_hf = config.output.hf and hosts.is_first()

@@ -29,7 +29,7 @@ from jaxprune.base.workdir.reading import (
 from jaxprune.devices import hosts
 from jaxprune.runs.identity import agree
 
-_RECORD, _LAYERS = "run.json", "layer_*.npz"
+RECORD, LAYERS = "run.json", "layer_*.npz"
 # The state of a fit of all blocks together, which comes before the first layer.
 FIT = "fit.npz"
 SWEEP = "sweep.json"  # the record of a sweep, in its workdir
@@ -70,7 +70,7 @@ class Run:
     def keep(self, **values: Any) -> None:
         """Adds values to the record, which a resumed run keeps; on process 0."""
         if hosts.is_first():
-            write_json(self.folder / _RECORD, {**self.record, **values})
+            write_json(self.folder / RECORD, {**self.record, **values})
 
 
 @contextlib.contextmanager
@@ -122,7 +122,7 @@ def open_run(
                 _begin(workdir, identity, overwrite)
                 stack.callback(_leave, run.folder)
             hosts.wait("begun")
-            if hosts.any_of(not (run.folder / _RECORD).is_file()):
+            if hosts.any_of(not (run.folder / RECORD).is_file()):
                 raise InputError(f"--workdir: {workdir} is not the same folder on all hosts")
         yield run
         if complete is None and run.result is not None and hosts.is_first():
@@ -140,14 +140,14 @@ def _begin(workdir: Path, identity: Mapping[str, Any], overwrite: bool) -> None:
             "expected the same command, --overwrite (starts over), or another folder"
         )
     for name in OUTPUTS:
-        if (folder / name).exists() and not (folder / _RECORD).exists():
+        if (folder / name).exists() and not (folder / RECORD).exists():
             raise InputError(
                 f"--workdir: {folder / name} is not of an unfinished run; move it away"
             )
     _clear_outputs(folder)
     if not record:
         _clear_layers(folder)
-        write_json(folder / _RECORD, {"identity": identity})
+        write_json(folder / RECORD, {"identity": identity})
 
 
 def _leave(folder: Path) -> None:
@@ -155,7 +155,7 @@ def _leave(folder: Path) -> None:
     if (folder / REPORT).exists():
         return
     _clear_outputs(folder)
-    if not any(folder.glob(_LAYERS)) and not (folder / FIT).is_file():
+    if not any(folder.glob(LAYERS)) and not (folder / FIT).is_file():
         _clear_layers(folder)
 
 
@@ -209,8 +209,8 @@ def _put_in_place(workdir: Path) -> None:
 
 def _clear_layers(folder: Path) -> None:
     """Removes the layers of a run and, last, its record, which shows that the other files are of a run."""
-    layers = (*folder.glob(_LAYERS), *folder.glob("layer_*.new"))
-    names = (OLDER, CONFIG, FIT, "fit.new", "measured.json", _RECORD)
+    layers = (*folder.glob(LAYERS), *folder.glob("layer_*.new"))
+    names = (OLDER, CONFIG, FIT, "fit.new", "measured.json", RECORD)
     for file in (*layers, *(folder / name for name in names)):
         file.unlink(missing_ok=True)
 
@@ -225,7 +225,7 @@ def _clear_outputs(folder: Path) -> None:
 def read_record(folder: Path) -> dict[str, Any]:
     """The record in `progress/`; empty without a file."""
     with as_unfinished_errors():
-        return read_json(folder / _RECORD)
+        return read_json(folder / RECORD)
 
 
 @contextlib.contextmanager

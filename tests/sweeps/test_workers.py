@@ -26,6 +26,7 @@ from jaxprune.sweeps import sweep_json, workers
 from jaxprune.sweeps.merge import merge
 from jaxprune.sweeps.run import sweep_from_config
 from jaxprune.sweeps.runner import Runner
+from jaxprune.sweeps.status import sweep_status
 from jaxprune.sweeps.variants import variants
 from jaxprune.sweeps.write import print_tables, rebuild
 
@@ -60,6 +61,26 @@ def contents(workdir):
     for file in workdir.glob("*/report.json"):
         found[file.parent.name] = json.loads(file.read_text())["digests"]
     return found | {file.name: file.read_text() for file in workdir.glob("*.csv")}
+
+
+def test_the_status_of_a_sweep(alone, tmp_path):
+    assert sweep_status(alone) == f"{len(NAMES)} of {len(NAMES)} variants are done"
+    workdir = tmp_path / "sweep"
+    shutil.copytree(alone, workdir)
+    *done, stopped, running, to_do = NAMES
+    for name in (stopped, running, to_do):
+        shutil.rmtree(workdir / name)
+    (workdir / stopped / PROGRESS).mkdir(parents=True)
+    (workdir / stopped / PROGRESS / "run.json").write_text("{}")
+    with locked(workdir, f"{running}.lock"):
+        first, *others = sweep_status(workdir).splitlines()
+    assert first.startswith(f"{len(done)} of {len(NAMES)} variants are done; about 1 min left")
+    [is_running, is_stopped, is_to_do] = others
+    assert is_running.startswith(f"  running: {running}, process ")
+    assert is_stopped == f"  stopped, and resumed by the next worker: {stopped}"
+    assert is_to_do == f"  to do: {to_do}"
+    shutil.rmtree(workdir / "dense")
+    assert sweep_status(workdir).startswith(f"0 of {len(NAMES)} variants are done\n")
 
 
 def test_workers_share_the_variants_and_give_the_tables_of_one(alone, tmp_path, monkeypatch):

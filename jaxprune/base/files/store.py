@@ -3,6 +3,7 @@
 import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,17 @@ class Store:
         manifest.check_names(by_name, self.address)
         return {name: (int(facts["size"]), _tag(facts)) for name, facts in by_name.items()}
 
+    def times(self) -> dict[str, float]:
+        """The time at which each object was written, in seconds since the epoch, by name."""
+        with self._as_os_errors():
+            listing = self._fs.find(self._root, detail=True)
+        cut = len(self._root) + 1
+        return {
+            path.lstrip("/")[cut:]: _time(facts)
+            for path, facts in listing.items()
+            if path[-1] != "/"
+        }
+
     def read(self, name: str) -> bytes:
         """The bytes of an object.
 
@@ -146,6 +158,15 @@ class Store:
             is_described = isinstance(error, OSError) and str(error)
             message = str(error) if is_described else f"{type(error).__name__}: {error}"
             raise OSError(f"{self.address}: {message}") from error
+
+
+def _time(facts: Mapping[str, Any]) -> float:
+    """When an object was written; 0 if the store does not say."""
+    keys = ("LastModified", "updated", "created")
+    written = next((facts[key] for key in keys if facts.get(key)), 0.0)
+    if isinstance(written, str):
+        written = datetime.fromisoformat(written)
+    return written.timestamp() if isinstance(written, datetime) else float(written)
 
 
 def _tag(facts: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -57,10 +58,13 @@ def _acquired(workdir: Path, name: str, operation: int) -> TextIO:
         with contextlib.suppress(FileExistsError):
             (workdir / PROGRESS).mkdir()
         with contextlib.ExitStack() as stack, contextlib.suppress(FileNotFoundError):
-            file = stack.enter_context(lock.open("w"))
+            file = stack.enter_context(lock.open("a"))
             fcntl.flock(file, operation)
             if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
                 stack.pop_all()
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+                file.flush()
                 return file
 
 

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from jaxprune.base.errors import InputError
+from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.store import Store
 from jaxprune.base.progress import say
 
@@ -80,6 +81,15 @@ class Ownership:
 def is_owner(name: str) -> bool:
     """Whether an object belongs to an owner."""
     return _NAME.fullmatch(name) is not None
+
+
+def owner_of(workdir: Path) -> str | None:
+    """The owner of a workdir, in words, by its copy of the bucket's files; None without one that renewed lately."""
+    for file in sorted(workdir.glob(f"{_PREFIX}*.json"), reverse=True):
+        if time.time() - file.stat().st_mtime < LEASE:
+            facts = read_json(file)
+            return f"process {facts.get('process')} on {facts.get('host')}"
+    return None
 
 
 def _name(number: int) -> str:
