@@ -1,6 +1,6 @@
 """Values of every layer → lines."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxprune.base.text import number
@@ -28,6 +28,14 @@ class Line(NamedTuple):
     colour: int = 0
     dash: str = "solid"
     errors: Sequence[float] | None = None
+
+
+def lines_of(values: Mapping[str, Sequence[float]]) -> list[Line]:
+    """A line for each name; colours repeat after six, with other dashes."""
+    dashes = [dash for dash in _DASHES for _ in theme.SHAPES]
+    return [
+        Line(name, own, i, dashes[i % len(dashes)]) for i, (name, own) in enumerate(values.items())
+    ]
 
 
 def line_chart(

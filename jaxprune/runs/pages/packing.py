@@ -1,11 +1,26 @@
 """The section on a packing: its verdict, its figures by language, and all sizes and losses that were measured."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from jaxprune.report.charts.points import Point, point_chart
-from jaxprune.report.document import Charts, Section
+from jaxprune.report.document import Charts, Command, Part, Section
 from jaxprune.runs.packing.results import file_size_text, result_table, verdict
+
+
+def packing_lead(record: Mapping[str, Any]) -> list[Part]:
+    """The verdict, and the command."""
+    flags = {
+        name: value
+        for name, value in record["identity"].items()
+        if name.startswith("--") and (name, value) != ("--seed", 0)
+    }
+    command = ["jaxprune", "pack", *(part for pair in flags.items() for part in map(str, pair))]
+    return [
+        verdict(record["result"]),
+        Command("Packed by", shlex.join([*command, "--workdir", "OUT"])),
+    ]
 
 
 def packing_section(record: Mapping[str, Any]) -> Section:
@@ -22,11 +37,9 @@ def packing_section(record: Mapping[str, Any]) -> Section:
     points.append(Point("dense, 16 bits", result["bytes"]["before"] / 1e9, 0.0, True))
     chart = point_chart(
         points,
-        title="Size and largest loss of what was measured",
+        title="Sizes and largest losses",
         x_title="GB",
         y_title="bits per byte, % more",
         reference=("limit", 100 * result["limit"]),
     )
-    return Section(
-        "packed", "Size and loss", [verdict(result), result_table(result), Charts([chart])]
-    )
+    return Section("packed", "Size and loss", [result_table(result), Charts([chart])])

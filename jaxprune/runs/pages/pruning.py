@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jaxprune.base.text import Table
 from jaxprune.base.workdir.json_files import Report
-from jaxprune.report.charts.lines import Line, line_chart
+from jaxprune.report.charts.lines import Line, line_chart, lines_of
 from jaxprune.report.charts.rows import bar_chart
 from jaxprune.report.document import Charts, Folded, Part, Picture, Section
 from jaxprune.runs.plots import magnitude_lines
@@ -34,10 +34,12 @@ def sparsity_section(report: Report) -> Section:
 def rounding_section(report: Report) -> Section:
     """The errors of rounded kernels by layer, and their grids if these differ; `report` is report.json."""
     errors, grids = report["quantized"]["errors"], report["quantized"]["grids"]
-    lines = [
-        Line(kernel.removesuffix("/kernel"), [100 * layer[kernel] for layer in errors])
-        for kernel in errors[0]
-    ]
+    lines = lines_of(
+        {
+            kernel.removesuffix("/kernel"): [100 * layer[kernel] for layer in errors]
+            for kernel in errors[0]
+        }
+    )
     text = (
         "Share of the squared outputs of each linear layer that rounding changes, on the calibration set; without its "
         "Gram matrices, inputs count as independent."

@@ -12,7 +12,7 @@ from jaxprune.runs.facts import commands, run_facts
 from jaxprune.runs.pages import results
 from jaxprune.runs.pages.card import refresh_card
 from jaxprune.runs.pages.files import RunFiles, read_files
-from jaxprune.runs.pages.packing import packing_section
+from jaxprune.runs.pages.packing import packing_lead, packing_section
 from jaxprune.runs.pages.pruning import (
     analysis_section,
     magnitude_section,
@@ -61,8 +61,9 @@ def run_page(run: RunFiles) -> str:
     [name] = short_names([run.folder])
     return page(
         name,
-        [*results.evaluation_lead(run.evaluation), *model_parts(run)],
+        _lead(run, results.evaluation_lead(run.evaluation)),
         [
+            *_packing_sections(run),
             results.results_section([run.evaluation]),
             *_model_sections(run),
             settings_section({"value": run}),
@@ -76,8 +77,9 @@ def comparison_page(runs: Mapping[str, RunFiles], comparison: Comparison) -> str
     base, *others = comparison.names
     return page(
         f"{', '.join(others)} against {base}",
-        [*results.comparison_lead(comparison), *model_parts(run)],
+        _lead(run, results.comparison_lead(comparison)),
         [
+            *_packing_sections(run),
             results.results_section(comparison.evaluations, comparison.changes),
             *_model_sections(run),
             settings_section(runs),
@@ -109,9 +111,16 @@ def model_parts(run: RunFiles) -> list[Part]:
     return parts
 
 
+def _lead(run: RunFiles, evaluated: Sequence[Part]) -> Sequence[Part]:
+    return packing_lead(run.packing) if run.packing else [*evaluated, *model_parts(run)]
+
+
+def _packing_sections(run: RunFiles) -> list[Section]:
+    return [packing_section(run.packing)] if run.packing else []
+
+
 def _model_sections(run: RunFiles) -> list[Section | None]:
     return [
-        packing_section(run.packing) if run.packing else None,
         sparsity_section(run.report) if "sparsity" in run.report else None,
         rounding_section(run.report) if "quantized" in run.report else None,
         smaller_section(run.report["shrunk"]) if "shrunk" in run.report else None,

@@ -72,7 +72,7 @@ def test_the_page_begins_with_the_verdict(packed):
     write_report(workdir)
     page = (workdir / "report.html").read_text()
     assert verdict(record["result"]).split(": ")[0] in page
-    assert "Size and largest loss" in page
+    assert "Sizes and largest losses" in page
 
 
 class Killed(BaseException):
