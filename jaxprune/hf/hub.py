@@ -68,7 +68,10 @@ def _snapshot(model: str, revision: str | None, patterns: list[str]) -> Path:
             ignore_patterns=["original/*", "consolidated*.safetensors"],
         )
     except errors.LocalEntryNotFoundError:
-        raise ConnectionError(f"{model}: no such folder, and the hub cannot be reached") from None
+        raise ConnectionError(
+            f"{model}: no such folder, and the hub cannot be reached; run hf download {model} --local-dir FOLDER "
+            "where it can, and name FOLDER as the model"
+        ) from None
     except (errors.HFValidationError, errors.HfHubHTTPError) as error:
         reason = str(error).strip().split("\n")[0]
         raise InputError(
