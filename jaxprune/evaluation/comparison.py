@@ -33,7 +33,7 @@ class Comparison(NotebookTable):
     Attributes:
       evaluations: evaluations of the runs, with distinct names.
       changes: changes of every other run from the base.
-      notes: differences between the evaluations.
+      notes: how the runs were made, and differences between the evaluations.
       left_out: evaluations that only one of two runs has.
     """
 
@@ -104,7 +104,8 @@ def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Com
     if len(evaluations) < 2:
         raise InputError("compare: one run; expected two or more, the first of which is the base")
     base, *others = renamed = _with_distinct_names(evaluations)
-    changes, notes, left_out = list[Change](), list[str](), list[str]()
+    changes, left_out = list[Change](), list[str]()
+    notes = [f"{run.name}: {run.about}" for run in renamed if run.about]
     for run in others:
         left_out += _left_out(base, run)
         check_same(base, run)

@@ -10,11 +10,12 @@ import numpy as np
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import manifest
 from jaxprune.base.files.arrays import read_npz
+from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.places import local_path
 from jaxprune.base.files.whole import write_json, write_text
 from jaxprune.base.text import csv_text
 from jaxprune.base.workdir.differences import difference
-from jaxprune.base.workdir.json_files import EVALUATION, Report
+from jaxprune.base.workdir.json_files import CONFIG, EVALUATION, Report
 from jaxprune.base.workdir.reading import (
     MODEL_DIGEST,
     check_scored_model,
@@ -127,8 +128,22 @@ def open_evaluation(workdir: str | Path) -> Evaluation:
     parts = {folder.name: _read_part(folder) for folder in evaluated_folders(workdir)}
     names = {part.facts.get("run") for part in parts.values()}
     name = names.pop() if len(names) == 1 else None
-    evaluation = Evaluation(name=name or workdir.resolve().name, parts=parts)
+    about = _about(read_json(workdir / CONFIG))
+    evaluation = Evaluation(name=name or workdir.resolve().name, parts=parts, about=about)
     return evaluation.renamed(evaluation.name)
+
+
+def _about(config: Mapping[str, Any]) -> str:
+    """The method, its amount and its calibration, from config.json of a run; empty without one."""
+    pruning, quantize = config.get("pruning", {}), config.get("quantize", {})
+    calibration, recovery = config.get("calibration", {}), config.get("recovery", {})
+    texts = [
+        *(pruning.get(name) for name in ("criterion", "sparsity")),
+        *(quantize.get(name) for name in ("how", "grid", "size")),
+        recovery.get("how") and f"recovered by {recovery['how']}",
+        *(calibration.get(name) for name in ("kind", "source")),
+    ]
+    return ", ".join(str(text) for text in texts if text is not None)
 
 
 def _read_part(folder: Path) -> Part:

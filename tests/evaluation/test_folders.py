@@ -118,3 +118,23 @@ def test_a_broken_line_of_translations_is_refused(tmp_path):
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     refused(tmp_path / "none", "none: no such folder; expected the --workdir of an evaluated run")
+
+
+@pytest.mark.parametrize(
+    ("config", "about"),
+    [
+        ({"pruning": {"criterion": "wanda", "sparsity": 0.5}}, "wanda, 0.5, monolingual, fr,sw"),
+        (
+            {"quantize": {"how": "gptq", "grid": "q4_0", "size": None}},
+            "gptq, q4_0, monolingual, fr,sw",
+        ),
+        ({"recovery": {"how": "distil"}}, "recovered by distil, monolingual, fr,sw"),
+    ],
+)
+def test_a_comparison_says_how_its_runs_were_made(config, about, run, tmp_path):
+    dense = written(
+        evaluation("a", xnli={c: scored(x, LABELS) for c, x in A.items()}), tmp_path / "a"
+    )
+    calibration = {"kind": "monolingual", "source": "fr,sw", "data": "texts"}
+    (run / "config.json").write_text(json.dumps({**config, "calibration": calibration}))
+    assert jp.compare(dense, run).notes == [f"b: {about}"]
