@@ -1,16 +1,11 @@
 """A workdir, also one in a bucket → how far its run is: finished, running, stopped, and the time that is left."""
 
-import contextlib
 import fcntl
-import os
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.files.outside import read_json
-from jaxprune.base.files.store import Store, is_address
 from jaxprune.base.text import seconds
 from jaxprune.base.workdir.json_files import REPORT
 from jaxprune.base.workdir.locks import LOCK, PROGRESS
@@ -21,35 +16,6 @@ from jaxprune.runs.packing.results import PACKING
 from jaxprune.runs.run import LAYERS, RECORD
 
 STOPPED = "stopped; the same command resumes it"
-_MOST = 1 << 20  # bytes of an object that is downloaded
-
-
-@contextlib.contextmanager
-def outline(place: str) -> Iterator[Path]:
-    """A workdir; of one in a bucket a folder with its small JSON files, and an empty file for every other object.
-
-    Files have the times at which the objects were written.
-
-    Raises:
-      InputError: nothing at the address.
-    """
-    if not is_address(place):
-        yield Path(place).expanduser()
-        return
-    store = Store(place, place)
-    objects = store.facts()
-    if not objects:
-        raise InputError(f"{place}: no such folder in the bucket, or it is empty")
-    with tempfile.TemporaryDirectory() as folder:
-        workdir = Path(folder) / store.address.rpartition("/")[2]
-        small = [n for n, facts in objects.items() if n.endswith(".json") and facts[0] <= _MOST]
-        store.download(small, workdir)
-        for name, written in store.times().items():
-            file = workdir / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch()
-            os.utime(file, (written, written))
-        yield workdir
 
 
 def run_status(workdir: Path) -> str:

@@ -15,9 +15,10 @@ from jaxprune.base.files import store
 from jaxprune.base.files.store import Store
 from jaxprune.base.workdir.locks import locked
 from jaxprune.pruning import loop
+from jaxprune.runs.buckets.outline import outline
 from jaxprune.runs.evaluate import evaluate_from_config
 from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.status import outline, run_status
+from jaxprune.runs.status import run_status
 
 MODEL = "nano/bloom"
 HERE = f"process {os.getpid()} on {socket.gethostname()}"

@@ -7,7 +7,8 @@ jaxprune status s3://bucket/runs/sweep
 from collections.abc import Sequence
 
 from jaxprune.cli.arguments import Arguments
-from jaxprune.runs.status import outline, run_status
+from jaxprune.runs.buckets.outline import outline
+from jaxprune.runs.status import run_status
 from jaxprune.sweeps.status import sweep_status
 from jaxprune.sweeps.sweep_json import is_sweep
 
