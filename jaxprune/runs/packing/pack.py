@@ -46,6 +46,7 @@ from jaxprune.runs.packing.steps import (
     within_size,
 )
 from jaxprune.runs.packing.texts import parts_of
+from jaxprune.shrinking.vocabulary import rules_of
 
 # Roundings that are measured, at most.
 _MOST_ROUNDINGS = 4
@@ -114,6 +115,7 @@ def _job(config: PackConfig, workdir: Path) -> Job:
     config.check_alternatives()
     model = load(config.model)
     check_grids(model.config, QuantizeFields())
+    rules_of(model)  # raises for a tokenizer that cannot be cut
     check_workdir(workdir, model.folder)
     return Job(config, model, parts_of(config), workdir)
 

@@ -75,18 +75,18 @@ def packed_result(
 def verdict(result: Mapping[str, Any]) -> str:
     """The result in two sentences; a bad one begins with what is wrong."""
     by_language, sizes = result["languages"], result["bytes"]
-    losses = {code: figures["difference"] for code, figures in by_language.items()}
-    worst = max(losses, key=lambda code: losses[code])
-    most = (
-        f"{language(worst).name}, with the largest loss, has {points(losses[worst])}% bits per byte"
-    )
+    worst, figures = max(by_language.items(), key=lambda item: item[1]["difference"])
+    loss = figures["difference"]
+    most = f"{language(worst).name}, with the largest loss, has {points(loss)}% bits per byte"
+    if figures["low"] is not None:
+        most += f" {interval((figures['low'], figures['high']), points)}"
     limit = f"{percent(result['limit'])}%"
     size = (
         f"{GGUF} has {file_size_text(sizes['after'])}, {percent(sizes['after'] / sizes['before'], 0)}% of "
         f"{file_size_text(sizes['before'])} in 16 bits."
     )
-    few = [code for code, figures in by_language.items() if figures["parts"] < FEWEST_PARTS]
-    if losses[worst] > result["limit"]:
+    few = [code for code, own in by_language.items() if own["parts"] < FEWEST_PARTS]
+    if loss > result["limit"]:
         return f"Over the limit of {limit}: {most}. {size}"
     if few:
         return f"Too little text was held out to judge {', '.join(few)}. {most}. {size}"

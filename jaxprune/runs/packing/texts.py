@@ -13,7 +13,7 @@ from jaxprune.shrinking.texts import texts_by_language
 # Lines of a language on which choices are measured, and lines that are reported, at most.
 _CHOOSING, _REPORTED = 100, 300
 _HELD_OUT = 5  # one line of so many, without other text
-_FEWEST = 50  # lines of a language
+_FEWEST, _FEWEST_HELD_OUT = 50, 8  # lines of a language
 
 Texts = dict[str, list[str]]
 
@@ -45,7 +45,9 @@ class Parts(NamedTuple):
 
 
 def parts_of(config: PackConfig) -> Parts:
-    """The texts of a config in three parts; held-out lines follow each other, as neighbours are alike.
+    """The texts of a config in three parts, without a line that is in two of them.
+
+    Held-out lines follow each other, as neighbours are alike.
 
     Raises:
       InputError: no such folder or language, or too few lines.
@@ -54,11 +56,20 @@ def parts_of(config: PackConfig) -> Parts:
     if config.heldout is not None:
         heldout = _lines("--heldout", config.heldout, config.languages)
     else:
-        heldout = {code: lines[-(len(lines) // _HELD_OUT) :] for code, lines in kept.items()}
-        heldout = {code: lines[: _CHOOSING + _REPORTED] for code, lines in heldout.items()}
-        kept = {code: lines[: -(len(lines) // _HELD_OUT)] for code, lines in kept.items()}
-    choosing = {code: lines[: min(_CHOOSING, len(lines) // 4)] for code, lines in heldout.items()}
-    reported = {code: lines[len(choosing[code]) :][:_REPORTED] for code, lines in heldout.items()}
+        cut = {code: len(lines) - len(lines) // _HELD_OUT for code, lines in kept.items()}
+        heldout = {code: lines[cut[code] :] for code, lines in kept.items()}
+        kept = {code: lines[: cut[code]] for code, lines in kept.items()}
+    choosing, reported = Texts(), Texts()
+    for code, lines in heldout.items():
+        known = {*kept[code]}
+        new = [line for line in lines if line not in known][: _CHOOSING + _REPORTED]
+        if len(new) < _FEWEST_HELD_OUT:
+            raise InputError(
+                f"{'--text' if config.heldout is None else '--heldout'}: {len(new)} lines of {code} to measure on that "
+                f"are not among the others; expected at least {_FEWEST_HELD_OUT}"
+            )
+        cut_at = min(_CHOOSING, len(new) // 4)
+        choosing[code], reported[code] = new[:cut_at], new[cut_at:]
     return Parts(kept, choosing, reported)
 
 

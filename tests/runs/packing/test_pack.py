@@ -145,10 +145,16 @@ def test_lines_are_kept_for_choosing_or_reported_never_two_of_them():
     parts = parts_of(config())
     for code in ("fr", "sw"):
         lines = (CALIBRATION / f"{code}.txt").read_text().splitlines()
-        assert [*parts.kept[code], *parts.choosing[code], *parts.reported[code]] == lines[
-            : len(parts.kept[code]) + len(parts.choosing[code]) + len(parts.reported[code])
-        ]
-        assert len(parts.kept[code]) == len(lines) - len(lines) // 5
+        cut = len(lines) - len(lines) // 5
+        assert parts.kept[code] == lines[:cut]
+        new = [line for line in lines[cut:] if line not in lines[:cut]]
+        assert [*parts.choosing[code], *parts.reported[code]] == new[:400]
+
+
+def test_text_that_is_held_out_twice_is_refused(tmp_path):
+    message = r"^--heldout: 0 lines of fr to measure on that are not among the others; expected at "
+    with pytest.raises(InputError, match=message):
+        pack.pack_from_config(config(heldout=SETTINGS["text"]), tmp_path / "out")
 
 
 def test_other_text_is_held_out_instead(tmp_path):
@@ -177,9 +183,11 @@ def test_a_bad_result_begins_with_the_fault():
 
     size = "model.gguf has 120 MB, 24% of 500 MB in 16 bits."
     largest = "with the largest loss, has"
-    assert said() == f"Within the limit of 3.0%: French, {largest} +2.0% bits per byte. {size}"
-    assert said(difference=0.26) == (
-        f"Over the limit of 3.0%: Swahili, {largest} +26.0% bits per byte. {size}"
+    assert said() == (
+        f"Within the limit of 3.0%: French, {largest} +2.0% bits per byte [+1.0, +3.0]. {size}"
+    )
+    assert said(difference=0.26, low=0.2, high=0.3) == (
+        f"Over the limit of 3.0%: Swahili, {largest} +26.0% bits per byte [+20.0, +30.0]. {size}"
     )
     assert said(parts=9).startswith("Too little text was held out to judge sw. ")
 
