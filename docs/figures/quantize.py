@@ -102,7 +102,7 @@ def rounded(cells: dict) -> Iterator[tuple[str, str]]:
 
 
 def numbers(cells: dict) -> dict[str, str]:
-    """The numbers of the page's prose: the share of the rise of `nearest` that GPTQ removes."""
+    """The numbers of the page's prose: rises, and the share of that of `nearest` that GPTQ removes."""
 
     def removed(calibration: str, codes: list[str]) -> str:
         shares = []
@@ -113,12 +113,19 @@ def numbers(cells: dict) -> dict[str, str]:
             shares.append(100 * (1 - gptq / nearest))
         return f"{min(shares):.0f} to {max(shares):.0f}%"
 
+    def rise(how: str) -> str:
+        means = [rises(cells, how, FIVE, code).mean() for code in LANGUAGES]
+        return f"{min(means):.1f} to {max(means):.1f}%"
+
     others = [code for code in LANGUAGES if code != ENGLISH]
     nearest = [rises(cells, "nearest", "", code).mean() for code in LANGUAGES]
     return {
         "rise of nearest": f"{min(nearest):.0f} to {max(nearest):.0f}%",
         "removed by five": removed(FIVE, [*LANGUAGES]),
         "removed by English elsewhere": removed(ENGLISH, others),
+        "removed by own": removed(OWN, [*LANGUAGES]),
+        **{f"rise of {grid}": rise(f"gptq_{grid}") for grid in ("iq4_nl", "q5_0")},
+        "rise of q4_0": rise("gptq"),
     }
 
 
