@@ -10,16 +10,16 @@ import numpy as np
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import manifest
 from jaxprune.base.files.arrays import read_npz
-from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.places import local_path
 from jaxprune.base.files.whole import write_json, write_text
 from jaxprune.base.text import csv_text
 from jaxprune.base.workdir.differences import difference
-from jaxprune.base.workdir.json_files import CONFIG, EVALUATION, Report
+from jaxprune.base.workdir.json_files import EVALUATION, Report
 from jaxprune.base.workdir.reading import (
     MODEL_DIGEST,
     check_scored_model,
     pruned_digest,
+    read_config,
     read_report,
 )
 from jaxprune.devices import hosts
@@ -128,7 +128,7 @@ def open_evaluation(workdir: str | Path) -> Evaluation:
     parts = {folder.name: _read_part(folder) for folder in evaluated_folders(workdir)}
     names = {part.facts.get("run") for part in parts.values()}
     name = names.pop() if len(names) == 1 else None
-    about = _about(read_json(workdir / CONFIG))
+    about = _about(read_config(workdir, read_report(workdir) or Report()))
     evaluation = Evaluation(name=name or workdir.resolve().name, parts=parts, about=about)
     return evaluation.renamed(evaluation.name)
 

@@ -67,11 +67,12 @@ def pack(
 
     Examples:
       >>> import jaxprune as jp
-      >>> texts = {code: ["le chat dort", "la femme mange"] * 40 for code in ["fr"]}
       >>> from pathlib import Path
-      >>> Path("runs/example/texts").mkdir(parents=True, exist_ok=True)
-      >>> _ = Path("runs/example/texts/fr.txt").write_text("\\n".join(texts["fr"]))
-      >>> packed = jp.pack("nano/bloom", "runs/example/pack", languages="fr", text="runs/example/texts")
+      >>> texts = Path("runs/example/texts")
+      >>> texts.mkdir(parents=True, exist_ok=True)
+      >>> lines = [f"le chat {i} dort" for i in range(100)]
+      >>> _ = (texts / "fr.txt").write_text("\\n".join(lines))
+      >>> packed = jp.pack("nano/bloom", "runs/example/pack", languages="fr", text=texts)
       >>> packed.model.config.vocab_size < 1400
       True
     """
