@@ -68,9 +68,7 @@ def run_configured(
         return read_arguments
 
     def start(read_arguments: tuple[JobConfig, str]) -> None:
-        one_cpu_device_per_core()
-        keep_compiled()
-        leave_torch_alone()
+        prepare_process()
         config, place = read_arguments
         try:
             with _workdir(place) as workdir:
@@ -98,6 +96,13 @@ def _workdir(place: str) -> Iterator[Path]:
             yield workdir
         except InputError as error:
             raise InputError(str(error).replace(str(workdir), place.rstrip("/"))) from error
+
+
+def prepare_process() -> None:
+    """Sets JAX and transformers up for a command, before JAX starts."""
+    one_cpu_device_per_core()
+    keep_compiled()
+    leave_torch_alone()
 
 
 def leave_torch_alone() -> None:

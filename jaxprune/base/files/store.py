@@ -83,25 +83,20 @@ class Store:
         Raises:
           InputError: a name that cannot be a file of a folder.
         """
-        with self._as_os_errors():
-            listing = self._fs.find(f"{self._root}/{below}".rstrip("/"), detail=True)
-        cut = len(self._root) + 1
-        by_name = {
-            path.lstrip("/")[cut:]: facts for path, facts in listing.items() if path[-1] != "/"
-        }
+        by_name = self._listing(below)
         manifest.check_names(by_name, self.address)
         return {name: (int(facts["size"]), _tag(facts)) for name, facts in by_name.items()}
 
     def times(self) -> dict[str, float]:
         """The time at which each object was written, in seconds since the epoch, by name."""
+        return {name: _time(facts) for name, facts in self._listing().items()}
+
+    def _listing(self, below: str = "") -> dict[str, Mapping[str, Any]]:
+        """The store's own facts about each object, by name."""
         with self._as_os_errors():
-            listing = self._fs.find(self._root, detail=True)
+            listing = self._fs.find(f"{self._root}/{below}".rstrip("/"), detail=True)
         cut = len(self._root) + 1
-        return {
-            path.lstrip("/")[cut:]: _time(facts)
-            for path, facts in listing.items()
-            if path[-1] != "/"
-        }
+        return {path.lstrip("/")[cut:]: facts for path, facts in listing.items() if path[-1] != "/"}
 
     def read(self, name: str) -> bytes:
         """The bytes of an object.

@@ -3,17 +3,16 @@
 jaxprune pack --model google/gemma-3-270m --languages fr,sw --text texts --workdir runs/gemma_fr_sw
 jaxprune pack --model google/gemma-3-270m --languages fr,sw --text texts --size 0.12GB --workdir runs/gemma_120
 
-Keeps the tokens of the texts and of frequent words, rounds the rest to few bits, calibrated on the texts, and measures
-bits per byte on text that it holds out. An interrupted packing goes on when the command is repeated.
+Keeps the tokens of the texts and those that the model expects in other texts of the languages, rounds the rest to few
+bits, calibrated on the texts, and measures bits per byte on text that it holds out. An interrupted packing goes on when
+the command is repeated.
 """
 
 from collections.abc import Sequence
 
 from jaxprune.base.schema import checked, fields_of
 from jaxprune.cli.arguments import Arguments, check_folder, output
-from jaxprune.cli.configured import leave_torch_alone
-from jaxprune.devices.compilation import keep_compiled
-from jaxprune.devices.sharding import one_cpu_device_per_core
+from jaxprune.cli.configured import prepare_process
 from jaxprune.runs.packing.config import PackConfig
 from jaxprune.runs.packing.pack import pack_from_config, plan_from_config
 from jaxprune.runs.packing.results import print_packed
@@ -51,9 +50,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
         name: fields[name].typed(value) for name, value in values.items() if value is not None
     }
     config = checked(PackConfig, set_values, "--")
-    one_cpu_device_per_core()
-    keep_compiled()
-    leave_torch_alone()
+    prepare_process()
     if options.plan:
         print(plan_from_config(config, options.workdir))
         return

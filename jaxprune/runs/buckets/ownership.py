@@ -87,8 +87,7 @@ def owner_of(workdir: Path) -> str | None:
     """The owner of a workdir, in words, by its copy of the bucket's files; None without one that renewed lately."""
     for file in sorted(workdir.glob(f"{_PREFIX}*.json"), reverse=True):
         if time.time() - file.stat().st_mtime < LEASE:
-            facts = read_json(file)
-            return f"process {facts.get('process')} on {facts.get('host')}"
+            return _in_words(read_json(file))
     return None
 
 
@@ -109,7 +108,7 @@ def _wait_for_end(store: Store, name: str) -> None:
     first, began = _read(store, name), time.monotonic()
     if first is None or _has_ended_here(first):
         return
-    owner = f"process {first.get('process')} on {first.get('host')}"
+    owner = _in_words(first)
     wait = f"waits up to {LEASE:.0f} s for a sign of life"
     say(f"workdir: {store.address} belongs to {owner}; {wait}")
     while time.monotonic() - began < LEASE:
@@ -121,6 +120,10 @@ def _wait_for_end(store: Store, name: str) -> None:
                 f"--workdir: {owner} is writing to {store.address}; wait for its end, or choose another folder"
             )
         time.sleep(min(1.0, RENEW / 4))
+
+
+def _in_words(facts: dict[str, object]) -> str:
+    return f"process {facts.get('process')} on {facts.get('host')}"
 
 
 def _has_ended_here(facts: dict[str, object]) -> bool:

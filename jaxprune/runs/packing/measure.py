@@ -14,7 +14,6 @@ from jaxprune.data.config import TextFields
 from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.gguf.write import file_size
 from jaxprune.hf.model import Model, load
-from jaxprune.models.model import kernel_shapes
 from jaxprune.pruning.quantization import QuantizeFields
 from jaxprune.recovery.config import DISTIL, RecoveryFields
 from jaxprune.runs.packing.config import PackConfig
@@ -38,6 +37,7 @@ from jaxprune.runs.packing.steps import (
 )
 from jaxprune.runs.pipeline import calibration_of
 from jaxprune.runs.planning.config import RecoverConfig, ShrinkConfig
+from jaxprune.runs.planning.costs import kernel_sizes
 from jaxprune.runs.quantize import quantize_to_workdir
 from jaxprune.runs.recover import recover_to_workdir
 from jaxprune.runs.shrink import shrink_to_workdir
@@ -106,7 +106,7 @@ def _with_fewer_tokens(job: Job, coverage: float, expected: Shares) -> Model:
 def _sizes(model: Model) -> tuple[int, int]:
     """Bytes of the smallest file, and the number of weights in kernels."""
     fields = QuantizeFields()
-    weights = sum(map(math.prod, kernel_shapes(model.config).values())) * model.config.n_layers
+    weights = sum(kernel_sizes(model.config).values()) * model.config.n_layers
     return file_size(model, Types(fields.grid, fields.embedding)), weights
 
 

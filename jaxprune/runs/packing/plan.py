@@ -15,10 +15,9 @@ from jaxprune.base.text import byte_size
 from jaxprune.devices.compiled import compiled
 from jaxprune.devices.sharding import EVERY, device_mesh
 from jaxprune.hf.model import Model
-from jaxprune.models.model import kernel_shapes
 from jaxprune.runs.packing.texts import Parts
 from jaxprune.runs.planning.config import QuantizeConfig
-from jaxprune.runs.planning.costs import operations
+from jaxprune.runs.planning.costs import kernel_sizes, operations
 from jaxprune.runs.planning.plan import check_fits, plan_from_config
 from jaxprune.shrinking.vocabulary import split
 
@@ -76,7 +75,7 @@ def pack_plan(model: Model, parts: Parts, rounding: QuantizeConfig, workdir: Pat
     calibration = ((rounding.calibration.samples, min(length, rounding.calibration.max_length)),)
     rounded = operations(dataclasses.replace(plan.work, groups=calibration))
     expected = len(parts.kept) * EXPECTED
-    kernels = sum(a * b for a, b in kernel_shapes(model.config).values()) * model.config.n_layers
+    kernels = sum(kernel_sizes(model.config).values()) * model.config.n_layers
     head = model.config.vocab_size * model.config.d_model
     smaller = _VOCABULARIES + _ROUNDINGS
     tokens = choosing * (1 + smaller) + 2 * reported + expected
