@@ -14,7 +14,7 @@ from jaxprune.hf.model import Model
 from jaxprune.pruning.quantization import QuantizeFields
 from jaxprune.runs.evaluate import evaluate_from_config
 from jaxprune.runs.packing.config import PackConfig
-from jaxprune.runs.packing.steps import Losses, Vocabulary
+from jaxprune.runs.packing.steps import GRID, Losses, Vocabulary
 from jaxprune.runs.packing.texts import Parts
 from jaxprune.runs.planning.config import QuantizeConfig
 from jaxprune.stats.config import CalibrationFields
@@ -70,7 +70,7 @@ class Job:
         """The config of a rounding calibrated on the kept texts."""
         return QuantizeConfig(
             model=model, seed=self.config.seed, calibration=CalibrationFields(**self.calibration),
-            quantize=QuantizeFields(size=size),
+            quantize=QuantizeFields(grid=GRID, size=size),
         )  # fmt: skip
 
 

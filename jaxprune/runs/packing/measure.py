@@ -27,6 +27,7 @@ from jaxprune.runs.packing.job import (
 from jaxprune.runs.packing.plan import EXPECTED
 from jaxprune.runs.packing.results import file_size_text
 from jaxprune.runs.packing.steps import (
+    GRID,
     USUAL_LOSS,
     Choice,
     Losses,
@@ -105,7 +106,7 @@ def _with_fewer_tokens(job: Job, coverage: float, expected: Shares) -> Model:
 
 def _sizes(model: Model) -> tuple[int, int]:
     """Bytes of the smallest file, and the number of weights in kernels."""
-    fields = QuantizeFields()
+    fields = QuantizeFields(grid=GRID)
     weights = sum(kernel_sizes(model.config).values()) * model.config.n_layers
     return file_size(model, Types(fields.grid, fields.embedding)), weights
 

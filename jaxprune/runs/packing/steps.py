@@ -12,10 +12,12 @@ import numpy as np
 
 from jaxprune.models.grids import GRIDS
 
+# The grid of kernels that get no more bits. Calibrated on languages it loses less than Q4_0, in the same bytes.
+GRID = "iq4_nl"
 # Bits of a weight in the grids of least and of most bits, with their scales.
-LEAST_BITS, MOST_BITS = GRIDS["q4_0"].bits, GRIDS["q8_0"].bits
+LEAST_BITS, MOST_BITS = GRIDS[GRID].bits, GRIDS["q8_0"].bits
 # The loss by rounding to `LEAST_BITS` before one is measured.
-USUAL_LOSS = 0.05
+USUAL_LOSS = 0.03
 # Sizes closer than this are one choice.
 _SAME_SIZE = 0.02
 
