@@ -24,6 +24,7 @@ from .pruning.method import Pruned as Pruned
 from .pruning.result import PruneResult as PruneResult
 from .pruning.settings import Settings as Settings
 from .runs import checkpoint as checkpoint
+from .runs.generated import generated_batches as generated_batches
 from .runs.imatrix import save_imatrix as save_imatrix
 from .runs.packing.in_python import Packed as Packed
 from .runs.packing.in_python import pack as pack

@@ -1,6 +1,7 @@
 """The progress bar: what it counts, and the speed that it shows."""
 
 import re
+import sys
 from types import SimpleNamespace
 
 from jaxprune.base.progress import PassBar, progress_bar, say
@@ -34,3 +35,23 @@ def test_an_error_is_told_on_a_line_of_its_own_while_a_bar_is_shown(capsys):
         bar.update()
         say("error: ended by SIGHUP")  # as the thread does that hears of signals
         assert "error: ended by SIGHUP" in re.split(r"[\r\n]+", capsys.readouterr().err)
+
+
+def test_a_bar_leaves_nothing_in_a_notebook(monkeypatch, capsys):
+    shown = []
+
+    class Output:
+        def __init__(self, data, raw, display_id):
+            shown.append(data)
+
+        def update(self, data, raw):
+            shown.append(data)
+
+    notebook = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel="of a notebook"))
+    monkeypatch.setitem(sys.modules, "IPython", notebook)
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=Output))
+    with progress_bar("prune", 3, 0, True) as bar:
+        bar.update()
+    assert any(data.get("text/plain", "").startswith("prune 0/3 layers |") for data in shown)
+    assert shown[-1] == {}
+    assert capsys.readouterr().err == ""

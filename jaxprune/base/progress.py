@@ -1,8 +1,9 @@
 """Progress bar of a long pass, and the seconds of its stages."""
 
+import io
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,6 +31,37 @@ class PassBar:
         self._bar.update()
 
 
+class NotebookLine(io.TextIOBase):
+    """The file of a bar in a notebook: an output that shows its last line, and is empty when the bar is cleared.
+
+    A cell that was executed therefore keeps no line of its bars.
+    """
+
+    def __init__(self, display: Callable[..., Any]) -> None:
+        self._output = display({}, raw=True, display_id=True)
+
+    def write(self, text: str) -> int:
+        """Shows a line of the bar; movements to other bars' lines are ignored."""
+        if text.startswith("\r"):
+            line = text.strip()
+            self._output.update({"text/plain": line} if line else {}, raw=True)
+        return len(text)
+
+
+def tqdm_bar(total: int, shown: bool, **options: Any) -> tqdm:
+    """A bar of tqdm on stderr, or in a notebook, which it leaves when it is full; silent unless `shown`.
+
+    Args:
+      options: further arguments of `tqdm`.
+    """
+    python = sys.modules.get("IPython")
+    if shown and python and hasattr(python.get_ipython(), "kernel"):
+        line = NotebookLine(sys.modules["IPython.display"].display)
+        return tqdm(total=total, file=line, leave=False, **options)
+    # leave=None: a bar inside another one, such as a sweep's, goes when it is full
+    return tqdm(total=total, disable=not shown, leave=None, **options)
+
+
 @contextmanager
 def progress_bar(
     name: str, steps: int, tokens: int, shown: bool, *, unit: str = "layers"
@@ -42,15 +74,11 @@ def progress_bar(
       tokens: tokens of the whole pass, for the speed; 0 shows none.
       unit: name of a step, in the plural.
     """
-    with tqdm(
-        total=steps,
-        desc=name,
-        disable=not shown,
-        leave=None,  # a bar inside another one, such as a sweep's, goes when it is full
-        bar_format=f"{{desc}} {{n_fmt}}/{{total_fmt}} {unit} "
-        "|{bar}| {elapsed} < {remaining} {postfix}",
-    ) as bar:
-        yield PassBar(bar, tokens)
+    bar_format = (
+        f"{{desc}} {{n_fmt}}/{{total_fmt}} {unit} |{{bar}}| {{elapsed}} < {{remaining}} {{postfix}}"
+    )
+    with tqdm_bar(steps, shown, desc=name, bar_format=bar_format) as steps_bar:
+        yield PassBar(steps_bar, tokens)
 
 
 def say(line: str) -> None:

@@ -147,9 +147,9 @@ def check_calibration(
         raise invalid_value(
             "calibration.kind", kind.name, f"{able}, as pruning.criterion {criterion} needs code"
         )
-    if not kind.reads_text:
+    if kind.is_generated or not kind.reads_text:
         check_all_rows(calibration)
-    else:
+    if kind.reads_text:
         check_texts(calibration)
 
 

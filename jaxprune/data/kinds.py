@@ -17,7 +17,8 @@ class CalibrationKind:
       name: value of `calibration.kind`.
       meaning: description of the samples.
       arrange: the lines of each sample → its sentences.
-      reads_text: whether samples are made of sentences, with a tokenizer; otherwise they are token ids.
+      reads_text: whether samples are made of text, with a tokenizer; otherwise they are token ids.
+      is_generated: whether the dense model writes the text, so that no data is read.
       has_target: whether samples also have sentences of `calibration.target`.
       may_hold_code: whether there can be a second set, with the role "code".
       least: number of samples of a language.
@@ -27,6 +28,7 @@ class CalibrationKind:
     meaning: str
     arrange: Callable[[Int[np.ndarray, "samples shots"]], Arranged] = alone
     reads_text: bool = True
+    is_generated: bool = False
     has_target: bool = False
     may_hold_code: bool = False
     least: int = 1
@@ -66,6 +68,11 @@ _ALL = (
         "sentences of one language, and Python files to compare them with",
         alone,
         may_hold_code=True,
+    ),
+    CalibrationKind(
+        "generated",
+        "text of up to `calibration.max_length` tokens that the dense model writes in each language",
+        is_generated=True,
     ),
     CalibrationKind("tokens", "ready token ids from an .npz", reads_text=False, may_hold_code=True),
 )

@@ -1,4 +1,4 @@
-"""Languages: ISO 639-1 code, FLORES codes and English name, as used in demonstrations."""
+"""Languages: ISO 639-1 code, FLORES codes, English name as in demonstrations, and words with which texts begin."""
 
 import csv
 import difflib
@@ -21,18 +21,25 @@ class Language:
       code: ISO 639-1, or 639-3 if the language has no two-letter code.
       flores: codes in FLORES-200 and, if renamed there, FLORES+; empty if in neither.
       name: English name, as in the prompt "French: …".
+      openings: frequent first words of a text, which a model continues in this language; empty if the table has none.
     """
 
     code: str
     flores: tuple[str, ...]
     name: str
+    openings: tuple[str, ...]
 
 
 def _read_table(file: Path) -> dict[str, Language]:
-    """The languages of the table by code; `flores` contains codes separated by spaces, or is empty."""
+    """The languages of the table by code; in cells, FLORES codes are separated by spaces and openings by |."""
     with file.open(encoding="utf-8", newline="") as table:
         return {
-            row["code"]: Language(row["code"], tuple(row["flores"].split()), row["name"])
+            row["code"]: Language(
+                code=row["code"],
+                flores=tuple(row["flores"].split()),
+                name=row["name"],
+                openings=tuple(filter(None, row["openings"].split("|"))),
+            )
             for row in csv.DictReader(table, delimiter="\t")
         }
 

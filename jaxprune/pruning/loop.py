@@ -18,7 +18,7 @@ from jaxprune.models.config import ModelConfig
 from jaxprune.models.model import family_of, site_widths
 from jaxprune.models.pruned_block import pruned_params
 from jaxprune.pruning.allocated import kernel_methods, kernel_shares, measure_blocks
-from jaxprune.pruning.allocations.allocation import Allocation
+from jaxprune.pruning.allocations.allocation import AllocationLike
 from jaxprune.pruning.block import BlockPruning, prune_kernels
 from jaxprune.pruning.criterion import CODE
 from jaxprune.pruning.methods import MethodLike
@@ -44,7 +44,7 @@ def prune(
     drop: str = "lowest",
     group: str = "row",
     propagate: str = "block",
-    allocation: str | Allocation | Mapping[str, Any] | Sequence[float] = "uniform",
+    allocation: AllocationLike = "uniform",
     slope: float | None = None,
     ignore: str | None = None,
     combine: str = "sum",
@@ -74,8 +74,8 @@ def prune(
       propagate: source of the inputs of the next statistics: outputs of pruned blocks ("block"), of the dense model
         ("dense"), or of pruned layers ("site").
       allocation: distribution of sparsity over the blocks: "uniform", "arithmetic", "owl", "alpha", "languages", an
-        `Allocation`, or shares by layer, or by layer and kernel, as a value or a .json file:
-        {"0": 0.4, "1": {"mlp/up": 0.5, ...}}.
+        `Allocation`, a function of `Blocks` that returns the share of each block, or shares by layer, or by layer and
+        kernel, as a value or a .json file: {"0": 0.4, "1": {"mlp/up": 0.5, ...}}.
       slope: sparsity of the last block minus that of the first, with allocation="arithmetic".
       ignore: patterns of "LAYER/KERNEL" such as "0/*,*/mlp/down": these kernels keep all weights, and `sparsity` is
         that of the others.

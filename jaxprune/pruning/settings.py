@@ -1,8 +1,7 @@
 """Settings of pruning: a frozen record, checked on creation, and the config fields `pruning.*`."""
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection
 
 from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.schema import (
@@ -17,7 +16,7 @@ from jaxprune.base.schema import (
 )
 from jaxprune.data.config import COMPAT, SEED
 from jaxprune.pruning.allocations import ALLOCATION, UNIFORM, allocation_of
-from jaxprune.pruning.allocations.allocation import Allocation
+from jaxprune.pruning.allocations.allocation import Allocation, AllocationLike
 from jaxprune.pruning.budget import (
     DEFAULT_SPARSITY,
     LOWEST,
@@ -55,7 +54,7 @@ class PruningFields(SelectionFields):
         "source of the inputs of the next statistics. "
         + ", ".join(f"`{p.name}`: {p.meaning}" for p in PROPAGATIONS.values()),
     )
-    allocation: str | Allocation | Mapping[str, Any] | Sequence[float] = ALLOCATION
+    allocation: AllocationLike = ALLOCATION
     slope: float | None = rule(
         "a number between -1 and 1",
         lambda value: is_number(value) and -1 < value < 1,
@@ -80,8 +79,8 @@ class Settings(PruningFields, Selection):
     """Settings of pruning: the fields of `config.pruning` with `compat`, `seed` and `dtype`; `--help` explains each.
 
     `sparsity` is 0.3 by default, as in the authors' scripts; an N:M pattern implies it (`implied_sparsity`).
-    `criterion` may also be a `Criterion`, a `Method` or a function of (kernel, norm), and `allocation` an `Allocation`
-    or the content of a file. Settings with a custom criterion are equal only to themselves.
+    `criterion` may also be a `Criterion`, a `Method` or a function of (kernel, norm), and `allocation` an `Allocation`,
+    a function of `Blocks`, or the content of a file. Settings with a custom criterion are equal only to themselves.
 
     Attributes:
       combine: combination of the statistics of several languages, a name in `stats.COMBINATIONS`.
@@ -105,9 +104,7 @@ class Settings(PruningFields, Selection):
 
     # Compared and hashed by its record, `method`, on which compiled programs depend, not by its name.
     criterion: MethodLike = dataclasses.field(default=_RULES["criterion"].default, compare=False)
-    allocation: str | Allocation | Mapping[str, Any] | Sequence[float] = dataclasses.field(
-        default=UNIFORM.name, compare=False
-    )
+    allocation: AllocationLike = dataclasses.field(default=UNIFORM.name, compare=False)
     combine: str = SUM.name
     weights: Weights = dataclasses.field(default=None, compare=False)
     compat: str = "corrected"

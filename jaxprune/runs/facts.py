@@ -158,6 +158,9 @@ def _settings(fields: Mapping[str, Any], rules: Mapping[str, Field]) -> Iterator
             yield "calibration", "none, the criterion needs no data"
     if fields.get("calibration.stats") is not None:
         hidden.update(_SAMPLE_FIELDS)
+    kind = KINDS.get(fields.get("calibration.kind", ""))
+    if kind is not None and kind.is_generated:
+        hidden |= {"calibration.data", "calibration.target"}
     if "quantize.how" in rules and not ROUNDINGS[fields["quantize.how"]].needs:
         hidden.update(path for path in rules if path.startswith("calibration."))
     for path, rule in rules.items():

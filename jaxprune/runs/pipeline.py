@@ -25,6 +25,7 @@ from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs.block_writer import BlockWriter, check_outputs
 from jaxprune.runs.card import model_card
+from jaxprune.runs.generated import batches_of, first_texts
 from jaxprune.runs.identity import run_identity
 from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.planning.config import BlocksConfig, MethodConfig, PruneConfig, ShrinkConfig
@@ -101,11 +102,11 @@ def prune_to_workdir(
         card=model_card if config.output.hf and config.output.card else None,
     ) as run:  # fmt: skip
         if run.result is None:
-            lines = calibration_lines(config, batches)
+            text = calibration_record(config, model, batches)
             writer, report = prune_to_run(run, model, batches, config, mesh, stats, clock)
             report |= _allocation(model, config.settings, run.record["measured"])
             writer.close(report, set_tokens(batches) if stats is None else dict(stats.tokens))
-            run.result = {**report, "calibration_lines": lines}
+            run.result = report | text
     return run.result
 
 
@@ -152,13 +153,18 @@ def prune_to_run(
     return writer, report
 
 
-def calibration_lines(config: MethodConfig, batches: Sequence[Batch]) -> list[str]:
-    """Digests of the lines in the calibration set."""
+def calibration_record(
+    config: MethodConfig, model: Model, batches: Sequence[Batch]
+) -> dict[str, Any]:
+    """The part of report.json on the text: digests of its lines, or of generated text the first of each language."""
     if config.calibration.stats and not batches and config.settings.needs_statistics:
         # a run lists them, a folder of statistics does not
         saved_run = read_report(local_path(config.calibration.stats)) or {}
-        return saved_run.get("calibration_lines", [])
-    return sampled_lines(config.calibration, config.seed, config.compat) if batches else []
+        return {"calibration_lines": saved_run.get("calibration_lines", [])}
+    if batches and KINDS[config.calibration.kind].is_generated:
+        return {"calibration_lines": [], "generated": first_texts(model, batches)}
+    lines = sampled_lines(config.calibration, config.seed, config.compat) if batches else []
+    return {"calibration_lines": lines}
 
 
 def _allocation(model: Model, settings: Settings, measured: list[float]) -> dict[str, Any]:
@@ -190,7 +196,10 @@ def calibration_of(
 def calibration_batches(config: BlocksConfig | ShrinkConfig, model: Model) -> list[Batch]:
     """The calibration set of `config.calibration`."""
     fields = config.calibration
-    if not KINDS[fields.kind].reads_text:
+    kind = KINDS[fields.kind]
+    if kind.is_generated:
+        return batches_of(model, fields, config.seed, progress=hosts.is_first())
+    if not kind.reads_text:
         check_all_rows(fields)
         return token_batches(fields.data, compat=config.compat)
     return grouped(sampled(model.tokenizer, fields, config.seed, config.compat))

@@ -18,7 +18,7 @@ from jaxprune.pruning.quantization import check_grids, with_rounded_tables
 from jaxprune.runs.card import model_card
 from jaxprune.runs.identity import run_identity
 from jaxprune.runs.lifecycle import open_run
-from jaxprune.runs.pipeline import calibration_lines, calibration_of, prune_to_run
+from jaxprune.runs.pipeline import calibration_of, calibration_record, prune_to_run
 from jaxprune.runs.planning.config import QuantizeConfig
 from jaxprune.runs.run import Run
 from jaxprune.runs.summary import print_summary
@@ -81,13 +81,13 @@ def quantize_to_workdir(
         card=model_card if config.output.card else None,
     ) as run:  # fmt: skip
         if run.result is None:
-            lines = calibration_lines(config, batches)
+            text = calibration_record(config, model, batches)
             writer, report = prune_to_run(run, model, batches, config, mesh, stats, clock)
             for name in ("sparsity", "parameters"):
                 del report[name]
             types = fields.types(model, run.record["measured"])
             quantized = {**vars(fields), "grids": types.by_layer, "errors": report.pop("errors")}
-            report |= {"quantized": quantized, "calibration_lines": lines}
+            report |= {"quantized": quantized, **text}
             if warning := split_warning(stored):
                 report["quantized"]["warning"] = warning
             tokens = set_tokens(batches) if stats is None else dict(stats.tokens)

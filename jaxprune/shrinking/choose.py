@@ -29,6 +29,10 @@ from jaxprune.stats.mixture import Mixture
 Texts = Mapping[str, Sequence[str]]
 
 
+class NothingDroppedError(InputError):
+    """All tokens, layers and neurons would be kept."""
+
+
 class Samples(NamedTuple):
     """The samples that measure layers and neurons.
 
@@ -93,7 +97,7 @@ def choose(
     kept = kept._replace(depth=depth, neurons=_neurons(model, fields))
     whole = kept.tokens is None or len(kept.tokens) == model.config.vocab_size
     if whole and depth is None and kept.neurons is None:
-        raise InputError(
+        raise NothingDroppedError(
             "shrink: nothing is dropped; expected texts that lack tokens, or a smaller shrink.coverage, shrink.tokens, "
             "shrink.layers or shrink.mlp"
         )

@@ -201,6 +201,8 @@ def _read_of_text(calibration: TextFields) -> set[str]:
     kind = KINDS[calibration.kind]
     if not kind.reads_text:
         return {KIND, "calibration.data"}
+    if kind.is_generated:
+        return {KIND, SOURCE, "calibration.samples", "calibration.max_length"}
     paths = {f"calibration.{name}" for name in fields_of(TextFields)}
     paths -= set() if kind.has_target else {"calibration.target"}
     return paths - (set() if kind.may_hold_code else {"calibration.code"})

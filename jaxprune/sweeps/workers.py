@@ -6,10 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from jaxprune.base.errors import InputError, invalid_value, listed
-from jaxprune.base.progress import say
+from jaxprune.base.progress import say, tqdm_bar
 from jaxprune.base.workdir.locks import LockedError, locked
 from jaxprune.sweeps.variants import Variant
 
@@ -36,13 +34,15 @@ def make_all(
     """
     unfinished = [variant for variant in planned if not _owned(variant, workdir, is_whole)]
     finished, waits = len(planned) - len(unfinished), False
-    with tqdm(total=len(planned), initial=finished, bar_format=_BAR, disable=not unfinished) as bar:
+    with tqdm_bar(
+        len(planned), bool(unfinished), initial=finished, bar_format=_BAR
+    ) as variants_bar:
 
         def finish(variant: Variant) -> bool:
-            bar.set_description_str(variant.name)
+            variants_bar.set_description_str(variant.name)
             if not is_whole(variant):
                 make(variant)
-            bar.update()
+            variants_bar.update()
             return True
 
         while unfinished:

@@ -207,6 +207,19 @@ def test_every_criterion_drops_what_is_asked(criterion, allocation, model, batch
     assert (max(layers) - min(layers) > 0.05) == (allocation != "uniform")
 
 
+def test_a_function_distributes_the_sparsity_as_its_list_does(model, batches):
+    def falling(blocks):
+        return list(blocks.sparsity + np.linspace(0.1, -0.1, len(blocks.sizes)))
+
+    settings = {"sparsity": 0.5, "progress": False}
+    by_function = jp.prune(model, batches, allocation=falling, **settings)
+    by_list = jp.prune(model, batches, allocation=falling(Blocks([1] * 4, 0.5)), **settings)
+    assert jp.masks.overlap(by_function.masks, by_list.masks).overall == 1
+    assert by_function.report["sparsity"]["layers"][0] > 0.55
+    with pytest.raises(jp.InputError, match=r"^allocation <lambda>: drops 0\.4 of all"):
+        jp.prune(model, batches, allocation=lambda blocks: [0.4] * 4, **settings)
+
+
 def test_a_measure_reads_the_values_of_its_time(model):
     scale = 1.0
 

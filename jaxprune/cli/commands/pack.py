@@ -22,7 +22,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     """`jaxprune pack`: packs a model."""
     parser = Arguments(
         program,
-        "--model MODEL --languages fr,sw --text FOLDER [--heldout FOLDER] [--size 0.15GB | --loss 3%] "
+        "--model MODEL --languages fr,sw [--text FOLDER] [--heldout FOLDER] [--size 0.15GB | --loss 3%] "
         "[--recover MINUTES] [--plan] --workdir OUT",
         __doc__,
     )

@@ -1,22 +1,23 @@
-"""Prompts → generated tokens, with a cache of keys and values; greedy decoding.
+"""Prompts → generated tokens, with a cache of keys and values: the likeliest ones, or drawn from the probabilities.
 
 One block is compiled, for a micro-batch of prompts and for one token, and called layer by layer on the weights in
 place: in a loop over stacked layers inside one program, XLA on CPUs copies every kernel at every step.
 """
 
+import itertools
 from collections.abc import Collection, Iterator, Sequence
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Bool
-from tqdm import tqdm
+from jaxtyping import Array, Bool, Float32, Int
 
 from jaxprune.base.errors import InputError
+from jaxprune.base.progress import tqdm_bar
 from jaxprune.data.batches import check_tokens
 from jaxprune.devices import hosts
-from jaxprune.devices.sharding import given_mesh
-from jaxprune.evaluation.generation.programs import likeliest
+from jaxprune.devices.sharding import by_rows, given_mesh
+from jaxprune.evaluation.generation.programs import drawn, likeliest
 from jaxprune.evaluation.generation.prompt_batch import PromptBatch, prefill_shared, rounded
 from jaxprune.evaluation.generation.resident import Resident, for_decoding, put_on_devices
 from jaxprune.hf.model import Model
@@ -59,8 +60,9 @@ class Generator:
         stop: Collection[int] = (),
         batch: int = BATCH,
         name: str = "generate",
+        seed: int | None = None,
     ) -> list[list[int]]:
-        """The likeliest tokens after each prompt, without the final one of `stop`.
+        """The likeliest tokens after each prompt, or tokens drawn by a seed, without the final one of `stop`.
 
         The common prefix of all prompts of a call is computed once.
 
@@ -70,6 +72,8 @@ class Generator:
           stop: token ids that end a sequence.
           batch: sequences generated at once.
           name: shown on the progress bar and in messages.
+          seed: draws tokens from the model's probabilities, by this seed and the number of the prompt; None: the
+            likeliest.
 
         Raises:
           InputError: an id outside the vocabulary, more tokens than the model has positions, or logits that are not
@@ -90,20 +94,29 @@ class Generator:
         share = [parts[i] for i in shares[jax.process_index()]]
         sequences: dict[int, list[int]] = {}
         local = [int(i) for members in share for i in members]
-        with tqdm(total=len(local), desc=name, unit="prompt", disable=not self.progress) as bar:
+        with tqdm_bar(len(local), self.progress, desc=name, unit="prompt") as prompts_bar:
             for members in share:
                 own = [prompts[i] for i in members]
                 prompt_batch = PromptBatch(
                     self._model, self._steps, own, shared, max_new_tokens, limit
                 )
+                points = None if seed is None else _points(seed, members, max_new_tokens)
                 for i, sequence in _sequences(
-                    self._steps, prompt_batch, stops, max_new_tokens, name
+                    self._steps, prompt_batch, stops, max_new_tokens, name, points
                 ):
                     sequences[int(members[i])] = sequence
-                    bar.update()
+                    prompts_bar.update()
         for gathered in hosts.gather_json([(i, sequences[i]) for i in local]):
             sequences |= dict(gathered)
         return [sequences[i] for i in range(len(prompts))]
+
+
+def _points(
+    seed: int, prompts: Int[np.ndarray, " prompts"], tokens: int
+) -> Float32[np.ndarray, "prompts T"]:
+    """Uniform numbers in [0, 1), for each prompt its own, however prompts are divided into batches."""
+    generators = (np.random.default_rng((seed, prompt)) for prompt in prompts)
+    return np.stack([generator.random(tokens, np.float32) for generator in generators])
 
 
 def _sequences(
@@ -112,14 +125,18 @@ def _sequences(
     stops: Bool[np.ndarray, " V"],
     new_tokens: int,
     name: str,
+    points: Float32[np.ndarray, "prompts T"] | None,
 ) -> Iterator[tuple[int, list[int]]]:
-    """(prompt, sequence) of each row when it is finished; `stops` is True at tokens that end a sequence."""
+    """(prompt, sequence) of each row when it is finished.
+
+    Args:
+      stops: True at tokens that end a sequence.
+      points: of the cumulated probabilities, from which tokens are drawn; None: the likeliest tokens.
+    """
     is_open = prompt_batch.prompts >= 0
     sequences: list[list[int]] = [[] for _ in is_open]
-    while True:
-        following, finite = likeliest(
-            prompt_batch.x, head=model.head, config=model.config, mesh=model.mesh
-        )
+    for step in itertools.count():
+        following, finite = _following(model, prompt_batch, points, step)
         if (lost := is_open & ~np.asarray(finite)[:, 0]).any():
             first = prompt_batch.prompts[lost].min()
             raise InputError(
@@ -137,6 +154,20 @@ def _sequences(
         kept, following = prompt_batch.drop_finished(is_open, following)
         is_open, sequences = is_open[kept], [sequences[row] for row in kept.tolist()]
         prompt_batch.advance(following)
+
+
+def _following(
+    model: Resident,
+    prompt_batch: PromptBatch,
+    points: Float32[np.ndarray, "prompts T"] | None,
+    step: int,
+) -> tuple[Int[Array, "B 1"], Bool[Array, "B 1"]]:
+    """The next token of each row, and whether its logits are finite."""
+    x, (config, mesh) = prompt_batch.x, model[:2]
+    if points is None:
+        return likeliest(x, head=model.head, config=config, mesh=mesh)
+    uniform = jax.device_put(points[prompt_batch.prompts, step], by_rows(mesh))
+    return drawn(x, uniform, head=model.head, config=config, mesh=mesh)
 
 
 def _check_prompts(config: ModelConfig, prompts: Sequence[Sequence[int]], new: int) -> None:

@@ -116,6 +116,25 @@ def likeliest(
     return chosen.astype(jnp.int32), jnp.isfinite(largest)
 
 
+@functools.partial(compiled_by_rows, static_argnames=("config",))
+def drawn(
+    x: Float[Array, "B M D"], uniform: Float[Array, " B"], *, head: Head, config: ModelConfig
+) -> tuple[Int[Array, "B M"], Bool[Array, "B M"]]:
+    """A token drawn from the probabilities, and whether its row of logits is finite.
+
+    Args:
+      uniform: for each row a number in [0, 1), the point of the cumulated probabilities at which its token lies.
+    """
+    params, table = head
+    logits = nnx.merge(modules(config).head[0], params)(x, table)
+    cumulated = jnp.cumsum(jax.nn.softmax(logits, axis=-1), axis=-1)
+    points = (
+        uniform[:, None, None] * cumulated[..., -1:]
+    )  # a sum of rounded numbers is not exactly 1
+    chosen = jnp.argmax(cumulated > points, axis=-1)
+    return chosen.astype(jnp.int32), jnp.all(jnp.isfinite(logits), axis=-1)
+
+
 def _finish(block: Block, residual: Array, u: Array) -> Array:
     """The block's output, from the input `u` of "attention_out"."""
     for site in ("attention_out", "mlp_in", "mlp_out"):

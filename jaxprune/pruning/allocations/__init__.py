@@ -13,12 +13,13 @@ matches have no share: their masks are all True, and no pruning program sees the
 import dataclasses
 import functools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from jaxprune.base.discover import discover
 from jaxprune.base.errors import invalid_value
 from jaxprune.base.schema import rule
 from jaxprune.pruning.allocations.allocation import Allocation as Allocation
+from jaxprune.pruning.allocations.allocation import AllocationLike as AllocationLike
 from jaxprune.pruning.allocations.allocation import Blocks as Blocks
 from jaxprune.pruning.allocations.allocation import Norms as Norms
 from jaxprune.pruning.allocations.listed import ALLOWED, is_list, listed_allocation
@@ -40,8 +41,8 @@ ALLOCATION = rule(
 )
 
 
-def allocation_of(chosen: str | Allocation | Mapping | Sequence) -> Allocation:
-    """The allocation of a name, a record, or a list of shares, see `listed_allocation`.
+def allocation_of(chosen: AllocationLike) -> Allocation:
+    """The allocation of a name, a record, a function of `Blocks`, or a list of shares, see `listed_allocation`.
 
     A custom record is copied each time, as by `method_of`.
 
@@ -51,8 +52,12 @@ def allocation_of(chosen: str | Allocation | Mapping | Sequence) -> Allocation:
     if isinstance(chosen, Allocation):
         measure = chosen.measure and functools.partial(chosen.measure)
         return dataclasses.replace(chosen, measure=measure)
+    if callable(chosen):
+        name = getattr(chosen, "__name__", type(chosen).__name__)
+        return Allocation(name, "a function of the blocks", chosen)
     if isinstance(chosen, str) and chosen in ALLOCATIONS:
         return ALLOCATIONS[chosen]
     if not is_list(chosen):
-        raise invalid_value("allocation", chosen, _ALLOWED, choices=ALLOCATIONS)
+        allowed = f"{_ALLOWED}, or in Python a function of the blocks"
+        raise invalid_value("allocation", chosen, allowed, choices=ALLOCATIONS)
     return listed_allocation(chosen)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from jaxtyping import Array, Float
 
@@ -63,3 +63,13 @@ class Allocation:
     options: tuple[str, ...] = ()
     measure_model: Callable[..., list[Any]] | None = None
     methods: Callable[[Any, Sequence[Any]], Sequence[Mapping[str, Any]]] | None = None
+
+
+# A name or a record; a function of the blocks → their shares; shares by layer, or by layer and kernel.
+AllocationLike: TypeAlias = (
+    str
+    | Allocation
+    | Callable[[Blocks], Sequence[float | Mapping[str, float]]]
+    | Mapping[str, Any]
+    | Sequence[float]
+)

@@ -34,11 +34,11 @@ class PackConfig:
         meaning="the dense model: hub id or Hugging Face folder",
     )
     languages: tuple[str, ...] = languages_field("the languages to keep", required=True)
-    text: str = rule(
+    text: str | None = rule(
         _FOLDER,
         is_text,
-        required=True,
-        meaning=f"{_FOLDER}: plain text in these languages, at least 400 lines of each",
+        meaning=f"{_FOLDER}: plain text in these languages, at least 400 lines of each; without it the model writes "
+        "text itself, which is a poor substitute",
     )
     heldout: str | None = rule(
         _FOLDER,

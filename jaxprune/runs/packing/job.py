@@ -19,7 +19,7 @@ from jaxprune.runs.packing.texts import Parts
 from jaxprune.runs.planning.config import QuantizeConfig
 from jaxprune.stats.config import CalibrationFields
 
-STEPS, DENSE = "steps", "dense"
+STEPS, DENSE, GENERATED = "steps", "dense", "generated"
 CHOOSING = "choosing"  # the part of the texts on which choices are measured
 _SAMPLES, _SAMPLES_OF_LANGUAGE = 128, 16
 

@@ -42,6 +42,7 @@ from jaxprune.runs.planning.costs import kernel_sizes
 from jaxprune.runs.quantize import quantize_to_workdir
 from jaxprune.runs.recover import recover_to_workdir
 from jaxprune.runs.shrink import shrink_to_workdir
+from jaxprune.shrinking.choose import NothingDroppedError
 from jaxprune.shrinking.config import ShrinkFields
 from jaxprune.shrinking.expected import Shares, expected_shares
 from jaxprune.shrinking.texts import texts_by_language
@@ -56,7 +57,10 @@ def measured_vocabularies(job: Job, dense: Perplexities) -> list[Vocabulary]:
     vocabularies = [Vocabulary(1.0, *_sizes(job.model), none)]
     expected = _expected(job)
     for coverage in _COVERAGES:
-        smaller = _with_fewer_tokens(job, coverage, expected)
+        try:
+            smaller = _with_fewer_tokens(job, coverage, expected)
+        except NothingDroppedError:  # the texts need all tokens of the model
+            continue
         sizes = _sizes(smaller)
         if job.config.size is not None and sizes[0] > job.config.size:
             continue  # too large even in four bits

@@ -1,5 +1,6 @@
 """A model, languages and texts → `OUT/model.gguf` and `OUT/hf`, with their losses on text held out."""
 
+import dataclasses
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from jaxprune.runs.packing.config import PackConfig
 from jaxprune.runs.packing.job import (
     CHOOSING,
     DENSE,
+    GENERATED,
     Job,
     Perplexities,
     evaluate,
@@ -45,7 +47,7 @@ from jaxprune.runs.packing.steps import (
     within_loss,
     within_size,
 )
-from jaxprune.runs.packing.texts import parts_of
+from jaxprune.runs.packing.texts import own_text, parts_of, planned_text
 from jaxprune.shrinking.vocabulary import rules_of
 
 # Roundings that are measured, at most.
@@ -81,9 +83,13 @@ def pack_from_config(
     with locked(job.steps):
         record = _begun(job, identity, overwrite)
         if "result" not in record:
-            job.parts.write(job.steps / "texts")
             if "chosen" not in record:
                 say(f"pack: {_plan(job)}")
+            if config.text is None:
+                text = own_text(job.model, config, job.steps / GENERATED)
+                job = dataclasses.replace(job, parts=parts_of(config, text))
+            job.parts.write(job.steps / "texts")
+            if "chosen" not in record:
                 record |= _choose(job)
                 write_json(workdir / PACKING, record)
             _move_up(job.steps / record["chosen"]["name"], workdir)
@@ -95,6 +101,12 @@ def pack_from_config(
                 job.model, job.steps / DENSE, workdir, shrunk, config.largest_loss
             )
             prompt = Path(job.texts("reported"), f"{config.languages[0]}.txt").read_text("utf-8")
+            if config.text is None:
+                first = {code: lines[0] for code, lines in job.parts.kept.items()}
+                record["result"][GENERATED] = {
+                    "first": first,
+                    "is_measured": config.heldout is None,
+                }
             record["result"]["speed"] = speeds(job.model, workdir / GGUF, prompt, job.steps)
             record["seconds"] = round(time.perf_counter() - began, 3)
             write_json(workdir / PACKING, record)
@@ -108,7 +120,8 @@ def plan_from_config(config: PackConfig, workdir: Path) -> PackPlan:
 
 
 def _plan(job: Job) -> PackPlan:
-    return pack_plan(job.model, job.parts, job.rounding(job.config.model), job.workdir)
+    rounding, writes = job.rounding(job.config.model), job.config.text is None
+    return pack_plan(job.model, job.parts, rounding, job.workdir, writes=writes)
 
 
 def _job(config: PackConfig, workdir: Path) -> Job:
@@ -117,7 +130,8 @@ def _job(config: PackConfig, workdir: Path) -> Job:
     check_grids(model.config, QuantizeFields())
     rules_of(model)  # raises for a tokenizer that cannot be cut
     check_workdir(workdir, model.folder)
-    return Job(config, model, parts_of(config), workdir)
+    text = planned_text(config) if config.text is None else None
+    return Job(config, model, parts_of(config, text), workdir)
 
 
 def _begun(job: Job, identity: Mapping[str, Any], overwrite: bool) -> dict[str, Any]:

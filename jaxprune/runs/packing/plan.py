@@ -14,6 +14,7 @@ from jaxprune.base.errors import InputError
 from jaxprune.base.text import byte_size
 from jaxprune.devices.compiled import compiled
 from jaxprune.devices.sharding import EVERY, device_mesh
+from jaxprune.evaluation.generation.generator import BATCH
 from jaxprune.hf.model import Model
 from jaxprune.runs.packing.texts import Parts
 from jaxprune.runs.planning.config import QuantizeConfig
@@ -28,6 +29,8 @@ _VOCABULARIES, _ROUNDINGS, _HEAD = 4, 3, 0.3
 # Share of the rate of large products that a whole packing reaches, with compilation and files; measured with Gemma 3
 # 270M on two cores.
 _EFFICIENCY = 0.65
+# The rate at which a model writes, as a share of that of the other steps.
+_WRITING = 0.3
 _WIDTH, _REPETITIONS = 2048, 3
 
 
@@ -56,11 +59,14 @@ class PackPlan(NamedTuple):
         )
 
 
-def pack_plan(model: Model, parts: Parts, rounding: QuantizeConfig, workdir: Path) -> PackPlan:
+def pack_plan(
+    model: Model, parts: Parts, rounding: QuantizeConfig, workdir: Path, *, writes: bool
+) -> PackPlan:
     """Estimates from the sizes of the model and the texts, and from the measured rate of a large product.
 
     Args:
       rounding: the config of a rounding of the dense model.
+      writes: whether the model writes the texts first.
 
     Raises:
       InputError: the memory or the disk is too small.
@@ -81,11 +87,15 @@ def pack_plan(model: Model, parts: Parts, rounding: QuantizeConfig, workdir: Pat
     tokens = choosing * (1 + smaller) + 2 * reported + expected
     of_head = choosing * (1 + _HEAD * smaller) + (1 + _HEAD) * reported + 2 * expected
     products = 2 * (kernels * tokens + head * of_head) + _ROUNDINGS * rounded
+    memory = sum(plan.host.values())
+    if writes:
+        products += 2 * (kernels + head) * (kept + choosing + reported) / _WRITING
+        memory = max(memory, 4 * (model.size + 3 * BATCH * model.config.vocab_size))
     stored = model.size * jnp.dtype(model.dtype).itemsize
     folder = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
     disk = _VOCABULARIES * stored + 5 * _ROUNDINGS * model.size  # hf/ in float32, and model.gguf
     estimates = PackPlan(
-        products / (_EFFICIENCY * _product_rate()), sum(plan.host.values()), plan.room[1], disk,
+        products / (_EFFICIENCY * _product_rate()), memory, plan.room[1], disk,
         shutil.disk_usage(folder).free,
     )  # fmt: skip
     if estimates.disk > estimates.free:

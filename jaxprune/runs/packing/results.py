@@ -73,7 +73,7 @@ def packed_result(
 
 
 def verdict(result: Mapping[str, Any]) -> str:
-    """The result in two sentences; a bad one begins with what is wrong."""
+    """The result in two sentences; a bad one, or one on the model's own text, begins with what is wrong."""
     by_language, sizes = result["languages"], result["bytes"]
     worst, figures = max(by_language.items(), key=lambda item: item[1]["difference"])
     loss = figures["difference"]
@@ -88,6 +88,8 @@ def verdict(result: Mapping[str, Any]) -> str:
     few = [code for code, own in by_language.items() if own["parts"] < FEWEST_PARTS]
     if loss > result["limit"]:
         return f"Over the limit of {limit}: {most}. {size}"
+    if result.get("generated", {}).get("is_measured"):
+        return f"Measured on text that the model wrote itself; on real text the loss may be larger. {most}. {size}"
     if few:
         return f"Too little text was held out to judge {', '.join(few)}. {most}. {size}"
     return f"Within the limit of {limit}: {most}. {size}"
@@ -125,6 +127,8 @@ def print_packed(record: Mapping[str, Any], workdir: Path) -> None:
         "written": f"{workdir}/{GGUF}, {workdir}/hf",
         "seconds": count(record["seconds"]),
     }
+    if "generated" in result:
+        facts["text"] = "written by the model itself, for want of --text"
     if speed := result["speed"]:
         facts["speed"] = "generates {:.0f} tokens/s in llama.cpp; {:.0f} in 16 bits".format(
             speed["after"], speed["before"]

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.files.whole import write_text
+from jaxprune.hf.model import Model
+from jaxprune.runs.generated import written_texts
 from jaxprune.runs.packing.config import PackConfig
 from jaxprune.shrinking.texts import texts_by_language
 
@@ -14,6 +16,8 @@ from jaxprune.shrinking.texts import texts_by_language
 _CHOOSING, _REPORTED = 100, 300
 _HELD_OUT = 5  # one line of so many, without other text
 _FEWEST, _FEWEST_HELD_OUT = 50, 8  # lines of a language
+# Texts of a language, and tokens of each, that the model writes for want of others.
+_WRITTEN, _WRITTEN_TOKENS = 512, 96
 
 Texts = dict[str, list[str]]
 
@@ -39,20 +43,41 @@ class Parts(NamedTuple):
     def write(self, folder: Path) -> None:
         """Writes a folder of `<language>.txt` for each part."""
         for name, texts in self._asdict().items():
-            (folder / name).mkdir(parents=True, exist_ok=True)
-            for code, lines in texts.items():
-                write_text(folder / name / f"{code}.txt", "\n".join(lines) + "\n")
+            _write(folder / name, texts)
 
 
-def parts_of(config: PackConfig) -> Parts:
+def own_text(model: Model, config: PackConfig, folder: Path) -> Texts:
+    """Text that the model writes in each language, a line for each text; read from the folder if it was written."""
+    if not folder.is_dir():
+        turns = [code for code in config.languages for _ in range(_WRITTEN)]
+        written = written_texts(model, turns, _WRITTEN_TOKENS, config.seed)
+        lines: Texts = {code: [] for code in config.languages}
+        for code, text in zip(turns, written, strict=True):
+            lines[code].append(" ".join(text.split()))
+        unfinished = folder.with_name(f"{folder.name}.new")
+        _write(unfinished, lines)
+        unfinished.replace(folder)
+    return _lines("--text", str(folder), config.languages)
+
+
+def planned_text(config: PackConfig) -> Texts:
+    """Stands in a plan for text that the model has yet to write: as many lines, of about as many tokens."""
+    line = "a " * _WRITTEN_TOKENS
+    return {code: [f"{line}{number}" for number in range(_WRITTEN)] for code in config.languages}
+
+
+def parts_of(config: PackConfig, text: Texts | None = None) -> Parts:
     """The texts of a config in three parts, without a line that is in two of them.
 
     Held-out lines follow each other, as neighbours are alike.
 
+    Args:
+      text: lines by language, in place of those of `config.text`.
+
     Raises:
       InputError: no such folder or language, or too few lines.
     """
-    kept = _lines("--text", config.text, config.languages)
+    kept = _lines("--text", str(config.text), config.languages) if text is None else text
     if config.heldout is not None:
         heldout = _lines("--heldout", config.heldout, config.languages)
     else:
@@ -71,6 +96,12 @@ def parts_of(config: PackConfig) -> Parts:
         cut_at = min(_CHOOSING, len(new) // 4)
         choosing[code], reported[code] = new[:cut_at], new[cut_at:]
     return Parts(kept, choosing, reported)
+
+
+def _write(folder: Path, texts: Texts) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for code, lines in texts.items():
+        write_text(folder / f"{code}.txt", "\n".join(lines) + "\n")
 
 
 def _lines(flag: str, folder: str, languages: tuple[str, ...]) -> Texts:

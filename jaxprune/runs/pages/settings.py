@@ -1,4 +1,4 @@
-"""The section on settings: the fields of the configs."""
+"""The sections on the fields of the configs, and on text that the model wrote."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from flax.traverse_util import flatten_dict
 
 from jaxprune.base.text import NONE, Cell, Table
+from jaxprune.data.languages import LANGUAGES
 from jaxprune.report.document import Folded, Part, Section, Texts
 from jaxprune.runs.facts import last_parts
 from jaxprune.runs.pages.files import RunFiles
@@ -26,6 +27,13 @@ def settings_section(runs: Mapping[str, RunFiles]) -> Section | None:
     if unequal := [row for row in rows if isinstance(row[1], Cell)]:
         parts.insert(0, Texts(table._replace(title="Config fields that differ", rows=unequal)))
     return Section("settings", "Settings", parts)
+
+
+def generated_section(texts: Mapping[str, str]) -> Section:
+    """A text of each language that the model wrote and on which it was calibrated."""
+    rows = [[LANGUAGES[code].name, text] for code, text in texts.items()]
+    table = Table("First text of each language", ["language", "text"], rows)
+    return Section("generated", "Calibration text that the model wrote", [Texts(table)])
 
 
 def _fields(config: Mapping[str, Any]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from jaxprune.runs.pages.pruning import (
     rounding_section,
     sparsity_section,
 )
-from jaxprune.runs.pages.settings import settings_section, shown_value
+from jaxprune.runs.pages.settings import generated_section, settings_section, shown_value
 from jaxprune.runs.pages.smaller import smaller_section
 
 FILE = "report.html"
@@ -116,12 +116,16 @@ def _lead(run: RunFiles, evaluated: Sequence[Part]) -> Sequence[Part]:
 
 
 def _packing_sections(run: RunFiles) -> list[Section]:
-    return [packing_section(run.packing)] if run.packing else []
+    if not run.packing:
+        return []
+    own = run.packing["result"].get("generated")
+    return [packing_section(run.packing), *([generated_section(own["first"])] if own else [])]
 
 
 def _model_sections(run: RunFiles) -> list[Section | None]:
     return [
         sparsity_section(run.report) if "sparsity" in run.report else None,
+        generated_section(run.report["generated"]) if "generated" in run.report else None,
         rounding_section(run.report) if "quantized" in run.report else None,
         smaller_section(run.report["shrunk"]) if "shrunk" in run.report else None,
         magnitude_section(run.stats) if run.stats is not None else None,

@@ -104,6 +104,25 @@ def test_batches_and_rows_that_are_let_go_change_nothing(generator, monkeypatch)
     assert generate(prompts[::-1], stop=stop) == together[::-1]
 
 
+def drawn_by_torch(name, prompt, number, seed):
+    """Token by token: where the cumulated probabilities exceed the number of the step."""
+    model, tokens = tiny_torch(name), list(prompt)
+    for point in np.random.default_rng((seed, number)).random(NEW, np.float32):
+        with torch.no_grad():
+            logits = model(torch.tensor([tokens])).logits[0, -1].double()
+        tokens.append(int(np.searchsorted(np.cumsum(logits.softmax(-1).numpy()), point)))
+    return tokens[len(prompt) :]
+
+
+def test_drawn_tokens_are_at_the_points_of_the_seed(generator):
+    name, prompts = "gemma3", prompts_of()
+    expected = [drawn_by_torch(name, prompt, i, 3) for i, prompt in enumerate(prompts)]
+    generate = functools.partial(generator(name), prompts, max_new_tokens=NEW)
+    assert generate(seed=3) == expected
+    assert generate(seed=3, batch=2) == expected
+    assert generate(seed=4) != expected
+
+
 def test_eight_devices_generate_as_one(tiny_folder, tmp_path):
     folder = tiny_folder("bloom-6-heads")
     on_eight_devices("generate", folder, tmp_path / "eight.npz")

@@ -12,10 +12,11 @@ from folder_contents import contents
 import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.base.schema import checked
+from jaxprune.data.languages import LANGUAGES
 from jaxprune.data.nano import text_place
-from jaxprune.runs.packing import measure, pack
+from jaxprune.runs.packing import measure, pack, texts
 from jaxprune.runs.packing.config import PackConfig
-from jaxprune.runs.packing.results import result_table, verdict
+from jaxprune.runs.packing.results import print_packed, result_table, verdict
 from jaxprune.runs.packing.texts import parts_of
 from jaxprune.runs.pages.write import write_report
 from jaxprune.runs.verify import verify
@@ -77,6 +78,10 @@ def test_the_page_begins_with_the_verdict(packed):
 
 class Killed(BaseException):
     pass
+
+
+def raise_killed(*args, **kwargs):
+    raise Killed
 
 
 @pytest.mark.parametrize(
@@ -149,6 +154,31 @@ def test_lines_are_kept_for_choosing_or_reported_never_two_of_them():
         assert parts.kept[code] == lines[:cut]
         new = [line for line in lines[cut:] if line not in lines[:cut]]
         assert [*parts.choosing[code], *parts.reported[code]] == new[:400]
+
+
+def test_without_text_the_model_writes_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(texts, "_WRITTEN", 80)
+    monkeypatch.setattr(texts, "_WRITTEN_TOKENS", 24)
+    settings = config(text=None, loss="90%")
+    with monkeypatch.context() as patch:
+        patch.setattr(pack, "_choose", raise_killed)
+        with pytest.raises(Killed):
+            pack.pack_from_config(settings, tmp_path)
+    folder = tmp_path / "steps" / "texts" / "kept"
+    written = {code: (folder / f"{code}.txt").read_text().splitlines() for code in ("fr", "sw")}
+    for code, lines in written.items():
+        assert len(lines) > 50
+        assert all(line.startswith(LANGUAGES[code].openings) for line in lines)
+    monkeypatch.setattr(texts, "written_texts", raise_killed)  # once only
+    record = pack.pack_from_config(settings, tmp_path)
+    assert {code: lines[0] for code, lines in written.items()} == record["result"]["generated"][
+        "first"
+    ]
+    assert verdict(record["result"]).startswith("Measured on text that the model wrote itself")
+    print_packed(record, tmp_path)
+    assert "written by the model itself, for want of --text" in capsys.readouterr().out
+    write_report(tmp_path)
+    assert "Calibration text that the model wrote" in (tmp_path / "report.html").read_text()
 
 
 def test_text_that_is_held_out_twice_is_refused(tmp_path):
