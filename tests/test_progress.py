@@ -37,7 +37,7 @@ def test_an_error_is_told_on_a_line_of_its_own_while_a_bar_is_shown(capsys):
         assert "error: ended by SIGHUP" in re.split(r"[\r\n]+", capsys.readouterr().err)
 
 
-def test_a_bar_leaves_nothing_in_a_notebook(monkeypatch, capsys):
+def test_bars_leave_nothing_in_a_notebook(monkeypatch, capsys):
     shown = []
 
     class Output:
@@ -47,11 +47,15 @@ def test_a_bar_leaves_nothing_in_a_notebook(monkeypatch, capsys):
         def update(self, data, raw):
             shown.append(data)
 
-    notebook = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel="of a notebook"))
-    monkeypatch.setitem(sys.modules, "IPython", notebook)
+    shell = SimpleNamespace(kernel="of a notebook", execution_count=-1)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=Output))
-    with progress_bar("prune", 3, 0, True) as bar:
-        bar.update()
-    assert any(data.get("text/plain", "").startswith("prune 0/3 layers |") for data in shown)
+    with progress_bar("sweep", 2, 0, True) as outer, progress_bar("prune", 3, 0, True) as inner:
+        inner.update()
+        outer.update()
+    lines = [data.get("text/plain", "").split("\n") for data in shown]
+    assert any(
+        [line.split(" layers")[0] for line in pair] == ["sweep 0/2", "prune 0/3"] for pair in lines
+    )
     assert shown[-1] == {}
     assert capsys.readouterr().err == ""

@@ -1,5 +1,6 @@
 """Progress bar of a long pass, and the seconds of its stages."""
 
+import functools
 import io
 import sys
 import time
@@ -31,21 +32,31 @@ class PassBar:
         self._bar.update()
 
 
-class NotebookLine(io.TextIOBase):
-    """The file of a bar in a notebook: an output that shows its last line, and is empty when the bar is cleared.
+class NotebookLines(io.TextIOBase):
+    """The file of the bars of a cell in a notebook: an output with a line for each bar that is not full.
 
     A cell that was executed therefore keeps no line of its bars.
     """
 
     def __init__(self, display: Callable[..., Any]) -> None:
         self._output = display({}, raw=True, display_id=True)
+        self._lines: dict[int, str] = {}
+        self._row = 0
 
     def write(self, text: str) -> int:
-        """Shows a line of the bar; movements to other bars' lines are ignored."""
+        """Shows or clears the line of a bar, or moves to that of another bar."""
         if text.startswith("\r"):
-            line = text.strip()
-            self._output.update({"text/plain": line} if line else {}, raw=True)
+            self._lines[self._row] = text.strip()
+            shown = "\n".join(line for _, line in sorted(self._lines.items()) if line)
+            self._output.update({"text/plain": shown} if shown else {}, raw=True)
+        else:
+            self._row += text.count("\n") - text.count("\x1b[A")
         return len(text)
+
+
+@functools.lru_cache(maxsize=1)
+def _lines_of_cell(_: int) -> NotebookLines:
+    return NotebookLines(sys.modules["IPython.display"].display)
 
 
 def tqdm_bar(total: int, shown: bool, **options: Any) -> tqdm:
@@ -55,9 +66,10 @@ def tqdm_bar(total: int, shown: bool, **options: Any) -> tqdm:
       options: further arguments of `tqdm`.
     """
     python = sys.modules.get("IPython")
-    if shown and python and hasattr(python.get_ipython(), "kernel"):
-        line = NotebookLine(sys.modules["IPython.display"].display)
-        return tqdm(total=total, file=line, leave=False, **options)
+    shell = python and python.get_ipython()
+    if shown and hasattr(shell, "kernel"):
+        file = _lines_of_cell(shell.execution_count)
+        return tqdm(total=total, file=file, leave=False, **options)
     # leave=None: a bar inside another one, such as a sweep's, goes when it is full
     return tqdm(total=total, disable=not shown, leave=None, **options)
 
