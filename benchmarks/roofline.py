@@ -1,58 +1,14 @@
-"""Devices by their published rates, operations of pruning, and the least time that they take."""
+"""Operations of pruning, and the least time that they take at published rates."""
 
 import collections
-import dataclasses
 
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.model import kernel_shapes, site_widths
 from jaxprune.runs.planning import costs
+from jaxprune.runs.planning.chips import Chip
 from jaxprune.runs.planning.costs import Work
 from jaxprune.runs.planning.plan import Plan
 from jaxprune.stats.inverse_factor import BLOCK
-
-
-@dataclasses.dataclass(frozen=True)
-class Chip:
-    """One device.
-
-    Attributes:
-      platform: see `models.platform`.
-      flops: operations per second, by dtype of the factors; sums are float32.
-      memory: bytes.
-      bandwidth: of the memory, bytes per second.
-      link: to the host's memory, bytes per second.
-    """
-
-    platform: str
-    flops: dict[str, float]
-    memory: float
-    bandwidth: float
-    link: float
-
-
-def _gpu(platform: str, bfloat16: float, float32: float, *rest: float) -> Chip:
-    return Chip(platform, {"bfloat16": bfloat16 * 1e12, "float32": float32 * 1e12}, *rest)
-
-
-def _tpu(bfloat16: float, memory: float, bandwidth: float) -> Chip:
-    """TPUs compute a float32 product as six bfloat16 products."""
-    flops = {"bfloat16": bfloat16 * 1e12, "float32": bfloat16 * 1e12 / 6}
-    return Chip("tpu", flops, memory, bandwidth, 15e9)
-
-
-# GPUs: NVIDIA's data sheets (A100 80GB SXM, L4, H100 SXM, H200 SXM, HGX B200), without sparsity; links are PCIe x16 of
-# generation 4 (A100, L4), 5 (H100, H200) and 6. TPUs: cloud.google.com/tpu/docs; their link is the value of
-# jax-ml.github.io/scaling-book for PCIe.
-CHIPS = {
-    "a100": _gpu("sm80", 312, 19.5, 80e9, 2.039e12, 32e9),
-    "l4": _gpu("sm80", 121, 30.3, 24e9, 300e9, 32e9),
-    "h100": _gpu("sm90", 989, 67, 80e9, 3.35e12, 64e9),
-    "h200": _gpu("sm90", 989, 67, 141e9, 4.8e12, 64e9),
-    "b200": _gpu("sm90", 2250, 75, 180e9, 7.7e12, 128e9),
-    "v5e": _tpu(197, 16e9, 819e9),
-    "v5p": _tpu(459, 95 * 2**30, 2.765e12),
-    "v6e": _tpu(918, 32e9, 1.64e12),
-}
 
 
 def flops(work: Work) -> int:

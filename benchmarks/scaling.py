@@ -35,7 +35,7 @@ from flax.traverse_util import flatten_dict
 from hlo_bytes import moved
 from jax.experimental import topologies
 from random_checkpoint import read
-from roofline import CHIPS, floor
+from roofline import floor
 from roofline import flops as operations_of
 
 from jaxprune.devices.sharding import block_shares, by_rows, device_mesh, mesh_of, replicated
@@ -46,6 +46,7 @@ from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs.planning import costs, plan
+from jaxprune.runs.planning.chips import CHIPS
 from jaxprune.stats.micro_batches import Context
 from jaxprune.stats.walk import run_segment
 

@@ -51,6 +51,7 @@ def _plan(job, opened, batches, mesh):
     from jaxprune.devices.products import product_dtype
     from jaxprune.models.attention.platform import platform
     from jaxprune.runs.planning import costs, plan
+    from jaxprune.runs.planning.chips import Chip
 
     dtype, rates = product_dtype(SPEED_DTYPE), job.rates
     work = costs.Work(
@@ -64,9 +65,7 @@ def _plan(job, opened, batches, mesh):
     if rates is None:
         return plan.planned(work, machines, room(mesh)), {}
     flops = {dtype: rates["matmul"][SPEED_DTYPE]}
-    chip = roofline.Chip(
-        machines.platform, flops, math.inf, rates["memory"], rates["link"] or math.inf
-    )
+    chip = Chip(machines.platform, flops, math.inf, rates["memory"], rates["link"] or math.inf)
     planned = plan.planned(work, machines, room(mesh))
     return planned, roofline.floor(planned, chip)
 

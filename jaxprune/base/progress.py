@@ -66,7 +66,7 @@ def tqdm_bar(total: int, shown: bool, **options: Any) -> tqdm:
       options: further arguments of `tqdm`.
     """
     python = sys.modules.get("IPython")
-    shell = python and python.get_ipython()
+    shell: Any = python and python.get_ipython()
     if shown and hasattr(shell, "kernel"):
         file = _lines_of_cell(shell.execution_count)
         return tqdm(total=total, file=file, leave=False, **options)

@@ -24,6 +24,7 @@ from jaxprune.devices.compilation import keep_compiled
 from jaxprune.devices.sharding import one_cpu_device_per_core
 from jaxprune.runs.buckets.workdir import staged
 from jaxprune.runs.planning.checked import by_path, config_of, unknown_field
+from jaxprune.runs.planning.chips import rented
 from jaxprune.runs.planning.config import MethodConfig
 from jaxprune.runs.planning.plan import plan_from_config, print_plan
 from jaxprune.stats.config import JobConfig, check_with_stats
@@ -155,14 +156,20 @@ def define_planned() -> None:
     """Defines the flags of `run_or_plan`."""
     define_overwrite()
     define_plan("print the estimated memory and operations; loads no weights and writes nothing")
+    flags.DEFINE_string(
+        "chip", None, "with --plan: other machines than this one, as v5e-8, h100 or 2xh100"
+    )
     define_processes()
 
 
 def run_or_plan(job: Callable[..., object], config: MethodConfig, workdir: Path) -> None:
     """Runs `job(config, workdir, overwrite=...)`, or prints its plan."""
     options = flags.FLAGS
+    if options.chip is not None and not options.plan:
+        raise InputError("--chip: not read without --plan")
     if options.plan:
-        print_plan(config, plan_from_config(config, options.processes or 1))
+        machines = None if options.chip is None else rented(options.chip)
+        print_plan(config, plan_from_config(config, options.processes or 1, machines))
         return
     join_processes()
     job(config, workdir, overwrite=options.overwrite)

@@ -83,7 +83,12 @@ def device_mesh(data: int = -1, model: int = 1) -> Mesh:
     Raises:
       InputError: more devices than available.
     """
-    count = jax.local_device_count()
+    groups, across = mesh_shape(data, model, jax.local_device_count())
+    return mesh_of(jax.local_devices()[: groups * across], across)
+
+
+def mesh_shape(data: int, model: int, count: int) -> tuple[int, int]:
+    """Groups of devices, and devices in a group, for `device_mesh` on a number of devices; raises as it does."""
     across = count // max(data, 1) if model == -1 else model
     groups = count // max(across, 1) if data == -1 else data
     if not (groups >= 1 and across >= 1 and groups * across <= count):
@@ -91,7 +96,7 @@ def device_mesh(data: int = -1, model: int = 1) -> Mesh:
             f"mesh.data={data}, mesh.model={model}: expected -1 or numbers whose product is 1 to {count}, "
             "the number of devices"
         )
-    return mesh_of(jax.local_devices()[: groups * across], across)
+    return groups, across
 
 
 def mesh_of(devices: Sequence[jax.Device], model: int = 1) -> Mesh:

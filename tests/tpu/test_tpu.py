@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 from ci_packages import needs, shellcheck_says
-from roofline import CHIPS, floor, flops
+from roofline import floor, flops
 
 from jaxprune.cli.config.record import FIELDS
 from jaxprune.models.model import load_config
+from jaxprune.runs.planning.chips import CHIPS
 from jaxprune.runs.planning.costs import Machines, Work
 from jaxprune.runs.planning.plan import planned
 

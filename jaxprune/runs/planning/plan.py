@@ -17,7 +17,7 @@ from jaxprune.data.batches import Batch
 from jaxprune.data.kinds import KINDS
 from jaxprune.devices.memory import room
 from jaxprune.devices.products import product_dtype
-from jaxprune.devices.sharding import DATA, MODEL, device_mesh
+from jaxprune.devices.sharding import DATA, MODEL, device_mesh, mesh_shape
 from jaxprune.hf import hub
 from jaxprune.hf.gguf.tensors import Types, tensors_size
 from jaxprune.hf.model import load
@@ -30,6 +30,7 @@ from jaxprune.pruning.allocated import ignored_kernels, kernel_shares, layer_sha
 from jaxprune.pruning.budget import check_pattern
 from jaxprune.pruning.quantization import check_grids
 from jaxprune.runs.planning import costs
+from jaxprune.runs.planning.chips import Rented
 from jaxprune.runs.planning.config import MethodConfig, QuantizeConfig
 from jaxprune.runs.planning.costs import Machines, Work
 from jaxprune.stats.calibration_sets import token_batches
@@ -44,12 +45,14 @@ class Plan:
       work, machines: the job and its machines.
       samples_per_device: samples of a device per micro-batch.
       room: available bytes of a device and of a host, None if unknown; CPUs use the host's.
+      rented: the machines, if they are others than this one.
     """
 
     work: Work
     machines: Machines
     samples_per_device: int
     room: tuple[float | None, float | None]
+    rented: Rented | None = None
 
     @property
     def device(self) -> dict[str, int]:
@@ -129,7 +132,7 @@ def _planned_here(work: Work, mesh: Mesh, processes: int) -> Plan:
     return planned(work, machines, room(mesh))
 
 
-def plan_from_config(run: MethodConfig, processes: int = 1) -> Plan:
+def plan_from_config(run: MethodConfig, processes: int = 1, rented: Rented | None = None) -> Plan:
     """The plan of a run, from its config and the model's config.json, or the sizes of published models in the package.
 
     Every sample of text counts with length `calibration.max_length`, so the plan is an upper bound.
@@ -137,13 +140,20 @@ def plan_from_config(run: MethodConfig, processes: int = 1) -> Plan:
     Args:
       run: validated.
       processes: number of hosts like this one, each with the mesh of the config.
+      rented: other machines in place of these; the mesh of the config is that of one of their hosts.
     """
     config, stored = _sizes(run)
     if isinstance(run, QuantizeConfig):
         check_grids(config, run.quantize)
         stored = "float32"
     work = _work(config, stored, _groups(run), run)
-    return _planned_here(work, device_mesh(run.mesh.data, run.mesh.model), processes)
+    if rented is None:
+        return _planned_here(work, device_mesh(run.mesh.data, run.mesh.model), processes)
+    shape = mesh_shape(run.mesh.data, run.mesh.model, rented.devices)
+    work = dataclasses.replace(work, dtype=run.dtype)
+    machines = Machines(*shape, rented.hosts, rented.chip.platform)
+    plan = planned(work, machines, (rented.chip.room, None))
+    return dataclasses.replace(plan, rented=rented)
 
 
 def _work(
@@ -230,6 +240,11 @@ def print_plan(run: MethodConfig, plan: Plan) -> None:
         "operations": f"{operations:.3g}, {operations / devices:.3g} per device",
         "written": byte_size(costs.bytes_written(work)),
     }
+    if plan.rented is not None:
+        seconds = operations / devices / plan.rented.chip.flops[work.dtype]
+        rows["at least"] = (
+            f"{seconds:,.2g} s of products at the published rate of {plan.rented.name}"
+        )
     print("\n".join(named_values(rows)))
 
 
