@@ -12,7 +12,7 @@ from jaxtyping import Float
 from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.data.batches import Batch
 from jaxprune.hf.model import Model
-from jaxprune.shrinking.config import ShrinkFields
+from jaxprune.shrinking.config import ShrinkFields, coverage_text
 from jaxprune.shrinking.expected import Shares, expected_shares
 from jaxprune.shrinking.layers import Depth, chosen_layers
 from jaxprune.shrinking.selection import chosen_tokens
@@ -116,18 +116,52 @@ def _tokens(
     Args:
       expected: shares of all tokens by language, which count as much as the texts; see `expected_shares`.
     """
+    candidates = candidate_tokens(model, texts, words, expected)
+    tokens = candidates.chosen(fields)
+    return Kept(tokens, tokenizer_files(model, candidates.rules, tokens))
+
+
+class Candidates(NamedTuple):
+    """What decides which tokens are kept.
+
+    Attributes:
+      rules: of the tokenizer.
+      counts: how often the texts of each language contain each token, or how often they are expected to.
+      always: ids that are always kept.
+    """
+
+    rules: Mapping[str, Any]
+    counts: Mapping[str, Mapping[int, float]]
+    always: set[int]
+
+    def chosen(self, fields: ShrinkFields) -> np.ndarray:
+        """The ids to keep, ascending.
+
+        Raises:
+          InputError: a language without a coverage.
+        """
+        coverage = fields.coverage
+        if isinstance(coverage, Mapping) and {*coverage} != {*self.counts}:
+            raise invalid_value(
+                "shrink.coverage",
+                coverage_text(coverage),
+                f"one for each of {', '.join(self.counts)}",
+            )
+        return chosen_tokens(
+            self.counts, self.always, parts_of(self.rules), coverage=coverage, tokens=fields.tokens,
+            multiple=fields.multiple, fillers=fillers(self.rules),
+        )  # fmt: skip
+
+
+def candidate_tokens(model: Model, texts: Texts, words: Texts, expected: Shares) -> Candidates:
+    """The candidates of some texts; the arguments are those of `choose`."""
     rules, counts = rules_of(model), token_counts(model, texts)
-    tokens = chosen_tokens(
+    always = required_tokens(model, rules).union(*token_counts(model, words).values())
+    return Candidates(
+        rules,
         {code: _with_shares(own, expected.get(code)) for code, own in counts.items()},
-        required_tokens(model, rules).union(*token_counts(model, words).values())
-        | tokens_of_line_breaks(model, texts, counts),
-        parts_of(rules),
-        coverage=fields.coverage,
-        tokens=fields.tokens,
-        multiple=fields.multiple,
-        fillers=fillers(rules),
+        always | tokens_of_line_breaks(model, texts, counts),
     )
-    return Kept(tokens, tokenizer_files(model, rules, tokens))
 
 
 def _with_shares(

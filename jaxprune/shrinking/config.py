@@ -1,10 +1,42 @@
 """The config fields `shrink.*`."""
 
+from collections.abc import Mapping
+from typing import TypeAlias
+
 from jaxprune.base.errors import InputError, invalid_value
-from jaxprune.base.schema import config_record, fields_of, flag, integer, is_number, rule, several
+from jaxprune.base.schema import (
+    config_record,
+    fields_of,
+    flag,
+    integer,
+    is_number,
+    is_text,
+    rule,
+    several,
+)
 from jaxprune.data.languages import languages_field
 
 _PLACES = "folders of <language>.txt or .jsonl, separated by commas, each with :FIRST-LAST for some lines only"
+
+
+# The same share for all languages, or a share for each.
+Coverage: TypeAlias = float | Mapping[str, float]
+
+
+def _coverage(value: str | float) -> Coverage:
+    by_language = str(value).split(",") if ":" in str(value) else []
+    shares = dict(part.split(":") for part in by_language) if by_language else {"": value}
+    numbers = {code: float(share) for code, share in shares.items()}
+    if len(numbers) < len(by_language) or not all(0 < share <= 1 for share in numbers.values()):
+        raise ValueError
+    return numbers if by_language else numbers[""]
+
+
+def coverage_text(coverage: Coverage) -> str:
+    """The shares as in a config."""
+    if isinstance(coverage, Mapping):
+        return ",".join(f"{code}:{share:g}" for code, share in coverage.items())
+    return f"{coverage:g}"
 
 
 # Fields that have no effect without texts.
@@ -35,12 +67,13 @@ class ShrinkFields:
     heldout: tuple[str, ...] | None = several(
         _PLACES, ".+", meaning="other texts, on which the report shows the growth"
     )
-    coverage: float = rule(
-        "a number c with 0 < c <= 1",
-        lambda value: is_number(value) and 0 < value <= 1,
-        1.0,
-        kind=float,
-        meaning="least share of each language's tokens to keep",
+    coverage: Coverage = rule(
+        "a number c with 0 < c <= 1, or one for each language, as en:0.999,fr:0.99",
+        lambda value: is_number(value) or is_text(value),
+        "1",
+        meaning="least share of each language's tokens to keep, or by language, as `en:0.999,fr:0.99`",
+        parse=_coverage,
+        write=coverage_text,
     )
     tokens: int | None = integer(None, 1, "number of tokens to keep, in place of `coverage`")
     multiple: int = integer(

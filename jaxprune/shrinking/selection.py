@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
+from jaxprune.shrinking.config import Coverage
 from jaxprune.shrinking.tokenizer_rules import Parts
 
 
@@ -13,7 +14,7 @@ def chosen_tokens(
     always: Iterable[int],
     parts: Parts,
     *,
-    coverage: float,
+    coverage: Coverage,
     tokens: int | None,
     multiple: int,
     fillers: Iterable[int],
@@ -24,7 +25,7 @@ def chosen_tokens(
       counts: how often the texts of each language contain each token, or how often they are expected to.
       always: ids that are always kept.
       parts: token → its parts, see `tokenizer_rules.parts_of`.
-      coverage: the least share of each language's tokens that are kept.
+      coverage: the least share of the tokens of each language that are kept.
       tokens: number of tokens to keep instead; the most frequent ones by their largest share in a language.
       multiple: the number of tokens is rounded up to a multiple of it, with the next tokens in the same order.
       fillers: ids that fill up in the end, the first ones first.
@@ -40,7 +41,8 @@ def chosen_tokens(
     for token in always if tokens is not None else (*always, *_covering(counts, coverage)):
         add(token)
     limit = -(-max(tokens or 0, len(kept)) // multiple) * multiple
-    for token in (*_by_largest_share(counts), *fillers):
+    more = (*_by_largest_share(counts), *fillers) if len(kept) < limit else ()
+    for token in more:
         if len(kept) == limit:
             break
         add(token, limit)
@@ -56,10 +58,11 @@ def _by_largest_share(counts: Mapping[str, Mapping[int, float]]) -> list[int]:
     return sorted(share, key=lambda token: (-share[token], token))
 
 
-def _covering(counts: Mapping[str, Mapping[int, float]], coverage: float) -> Iterator[int]:
+def _covering(counts: Mapping[str, Mapping[int, float]], coverage: Coverage) -> Iterator[int]:
     """The most frequent tokens of each language, until their share of its texts reaches the coverage."""
-    for count in counts.values():
-        need, covered = coverage * sum(count.values()), 0.0
+    for code, count in counts.items():
+        share = coverage[code] if isinstance(coverage, Mapping) else coverage
+        need, covered = share * sum(count.values()), 0.0
         for token, number in sorted(count.items(), key=lambda item: (-item[1], item[0])):
             if covered >= need:
                 break

@@ -36,7 +36,7 @@ def shrink(
     texts: Texts | None = None,
     heldout: Texts | None = None,
     expected: int | None = None,
-    coverage: float = 1.0,
+    coverage: float | str = 1.0,
     tokens: int | None = None,
     multiple: int = 64,
     batches: Sequence[Batch] = (),
@@ -68,7 +68,8 @@ def shrink(
       heldout: other texts by language, for the report.
       expected: number of tokens of each language's texts, after which the model's probabilities of all tokens count
         for as much as the texts, so that tokens of other texts are kept too; with `coverage` below 1 or `tokens`.
-      coverage: least share of the tokens of each language's texts that are kept; the rarest ones are dropped.
+      coverage: least share of the tokens of each language's texts that are kept; the rarest ones are dropped. Or
+        one for each language, as "en:0.999,fr:0.99".
       tokens: number of tokens to keep instead, by their largest share in a language.
       multiple: the numbers of tokens and of neurons are rounded up to a multiple of it.
       batches: samples that measure the layers, with `layers`, or the neurons, with `mlp`.

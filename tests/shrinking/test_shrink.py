@@ -220,6 +220,11 @@ def test_a_workdir_is_one_like_any_other(folder, texts, tmp_path, capsys):
             {"shrink__coverage": 0.5, "shrink__tokens": 40},
             "shrink.tokens: set with shrink.coverage; set one of them",
         ),
+        (
+            {"shrink__coverage": "en:0.9,fr:0.8"},
+            "shrink.coverage: got 'en:0.9,fr:0.8'; expected one for each of en, fr, sw",
+        ),
+        ({"shrink__coverage": "en:0.9,fr:1.8"}, "shrink.coverage: .*; expected a number c with 0"),
     ],
 )
 def test_texts_that_are_not_there_are_refused(fields, message, folder, texts, tmp_path):

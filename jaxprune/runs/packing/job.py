@@ -53,9 +53,9 @@ class Job:
 
     def folder_of(self, vocabulary: Vocabulary) -> str:
         """The model with these tokens before rounding."""
-        if vocabulary.coverage == 1:
+        if not vocabulary.coverage:
             return self.config.model
-        return str(self.steps / tokens_folder(vocabulary.coverage) / "hf")
+        return str(self.steps / vocabulary.name / "hf")
 
     @property
     def calibration(self) -> dict[str, Any]:
@@ -72,11 +72,6 @@ class Job:
             model=model, seed=self.config.seed, calibration=CalibrationFields(**self.calibration),
             quantize=QuantizeFields(grid=GRID, size=size),
         )  # fmt: skip
-
-
-def tokens_folder(coverage: float) -> str:
-    """The name of the folder of a model with fewer tokens."""
-    return f"tokens_{coverage}"
 
 
 def measured_texts(job: Job, name: str, model: str) -> Perplexities:

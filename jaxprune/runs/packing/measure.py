@@ -1,7 +1,6 @@
 """The steps of a packing: makes models of fewer tokens and of fewer bits, and measures what they lose."""
 
-import math
-from collections.abc import Sequence
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -16,25 +15,20 @@ from jaxprune.hf.gguf.write import file_size
 from jaxprune.hf.model import Model, load
 from jaxprune.pruning.quantization import QuantizeFields
 from jaxprune.recovery.config import DISTIL, RecoveryFields
-from jaxprune.runs.packing.config import PackConfig
 from jaxprune.runs.packing.job import (
     Job,
     Perplexities,
     losses_of,
     measured_texts,
-    tokens_folder,
 )
 from jaxprune.runs.packing.plan import EXPECTED
 from jaxprune.runs.packing.results import file_size_text
 from jaxprune.runs.packing.steps import (
     GRID,
-    USUAL_LOSS,
     Choice,
     Losses,
     Measured,
     Vocabulary,
-    predicted_loss,
-    within_size,
 )
 from jaxprune.runs.pipeline import calibration_of
 from jaxprune.runs.planning.config import RecoverConfig, ShrinkConfig
@@ -47,44 +41,38 @@ from jaxprune.shrinking.config import ShrinkFields
 from jaxprune.shrinking.expected import Shares, expected_shares
 from jaxprune.shrinking.texts import texts_by_language
 
-# Shares of each language's tokens that are kept, from most to fewest.
-_COVERAGES = (0.9995, 0.999, 0.998, 0.996, 0.992)
 
-
-def measured_vocabularies(job: Job, dense: Perplexities) -> list[Vocabulary]:
-    """All tokens, and ever fewer until those that are missing cost too much."""
+def all_tokens(job: Job) -> Vocabulary:
+    """The vocabulary of the dense model."""
     none = dict.fromkeys(job.config.languages, 0.0)
-    vocabularies = [Vocabulary(1.0, *_sizes(job.model), none)]
-    expected = _expected(job)
-    for coverage in _COVERAGES:
+    return Vocabulary({}, job.model.config.vocab_size, *_sizes(job.model), none)
+
+
+def measured_vocabulary(
+    job: Job, vocabulary: Vocabulary, expected: Shares, dense: Perplexities
+) -> Vocabulary | None:
+    """Makes and measures the model with the tokens of a prediction; None if these are all tokens."""
+    folder = job.steps / vocabulary.name
+    if not (folder / REPORT).exists():
+        fields = ShrinkFields(
+            vocabulary=(job.texts("kept"),), languages=job.config.languages, expected=EXPECTED,
+            coverage=vocabulary.coverage, heldout=(job.texts("reported"),),
+        )  # fmt: skip
+        config = ShrinkConfig(model=job.config.model, shrink=fields)
         try:
-            smaller = _with_fewer_tokens(job, coverage, expected)
-        except NothingDroppedError:  # the texts need all tokens of the model
-            continue
-        sizes = _sizes(smaller)
-        if job.config.size is not None and sizes[0] > job.config.size:
-            continue  # too large even in four bits
-        losses = losses_of(measured_texts(job, tokens_folder(coverage), str(smaller.folder)), dense)
-        say(f"{smaller.config.vocab_size:,} tokens: {_shown(losses)}")
-        vocabularies.append(Vocabulary(coverage, *sizes, losses))
-        if max(losses.values()) > _worth(job.config, vocabularies):
-            break
-    return vocabularies
+            shrink_to_workdir(config, folder, expected=expected)
+        except NothingDroppedError:
+            return None
+    smaller = load(folder / "hf")
+    losses = losses_of(measured_texts(job, vocabulary.name, str(smaller.folder)), dense)
+    say(f"{smaller.config.vocab_size:,} tokens: {_shown(losses)}")
+    return dataclasses.replace(
+        vocabulary, smallest=_sizes(smaller)[0], losses=losses, is_measured=True
+    )
 
 
-def _worth(config: PackConfig, vocabularies: Sequence[Vocabulary]) -> float:
-    """The loss above which fewer tokens are of no use: the limit, or what is predicted for the best so far."""
-    if config.size is None:
-        return config.largest_loss
-    rounding = dict.fromkeys(config.languages, USUAL_LOSS)
-    best = within_size(vocabularies, rounding, config.size)
-    if best is None:
-        return math.inf
-    return predicted_loss(best.vocabulary, rounding, best.vocabulary.bits(best.size))
-
-
-def _expected(job: Job) -> Shares:
-    """The tokens that the model expects in the languages; computed once, for all coverages."""
+def expected_tokens(job: Job) -> Shares:
+    """The tokens that the model expects in the languages; computed once, for all choices."""
     file = job.steps / "expected.npz"
     if not file.exists():
         texts = texts_by_language("--text", [job.texts("kept")], job.config.languages)
@@ -96,18 +84,6 @@ def _expected(job: Job) -> Shares:
         return dict(shares)
 
 
-def _with_fewer_tokens(job: Job, coverage: float, expected: Shares) -> Model:
-    folder = job.steps / tokens_folder(coverage)
-    if not (folder / REPORT).exists():
-        fields = ShrinkFields(
-            vocabulary=(job.texts("kept"),), languages=job.config.languages, expected=EXPECTED,
-            coverage=coverage, heldout=(job.texts("reported"),),
-        )  # fmt: skip
-        config = ShrinkConfig(model=job.config.model, shrink=fields)
-        shrink_to_workdir(config, folder, expected=expected)
-    return load(folder / "hf")
-
-
 def _sizes(model: Model) -> tuple[int, int]:
     """Bytes of the smallest file, and the number of weights in kernels."""
     fields = QuantizeFields(grid=GRID)
@@ -117,7 +93,7 @@ def _sizes(model: Model) -> tuple[int, int]:
 
 def rounded(job: Job, choice: Choice, dense: Perplexities) -> Measured:
     """Rounds the model of a choice, calibrated on all languages, and measures it."""
-    name = f"{tokens_folder(choice.vocabulary.coverage)}_{choice.size}"
+    name = f"{choice.vocabulary.name}_{choice.size}"
     folder = job.steps / name
     config = job.rounding(job.folder_of(choice.vocabulary), choice.size)
     if not (folder / REPORT).exists():

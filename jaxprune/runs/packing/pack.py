@@ -29,9 +29,14 @@ from jaxprune.runs.packing.job import (
     Perplexities,
     evaluate,
     measured_texts,
-    tokens_folder,
 )
-from jaxprune.runs.packing.measure import measured_vocabularies, recovered, rounded
+from jaxprune.runs.packing.measure import (
+    all_tokens,
+    expected_tokens,
+    measured_vocabulary,
+    recovered,
+    rounded,
+)
 from jaxprune.runs.packing.plan import PackPlan, pack_plan
 from jaxprune.runs.packing.results import PACKING, packed_result
 from jaxprune.runs.packing.speed import speeds
@@ -48,10 +53,11 @@ from jaxprune.runs.packing.steps import (
     within_size,
 )
 from jaxprune.runs.packing.texts import own_text, parts_of, planned_text
+from jaxprune.runs.packing.tokens import Tokens
 from jaxprune.shrinking.vocabulary import rules_of
 
-# Roundings that are measured, at most.
-_MOST_ROUNDINGS = 4
+# Roundings and vocabularies that are measured, at most, all tokens among the latter.
+_MOST_ROUNDINGS, _MOST_VOCABULARIES = 4, 5
 # Predictions aim below a limit of loss, as a measured loss above it is of no use.
 _AIM = 0.95
 
@@ -95,7 +101,7 @@ def pack_from_config(
             _move_up(job.steps / record["chosen"]["name"], workdir)
             evaluate(job, "reported", config.model, job.steps / DENSE)
             evaluate(job, "reported", str(workdir / "hf"), workdir)
-            tokens = job.steps / tokens_folder(record["chosen"]["coverage"])
+            tokens = job.steps / record["chosen"]["tokens"]
             shrunk = (read_report(tokens) or {}).get("shrunk", {})
             record["result"] = packed_result(
                 job.model, job.steps / DENSE, workdir, shrunk, config.largest_loss
@@ -165,8 +171,7 @@ def _remove_steps(job: Job, *kept: str) -> None:
 def _choose(job: Job) -> dict[str, Any]:
     """Measures choices of tokens and bits; returns the best and all."""
     dense = measured_texts(job, DENSE, job.config.model)
-    vocabularies = measured_vocabularies(job, dense)
-    measured = _measured_roundings(job, vocabularies, dense)
+    measured = _measured_choices(job, dense)
     best = best_measured(measured, None if job.config.size else job.config.largest_loss)
     if job.config.recover is not None:
         measured.append(recovered(job, best, dense))
@@ -174,7 +179,7 @@ def _choose(job: Job) -> dict[str, Any]:
     steps = [
         {
             "name": step.name,
-            "coverage": step.choice.vocabulary.coverage,
+            "tokens": step.choice.vocabulary.name,
             "losses": dict(step.losses),
         }
         | {"bytes": (job.steps / step.name / GGUF).stat().st_size}
@@ -183,19 +188,38 @@ def _choose(job: Job) -> dict[str, Any]:
     return {"steps": steps, "chosen": steps[measured.index(best)]}
 
 
-def _measured_roundings(
-    job: Job, vocabularies: Sequence[Vocabulary], dense: Perplexities
-) -> list[Measured]:
-    """Rounds and measures the choice that is predicted to be the best, until that is one that was measured."""
+def _measured_choices(job: Job, dense: Perplexities) -> list[Measured]:
+    """Makes and measures the choice that is predicted to be the best, until that is one that was measured."""
+    expected = expected_tokens(job)
+    tokens, vocabularies = Tokens(job.model, job.parts, expected), [all_tokens(job)]
+    proposed: Vocabulary | None = tokens.uniform(vocabularies)
     rounding: Losses = dict.fromkeys(dense, USUAL_LOSS)
     measured = list[Measured]()
     while len(measured) < _MOST_ROUNDINGS:
+        if proposed is not None and (made := measured_vocabulary(job, proposed, expected, dense)):
+            vocabularies.append(made)
+        proposed = _proposed(job.config, tokens, vocabularies, rounding)
+        if proposed is not None:
+            continue
         choice = _predicted(job.config, vocabularies, rounding)
         if any(choice.is_close(step.choice) for step in measured):
             break
         measured.append(rounded(job, choice, dense))
         rounding = rounding_losses(measured[-1])
     return measured
+
+
+def _proposed(
+    config: PackConfig, tokens: Tokens, vocabularies: Sequence[Vocabulary], rounding: Losses
+) -> Vocabulary | None:
+    """The vocabulary that is predicted to be the best, unless it is like one that was measured."""
+    if len(vocabularies) == _MOST_VOCABULARIES:
+        return None
+    every = [*vocabularies, *tokens.balanced(vocabularies)]
+    best = _predicted(config, every, rounding).vocabulary
+    if best.is_measured or any(best.is_close(vocabulary) for vocabulary in vocabularies):
+        return None
+    return best
 
 
 def _predicted(config: PackConfig, vocabularies: Sequence[Vocabulary], rounding: Losses) -> Choice:

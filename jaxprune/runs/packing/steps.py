@@ -18,10 +18,12 @@ GRID = "iq4_nl"
 LEAST_BITS, MOST_BITS = GRIDS[GRID].bits, GRIDS["q8_0"].bits
 # The loss by rounding to `LEAST_BITS` before one is measured.
 USUAL_LOSS = 0.03
-# Sizes closer than this are one choice.
+# Sizes, and numbers of tokens, closer than this are one choice.
 _SAME_SIZE = 0.02
 
 Losses = Mapping[str, float]
+# By language the share of its tokens that is kept.
+Coverage = Mapping[str, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,16 +31,30 @@ class Vocabulary:
     """A choice of tokens.
 
     Attributes:
-      coverage: share of each language's tokens that are kept, see `ShrinkFields`; 1: all tokens of the model.
+      coverage: none: all tokens of the model.
+      tokens: their number.
       smallest: bytes of the file with kernels of `LEAST_BITS`.
       weights: number of weights in kernels.
       losses: by language, without rounding.
+      is_measured: whether there is a model with these tokens; if not, its size and losses are predictions.
     """
 
-    coverage: float
+    coverage: Coverage
+    tokens: int
     smallest: int
     weights: int
     losses: Losses
+    is_measured: bool = True
+
+    @property
+    def name(self) -> str:
+        """The name of the folder of the model with these tokens."""
+        return f"tokens_{self.tokens}"
+
+    def is_close(self, other: "Vocabulary") -> bool:
+        """Whether the other one has nearly as many tokens of each language."""
+        is_same_number = abs(self.tokens / other.tokens - 1) < _SAME_SIZE
+        return is_same_number and bool(self.coverage) == bool(other.coverage)
 
     def bits(self, size: int) -> float:
         """Mean bits of a kernel's weight in a file of a size."""
@@ -59,7 +75,7 @@ class Choice:
     def is_close(self, other: "Choice") -> bool:
         """Whether the other choice has the same tokens and about the same size."""
         is_same_size = abs(self.size / other.size - 1) < _SAME_SIZE
-        return self.vocabulary.coverage == other.vocabulary.coverage and is_same_size
+        return self.vocabulary.tokens == other.vocabulary.tokens and is_same_size
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,7 +43,7 @@ def test_the_workdir_is_that_of_a_quantized_model(packed):
     assert jax.tree.all(same)
     assert folder.config.vocab_size == record["result"]["tokens"]["after"] < 1400
     assert record["result"]["bytes"]["after"] == (workdir / "model.gguf").stat().st_size
-    tokens = f"tokens_{record['chosen']['coverage']}"
+    tokens = record["chosen"]["tokens"]
     assert sorted(path.name for path in (workdir / "steps").iterdir()) == ["dense", "texts", tokens]
     # the model before rounding is there, so the result can be recovered
     assert json.loads((workdir / "config.json").read_text())["model"].endswith(f"{tokens}/hf")

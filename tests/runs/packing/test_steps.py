@@ -19,9 +19,9 @@ from jaxprune.runs.packing.steps import (
 )
 
 WEIGHTS = 1_000_000
-MANY = Vocabulary(0.999, 900_000, WEIGHTS, {"fr": 0.01, "sw": 0.0})
-FEW = Vocabulary(0.99, 700_000, WEIGHTS, {"fr": 0.04, "sw": 0.02})
-ALL = Vocabulary(1.0, 2_000_000, WEIGHTS, {"fr": 0.0, "sw": 0.0})
+MANY = Vocabulary({"fr": 0.99}, 2000, 900_000, WEIGHTS, {"fr": 0.01, "sw": 0.0})
+FEW = Vocabulary({"fr": 0.9}, 1500, 700_000, WEIGHTS, {"fr": 0.04, "sw": 0.02})
+ALL = Vocabulary({}, 9000, 2_000_000, WEIGHTS, {"fr": 0.0, "sw": 0.0})
 ROUNDING = {"fr": 0.05, "sw": 0.06}
 
 
