@@ -1,5 +1,6 @@
 """A model, texts and samples by language → the tokens, layers and neurons that a smaller model keeps."""
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from jaxprune.shrinking.config import ShrinkFields, coverage_text
 from jaxprune.shrinking.expected import Shares, expected_shares
 from jaxprune.shrinking.layers import Depth, chosen_layers
 from jaxprune.shrinking.selection import chosen_tokens
-from jaxprune.shrinking.tokenizer_rules import fillers, parts_of
+from jaxprune.shrinking.tokenizer_rules import Parts, fillers, parts_of
 from jaxprune.shrinking.vocabulary import (
     required_tokens,
     rules_of,
@@ -126,11 +127,13 @@ class Candidates(NamedTuple):
 
     Attributes:
       rules: of the tokenizer.
+      parts: token → its parts, see `tokenizer_rules.parts_of`.
       counts: how often the texts of each language contain each token, or how often they are expected to.
       always: ids that are always kept.
     """
 
     rules: Mapping[str, Any]
+    parts: Parts
     counts: Mapping[str, Mapping[int, float]]
     always: set[int]
 
@@ -148,7 +151,7 @@ class Candidates(NamedTuple):
                 f"one for each of {', '.join(self.counts)}",
             )
         return chosen_tokens(
-            self.counts, self.always, parts_of(self.rules), coverage=coverage, tokens=fields.tokens,
+            self.counts, self.always, self.parts, coverage=coverage, tokens=fields.tokens,
             multiple=fields.multiple, fillers=fillers(self.rules),
         )  # fmt: skip
 
@@ -159,6 +162,7 @@ def candidate_tokens(model: Model, texts: Texts, words: Texts, expected: Shares)
     always = required_tokens(model, rules).union(*token_counts(model, words).values())
     return Candidates(
         rules,
+        functools.cache(parts_of(rules)),
         {code: _with_shares(own, expected.get(code)) for code, own in counts.items()},
         always | tokens_of_line_breaks(model, texts, counts),
     )

@@ -217,7 +217,7 @@ def _proposed(
         return None
     every = [*vocabularies, *tokens.balanced(vocabularies)]
     best = _predicted(config, every, rounding).vocabulary
-    if best.is_measured or any(best.is_close(vocabulary) for vocabulary in vocabularies):
+    if best.is_measured or any(best.is_like(vocabulary) for vocabulary in vocabularies):
         return None
     return best
 

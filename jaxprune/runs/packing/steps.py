@@ -18,8 +18,8 @@ GRID = "iq4_nl"
 LEAST_BITS, MOST_BITS = GRIDS[GRID].bits, GRIDS["q8_0"].bits
 # The loss by rounding to `LEAST_BITS` before one is measured.
 USUAL_LOSS = 0.03
-# Sizes, and numbers of tokens, closer than this are one choice.
-_SAME_SIZE = 0.02
+# Sizes, numbers of tokens and losses closer than this are those of one choice.
+_SAME_SIZE, _SAME_LOSS = 0.02, 0.002
 
 Losses = Mapping[str, float]
 # By language the share of its tokens that is kept.
@@ -51,10 +51,10 @@ class Vocabulary:
         """The name of the folder of the model with these tokens."""
         return f"tokens_{self.tokens}"
 
-    def is_close(self, other: "Vocabulary") -> bool:
-        """Whether the other one has nearly as many tokens of each language."""
-        is_same_number = abs(self.tokens / other.tokens - 1) < _SAME_SIZE
-        return is_same_number and bool(self.coverage) == bool(other.coverage)
+    def is_like(self, measured: "Vocabulary") -> bool:
+        """Whether it is hardly smaller than another vocabulary, and predicted to lose hardly less."""
+        loss, other = max(self.losses.values()), max(measured.losses.values())
+        return self.tokens > (1 - _SAME_SIZE) * measured.tokens and loss > other - _SAME_LOSS
 
     def bits(self, size: int) -> float:
         """Mean bits of a kernel's weight in a file of a size."""
