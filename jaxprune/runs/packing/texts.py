@@ -13,7 +13,7 @@ from jaxprune.runs.packing.config import PackConfig
 from jaxprune.shrinking.texts import texts_by_language
 
 # Lines of a language on which choices are measured, and lines that are reported, at most.
-_CHOOSING, _REPORTED = 100, 300
+_CHOOSING, _REPORTED = 200, 300
 _HELD_OUT = 5  # one line of so many, without other text
 _FEWEST, _FEWEST_HELD_OUT = 50, 8  # lines of a language
 # Texts of a language, and tokens of each, that the model writes for want of others.
@@ -93,7 +93,7 @@ def parts_of(config: PackConfig, text: Texts | None = None) -> Parts:
                 f"{'--text' if config.heldout is None else '--heldout'}: {len(new)} lines of {code} to measure on that "
                 f"are not among the others; expected at least {_FEWEST_HELD_OUT}"
             )
-        cut_at = min(_CHOOSING, len(new) // 4)
+        cut_at = min(_CHOOSING, len(new) // 3)
         choosing[code], reported[code] = new[:cut_at], new[cut_at:]
     return Parts(kept, choosing, reported)
 

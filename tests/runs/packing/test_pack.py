@@ -153,7 +153,7 @@ def test_lines_are_kept_for_choosing_or_reported_never_two_of_them():
         cut = len(lines) - len(lines) // 5
         assert parts.kept[code] == lines[:cut]
         new = [line for line in lines[cut:] if line not in lines[:cut]]
-        assert [*parts.choosing[code], *parts.reported[code]] == new[:400]
+        assert [*parts.choosing[code], *parts.reported[code]] == new[:500]
 
 
 def test_without_text_the_model_writes_it(tmp_path, monkeypatch, capsys):
@@ -192,8 +192,8 @@ def test_other_text_is_held_out_instead(tmp_path):
     (tmp_path / "sw.txt").write_text("\n".join(f"mwanamke {i}" for i in range(60)))
     parts = parts_of(config(heldout=str(tmp_path)))
     assert len(parts.kept["fr"]) == len((CALIBRATION / "fr.txt").read_text().splitlines())
-    assert [len(part["fr"]) for part in parts[1:]] == [100, 300]
-    assert [len(part["sw"]) for part in parts[1:]] == [15, 45]
+    assert [len(part["fr"]) for part in parts[1:]] == [200, 300]
+    assert [len(part["sw"]) for part in parts[1:]] == [20, 40]
 
 
 FIGURES = {

@@ -82,3 +82,13 @@ def test_choices_of_nearly_one_size_are_one():
     assert choice.is_close(Choice(MANY, 1_010_000))
     assert not choice.is_close(Choice(MANY, 1_100_000))
     assert not choice.is_close(Choice(FEW, 1_000_000))
+
+
+def test_a_vocabulary_is_like_another_that_is_hardly_larger_and_hardly_loses_more():
+    def predicted(tokens, loss):
+        return Vocabulary({"fr": 0.5}, tokens, 0, WEIGHTS, {"fr": loss, "sw": 0.0}, False)
+
+    assert predicted(2000, 0.0095).is_like(MANY)
+    assert predicted(1980, 0.02).is_like(MANY)
+    assert not predicted(1900, 0.01).is_like(MANY)
+    assert not predicted(2000, 0.005).is_like(MANY)
