@@ -86,7 +86,7 @@ def verdict(result: Mapping[str, Any]) -> str:
         f"{file_size_text(sizes['before'])} in 16 bits."
     )
     few = [code for code, own in by_language.items() if own["parts"] < FEWEST_PARTS]
-    if loss > result["limit"]:
+    if round(loss, 3) > result["limit"]:  # as it is printed
         return f"Over the limit of {limit}: {most}. {size}"
     if result.get("generated", {}).get("is_measured"):
         return f"Measured on text that the model wrote itself; on real text the loss may be larger. {most}. {size}"

@@ -219,6 +219,8 @@ def test_a_bad_result_begins_with_the_fault():
     assert said(difference=0.26, low=0.2, high=0.3) == (
         f"Over the limit of 3.0%: Swahili, {largest} +26.0% bits per byte [+20.0, +30.0]. {size}"
     )
+    assert said(difference=0.0304).startswith(f"Within the limit of 3.0%: Swahili, {largest} +3.0%")
+    assert said(difference=0.0306).startswith(f"Over the limit of 3.0%: Swahili, {largest} +3.1%")
     assert said(parts=9).startswith("Too little text was held out to judge sw. ")
 
 
