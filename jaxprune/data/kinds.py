@@ -71,7 +71,7 @@ _ALL = (
     ),
     CalibrationKind(
         "generated",
-        "text of up to `calibration.max_length` tokens that the dense model writes in each language",
+        "text that the dense model writes in each language, a sample up to the limit on its tokens",
         is_generated=True,
     ),
     CalibrationKind("tokens", "ready token ids from an .npz", reads_text=False, may_hold_code=True),

@@ -164,7 +164,13 @@ def read_result(config: SweepConfig, workdir: Path) -> SweepResult:
     missing = unfinished(planned, config, workdir)
     codes = evaluation_languages(config)
     finished = [variant for variant in planned if variant not in missing]
-    runs = [open_evaluation(workdir / v.name).within(codes).renamed(v.name) for v in finished]
+    runs = [
+        # the columns of the axes say how a variant was made
+        dataclasses.replace(
+            open_evaluation(workdir / v.name).within(codes).renamed(v.name), about=""
+        )
+        for v in finished
+    ]
     unchanged = Comparison(evaluations=runs, changes=[])
     comparison = _whole_means(compare_evaluations(runs, config.seed)) if runs[1:] else unchanged
     return SweepResult(

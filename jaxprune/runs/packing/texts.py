@@ -12,8 +12,8 @@ from jaxprune.runs.generated import written_texts
 from jaxprune.runs.packing.config import PackConfig
 from jaxprune.shrinking.texts import texts_by_language
 
-# Lines of a language on which choices are measured, and lines that are reported, at most.
-_CHOOSING, _REPORTED = 200, 300
+# Held-out lines of a language, at most; choices are measured on a third of them, and the others are reported.
+_LINES = 500
 _HELD_OUT = 5  # one line of so many, without other text
 _FEWEST, _FEWEST_HELD_OUT = 50, 8  # lines of a language
 # Texts of a language, and tokens of each, that the model writes for want of others.
@@ -87,13 +87,13 @@ def parts_of(config: PackConfig, text: Texts | None = None) -> Parts:
     choosing, reported = Texts(), Texts()
     for code, lines in heldout.items():
         known = {*kept[code]}
-        new = [line for line in lines if line not in known][: _CHOOSING + _REPORTED]
+        new = [line for line in lines if line not in known][:_LINES]
         if len(new) < _FEWEST_HELD_OUT:
             raise InputError(
                 f"{'--text' if config.heldout is None else '--heldout'}: {len(new)} lines of {code} to measure on that "
                 f"are not among the others; expected at least {_FEWEST_HELD_OUT}"
             )
-        cut_at = min(_CHOOSING, len(new) // 3)
+        cut_at = len(new) // 3
         choosing[code], reported[code] = new[:cut_at], new[cut_at:]
     return Parts(kept, choosing, reported)
 

@@ -12,6 +12,8 @@ from jaxprune.runs.plots import magnitude_lines
 from jaxprune.stats.stats import ActivationStats
 
 _ALL = (0.0, 100.0)  # limits of percent
+# Pictures of an analysis that show all sites at once.
+_OF_THE_MODEL = ("language_neurons", "masks", "overlap_by_layer")
 
 
 def sparsity_section(report: Report) -> Section:
@@ -75,8 +77,12 @@ def magnitude_section(stats: ActivationStats) -> Section:
 
 
 def analysis_section(figures: Sequence[Path]) -> Section | None:
-    """The pictures of an analysis, as its PNG files have them, each folded."""
+    """The pictures of an analysis, as its PNG files have them: those of the whole model, and those of sites, folded."""
     if not figures:
         return None
-    pictures = [Folded(file.stem, [Picture(file.stem, file.read_bytes())]) for file in figures]
-    return Section("analysis", "Analysis of the dense model", pictures)
+    parts: list[Part] = []
+    for file in sorted(figures, key=lambda file: file.stem not in _OF_THE_MODEL):
+        title = file.stem.replace("_", " ")
+        picture = Picture(title, file.read_bytes())
+        parts.append(picture if file.stem in _OF_THE_MODEL else Folded(title, [picture]))
+    return Section("analysis", "Analysis of the dense model", parts)

@@ -192,7 +192,7 @@ def test_other_text_is_held_out_instead(tmp_path):
     (tmp_path / "sw.txt").write_text("\n".join(f"mwanamke {i}" for i in range(60)))
     parts = parts_of(config(heldout=str(tmp_path)))
     assert len(parts.kept["fr"]) == len((CALIBRATION / "fr.txt").read_text().splitlines())
-    assert [len(part["fr"]) for part in parts[1:]] == [200, 300]
+    assert [len(part["fr"]) for part in parts[1:]] == [166, 334]
     assert [len(part["sw"]) for part in parts[1:]] == [20, 40]
 
 
