@@ -18,12 +18,12 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
 # What the pages call models and texts.
 MODELS = ("FOLDER", "MODEL", "google/gemma-3-270m", "bigscience/bloom-3b", "bigscience/bloom-7b1")
-TEXTS = ("TEXTS", "TEXT", "NTREX", "openlanguagedata/flores_plus")
+TEXTS = ("TEXTS", "TEXT")
 OTHER_TEXTS = ("OTHER", "OTHERS", "HELDOUT", "FLORES")
+LONG_TEXTS = ("NTREX", "openlanguagedata/flores_plus")  # of which pages name lines
 CODE = "thomwolf/github-python"
 LANGUAGES = {"en": "en", "fr": "fr", "sw": "sw", "ru": "fr", "zh": "sw"}  # and whose text stands in
-# Lines of a text, as many as the pages name.
-LINES = 1997
+LINES, LONG = 200, 1997
 # Commands that need machines or programs that are not here; tests/test_cluster.py, tests/tpu and tests/buckets have
 # those of clusters, TPUs and buckets.
 ELSEWHERE = re.compile(
@@ -33,6 +33,7 @@ ELSEWHERE = re.compile(
 FEWER = {
     "prune": ["--config.calibration.samples=6"],
     "quantize": ["--config.calibration.samples=6"],
+    "shrink": ["--config.calibration.samples=6"],
     "recover": ["--config.calibration.samples=8"],
     "evaluate": ["--config.evaluation.perplexity_lines=0-19"],
 }
@@ -55,14 +56,14 @@ def commands(page):
 COMMANDS = {page.stem: found for page in PAGES if (found := [*commands(page)])}
 
 
-def write_texts(folder, kind):
-    """Lines of each language, as many as the pages name, from the bundled texts of a kind."""
+def write_texts(folder, kind, count):
+    """Lines of each language, from the bundled texts of a kind."""
     folder.mkdir()
     for code, own in LANGUAGES.items():
         text = Path(text_place("nano", kind), f"{own}.txt").read_text(encoding="utf-8")
         lines = text.splitlines()
         pairs = (
-            (lines[i % len(lines)], lines[i // len(lines) * 7 % len(lines)]) for i in range(LINES)
+            (lines[i % len(lines)], lines[i // len(lines) * 7 % len(lines)]) for i in range(count)
         )
         (folder / f"{code}.txt").write_text("\n".join(map(" ".join, pairs)), encoding="utf-8")
     return folder
@@ -80,12 +81,14 @@ def things(tmp_path_factory):
     )  # fmt: skip
     transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
-    texts = write_texts(folder / "texts", "calibration")
-    other_texts = write_texts(folder / "other_texts", "translation")
+    texts = write_texts(folder / "texts", "calibration", LINES)
+    other_texts = write_texts(folder / "other_texts", "translation", LINES)
+    long_texts = write_texts(folder / "long_texts", "calibration", LONG)
     return {
         **dict.fromkeys(MODELS, folder / "model"),
         **dict.fromkeys(TEXTS, texts),
         **dict.fromkeys(OTHER_TEXTS, other_texts),
+        **dict.fromkeys(LONG_TEXTS, long_texts),
         CODE: ROOT / "jaxprune" / "base",
         **{name: ROOT / name for name in ("scripts", "configs", "jaxprune")},
     }
@@ -102,7 +105,7 @@ def test_the_commands_of_a_page_run_in_their_order(page, things, tmp_path, monke
         is_plan, reads_stats = "--plan" in arguments, "calibration.stats" in " ".join(arguments)
         fewer = [] if is_plan or reads_stats else FEWER.get(script, [])
         if "recovery.minutes" in " ".join(arguments):
-            fewer = [*fewer, "--config.recovery.minutes=0.3"]
+            fewer = [*fewer, "--config.recovery.minutes=0.1"]
         argv = [str(ROOT / "scripts" / f"{script}.py"), *arguments, *fewer]
         monkeypatch.setattr(sys, "argv", argv)
         code = exit_code(argv[0])
