@@ -23,8 +23,13 @@ PAGE = FIGURES.parent / "guide" / "quantize.md"
 CELLS = FIGURES.parents[1] / "studies" / "quantization" / "cells.json"
 BEGIN = "<!-- studies/quantization/cells.json -->\n\n"
 LANGUAGES = {"en": "English", "fr": "French", "ru": "Russian", "zh": "Chinese", "sw": "Swahili"}
-OWN, FIVE, ENGLISH = "own", "five", "en"
-CALIBRATIONS = {ENGLISH: "English", OWN: "the language itself", FIVE: "all five"}
+OWN, FIVE, ENGLISH, GENERATED = "own", "five", "en", "generated"
+CALIBRATIONS = {
+    ENGLISH: "English",
+    OWN: "the language itself",
+    FIVE: "all five",
+    GENERATED: "text that the model writes in all five",
+}
 METHODS = ("search", "importance", "gptq")
 SHOWN = [("nearest", ""), ("importance", FIVE), ("gptq", ENGLISH), ("gptq", OWN), ("gptq", FIVE)]
 
@@ -124,6 +129,7 @@ def numbers(cells: dict) -> dict[str, str]:
         "removed by five": removed(FIVE, [*LANGUAGES]),
         "removed by English elsewhere": removed(ENGLISH, others),
         "removed by own": removed(OWN, [*LANGUAGES]),
+        "removed by generated": removed(GENERATED, [*LANGUAGES]),
         **{f"rise of {grid}": rise(f"gptq_{grid}") for grid in ("iq4_nl", "q5_0")},
         "rise of q4_0": rise("gptq"),
     }

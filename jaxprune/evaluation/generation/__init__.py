@@ -1,1 +1,1 @@
-"""Prompts → generated tokens, by greedy decoding."""
+"""Prompts → generated tokens, the likeliest or drawn by a seed."""

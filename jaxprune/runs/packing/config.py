@@ -38,7 +38,7 @@ class PackConfig:
         _FOLDER,
         is_text,
         meaning=f"{_FOLDER}: plain text in these languages, at least 400 lines of each; without it the model writes "
-        "text itself, which is a poor substitute",
+        "text itself",
     )
     heldout: str | None = rule(
         _FOLDER,

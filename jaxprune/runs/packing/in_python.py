@@ -53,7 +53,7 @@ def pack(
       model: the dense model, a hub id or a Hugging Face folder.
       workdir: receives model.gguf, hf/ with the same weights in float32, and pack.json.
       languages: codes, in a list or separated by commas.
-      text: a folder of <language>.txt or .jsonl; without it the model writes text itself, a poor substitute.
+      text: a folder of <language>.txt or .jsonl; without it the model writes text itself.
       heldout: other text, on which losses are measured; by default the last fifth of each text.
       size: size of model.gguf at most, such as "0.15GB"; the loss is then as small as it can be.
       loss: bits per byte that any language may lose, such as "3%", the default; the file is then as small as it can be.

@@ -30,7 +30,7 @@ _VOCABULARIES, _ROUNDINGS, _HEAD = 4, 3, 0.3
 # 270M on two cores.
 _EFFICIENCY = 0.65
 # The rate at which a model writes, as a share of that of the other steps.
-_WRITING = 0.3
+_WRITING = 0.5
 _WIDTH, _REPETITIONS = 2048, 3
 
 

@@ -17,7 +17,7 @@ _LINES = 500
 _HELD_OUT = 5  # one line of so many, without other text
 _FEWEST, _FEWEST_HELD_OUT = 50, 8  # lines of a language
 # Texts of a language, and tokens of each, that the model writes for want of others.
-_WRITTEN, _WRITTEN_TOKENS = 512, 96
+_WRITTEN, _WRITTEN_TOKENS = 400, 48
 
 Texts = dict[str, list[str]]
 
