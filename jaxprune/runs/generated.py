@@ -90,12 +90,7 @@ def written_texts(
         raise InputError("the model has no tokenizer, which generated text needs")
     prompts = []
     for number, code in enumerate(languages):
-        openings = language(code).openings
-        if not openings:
-            raise InputError(
-                f"calibration.kind: got {KIND!r}, but there are no words of {language(code).name} to begin with; "
-                "expected text"
-            )
+        openings = openings_of(code)
         words = openings[np.random.default_rng((seed, number, 1)).integers(len(openings))]
         prompts.append(tokenizer(words)["input_ids"])
     continued = Generator(model, progress=progress)(
@@ -109,6 +104,19 @@ def written_texts(
     return [
         str(tokenizer.decode([*prompt, *new], skip_special_tokens=True)) for prompt, new in pairs
     ]
+
+
+def openings_of(code: str) -> tuple[str, ...]:
+    """Frequent words with which texts of a language begin.
+
+    Raises:
+      InputError: the package has none.
+    """
+    if openings := language(code).openings:
+        return openings
+    raise InputError(
+        f"the model has no words of {language(code).name} to begin a text with; expected text"
+    )
 
 
 def first_texts(model: Model, batches: Sequence[Batch]) -> dict[str, str]:

@@ -64,5 +64,7 @@ def test_a_run_reads_no_data_and_shows_its_text(tmp_path):
 
 
 def test_a_language_without_words_is_named(model):
-    with pytest.raises(jp.InputError, match=r"no words of Akan to begin with; expected text$"):
+    with pytest.raises(
+        jp.InputError, match=r"^the model has no words of Akan to begin a text with; expected text$"
+    ):
         jp.generated_batches(model, "ak", **QUIET)

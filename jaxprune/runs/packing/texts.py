@@ -8,7 +8,7 @@ from typing import NamedTuple
 from jaxprune.base.errors import InputError
 from jaxprune.base.files.whole import write_text
 from jaxprune.hf.model import Model
-from jaxprune.runs.generated import written_texts
+from jaxprune.runs.generated import openings_of, written_texts
 from jaxprune.runs.packing.config import PackConfig
 from jaxprune.shrinking.texts import texts_by_language
 
@@ -61,7 +61,13 @@ def own_text(model: Model, config: PackConfig, folder: Path) -> Texts:
 
 
 def planned_text(config: PackConfig) -> Texts:
-    """Stands in a plan for text that the model has yet to write: as many lines, of about as many tokens."""
+    """Stands in a plan for text that the model has yet to write: as many lines, of about as many tokens.
+
+    Raises:
+      InputError: a language in which the model cannot begin, see `openings_of`.
+    """
+    for code in config.languages:
+        openings_of(code)
     line = "a " * _WRITTEN_TOKENS
     return {code: [f"{line}{number}" for number in range(_WRITTEN)] for code in config.languages}
 

@@ -228,6 +228,7 @@ def test_a_bad_result_begins_with_the_fault():
     ("values", "message"),
     [
         ({"size": "1MB", "loss": "3%"}, "--loss: set with --size; set one of them"),
+        ({"text": None, "languages": "fr,ak"}, "the model has no words of Akan to begin a text"),
         ({"text": "absent"}, "--text: no folder 'absent'"),
         ({"languages": "fr,ja"}, "--text: no texts of 'ja'; there are de en es fr sw"),
         ({"model": "nano/xglm"}, "model: llama.cpp has no xglm model; expected apertus"),
