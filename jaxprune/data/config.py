@@ -147,7 +147,7 @@ def check_calibration(
         raise invalid_value(
             "calibration.kind", kind.name, f"{able}, as pruning.criterion {criterion} needs code"
         )
-    if kind.is_generated or not kind.reads_text:
+    if not kind.reads_lines:
         check_all_rows(calibration)
     if kind.reads_text:
         check_texts(calibration)

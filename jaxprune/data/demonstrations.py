@@ -118,7 +118,7 @@ def _on_side(
 def with_all_samples(fields: TextFields, compat: str) -> TextFields:
     """The fields with as many samples as their lines make, at most `MOST_SAMPLES`."""
     kind = KINDS[fields.kind]
-    if not kind.reads_text or kind.is_generated:
+    if not kind.reads_lines:
         return fields
     counts = [MOST_SAMPLES]
     for source in fields.source:
@@ -132,7 +132,7 @@ def sampled_lines(fields: TextFields, seed: int, compat: str) -> list[str]:
     """`line_digests` of the sentences in the samples that `demonstrations` makes for these fields, each once."""
     kind, sources = KINDS[fields.kind], fields.source
     lines: set[str] = set()
-    for turn, language in enumerate(sources if kind.reads_text and not kind.is_generated else []):
+    for turn, language in enumerate(sources if kind.reads_lines else []):
         codes = [language, fields.target] if kind.has_target else [language]
         texts, chosen = _samples(fields, codes, seed, compat)
         lines |= {text[line] for text in texts for line in chosen[turn :: len(sources)].flat}
@@ -154,7 +154,7 @@ def _samples(
 def _usable(
     tokenizer: "PreTrainedTokenizerBase | None", kind: CalibrationKind
 ) -> "PreTrainedTokenizerBase":
-    if kind.is_generated or not kind.reads_text:
+    if not kind.reads_lines:
         raise InputError(
             f"calibration.kind: got {kind.name!r}; expected a kind of text that is read (generated_batches writes "
             "text, token_batches reads token ids)"

@@ -34,6 +34,11 @@ class CalibrationKind:
     least: int = 1
 
     @property
+    def reads_lines(self) -> bool:
+        """Whether its text is lines of `calibration.data`."""
+        return self.reads_text and not self.is_generated
+
+    @property
     def role(self) -> str:
         """The role of its batches without code; see `Batch`."""
         return self.name.removesuffix("_vs_code")

@@ -128,9 +128,8 @@ def drawn(
     params, table = head
     logits = nnx.merge(modules(config).head[0], params)(x, table)
     cumulated = jnp.cumsum(jax.nn.softmax(logits, axis=-1), axis=-1)
-    points = (
-        uniform[:, None, None] * cumulated[..., -1:]
-    )  # a sum of rounded numbers is not exactly 1
+    # the whole sum is 1 up to rounding
+    points = uniform[:, None, None] * cumulated[..., -1:]
     chosen = jnp.argmax(cumulated > points, axis=-1)
     return chosen.astype(jnp.int32), jnp.all(jnp.isfinite(logits), axis=-1)
 
