@@ -349,14 +349,19 @@ def generate(folder, out):
 
 
 def recover(folder, tokens, out):
-    """Recovers a pruned model in both ways: on one device, on eight, and on three groups of two that share a block."""
+    """Recovers a pruned model in every way: on one device, on eight, and on three groups of two that share a block."""
     model, batches = jp.load(folder), jp.token_batches(str(tokens))
     pruned = jp.prune(model, criterion="magnitude", sparsity=0.5, progress=False)
-    for how, meshes in (("block", ((1, 1), (8, 1), (3, 2))), ("distil", ((1, 1), (3, 2)))):
+    for how, meshes in (
+        ("block", ((1, 1), (8, 1), (3, 2))),
+        ("window", ((1, 1), (3, 2))),
+        ("distil", ((1, 1), (3, 2))),
+    ):
         for mesh in meshes:
+            blocks = {"blocks": 2} if how == "window" else {}
             result = jp.recover(
                 model, pruned, batches, how=how, epochs=2, batch=8, mesh=device_mesh(*mesh),
-                progress=False,
+                progress=False, **blocks,
             )  # fmt: skip
             blocks = flatten_dict(dict(result.params["blocks"]), sep="/")
             np.savez(f"{out}/{how}-{mesh[0]}{mesh[1]}.npz", **blocks)

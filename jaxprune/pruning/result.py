@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from flax.traverse_util import unflatten_dict
 
@@ -25,8 +26,8 @@ class PruneResult(NotebookTable):
       params: parallel to `model.params`, on the host, dropped weights +0.
       masks: {"blocks": {… kernel: bool [L, in, out]}}.
       stats: the statistics of the calibration set, or None; None after `recover`.
-      report: sparsity, tokens and seconds by stage; after `recover` also `losses`, [before, after] of each block, or
-        once of the whole model with how="distil".
+      report: sparsity, tokens and seconds by stage; after `recover` also `losses`, [before, after] of each fit of blocks,
+        or once of the whole model with how="distil".
     """
 
     params: Params
@@ -46,7 +47,9 @@ class PruneResult(NotebookTable):
                 for name, pair in zip(names, losses, strict=True)
             ]
             title = "Loss on held-out samples, by recovery"
-            tables.append(Table(title, ["block", "before", "after"], lost))
+            blocks = len(jax.tree.leaves(self.masks["blocks"])[0])
+            number = "window" if 1 < len(losses) < blocks else "block"
+            tables.append(Table(title, [number, "before", "after"], lost))
         return caption, tables
 
 

@@ -1,9 +1,9 @@
 """A pruned or smaller model, the dense one and samples → its kept weights, norms and biases, fitted again.
 
-**By block.** `by_block.py` walks over the blocks of a pruned model with two sets of hidden states: those of the dense
-model, and those of the recovered blocks. A block is fitted so that it maps the states of the recovered blocks to the
-outputs of the dense block; it thus also corrects errors of the blocks below. The rounded block computes the inputs of
-the next one.
+**By window.** `windows.py` walks over the blocks with two sets of hidden states: those of the dense model, and those of
+the recovered blocks. A window of consecutive blocks, by default one, is fitted so that it maps the states of the
+recovered blocks to the outputs of the last dense block; it thus also corrects errors of the blocks below. The rounded
+blocks compute the inputs of the next window. Windows may overlap.
 
 **By distillation.** `distil.py` fits all blocks together to the dense model's predictions of the next token. With
 logits h·w_v, KL(p‖q) = E_p[log p] - h·E_p[w] + log Σ_v exp(h·w_v), so only one vector and one number per token are
@@ -11,10 +11,11 @@ kept from the dense model, which runs once. Both sums over the vocabulary are co
 vocabulary they cover only the tokens of the samples, filled up to 16,384 with others at equal distances. The blocks
 may be those of a smaller model; its teacher is then the dense model with the same tokens.
 
-**One engine.** Both ways call `fit.py` with a `Loss`. A step's gradient is the sum of the gradients of its units, the
-rows that share a device in a micro-batch. A separate program adds them in order, and devices without a unit get one
-of zeros, so the bits do not depend on the number of devices. AdamW runs on every device on equal masters; its steps
-are relative to the root mean square of each tensor, as scales of norms differ by orders of magnitude. Every one of
-several processes has all samples and the same masters, and computes a share of the units of each step. Gradients of
-products are defined for reverse mode here alone, so that `jp.forward` keeps both modes.
+**One engine.** Both ways stack their blocks (`stacked.py`) and call `fit.py` with a `Loss`. A step's gradient is the
+sum of the gradients of its units, the rows that share a device in a micro-batch. A separate program adds them in order,
+and devices without a unit get one of zeros, so the bits do not depend on the number of devices. AdamW runs on every
+device on equal masters; its steps are relative to the root mean square of each tensor, as scales of norms differ by
+orders of magnitude. Every one of several processes has all samples and the same masters, and computes a share of the
+units of each step. Gradients of products are defined for reverse mode here alone, so that `jp.forward` keeps both
+modes.
 """

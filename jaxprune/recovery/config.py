@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from jaxprune.base.errors import invalid_value
 from jaxprune.base.schema import choice, config_record, integer, is_number, is_text, rule
 
-BLOCK, DISTIL = "block", "distil"
+BLOCK, WINDOW, DISTIL = "block", "window", "distil"
+
+# Blocks of a window, if the config has no number.
+BLOCKS = 4
 
 
 def minutes_field(meaning: str) -> Any:
@@ -55,7 +59,35 @@ class RecoveryFields(FitFields):
         meaning="workdir of the run whose model is recovered",
     )
     how: str = choice(
-        (BLOCK, DISTIL),
+        (BLOCK, WINDOW, DISTIL),
         BLOCK,
-        "block: each block to its dense outputs, one in memory; distil: the whole model to its dense logits",
+        "block: each block to its dense outputs, one in memory; window: `recovery.blocks` consecutive blocks to the "
+        "dense outputs of the last one; distil: the whole model to its dense logits",
     )
+    blocks: int | None = integer(None, 1, f"blocks of a window; {BLOCKS} if not set")
+    stride: int | None = integer(
+        None, 1, "blocks from one window to the next; half of the blocks of a window if not set"
+    )
+
+    def window(self, layers: int) -> tuple[int, int]:
+        """The number of blocks that are fitted together, and of those between two fits.
+
+        Args:
+          layers: number of all blocks.
+
+        Raises:
+          InputError: fields contradict each other.
+        """
+        if self.how != WINDOW:
+            for name in ("blocks", "stride"):
+                if (value := getattr(self, name)) is not None:
+                    raise invalid_value(
+                        f"recovery.{name}", value, f"only with recovery.how={WINDOW}"
+                    )
+            size = 1 if self.how == BLOCK else layers
+            return size, size
+        size = self.blocks or BLOCKS
+        stride = self.stride or -(-size // 2)
+        if stride > size:
+            raise invalid_value("recovery.stride", stride, f"1 to {size}, the blocks of a window")
+        return size, stride

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import unflatten_dict
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
@@ -24,16 +23,15 @@ from jaxprune.base.errors import InputError
 from jaxprune.base.progress import Clock, progress_bar
 from jaxprune.data.batches import Batch
 from jaxprune.devices.sharding import compiled_by_rows, replicated
-from jaxprune.hf.weights import stack_layers
 from jaxprune.models.config import ModelConfig
-from jaxprune.models.model import head_inputs, layer_kinds
+from jaxprune.models.model import head_inputs
 from jaxprune.models.pruned_block import pruned_params
 from jaxprune.models.trees import HeadParams
-from jaxprune.recovery.blocks import PRODUCT, block_outputs
 from jaxprune.recovery.fit import cut, fit, steps_of
-from jaxprune.recovery.on_grid import Levels, joined, separated
+from jaxprune.recovery.on_grid import Levels
+from jaxprune.recovery.stacked import finished_layers, run_blocks, start_of
 from jaxprune.recovery.steps import Loss
-from jaxprune.recovery.task import Task, finished_layer
+from jaxprune.recovery.task import Task
 from jaxprune.stats.blocks import blocks, converted, to_device
 from jaxprune.stats.finished import PrunedBlock
 from jaxprune.stats.micro_batches import Context, MicroBatches
@@ -81,39 +79,25 @@ def distil(task: Task) -> Generator[PrunedBlock, None, None]:
             "(final_logit_softcapping); use block"
         )
     clock = Clock()
-    start = [task.pruned(layer) for layer in range(config.n_layers)]
     table = task.model.source.head_rows(predicted_tokens(task.batches, config.vocab_size))
     table = jax.device_put(converted(table, task.dtype), replicated(mesh))
     head = to_device({"norm": task.model.part("head/norm")}, task.dtype, mesh), table
     clock.lap("read")
     units = _units(task, head)
     clock.lap("forward")
-    stored: list[Any] = [
-        pruned_params(task.model.block(layer), pruned.keep, pruned.changed)
-        for layer, pruned in enumerate(start)
-    ]
-    keep = {path: np.stack([pruned.keep[path] for pruned in start]) for path in start[0].keep}
-    levels: list[Levels] = [{} for _ in stored]
-    if task.types is not None:
-        for layer, block in enumerate(stored):
-            stored[layer], levels[layer] = separated(block, task.types.kernel_grids(config, layer))
-        keep = {}
-    params, all_levels = stack_layers(stored), jax.tree.map(lambda *ls: np.stack(ls), *levels)
-    fixed = head, layer_kinds(config), jax.device_put(all_levels, replicated(mesh))
+    layers = range(config.n_layers)
+    start = start_of(task, layers)
+    fixed = head, jax.device_put(start.fixed, replicated(mesh))
     loss = Loss(divergence, fixed, config, task.dtype)
     steps = task.fields.epochs * steps_of(units, task.fields, task.seed)
     with progress_bar("distil", steps, 0, task.progress, unit="steps") as bar:
         fitted = fit(
-            params, unflatten_dict(keep, sep="/"), units, loss, task.fields, task.seed, mesh,
-            bar.show, bar.update, task.saved, stacked=True,
+            start.params, start.keep, units, loss, task.fields, task.seed, mesh,
+            bar.show, bar.update, task.saved,
         )  # fmt: skip
     clock.lap("recover")
-    for layer, pruned in enumerate(start):
-        host = task.model.block(layer)
-        masters = jax.tree.map(lambda leaf, layer=layer: leaf[layer], fitted.params)
-        masters = jax.tree.map(np.asarray, joined(masters, levels[layer]))
-        finished = finished_layer(pruned, host, masters, None if layer else fitted)
-        block = pruned_params(host, finished.keep, finished.changed)
+    for layer, finished in enumerate(finished_layers(task, layers, start, fitted)):
+        block = pruned_params(task.model.block(layer), finished.keep, finished.changed)
         yield PrunedBlock(layer, block, finished, clock.take())
 
 
@@ -184,22 +168,15 @@ def divergence(
     config: ModelConfig,
     dtype: str,
     masters: Any,
-    fixed: tuple[tuple[HeadParams, Array], Array | None, Levels],
+    fixed: tuple[tuple[HeadParams, Array], tuple[Array | None, Levels]],
     inputs: Array,
     expected: Array,
     log_p: Array,
     valid: Array,
 ) -> Float[Array, ""]:
     """Σ KL(p‖q) over real tokens, in nats."""
-    head, kinds, levels = fixed
-
-    def body(x: Array, layer: tuple[Any, Array | None, Levels]) -> tuple[Array, None]:
-        block, kind, block_levels = layer
-        return block_outputs(config, dtype, joined(block, block_levels), x, kind), None
-
-    # only products are stored for the gradient
-    policy = jax.checkpoint_policies.save_only_these_names(PRODUCT)
-    states, _ = lax.scan(jax.checkpoint(body, policy=policy), inputs, (masters, kinds, levels))
+    head, of_blocks = fixed
+    states = run_blocks(config, dtype, masters, of_blocks, inputs)
     h = _inputs(config, head, states)
     similarity = jnp.sum(h.astype(jnp.float32) * expected, axis=-1)
     values = log_p - similarity + log_sum_exp(h, head[1])

@@ -54,14 +54,13 @@ def fit(
     show: Callable[[str], None] = lambda text: None,
     stepped: Callable[[], None] = lambda: None,
     saved: Path | None = None,
-    stacked: bool = False,
 ) -> Fit:
     """Minimises a loss; the masters with the lowest one on the held-out units are the result.
 
     Ends after `PATIENCE` epochs in a row without a lower loss.
 
     Args:
-      params: pruned parameters, on the host.
+      params: parameters on the host, stacked over blocks, [blocks, ...].
       keep: masks of some of them; dropped weights stay +0.
       units: rows, one unit for a device at a time.
       seed: seed of the choice of held-out units and of the order of the others.
@@ -69,7 +68,6 @@ def fit(
       stepped: called after each step.
       saved: file of the state between two epochs, from which an interrupted fit resumes with the same bits; None to
         keep none.
-      stacked: whether the leaves of all layers are stacked, [L, ...].
 
     Raises:
       InputError: the loss is not finite, or the file of the state is damaged.
@@ -78,7 +76,7 @@ def fit(
     held_out, fitted_units = _split(units, fields.held_out, rng)
     size = _units_of_step(units, fields)
     steps = fields.epochs * steps_of(units, fields, seed)
-    adamw = optimizer(fields.learning_rate, steps, stacked)
+    adamw = optimizer(fields.learning_rate, steps)
     everywhere = replicated(mesh)
     masters = jax.tree.map(lambda leaf: leaf.astype(np.float32), params)
     masters, keep = jax.device_put((masters, keep), everywhere)

@@ -3,12 +3,12 @@
 import dataclasses
 import itertools
 import math
+from collections import Counter
 from typing import NamedTuple
 
 from jaxprune.base.errors import InputError
 from jaxprune.data.batches import first_samples
 from jaxprune.devices import hosts
-from jaxprune.recovery.config import BLOCK
 from jaxprune.recovery.recover import recover_blocks
 from jaxprune.recovery.task import Task
 
@@ -62,20 +62,25 @@ def chosen(speed: Speed, seconds: float, least: int, available: int) -> tuple[in
 
 def _measured(task: Task, samples: int) -> Speed:
     """The speed on the first samples, after a run that compiles the programs."""
-    block = task.fields.how == BLOCK
-    layers = task.config.n_layers if block else 1
+    windows = task.windows
+    _, measured = windows[:2][-1]  # the first one also reads the samples
 
-    def laps(epochs: int) -> dict[str, float]:
+    def laps(epochs: int) -> Counter[str]:
         fields = dataclasses.replace(task.fields, epochs=epochs)
         trial = dataclasses.replace(
             task, batches=first_samples(task.batches, samples), fields=fields, saved=None,
             finished=lambda layer: None, progress=False,
         )  # fmt: skip
-        # the first block also reads the samples and compiles
-        return [*itertools.islice(recover_blocks(trial), 2 if block else 1)][-1].seconds
+        blocks = itertools.islice(recover_blocks(trial), measured.stop)
+        seconds = Counter[str]()
+        for block in blocks:
+            if block.layer in measured:
+                seconds.update(block.seconds)
+        return seconds
 
     laps(1)
     one, two = laps(1), laps(2)
     fitted = max(two["recover"] - one["recover"], 0.1 * one["recover"]) / samples
     fixed = one["read"] + max(0.0, one["recover"] - samples * fitted)
-    return Speed(layers * fixed, layers * one["forward"] / samples, layers * fitted)
+    fits = len(windows)
+    return Speed(fits * fixed, fits * one["forward"] / samples, fits * fitted)

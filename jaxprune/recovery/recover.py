@@ -6,28 +6,33 @@ from collections.abc import Callable, Generator, Mapping
 
 from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.models.grids import GRIDS
-from jaxprune.recovery.by_block import recover_by_block
-from jaxprune.recovery.config import BLOCK, DISTIL
+from jaxprune.recovery.config import BLOCK, DISTIL, WINDOW
 from jaxprune.recovery.distil import distil
 from jaxprune.recovery.task import Task
+from jaxprune.recovery.windows import recover_by_window
 from jaxprune.stats.finished import PrunedBlock
 
 _METHODS: Mapping[str, Callable[[Task], Generator[PrunedBlock, None, None]]] = {
-    BLOCK: recover_by_block,
+    BLOCK: recover_by_window,
+    WINDOW: recover_by_window,
     DISTIL: distil,
 }
 
 
 def recover_blocks(task: Task) -> Generator[PrunedBlock, None, None]:
     """Recovers and yields the blocks of a pruned or smaller model in order; for errors see `recover`."""
+    task.fields.window(task.config.n_layers)  # raises for fields that contradict each other
     rows = math.gcd(task.samples_per_device, task.fields.batch)  # a step has `batch` samples
     if sum(-(-len(batch.tokens) // rows) for batch in task.batches) < 2:
         raise InputError(
             "calibration.samples: too few for recovery, which also holds out some; use more"
         )
-    if task.teacher is not task.model and task.fields.how != DISTIL:
+    layers = task.teacher.config.n_layers - len(task.dropped)
+    if task.fields.how != DISTIL and layers != task.config.n_layers:
         raise invalid_value(
-            "recovery.how", task.fields.how, f"{DISTIL} for a smaller or quantized model"
+            "recovery.how",
+            task.fields.how,
+            f"{DISTIL} for a smaller model in memory; or the workdir of shrink",
         )
     if task.types is not None:
         check_scales(task.types.kernels or "")

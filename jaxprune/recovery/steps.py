@@ -52,8 +52,8 @@ class Loss(NamedTuple):
 
 
 @functools.lru_cache(1)  # a static argument, equal for all blocks
-def optimizer(learning_rate: float, steps: int, stacked: bool) -> optax.GradientTransformation:
-    """AdamW with steps relative to the root mean square of each tensor, except those that are not learned.
+def optimizer(learning_rate: float, steps: int) -> optax.GradientTransformation:
+    """AdamW with steps relative to the root mean square of each block's tensor, except those that are not learned.
 
     Scales of norms differ by orders of magnitude from kernels and between layers (in Gemma 3 from 1 to 400), so
     equal steps would leave the large ones as they are.
@@ -63,7 +63,7 @@ def optimizer(learning_rate: float, steps: int, stacked: bool) -> optax.Gradient
 
     def scaled(updates: Any, state: Any, params: Any) -> tuple[Any, Any]:
         def scale_update(update: Array, leaf: Array) -> Array:
-            axes = tuple(range(int(stacked), leaf.ndim))
+            axes = tuple(range(1, leaf.ndim))
             size = jnp.sqrt(jnp.mean(jnp.square(leaf), axes, keepdims=True))
             return update * jnp.maximum(size, SMALLEST)
 

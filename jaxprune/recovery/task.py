@@ -33,8 +33,9 @@ class Task:
       pruned: layer → the result of pruning it.
       types: the grids of a quantized model, the scales of whose kernels are fitted in place of these; None for others.
       mesh, dtype, seed, samples_per_device, progress: see `recover`.
+      dropped: the layers of the teacher that the model lacks.
       finished: layer → the result of an earlier recovery, or None.
-      saved: see `fit`.
+      saved: the file of the state of a fit of all blocks, see `fit`; of windows see `saved_at`.
     """
 
     model: Model
@@ -48,6 +49,7 @@ class Task:
     seed: int = 0
     samples_per_device: int = SAMPLES_PER_DEVICE
     progress: bool = True
+    dropped: Sequence[int] = ()
     finished: Callable[[int], FinishedLayer | None] = lambda layer: None
     saved: Path | None = None
 
@@ -61,6 +63,32 @@ class Task:
         """The number of samples, and of epochs at most."""
         samples = sum(len(batch.tokens) for batch in self.batches)
         return {"samples": samples, "epochs": self.fields.epochs}
+
+    @property
+    def windows(self) -> list[tuple[range, range]]:
+        """The layers of each fit, and those of them that no later fit changes."""
+        layers = self.config.n_layers
+        size, stride = self.fields.window(layers)
+        starts = range(0, max(1, layers - size + stride), stride)
+        fits = [range(start, min(start + size, layers)) for start in starts]
+        return [
+            (fit, fit if fit.stop == layers else range(fit.start, fit.start + stride))
+            for fit in fits
+        ]
+
+    @property
+    def ends(self) -> list[int]:
+        """For each layer, the number of the teacher's blocks after which hidden states are its targets.
+
+        These are the inputs of the next layer that the model has, so a layer also learns the dropped ones after it.
+        """
+        whole = self.teacher.config.n_layers
+        kept = [layer for layer in range(whole) if layer not in self.dropped]
+        return [*kept[1:], whole]
+
+    def saved_at(self, layer: int) -> Path | None:
+        """The file of the blocks that a window beginning at a layer shares with the one before; None to keep none."""
+        return self.saved and self.saved.with_stem(f"{self.saved.stem}_{layer}")
 
     def samples(self) -> CalibrationStates:
         """The samples as input of the first block, all of them in every process: each has a share of each step."""

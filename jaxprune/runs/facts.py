@@ -20,6 +20,7 @@ from jaxprune.pruning.budget import UNSTRUCTURED
 from jaxprune.pruning.methods import METHODS
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.roundings import ROUNDINGS
+from jaxprune.recovery.config import DISTIL
 from jaxprune.runs.planning.config import (
     PruneConfig,
     QuantizeConfig,
@@ -115,7 +116,9 @@ def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str,
     if losses := report.get("losses"):
         fields = _checked(flatten_dict(dict(config), sep="."), RECOVER_FIELDS)
         means = [sum(part) / len(part) for part in zip(*losses, strict=True)]
-        name = "mean loss of a block" if len(losses) > 1 else "loss of the model"
+        name = "loss of the model"
+        if (how := fields["recovery.how"]) != DISTIL:
+            name = f"mean loss of a {how}"
         if chosen := report.get("in_minutes"):
             fields["calibration.samples"], fields["recovery.epochs"] = chosen.values()
         recovered = dict(_settings(fields, RECOVER_FIELDS))

@@ -1,6 +1,6 @@
 """A finished run and the dense model → its report, its layers, and the pruned model in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flax.traverse_util import flatten_dict
@@ -94,3 +94,9 @@ def _changes_weights(report: Report) -> bool:
 def model_digest(report: Report) -> str | None:
     """The digest of `pruned_model`; None if the report lacks it."""
     return report["models"].get("hf") if _changes_weights(report) else pruned_digest(report)
+
+
+def dropped_layers(report: Report) -> Sequence[int]:
+    """The layers of the dense model that a smaller one lacks, by the report of the run that made or recovered it."""
+    dropped: Sequence[int] = report.get("shrunk", {}).get("depth", {}).get("dropped", ())
+    return dropped

@@ -23,6 +23,7 @@ from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.model import Model, load
 from jaxprune.hf.origin import origin_of
 from jaxprune.pruning.settings import PruningFields
+from jaxprune.recovery.config import DISTIL
 from jaxprune.recovery.in_time import fit_into
 from jaxprune.recovery.recover import recover_blocks
 from jaxprune.recovery.task import Task, whole_layers
@@ -32,7 +33,7 @@ from jaxprune.runs.identity import run_identity
 from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning.config import OutputFields, RecoverConfig
-from jaxprune.runs.pruned_model import check_dense, finished_report, pruned_layers
+from jaxprune.runs.pruned_model import check_dense, dropped_layers, finished_report, pruned_layers
 from jaxprune.runs.quantize import save_gguf, types_of
 from jaxprune.runs.run import FIT, Run
 from jaxprune.runs.shrink import print_smaller
@@ -109,6 +110,7 @@ def recover_to_workdir(
                 pruned=pruned_layers(run) if has_masks else whole_layers(model.config),
                 types=types_of(quantized) if quantized else None,
                 mesh=device_mesh(config.mesh.data, config.mesh.model), dtype=config.dtype,
+                dropped=dropped_layers(before),
                 seed=config.seed, progress=hosts.is_first(), saved=opened.folder / FIT,
             )  # fmt: skip
             report_keys = {"origin": origin_of(dense, config.model), **_about_before(run, before)}
@@ -170,7 +172,7 @@ def _recover(
     clock.lap("prepare")
     if task.fields.minutes is not None:
         report_keys = {**report_keys, "in_minutes": task.size}
-    writer.write_all(recover_blocks(task), by_block=task.fields.how == "block")
+    writer.write_all(recover_blocks(task), by_block=task.fields.how != DISTIL)
     tokens = set_tokens(task.batches)
     report = writer.report(tokens)
     report["seconds"] = {**clock.rounded(), **report["seconds"]}

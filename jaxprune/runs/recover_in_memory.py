@@ -23,7 +23,7 @@ from jaxprune.recovery.config import RecoveryFields
 from jaxprune.recovery.in_time import fit_into
 from jaxprune.recovery.recover import recover_blocks
 from jaxprune.recovery.task import Task, whole_layers
-from jaxprune.runs.pruned_model import check_dense, finished_report, pruned_layers
+from jaxprune.runs.pruned_model import check_dense, dropped_layers, finished_report, pruned_layers
 from jaxprune.shrinking.vocabulary import teacher_of
 from jaxprune.stats.blocks import DTYPE
 from jaxprune.stats.finished import FinishedLayer
@@ -36,6 +36,8 @@ def recover(
     batches: Sequence[Batch],
     *,
     how: str | None = None,
+    blocks: int | None = None,
+    stride: int | None = None,
     epochs: int | None = None,
     minutes: float | None = None,
     learning_rate: float | None = None,
@@ -54,6 +56,10 @@ def recover(
     errors. Only one block is on the devices at a time. The loss of a block on the held-out samples never increases,
     before its weights are rounded to their stored dtype.
 
+    With `how="window"` several consecutive blocks are fitted together to the outputs of the last of them in the dense
+    model, and the next window begins `stride` blocks later. Only the blocks of a window, their gradients and moments
+    are on the devices.
+
     With `how="distil"` all blocks are fitted together to the dense model's predictions of the next token, by AdamW on
     the mean KL divergence over real tokens. The whole model, its gradients and moments are on the devices.
 
@@ -62,10 +68,12 @@ def recover(
 
     Args:
       model: the dense model; remains unchanged.
-      pruned: the result of `prune`; the workdir of a finished run; or the smaller model that `shrink` returns. Smaller
-        models need `how="distil"`.
+      pruned: the result of `prune`; the workdir of a finished run; or the smaller model that `shrink` returns. One that
+        lacks layers needs `how="distil"`, or the workdir of `shrink`.
       batches: samples, for a smaller model made with its own tokenizer; their number may differ from that of pruning.
-      how: "block" (the default) or "distil".
+      how: "block" (the default), "window" or "distil".
+      blocks, stride: with "window", blocks that are fitted together, by default 4, and blocks from one window to the
+        next, by default half of them.
       epochs: passes over the samples at most; 4 by default.
       minutes: time of the call, instead of `epochs`: a trial measures the speed, and as many of the samples as fit are
         fitted; `report["in_minutes"]` has their number and the epochs.
@@ -100,7 +108,7 @@ def recover(
     began = time.perf_counter()
     check_model(model)
     options: dict[str, Any] = {
-        "run": "in memory", "how": how, "epochs": epochs, "minutes": minutes,
+        "run": "in memory", "how": how, "blocks": blocks, "stride": stride, "epochs": epochs, "minutes": minutes,
         "learning_rate": learning_rate, "batch": batch, "held_out": held_out,
     }  # fmt: skip
     fields = checked(
@@ -112,11 +120,13 @@ def recover(
     # all tokens are fitted
     batches = [dataclasses.replace(batch, counted=None) for batch in batches]
     start: object = pruned
+    dropped: Sequence[int] = ()
     if isinstance(start, str | Path):
         run = local_path(start)
         before = finished_report(run, "pruned")
         check_dense(model, str(model.folder), run, before)
         start = load(run / "hf") if "shrunk" in before else pruned_layers(run)
+        dropped = dropped_layers(before)
     teacher = model
     if isinstance(start, Model):
         if start.config == model.config:  # without masks, its dropped weights would be fitted too
@@ -129,13 +139,13 @@ def recover(
     task = Task(
         model=model, teacher=teacher, batches=batches, pruned=_layers(model, start), fields=fields,
         mesh=given_mesh(mesh), dtype=dtype, seed=seed, samples_per_device=samples_per_device,
-        progress=progress,
+        progress=progress, dropped=dropped,
     )  # fmt: skip
     if minutes is not None:
         task = fit_into(task, 60 * minutes - (time.perf_counter() - began))
-    blocks = list(recover_blocks(task))
-    result = stacked_result(model, blocks, task.batches)
-    losses = [block.finished.loss for block in blocks]
+    recovered = list(recover_blocks(task))
+    result = stacked_result(model, recovered, task.batches)
+    losses = [block.finished.loss for block in recovered]
     result.report["losses"] = [loss for loss in losses if loss is not None]
     if minutes is not None:
         result.report["in_minutes"] = task.size

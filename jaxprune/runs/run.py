@@ -30,8 +30,8 @@ from jaxprune.devices import hosts
 from jaxprune.runs.identity import agree
 
 RECORD, LAYERS = "run.json", "layer_*.npz"
-# The state of a fit of all blocks together, which comes before the first layer.
-FIT = "fit.npz"
+# The state of a fit of all blocks together, which comes before the first layer; of windows, files beside it.
+FIT, FITS = "fit.npz", "fit*.npz"
 SWEEP = "sweep.json"  # the record of a sweep, in its workdir
 # The files in `progress/` of a run that is being put in place.
 COMMIT = (REPORT, CONFIG, GGUF, OLDER)
@@ -155,7 +155,7 @@ def _leave(folder: Path) -> None:
     if (folder / REPORT).exists():
         return
     _clear_outputs(folder)
-    if not any(folder.glob(LAYERS)) and not (folder / FIT).is_file():
+    if not any(folder.glob(LAYERS)) and not any(folder.glob(FITS)):
         _clear_layers(folder)
 
 
@@ -209,9 +209,10 @@ def _put_in_place(workdir: Path) -> None:
 
 def _clear_layers(folder: Path) -> None:
     """Removes the layers of a run and, last, its record, which shows that the other files are of a run."""
-    layers = (*folder.glob(LAYERS), *folder.glob("layer_*.new"))
-    names = (OLDER, CONFIG, FIT, "fit.new", "measured.json", RECORD)
-    for file in (*layers, *(folder / name for name in names)):
+    patterns = (LAYERS, "layer_*.new", FITS, "fit*.new")
+    files = [file for pattern in patterns for file in folder.glob(pattern)]
+    names = (OLDER, CONFIG, "measured.json", RECORD)
+    for file in (*files, *(folder / name for name in names)):
         file.unlink(missing_ok=True)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
-from jaxprune.base.errors import InputError, invalid_value
+from jaxprune.base.errors import InputError
 from jaxprune.base.schema import fields_of, part_of
 from jaxprune.base.text import NONE
 from jaxprune.base.workdir.locks import PROGRESS
@@ -17,7 +17,7 @@ from jaxprune.data.languages import MIX
 from jaxprune.models.grids import GRIDS
 from jaxprune.pruning.criterion import CODE
 from jaxprune.pruning.methods import STARTS
-from jaxprune.recovery.config import DISTIL, RecoveryFields
+from jaxprune.recovery.config import RecoveryFields
 from jaxprune.recovery.recover import check_scales
 from jaxprune.runs.planning.checked import consistent
 from jaxprune.runs.planning.config import MethodConfig, PruneConfig, QuantizeConfig, RecoverConfig
@@ -131,8 +131,6 @@ def _products(config: SweepConfig, axes: Mapping[str, Any]) -> Iterator[Variant]
     recovered = _replaced(recovered, _only(axes, axes_read))
     if isinstance(product, QuantizeConfig):
         check_scales(product.quantize.grid)
-        if (how := recovered.recovery.how) != DISTIL:
-            raise invalid_value(RECOVERY, how, f"{DISTIL}, with axes of {QUANTIZE}")
     if KINDS[recovered.calibration.kind].reads_text:
         check_texts(recovered.calibration)
     fields |= {path: axes.get(path, _value(recovered, path)) for path in axes_read}

@@ -19,7 +19,7 @@ import jaxprune as jp
 from jaxprune.data.batches import Batch
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.models.model import layer_kind, layer_kinds, modules
-from jaxprune.recovery import distil, fit
+from jaxprune.recovery import distil, fit, stacked
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.recover import recover_from_config
 
@@ -56,7 +56,7 @@ def test_loss_and_gradient_are_those_of_whole_logits(name, tiny_folder, tmp_path
     params = jax.tree.map(jnp.asarray, model.params)
     table = model.source.head_rows(np.arange(config.vocab_size))
     head = {"norm": params["head"]["norm"]}, jnp.asarray(table)
-    fixed = head, layer_kinds(config), {}
+    fixed = head, (layer_kinds(config), {})
     inputs = states = nnx.merge(parts.embed[0], params["embed"])(jnp.asarray(ids))
     for layer in range(config.n_layers):
         block = jax.tree.map(lambda leaf, layer=layer: leaf[layer], params["blocks"])
@@ -170,7 +170,7 @@ def test_a_workdir_like_any_other(distilled, pruned_run):
 # the loss is computed before the first epoch and after each of four; layers follow the last one
 @pytest.mark.parametrize(
     ("module", "name", "count", "epochs"),
-    [(fit, "mean_loss", 1, 4), (fit, "mean_loss", 3, 2), (distil, "finished_layer", 1, 0)],
+    [(fit, "mean_loss", 1, 4), (fit, "mean_loss", 3, 2), (stacked, "finished_layer", 1, 0)],
     ids=["in the first epoch", "in the third epoch", "after a layer"],
 )
 def test_it_resumes_with_the_same_bits(

@@ -49,13 +49,13 @@ def test_a_step_is_relative_to_each_layer_of_stacked_parameters():
     layers = np.array([[1.0, 2.0], [300.0, 400.0], [0.0, 0.0]], np.float32)
     gradients = np.array([[1.0, -2.0], [3.0, 1.0], [-1.0, 1.0]], np.float32)
 
-    def updates(parameters, gradients, stacked):
-        chain = optimizer(0.1, 20, stacked)
+    def updates(parameters, gradients):
+        chain = optimizer(0.1, 20)
         state = chain.init({"scale": parameters})
         for _ in range(3):
             update, state = chain.update({"scale": gradients}, state, {"scale": parameters})
         return update["scale"]
 
-    alone = [updates(*pair, stacked=False) for pair in zip(layers, gradients, strict=True)]
-    together = updates(layers, gradients, stacked=True)
+    alone = [updates(p[None], g[None])[0] for p, g in zip(layers, gradients, strict=True)]
+    together = updates(layers, gradients)
     np.testing.assert_allclose(together, np.stack(alone), rtol=1e-6)

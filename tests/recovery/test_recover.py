@@ -19,62 +19,69 @@ from torch_loop import blocks_of
 
 import jaxprune as jp
 from jaxprune.base.workdir.reading import OUTPUTS
-from jaxprune.recovery import by_block
+from jaxprune.recovery import windows
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.pruned_model import pruned_model
 from jaxprune.runs.recover import recover_from_config
 
 
-def output_of_first_block(model, ids):
-    """What the first block of a torch model returns; the pads come last, so no token sees them."""
+def output_of_block(model, ids, number):
+    """What a block of a torch model returns; the pads come last, so no token sees them."""
     seen = []
-    hook = blocks_of(model)[0].register_forward_hook(lambda _, given, output: seen.append(output))
+    hook = blocks_of(model)[number].register_forward_hook(
+        lambda _, given, output: seen.append(output)
+    )
     model(input_ids=ids)
     hook.remove()
     return seen[0][0] if isinstance(seen[0], tuple) else seen[0]
 
 
-def fitted_by_torch(dense, pruned, batch, held_out=1):
-    """AdamW on the first block with steps relative to each tensor, one an epoch; dropped weights are set back to 0."""
+def fitted_by_torch(dense, pruned, batch, blocks=1, held_out=1):
+    """AdamW on the first blocks with steps relative to each tensor, one an epoch; dropped weights are set back to 0."""
     ids = torch.tensor(batch.tokens.astype(np.int64))
     order = np.random.default_rng(0).permutation(len(ids) // 2)  # in pairs of rows
     rows = [2 * unit + i for unit in sorted(order[held_out:]) for i in (0, 1)]
     valid = torch.tensor(batch.valid)
     with torch.no_grad():
-        target = output_of_first_block(dense, ids)
+        target = output_of_block(dense, ids, blocks - 1)
     variance = target[valid].var(dim=0, correction=0).sum()
-    block = blocks_of(pruned)[0]
-    dropped = {name: p == 0 for name, p in block.named_parameters() if p.ndim == 2}
-    groups = [{"params": [parameter]} for parameter in block.parameters()]
+    fitted = blocks_of(pruned)[:blocks]
+    dropped = {name: p == 0 for name, p in fitted.named_parameters() if p.ndim == 2}
+    groups = [{"params": [parameter]} for parameter in fitted.parameters()]
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=1e-4)
     for step in range(EPOCHS):
         for group in optimizer.param_groups:
             size = float(group["params"][0].detach().square().mean().sqrt())
             group["lr"] = RATE * (1 + np.cos(np.pi * step / EPOCHS)) / 2 * max(size, 1e-3)
-        output = output_of_first_block(pruned, ids)
+        output = output_of_block(pruned, ids, blocks - 1)
         error = ((output - target)[rows][valid[rows]] ** 2).sum()
         optimizer.zero_grad()
         (error / variance / valid[rows].sum()).backward()
         optimizer.step()
         with torch.no_grad():
-            for name, parameter in block.named_parameters():
+            for name, parameter in fitted.named_parameters():
                 if name in dropped:
                     parameter[dropped[name]] = 0
-    return block
+    return fitted
 
 
 # without biases of keys, which softmax cancels: Adam would follow the rounding of their gradients
-@pytest.mark.parametrize("name", ["qwen2", "gemma3"])
-def test_a_block_is_fitted_as_torch_fits_it(name, tiny_folder, tokens, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "blocks"), [("qwen2", 1), ("gemma3", 1), ("qwen2", 2), ("gemma3", 2)]
+)
+def test_blocks_are_fitted_as_torch_fits_them(name, blocks, tiny_folder, tokens, tmp_path):
     folder = tiny_folder(name)
-    model, batches, pruned, result = recovered(folder, tokens)
+    window = {} if blocks == 1 else {"how": "window", "blocks": blocks, "stride": blocks}
+    model, batches, pruned, result = recovered(folder, tokens, **window)
     assert len(batches) == 1  # of one length, so an epoch is one step
     for kind, params in (("pruned", pruned.params), ("recovered", result.params)):
         jp.export_hf(model, params, tmp_path / kind)
     load = transformers.AutoModelForCausalLM.from_pretrained
     dense, before, after = (load(f) for f in (folder, tmp_path / "pruned", tmp_path / "recovered"))
-    expected = fitted_by_torch(dense, before, batches[0])
-    found, start = (blocks_of(one)[0].parameters() for one in (after, load(tmp_path / "pruned")))
+    expected = fitted_by_torch(dense, before, batches[0], blocks)
+    found, start = (
+        blocks_of(one)[:blocks].parameters() for one in (after, load(tmp_path / "pruned"))
+    )
     for (path, one), other, first in zip(expected.named_parameters(), found, start, strict=True):
         moved = float((one - first).detach().abs().max())
         size = float(first.detach().square().mean().sqrt())
@@ -125,7 +132,7 @@ def bits(result):
 
 def test_the_bits_do_not_depend_on_the_devices(tiny_folder, tokens, tmp_path):
     in_a_process(optimised(environment(8)), "recover", tiny_folder("bloom"), tokens, tmp_path)
-    for how, meshes in (("block", ("32", "81")), ("distil", ("32",))):
+    for how, meshes in (("block", ("32", "81")), ("window", ("32",)), ("distil", ("32",))):
         expected, *others = sorted(tmp_path.glob(f"{how}-*.npz"))
         assert expected.name == f"{how}-11.npz"
         assert [file.stem for file in others] == [f"{how}-{mesh}" for mesh in meshes]
@@ -189,17 +196,77 @@ def test_a_workdir_like_any_other(runs, tokens):
 def test_a_recovery_that_crashed_goes_on_with_the_same_bits(runs, tokens, tmp_path, monkeypatch):
     model, pruned, done = runs
     config = job(model, tokens, recovery__run=str(pruned))
-    whole = by_block.fit
-    with monkeypatch.context() as patch:
-        patch.setattr(by_block, "fit", killed_after(iter(range(2)), whole))
-        with pytest.raises(Killed):
-            recover_from_config(config, tmp_path / "run")
-    calls = []
-    monkeypatch.setattr(by_block, "fit", lambda *arguments: calls.append(0) or whole(*arguments))
-    recover_from_config(config, tmp_path / "run")
-    assert len(calls) == 1
+    calls = resumed(config, tmp_path / "run", 2, monkeypatch)
+    assert calls == 1
     assert report_of(tmp_path / "run")["losses"] == report_of(done)["losses"]
     assert report_of(tmp_path / "run")["digests"] == report_of(done)["digests"]
+
+
+def resumed(config, run, fits, monkeypatch):
+    """Kills a recovery after some fits and repeats it; returns the number of fits of the second one."""
+    whole, calls = windows.fit, []
+    with monkeypatch.context() as patch:
+        patch.setattr(windows, "fit", killed_after(iter(range(fits)), whole))
+        with pytest.raises(Killed):
+            recover_from_config(config, run)
+        patch.setattr(windows, "fit", lambda *arguments: calls.append(0) or whole(*arguments))
+        recover_from_config(config, run)
+    return len(calls)
+
+
+def in_windows(model, tokens, run, **fields):
+    return job(
+        model, tokens, recovery__run=str(run), recovery__how="window",
+        **{"recovery__blocks": 2, "recovery__stride": 1, **fields},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("fits", [0, 1])
+def test_windows_that_overlap_resume_with_the_same_bits(fits, runs, tokens, tmp_path, monkeypatch):
+    model, pruned, _ = runs
+    config = in_windows(model, tokens, pruned)
+    whole = recover_from_config(config, tmp_path / "whole")
+    assert len(whole["losses"]) == 2  # of three blocks
+    assert all(after < before for before, after in whole["losses"])
+    assert resumed(config, tmp_path / "run", fits, monkeypatch) == 2 - fits
+    again = report_of(tmp_path / "run")
+    assert again["losses"] == [[*pair] for pair in whole["losses"]]
+    assert again["digests"] == whole["digests"]
+    assert recount(tmp_path / "run") == []
+    assert not (tmp_path / "run/progress").exists()
+
+
+def test_a_shared_block_begins_as_the_window_before_left_it(runs, tokens, tmp_path):
+    """The second window then has the loss of the blocks that the first one fitted, and of the third as pruned."""
+    model, pruned, _ = runs
+    shared, apart = (
+        recover_from_config(
+            in_windows(model, tokens, pruned, recovery__stride=stride), tmp_path / str(stride)
+        )
+        for stride in (1, 2)
+    )
+    (_, (expected, _)), (_, (found, _)) = apart["losses"], shared["losses"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_windows_of_one_block_are_blocks(runs, tokens, tmp_path):
+    model, pruned, done = runs
+    report = recover_from_config(
+        in_windows(model, tokens, pruned, recovery__blocks=1), tmp_path / "run"
+    )
+    assert report["digests"] == report_of(done)["digests"]
+
+
+def test_fields_of_windows_that_have_no_effect_or_contradict_are_refused(runs, tokens):
+    model, pruned, _ = runs
+    dense, batches = jp.load(model), jp.token_batches(str(tokens))
+    for how, message in (
+        ({"blocks": 2}, r"recovery\.blocks: got 2; expected only with recovery\.how=window"),
+        ({"how": "distil", "stride": 2}, r"recovery\.stride: got 2; expected only with"),
+        ({"how": "window", "blocks": 2, "stride": 3}, r"recovery\.stride: got 3; expected 1 to 2"),
+    ):
+        with pytest.raises(jp.InputError, match=message):
+            jp.recover(dense, pruned, batches, progress=False, **how)
 
 
 def test_another_recovery_is_another_run(runs, tokens):

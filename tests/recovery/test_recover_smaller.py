@@ -166,13 +166,38 @@ def test_samples_of_the_dense_tokenizer_are_refused(smaller):
     assert jp.recover(dense, small, by_hand, **fit).report["losses"]
 
 
+def test_windows_learn_the_dropped_layers_too(smaller, tmp_path):
+    """The first loss is the error of the smaller model's states beside those before the dense model's next layer."""
+    dense, small = jp.load("nano/bloom"), jp.load(smaller / "hf")
+    [batch, *_] = jp.demonstrations(
+        small.tokenizer, "nano", kind="monolingual", source="fr", samples=2, max_length=48
+    )
+    row = batch.tokens[0][batch.valid[0]]
+    rows = np.stack([row, row])
+    twice = Batch(rows, np.ones(rows.shape, bool), "monolingual", np.arange(2, dtype=np.int32))
+    result = jp.recover(dense, smaller, [twice], how="window", blocks=2, batch=1, progress=False)
+    names = {i: name for name, i in small.tokenizer.get_vocab().items()}
+    old = torch.tensor([dense.tokenizer.get_vocab()[names[i]] for i in range(len(names))])
+    load, ids = transformers.AutoModelForCausalLM.from_pretrained, torch.from_numpy(row).long()
+    [dropped] = json.loads((smaller / "report.json").read_text())["shrunk"]["depth"]["dropped"]
+    kept = [layer for layer in range(4) if layer != dropped]
+    with torch.no_grad():
+        targets = load(dense.folder).eval()(old[ids][None], output_hidden_states=True)
+        states = load(smaller / "hf").eval()(ids[None], output_hidden_states=True)
+    target = targets.hidden_states[kept[2]][0]  # the inputs of the third layer that is left
+    error = (states.hidden_states[2][0] - target).square().sum(dim=-1).mean()
+    expected = float(error / target.var(dim=0, correction=0).sum())
+    np.testing.assert_allclose(result.report["losses"][0][0], expected, rtol=1e-4)
+    assert all(after < before for before, after in result.report["losses"])
+    run = recover_from_config(
+        nano(recovery__run=str(smaller), recovery__how="window"), tmp_path / "run"
+    )
+    assert all(after < before for before, after in run["losses"])
+    with pytest.raises(InputError, match=r"recovery.how: got 'block'; expected distil for a small"):
+        jp.recover(dense, small, [twice], how="block", batch=1, progress=False)
+
+
 def test_a_model_of_others_is_refused(smaller, tmp_path):
-    with pytest.raises(
-        InputError, match=r"recovery.how: got 'block'; expected distil for a smaller or quantized"
-    ):
-        recover_from_config(
-            nano(recovery__run=str(smaller), recovery__how="block"), tmp_path / "run"
-        )
     other = dataclasses.replace(nano(recovery__run=str(smaller)), model="nano/gpt2")
     with pytest.raises(InputError, match="model: got nano/gpt2, another model than the dense one"):
         recover_from_config(other, tmp_path / "run")

@@ -1,0 +1,160 @@
+"""Recovery by windows of consecutive blocks: dense outputs → fitted window → the inputs of the next one.
+
+The loss is the squared error after the last block of a window over real tokens, relative to the variance of the dense
+outputs. Windows may overlap: a block that two of them contain begins the second fit as the first one left it, and is
+finished by the last window that contains it.
+"""
+
+import copy
+import itertools
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jaxtyping import Array, Bool, Float
+
+from jaxprune.base.files.arrays import read_npz, write_npz
+from jaxprune.base.progress import Clock, progress_bar
+from jaxprune.devices import hosts
+from jaxprune.devices.sharding import block_shares, replicated
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.pruned_block import pruned_params
+from jaxprune.recovery.fit import Fit, cut, fit
+from jaxprune.recovery.on_grid import Levels
+from jaxprune.recovery.stacked import Start, finished_layers, run_blocks, start_of
+from jaxprune.recovery.steps import Loss
+from jaxprune.recovery.task import Task
+from jaxprune.stats.blocks import blocks, converted
+from jaxprune.stats.finished import PrunedBlock
+from jaxprune.stats.micro_batches import MicroBatches
+from jaxprune.stats.states import run_and_measure
+from jaxprune.stats.walk import WHOLE_BLOCK
+
+# Masters of blocks that the window before has fitted, [blocks, ...] by path.
+Overlap = Mapping[str, np.ndarray]
+
+
+def recover_by_window(task: Task) -> Generator[PrunedBlock, None, None]:
+    """Recovers and yields the blocks of a model in order; the first block that a window finishes has its loss.
+
+    A window is fitted to the hidden states of the dense model after its last block; its inputs come from the recovered
+    blocks below, so it also corrects their errors. Only its blocks, their gradients and moments are in memory.
+    """
+    config, mesh, dtype = task.config, task.mesh, task.dtype
+    dense = task.samples()
+    recovered = copy.copy(dense)  # from the same inputs of the first block
+    recovered.states = [*dense.states]
+    teacher = enumerate(blocks(task.teacher, dtype, mesh))
+    clock, position = Clock(), 0
+    overlap: Overlap | None = None
+    with progress_bar("recover", config.n_layers, 0, task.progress) as bar:
+        for window, final in task.windows:
+            end = task.ends[window.stop - 1]
+            for layer, (_, params) in itertools.islice(teacher, end - position):
+                clock.lap("read")
+                teacher_config = task.teacher.config_in(dtype)
+                run_and_measure(params, dense, WHOLE_BLOCK, (), teacher_config, layer)
+                clock.lap("forward")
+            position = end
+            done = [task.finished(layer) for layer in final]
+            if None in done:
+                overlap = _kept(task, window) if overlap is None else overlap
+                start, fitted = _fit(task, window, overlap, units_of(recovered, dense), bar.show)
+                overlap = _overlap(task, window, final, fitted)
+                done = [*finished_layers(task, final, start, fitted)]
+                clock.lap("recover")
+            for layer, result in zip(final, done, strict=True):
+                assert result is not None
+                host = task.model.block(layer)
+                block = pruned_params(host, result.keep, result.changed)
+                if layer + 1 < config.n_layers:
+                    params = jax.device_put(converted(block, dtype), block_shares(host, mesh))
+                    run_and_measure(params, recovered, WHOLE_BLOCK, (), config, layer)
+                    clock.lap("forward")
+                yield PrunedBlock(layer, block, result, clock.take())
+                bar.update()
+
+
+def _fit(
+    task: Task,
+    window: range,
+    overlap: Overlap,
+    units: Sequence["Unit"],
+    show: Callable[[str], None],
+) -> tuple[Start, Fit]:
+    start = start_of(task, window)
+    params = flatten_dict(start.params, sep="/")
+    for path, leaf in overlap.items():
+        params[path] = np.concatenate([leaf, params[path][len(leaf) :].astype(np.float32)])
+    layers = "-".join(map(str, dict.fromkeys((window.start, window.stop - 1))))
+    loss = Loss(
+        squared_error, jax.device_put(start.fixed, replicated(task.mesh)), task.config, task.dtype,
+        1 / variance(units), f"layer {layers}: ",
+    )  # fmt: skip
+    fitted = fit(
+        unflatten_dict(params, sep="/"), start.keep, units, loss, task.fields, task.seed, task.mesh, show
+    )  # fmt: skip
+    return start, fitted
+
+
+def _overlap(task: Task, window: range, final: range, fitted: Fit) -> Overlap:
+    """The fitted blocks that are not finished, which a file keeps for a recovery that resumes at the next window."""
+    masters = flatten_dict(fitted.params, sep="/")
+    overlap = {path: leaf[len(final) :] for path, leaf in masters.items()}
+    following = task.saved_at(final.stop)
+    if following is not None and len(final) < len(window) and hosts.is_first():
+        write_npz(following, overlap)
+        # the file of this window stays, as its finished blocks are not written yet
+        before = task.saved_at(window.start - len(final))
+        assert before is not None
+        before.unlink(missing_ok=True)
+    return overlap
+
+
+def _kept(task: Task, window: range) -> Overlap:
+    """The overlap with the window before of an interrupted recovery; empty for the first window."""
+    file = task.saved_at(window.start)
+    size, stride = task.fields.window(task.config.n_layers)
+    return read_npz(file) if file is not None and window.start and stride < size else {}
+
+
+class Unit(NamedTuple):
+    """The rows of one device: inputs of a window, dense outputs of its last block, and a mask of the real tokens."""
+
+    inputs: Float[np.ndarray, "b T D"]
+    targets: Float[np.ndarray, "b T D"]
+    valid: Bool[np.ndarray, "b T"]
+
+
+def units_of(inputs: MicroBatches, targets: MicroBatches) -> list[Unit]:
+    """The rows in units."""
+    units = list[Unit]()
+    for x, target, context in zip(inputs.states, targets.states, inputs.contexts, strict=True):
+        rows = Unit(*map(np.asarray, (x, target, context.valid)))
+        units += cut(rows, inputs.step // inputs.mesh.size)
+    return units
+
+
+def variance(units: Sequence[Unit]) -> float:
+    """The variance of the dense outputs over real tokens, summed over features."""
+    real = [unit.targets[unit.valid] for unit in units]
+    count = sum(map(len, real))
+    mean = sum(part.sum(axis=0, dtype=np.float64) for part in real) / count
+    return sum(float(np.square(part - mean).sum()) for part in real) / count
+
+
+def squared_error(
+    config: ModelConfig,
+    dtype: str,
+    masters: Any,
+    fixed: tuple[Array | None, Levels],
+    inputs: Array,
+    targets: Array,
+    valid: Array,
+) -> Float[Array, ""]:
+    """The sum over real tokens, with the blocks in the dtype of the products."""
+    outputs = run_blocks(config, dtype, masters, fixed, inputs)
+    return jnp.sum(jnp.where(valid[..., None], jnp.square(outputs - targets), 0))
