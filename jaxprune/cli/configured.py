@@ -25,8 +25,8 @@ from jaxprune.devices.sharding import one_cpu_device_per_core
 from jaxprune.runs.buckets.workdir import staged
 from jaxprune.runs.planning.checked import by_path, config_of, unknown_field
 from jaxprune.runs.planning.chips import rented
-from jaxprune.runs.planning.config import MethodConfig
-from jaxprune.runs.planning.plan import plan_from_config, print_plan
+from jaxprune.runs.planning.config import BlocksConfig, MethodConfig
+from jaxprune.runs.planning.plan import show_plan
 from jaxprune.stats.config import JobConfig, check_with_stats
 
 _HELP = {"--help", "-help", "-h"}
@@ -162,14 +162,21 @@ def define_planned() -> None:
     define_processes()
 
 
-def run_or_plan(job: Callable[..., object], config: MethodConfig, workdir: Path) -> None:
-    """Runs `job(config, workdir, overwrite=...)`, or prints its plan."""
+def run_or_plan(
+    job: Callable[..., object],
+    config: BlocksConfig,
+    workdir: Path,
+    show: Callable[..., None] = show_plan,
+) -> None:
+    """Runs `job(config, workdir, overwrite=...)`, or prints its plan by `show(config, processes, machines)`."""
     options = flags.FLAGS
     if options.chip is not None and not options.plan:
         raise InputError("--chip: not read without --plan")
+    if options.chip is not None and options.processes is not None:
+        raise InputError("--processes: not read with --chip, which names all machines")
     if options.plan:
         machines = None if options.chip is None else rented(options.chip)
-        print_plan(config, plan_from_config(config, options.processes or 1, machines))
+        show(config, options.processes or 1, machines)
         return
     join_processes()
     job(config, workdir, overwrite=options.overwrite)

@@ -26,8 +26,8 @@ class PruneResult(NotebookTable):
       params: parallel to `model.params`, on the host, dropped weights +0.
       masks: {"blocks": {… kernel: bool [L, in, out]}}.
       stats: the statistics of the calibration set, or None; None after `recover`.
-      report: sparsity, tokens and seconds by stage; after `recover` also `losses`, [before, after] of each fit of blocks,
-        or once of the whole model with how="distil".
+      report: sparsity, tokens and seconds by stage; after `recover` also `losses`, [before, after] of each fit of
+        blocks, or once of the whole model with how="distil".
     """
 
     params: Params

@@ -67,14 +67,7 @@ class Task:
     @property
     def windows(self) -> list[tuple[range, range]]:
         """The layers of each fit, and those of them that no later fit changes."""
-        layers = self.config.n_layers
-        size, stride = self.fields.window(layers)
-        starts = range(0, max(1, layers - size + stride), stride)
-        fits = [range(start, min(start + size, layers)) for start in starts]
-        return [
-            (fit, fit if fit.stop == layers else range(fit.start, fit.start + stride))
-            for fit in fits
-        ]
+        return windows_of(self.fields, self.config.n_layers)
 
     @property
     def ends(self) -> list[int]:
@@ -95,6 +88,16 @@ class Task:
         return calibration_states(
             self.model, self.batches, self.mesh, self.samples_per_device, self.dtype, shared=False
         )
+
+
+def windows_of(fields: RecoveryFields, layers: int) -> list[tuple[range, range]]:
+    """The layers of each fit of a recovery, and those of them that no later fit changes; raises as `fields.window`."""
+    size, stride = fields.window(layers)
+    starts = range(0, max(1, layers - size + stride), stride)
+    fits = [range(start, min(start + size, layers)) for start in starts]
+    return [
+        (fit, fit if fit.stop == layers else range(fit.start, fit.start + stride)) for fit in fits
+    ]
 
 
 def whole_layers(config: ModelConfig) -> Callable[[int], FinishedLayer]:

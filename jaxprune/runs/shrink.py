@@ -70,7 +70,7 @@ def shrink_to_workdir(
     began = time.perf_counter()
     config.shrink.check_alternatives()
     model, fields = config.open_model(), config.shrink
-    texts = _texts(fields)
+    texts = read_texts(fields)
     check_workdir(workdir, model.folder)
     samples = _samples(config, model)
     read = config.json()
@@ -101,7 +101,7 @@ def _samples(config: ShrinkConfig, model: Model) -> Samples:
     return Samples(batches, mixture, config.dtype)
 
 
-class _Texts(NamedTuple):
+class RunTexts(NamedTuple):
     """The texts of a run by language: chosen ones, frequent words, and others for the report."""
 
     chosen: Texts
@@ -114,7 +114,8 @@ class _Texts(NamedTuple):
         return hashlib.sha256(json.dumps(self).encode()).hexdigest()
 
 
-def _texts(fields: ShrinkFields) -> _Texts:
+def read_texts(fields: ShrinkFields) -> RunTexts:
+    """The texts of a run; raises as `shrink_from_config`."""
     if fields.vocabulary is None:
         if all(cut is None for cut in (fields.layers, fields.drop_layers, fields.mlp)):
             raise InputError(
@@ -122,7 +123,7 @@ def _texts(fields: ShrinkFields) -> _Texts:
                 "shrink.mlp"
             )
         fields.check_without_texts("shrink.", "shrink.vocabulary")
-        return _Texts({}, {}, {})
+        return RunTexts({}, {}, {})
     chosen = texts_by_language("shrink.vocabulary", fields.vocabulary, fields.languages)
     words = {code: frequent_words(code, fields.words) for code in chosen} if fields.words else {}
     if without := [code for code, own_words in words.items() if not own_words]:
@@ -130,13 +131,13 @@ def _texts(fields: ShrinkFields) -> _Texts:
     heldout = {}
     if fields.heldout is not None:
         heldout = texts_by_language("shrink.heldout", fields.heldout, [*chosen])
-    return _Texts(chosen, words, heldout)
+    return RunTexts(chosen, words, heldout)
 
 
 def _write(
     model: Model,
     config: ShrinkConfig,
-    texts: _Texts,
+    texts: RunTexts,
     samples: Samples,
     folder: Path,
     expected: Shares | None,

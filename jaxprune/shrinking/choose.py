@@ -13,6 +13,7 @@ from jaxtyping import Float
 from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.data.batches import Batch
 from jaxprune.hf.model import Model
+from jaxprune.models.config import ModelConfig
 from jaxprune.shrinking.config import ShrinkFields, coverage_text
 from jaxprune.shrinking.expected import Shares, expected_shares
 from jaxprune.shrinking.layers import Depth, chosen_layers
@@ -95,7 +96,7 @@ def choose(
             )
         kept = _tokens(model, texts, fields, words, expected or {})
     depth = _layers(model, fields, samples, progress=progress)
-    kept = kept._replace(depth=depth, neurons=_neurons(model, fields))
+    kept = kept._replace(depth=depth, neurons=kept_neurons(model.config, fields))
     whole = kept.tokens is None or len(kept.tokens) == model.config.vocab_size
     if whole and depth is None and kept.neurons is None:
         raise NothingDroppedError(
@@ -198,10 +199,15 @@ def _layers(
     return Depth(kept, dropped, {})
 
 
-def _neurons(model: Model, fields: ShrinkFields) -> int | None:
+def kept_neurons(config: ModelConfig, fields: ShrinkFields) -> int | None:
+    """The number of neurons of each block to keep; None for all.
+
+    Raises:
+      InputError: it is the number of all.
+    """
     if fields.mlp is None:
         return None
-    whole = model.config.d_ff
+    whole = config.d_ff
     neurons = math.ceil(fields.mlp * whole / fields.multiple) * fields.multiple
     if neurons >= whole:
         raise InputError(

@@ -2,27 +2,21 @@
 
 jaxprune recover --config nano --config.recovery.run=runs/nano --workdir runs/nano_recovered
 
-The config is that of the run of prune or shrink; `calibration.*` may name other texts or more samples. An interrupted
-run resumes when the command is repeated. On several hosts, run the same command on each, with --distributed and a
-shared workdir.
+The config is that of the run of prune or shrink; `calibration.*` may name other texts or more samples. --plan estimates
+memory and operations. An interrupted run resumes when the command is repeated. On several hosts, run the same command
+on each, with --distributed and a shared workdir.
 """
 
 from pathlib import Path
 
-from absl import flags
-
-from jaxprune.cli.configured import define_overwrite, define_processes, join_processes
+from jaxprune.cli.configured import define_planned, run_or_plan
 from jaxprune.runs.planning.config import RecoverConfig
+from jaxprune.runs.planning.recovery import show_recovery_plan
 from jaxprune.runs.recover import recover_from_config
 
-
-def define() -> None:
-    """Defines the command's own flags."""
-    define_overwrite()
-    define_processes()
+define = define_planned
 
 
 def recover(config: RecoverConfig, workdir: Path) -> None:
-    """Recovers the model of `config.recovery.run` and writes to `workdir`."""
-    join_processes()
-    recover_from_config(config, workdir, overwrite=flags.FLAGS.overwrite)
+    """Recovers the model of `config.recovery.run` and writes to `workdir`, or prints the plan of the recovery."""
+    run_or_plan(recover_from_config, config, workdir, show_recovery_plan)

@@ -10,16 +10,23 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxprune.cli.configured import define_overwrite
+from jaxprune.cli.configured import define_overwrite, define_plan
 from jaxprune.runs.planning.config import ShrinkConfig
+from jaxprune.runs.planning.smaller import show_shrink_plan
 from jaxprune.runs.shrink import shrink_from_config
 
 
 def define() -> None:
     """Defines the command's own flags."""
     define_overwrite("replace a complete run in the workdir")
+    define_plan(
+        "print the sizes of the smaller model, memory and operations; loads no weights and writes nothing"
+    )
 
 
 def shrink(config: ShrinkConfig, workdir: Path) -> None:
-    """Makes the smaller model and writes to `workdir`."""
+    """Makes the smaller model and writes to `workdir`, or prints the plan."""
+    if flags.FLAGS.plan:
+        show_shrink_plan(config)
+        return
     shrink_from_config(config, workdir, overwrite=flags.FLAGS.overwrite)

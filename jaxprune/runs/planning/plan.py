@@ -31,9 +31,10 @@ from jaxprune.pruning.budget import check_pattern
 from jaxprune.pruning.quantization import check_grids
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.chips import Rented
-from jaxprune.runs.planning.config import MethodConfig, QuantizeConfig
+from jaxprune.runs.planning.config import BlocksConfig, MethodConfig, QuantizeConfig, ShrinkConfig
 from jaxprune.runs.planning.costs import Machines, Work
 from jaxprune.stats.calibration_sets import token_batches
+from jaxprune.stats.config import JobConfig
 from jaxprune.stats.probe import SAMPLES_PER_DEVICE
 
 
@@ -142,7 +143,7 @@ def plan_from_config(run: MethodConfig, processes: int = 1, rented: Rented | Non
       processes: number of hosts like this one, each with the mesh of the config.
       rented: other machines in place of these; the mesh of the config is that of one of their hosts.
     """
-    config, stored = _sizes(run)
+    config, stored = sizes_of(run)
     if isinstance(run, QuantizeConfig):
         check_grids(config, run.quantize)
         stored = "float32"
@@ -186,16 +187,21 @@ def _work(
 
 
 def _groups(run: MethodConfig) -> tuple[tuple[int, int], ...]:
-    calibration = run.calibration
-    if not run.settings.needs_statistics or calibration.stats:
+    if not run.settings.needs_statistics or run.calibration.stats:
         return ()
+    return groups_of_samples(run)
+
+
+def groups_of_samples(run: BlocksConfig | ShrinkConfig) -> tuple[tuple[int, int], ...]:
+    """The number and length of the samples of a config, see `Work`; those of text have the largest length."""
+    calibration = run.calibration
     kind = KINDS[calibration.kind]
     if not kind.reads_text:
         return costs.groups_of(token_batches(calibration.data, compat=run.compat))
     return ((calibration.samples, calibration.max_length),) * (1 + kind.may_hold_code)
 
 
-def _sizes(run: MethodConfig) -> tuple[ModelConfig, str]:
+def sizes_of(run: JobConfig) -> tuple[ModelConfig, str]:
     """The model's config and stored dtype: of a folder, else of a published model, else from the hub."""
     if run.model.endswith(".gguf"):
         model = run.open_model()
@@ -218,34 +224,66 @@ def _stored(folder: Path) -> str:
     return str(dtype)
 
 
+def show_plan(run: MethodConfig, processes: int, rented: Rented | None) -> None:
+    """Prints the plan of a config, see `plan_from_config`."""
+    print_plan(run, plan_from_config(run, processes, rented))
+
+
 def print_plan(run: MethodConfig, plan: Plan) -> None:
     """Prints the table of `--plan`."""
     work, machines = plan.work, plan.machines
-    devices = machines.devices * machines.processes
     samples = ", ".join(f"{count} x {length}" for count, length in work.groups) or "none"
-    blocks = work.config.n_layers * costs.part_size(work.config, "blocks")
-    operations = costs.operations(work)
     computed = run.dtype if work.dtype == run.dtype else f"{run.dtype} as {work.dtype}"
     rows = {
-        "model": f"{run.model}: {work.config.n_layers} blocks, {blocks / 1e6:,.1f} million weights in them, "
-        f"stored as {work.stored}",
+        "model": f"{run.model}: {blocks_text(work.config)}, stored as {work.stored}",
         "samples": f"{samples} tokens, propagate {work.propagate}, {computed}",
         **_target(run, work.config),
-        "devices": f"{devices}: {machines.processes} process(es) of {machines.data} x {machines.model}",
         "micro-batch": f"{plan.samples_per_device} samples per device, "
         f"{costs.micro_batches(work, machines, plan.samples_per_device)} per pass",
         "attention": attention_path(work.config, work.dtype, machines.platform).name,
-        "device": _parts(plan.device, plan.room[0]),
-        "host": _parts(plan.host, plan.room[1]),
-        "operations": f"{operations:.3g}, {operations / devices:.3g} per device",
+        **machine_rows(machines, (plan.device, plan.host), plan.room),
+        **operation_rows(costs.operations(work), machines, work.dtype, plan.rented),
         "written": byte_size(costs.bytes_written(work)),
     }
-    if plan.rented is not None:
-        seconds = operations / devices / plan.rented.chip.flops[work.dtype]
-        rows["at least"] = (
-            f"{seconds:,.2g} s of products at the published rate of {plan.rented.name}"
-        )
     print("\n".join(named_values(rows)))
+
+
+def blocks_text(config: ModelConfig) -> str:
+    """The number of blocks and of their weights."""
+    weights = config.n_layers * costs.part_size(config, "blocks")
+    return f"{config.n_layers} blocks, {weights / 1e6:,.1f} million weights in them"
+
+
+def machine_rows(
+    machines: Machines,
+    memory: tuple[Mapping[str, int], Mapping[str, int]],
+    room: tuple[float | None, float | None],
+) -> dict[str, str]:
+    """The rows on machines: their number, and peak bytes of a device and of a host by part, of those available."""
+
+    def parts_text(parts: Mapping[str, int], available: float | None) -> str:
+        by_part = ", ".join(f"{name} {byte_size(size)}" for name, size in parts.items() if size)
+        of_available = "" if available is None else f" of {byte_size(available)}"
+        return f"{byte_size(sum(parts.values()))}{of_available} ({by_part})"
+
+    devices = machines.devices * machines.processes
+    return {
+        "devices": f"{devices}: {machines.processes} process(es) of {machines.data} x {machines.model}",
+        "device": parts_text(memory[0], room[0]),
+        "host": parts_text(memory[1], room[1]),
+    }
+
+
+def operation_rows(
+    operations: int, machines: Machines, dtype: str, rented: Rented | None
+) -> dict[str, str]:
+    """The rows on operations, with the least time of rented machines."""
+    by_device = operations / (machines.devices * machines.processes)
+    rows = {"operations": f"{operations:.3g}, {by_device:.3g} per device"}
+    if rented is not None:
+        seconds = by_device / rented.chip.flops[dtype]
+        rows["at least"] = f"{seconds:,.2g} s of products at the published rate of {rented.name}"
+    return rows
 
 
 def _target(run: MethodConfig, config: ModelConfig) -> dict[str, str]:
@@ -269,9 +307,3 @@ def _sparsity(run: MethodConfig, config: ModelConfig) -> str:
         return f"{overall}{others}, by layer as measured in {source} ({allocation.name})"
     shares = share_range(layer_shares(config, kernel_shares(config, settings)))
     return f"{overall}{others}, {f'{shares} by layer' if shares else 'the same in every layer'}"
-
-
-def _parts(parts: dict[str, int], room: float | None) -> str:
-    by_part = ", ".join(f"{name} {byte_size(size)}" for name, size in parts.items() if size)
-    available = "" if room is None else f" of {byte_size(room)}"
-    return f"{byte_size(sum(parts.values()))}{available} ({by_part})"

@@ -66,3 +66,7 @@ def test_a_plan_has_the_memory_the_mesh_and_the_rate_of_the_machines(monkeypatch
     assert seconds == pytest.approx(operations / 2 / CHIPS["h100"].flops["bfloat16"], rel=0.05)
     done = run_here(monkeypatch, capfd, "prune", *fields, "--chip=h100")
     assert (done.returncode, done.stderr) == (2, "error: --chip: not read without --plan\n")
+    both = ("--plan", "--chip=h100", "--processes=2")
+    done = run_here(monkeypatch, capfd, "prune", *fields, *both)
+    said = "error: --processes: not read with --chip, which names all machines\n"
+    assert (done.returncode, done.stderr) == (2, said)

@@ -1,0 +1,132 @@
+"""The plan of a recovery: memory and operations, from its config, the run to recover and the sizes of the model."""
+
+import math
+
+from jaxprune.base.files.places import local_path
+from jaxprune.base.text import byte_size, named_values
+from jaxprune.data.kinds import KINDS
+from jaxprune.devices.memory import room
+from jaxprune.devices.sharding import DATA, MODEL, device_mesh, mesh_shape
+from jaxprune.hf.weights import size
+from jaxprune.models.attention.platform import platform
+from jaxprune.models.model import kernel_shapes, load_config
+from jaxprune.recovery.config import DISTIL
+from jaxprune.recovery.distil import LEAST, SLICE
+from jaxprune.recovery.task import windows_of
+from jaxprune.runs.planning import costs
+from jaxprune.runs.planning.chips import Rented
+from jaxprune.runs.planning.config import RecoverConfig
+from jaxprune.runs.planning.costs import Machines, Work, part_size
+from jaxprune.runs.planning.plan import (
+    blocks_text,
+    groups_of_samples,
+    machine_rows,
+    operation_rows,
+    sizes_of,
+)
+from jaxprune.runs.pruned_model import finished_report
+from jaxprune.stats.probe import SAMPLES_PER_DEVICE
+
+# Bytes of a fitted weight on a device: the master, two moments, a gradient, and the sum of gradients.
+_FITTED = 5 * 4
+# Operations of a step for a weight and a token: a product forward, its recomputation apart, and two backward.
+_STEP = 6
+
+
+def show_recovery_plan(run: RecoverConfig, processes: int, rented: Rented | None) -> None:
+    """Prints the plan; every sample counts with length `calibration.max_length`, so it is an upper bound.
+
+    Args:
+      run: validated.
+      processes, rented: see `plan_from_config`.
+    """
+    config, stored = sizes_of(run)
+    folder = local_path(run.recovery.run)
+    if "shrunk" in finished_report(folder, "recovery.run"):
+        config = load_config(folder / "hf")
+    free: tuple[float | None, float | None]
+    if rented is None:
+        mesh = device_mesh(run.mesh.data, run.mesh.model)
+        shape, free = (mesh.shape[DATA], mesh.shape[MODEL]), room(mesh)
+        machines = Machines(*shape, processes, platform())
+    else:
+        shape, free = (
+            mesh_shape(run.mesh.data, run.mesh.model, rented.devices),
+            (rented.chip.room, None),
+        )
+        machines = Machines(*shape, rented.hosts, rented.chip.platform)
+    work = Work(
+        config=config, groups=groups_of_samples(run), dtype=run.dtype, stored=stored,
+        samples=run.calibration.samples if KINDS[run.calibration.kind].reads_text else 0,
+    )  # fmt: skip
+    fits = windows_of(run.recovery, config.n_layers)
+    blocks = max(len(window) for window, _ in fits)
+    rows = {
+        "model": f"{run.model}: {blocks_text(config)}",
+        "samples": ", ".join(f"{count} x {length}" for count, length in work.groups) + " tokens",
+        "fits": f"{len(fits)}, of {blocks} block(s) each, {run.recovery.epochs} epochs at most",
+        **machine_rows(machines, recovery_memory(work, machines, run), free),
+        **operation_rows(recovery_operations(work, run), machines, run.dtype, rented),
+        "written": byte_size(costs.size_of(stored) * size(config)),
+    }
+    if run.recovery.minutes is not None:
+        rows["minutes"] = f"{run.recovery.minutes:g}, which choose samples and epochs"
+    print("\n".join(named_values(rows)))
+
+
+def recovery_memory(
+    work: Work, machines: Machines, run: RecoverConfig
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Peak bytes of a device, and of a process, by part; on CPUs the process includes its devices.
+
+    Returns:
+      of a device "fitted": masters, moments and gradients of the blocks of a fit; "masks": of their kernels;
+        "activations": the products that gradients need, and those of one block; "head": with `distil`, the rows of
+        the predicted tokens and their logits.
+      of a process "process"; "states": of the dense and the recovered blocks, or targets of all tokens; "blocks": the
+        fitted ones as stored and the best ones so far.
+    """
+    config, fields = work.config, run.recovery
+    blocks = max(len(window) for window, _ in windows_of(fields, config.n_layers))
+    weights = blocks * part_size(config, "blocks")
+    rows = math.gcd(SAMPLES_PER_DEVICE, fields.batch)
+    length = max(length for _, length in work.groups)
+    outputs = sum(shape[1] for shape in kernel_shapes(config).values())
+    of_a_pass = sum(
+        costs.device_memory(work, machines, rows)[part] for part in ("activations", "weights")
+    )
+    distils = fields.how == DISTIL
+    predicted = min(config.vocab_size, max(LEAST, sum(n * t for n, t in work.groups) // 4))
+    device = {
+        "fitted": _FITTED * weights,
+        "masks": weights,
+        "activations": 4 * rows * length * (blocks * outputs + 3 * config.d_model) + 2 * of_a_pass,
+        "head": distils * 4 * (predicted * config.d_model + 2 * rows * length * SLICE),
+    }
+    tokens = sum(count * length for count, length in work.groups)
+    kept = 4 if distils else 2
+    host = {
+        "process": costs.PROCESS
+        + bool(work.samples) * (costs.TOKENIZER + costs.TOKEN * config.vocab_size),
+        "states": 4 * kept * tokens * config.d_model,
+        "blocks": weights * (costs.size_of(work.stored) + 4) + 2 * part_size(config, "blocks") * 4,
+    }
+    if machines.cpu:
+        host["devices"] = machines.devices * sum(device.values())
+    host["kept"] = int(costs.KEPT * (sum(host.values()) - host["process"]))
+    return device, host
+
+
+def recovery_operations(work: Work, run: RecoverConfig) -> int:
+    """Operations of the products with kernels: passes of the dense and the recovered blocks, and the steps of fits."""
+    config, fields = work.config, run.recovery
+    kernels = sum(costs.kernel_sizes(config).values())
+    tokens = sum(count * length for count, length in work.groups)
+    fitted = sum(len(window) for window, _ in windows_of(fields, config.n_layers))
+    passes = (1 if fields.how == DISTIL else 2) * config.n_layers
+    operations = 2 * passes + _STEP * fields.epochs * (1 - fields.held_out) * fitted
+    head = 0
+    if fields.how == DISTIL:
+        predicted = min(config.vocab_size, LEAST)
+        head = 2 * predicted * config.d_model * (1 + 2 * fields.epochs)
+    return int(tokens * (kernels * operations + head))
