@@ -97,3 +97,34 @@ def gptq(rows, gram, tokens, levels, extremes, damping=0.01):
         rows[:, column] = scales * q
         rows[:, column + 1 :] -= np.outer(error, upper[column, column + 1 :])
     return rows
+
+
+def swaps(rows, start, keep, gram, group=None, candidates=16):
+    """(new rows, keep) [out, in] of exact swaps from another method's result: every error is computed as a whole."""
+    rows, new, gram = rows.astype(np.float64), start.astype(np.float64), gram.astype(np.float64)
+    new, keep = np.where(keep, new, 0), keep.copy()
+    for weights, made, kept in zip(rows, new, keep, strict=True):
+
+        def error_of(values, weights=weights):
+            return (weights - values) @ gram @ (weights - values)
+
+        first = current = error_of(made)
+        for _ in range(200):
+            dropped = np.flatnonzero(~kept)
+            if group is None:
+                alone = [
+                    error_of(np.where(np.arange(len(made)) == j, weights, made)) for j in dropped
+                ]
+                dropped = dropped[np.argsort(alone, kind="stable")[:candidates]]
+            best = (np.inf, None, None)
+            for j in dropped:
+                for i in np.flatnonzero(kept):
+                    if group is None or i // group == j // group:
+                        other = made.copy()
+                        other[j], other[i] = weights[j], 0
+                        best = min(best, (error_of(other), i, j))
+            if best[0] - current >= -1e-6 * first:
+                break
+            current, i, j = best
+            made[j], made[i], kept[j], kept[i] = weights[j], 0, True, False
+    return new, keep

@@ -38,6 +38,7 @@ def prune(
     *,
     criterion: MethodLike = "wanda",
     start: str | None = None,
+    refit: bool = False,
     sparsity: float | None = None,
     pattern: str = "unstructured",
     threshold: str = "row",
@@ -64,8 +65,9 @@ def prune(
       criterion: the score of weights: "wanda", "ria", "refined", "magnitude", "random", a function (kernel, float32
         [in, out]; norms of its inputs on the samples, float32 [in]) → scores [in, out], or a `Criterion`: the lowest
         scores of a column are dropped first. Or a method: "sparsegpt", which also updates the kept weights, "dsnot",
-        or a `Method`.
-      start: criterion of the mask with which "dsnot" begins; "wanda" by default.
+        "swaps", or a `Method`.
+      start: criterion of the mask with which "dsnot" and "swaps" begin; "wanda" by default.
+      refit: also fit the kept weights of each kernel to its outputs on the samples, by least squares.
       sparsity: share of each output column to drop, 0 <= s < 1; 0.3 by default, or the sparsity of the pattern.
       pattern: "unstructured", or N:M such as "2:4": keep N of every M.
       threshold: "row": an exact number in each output column; or "variant": Wanda's cumulative threshold.
@@ -112,8 +114,8 @@ def prune(
       True
     """
     settings = Settings(
-        criterion=criterion, start=start, sparsity=sparsity, pattern=pattern, threshold=threshold, drop=drop,
-        group=group, propagate=propagate, allocation=allocation, slope=slope, ignore=ignore, combine=combine,
+        criterion=criterion, start=start, refit=refit, sparsity=sparsity, pattern=pattern, threshold=threshold,
+        drop=drop, group=group, propagate=propagate, allocation=allocation, slope=slope, ignore=ignore, combine=combine,
         weights=weights, compat=compat, seed=seed, dtype=dtype,
     )  # fmt: skip
     pruned = prune_blocks(

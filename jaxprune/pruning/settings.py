@@ -10,6 +10,7 @@ from jaxprune.base.schema import (
     comma_separated,
     config_record,
     fields_of,
+    flag,
     is_number,
     is_text,
     rule,
@@ -30,6 +31,7 @@ from jaxprune.pruning.criterion import CODE, DEMONSTRATIONS, Criterion
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.methods import METHODS, STARTS, MethodLike, method_of
 from jaxprune.pruning.propagation import PROPAGATIONS
+from jaxprune.pruning.refit import with_refit
 from jaxprune.stats.blocks import DTYPE
 from jaxprune.stats.combinations import SUM
 from jaxprune.stats.combine import mixture_of
@@ -46,7 +48,11 @@ class PruningFields(SelectionFields):
         METHODS, "wanda", "; ".join(f"`{m.name}`, {m.meaning}" for m in METHODS.values())
     )
     start: str | None = choice(
-        STARTS, None, "criterion of the mask with which `dsnot` begins; not set: `wanda`"
+        STARTS, None, "criterion of the mask with which `dsnot` and `swaps` begin; not set: `wanda`"
+    )
+    refit: bool = flag(
+        False,
+        "fit the kept weights of each kernel to its outputs by least squares; reads Gram matrices, as `sparsegpt` does",
     )
     propagate: str = choice(
         PROPAGATIONS,
@@ -118,7 +124,8 @@ class Settings(PruningFields, Selection):
         if self.sparsity is None and self.pattern == UNSTRUCTURED:
             object.__setattr__(self, "sparsity", DEFAULT_SPARSITY)  # the record is frozen
         super().__post_init__()
-        object.__setattr__(self, "method", method_of(self.criterion, self.start))
+        method = method_of(self.criterion, self.start)
+        object.__setattr__(self, "method", with_refit(method) if self.refit else method)
         if self.method.selects:
             for name, only in (("threshold", ROW), ("drop", LOWEST), ("group", ROW)):
                 if (got := getattr(self, name)) != only:

@@ -10,8 +10,6 @@ so only the mask of `sparsegpt` is used.
 """
 
 import functools
-from collections.abc import Mapping
-from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
@@ -20,8 +18,9 @@ from jaxtyping import Array, Bool, Float
 from jaxprune.pruning.budget import Budget, group_sizes
 from jaxprune.pruning.criteria.wanda import CRITERION as WANDA
 from jaxprune.pruning.criteria.wanda import weighted
-from jaxprune.pruning.criterion import DEMONSTRATIONS, Criterion, Inputs, kernel_scores
-from jaxprune.pruning.method import Method, Prepared, Pruned
+from jaxprune.pruning.criterion import DEMONSTRATIONS, Criterion, Inputs
+from jaxprune.pruning.following import following
+from jaxprune.pruning.method import Method, Pruned
 
 _CYCLES = 50
 # The official 0.1 for sums over sequences of 2,048 tokens, as a mean over tokens.
@@ -72,33 +71,15 @@ def exchanged(
 def on(start: Method | Criterion) -> Method:
     """The method that begins with the mask of another one."""
 
-    def prune(kernel: Float[Array, "in out"], inputs: Inputs, budget: Budget) -> Pruned:
-        if isinstance(start, Criterion):
-            keep = budget.keep(kernel_scores(start, kernel, inputs))
-        else:
-            keep = start.prune(kernel, inputs, budget).keep
+    def then(
+        kernel: Float[Array, "in out"], before: Pruned, inputs: Inputs, budget: Budget
+    ) -> Pruned:
         groups = group_sizes(budget.pattern)
-        return Pruned(exchanged(kernel, keep, inputs, groups and groups[1]))
+        return Pruned(exchanged(kernel, before.keep, inputs, groups and groups[1]))
 
-    before = start.prepare if isinstance(start, Method) else None
-
-    def prepare(
-        stats: Mapping[str, Mapping[str, Any]], tokens: Mapping[str, Float[Array, ""]]
-    ) -> Prepared:
-        assert before is not None
-        prepared, damping = before(stats, tokens)
-        own = {name: stats[DEMONSTRATIONS][name] for _, name in _NEEDS}
-        return Prepared({DEMONSTRATIONS: {**own, **prepared[DEMONSTRATIONS]}}, damping)
-
-    return Method(
-        "dsnot",
-        "a mask whose dropped and kept weights are exchanged until mean errors are small",
-        prune,
-        needs=tuple(dict.fromkeys((*_NEEDS, *start.needs))),
-        by_column=start.by_column and "seed" not in start.options,  # which draws for whole kernels
-        selects=start.selects,
-        prepare=before and prepare,
-        on=on,
+    meaning = "a mask whose dropped and kept weights are exchanged until mean errors are small"
+    return following(
+        start, then, _NEEDS, name="dsnot", meaning=meaning, on=on, updates_weights=False
     )
 
 

@@ -54,7 +54,9 @@ def show_shrink_plan(config: ShrinkConfig) -> None:
         "written": byte_size(costs.size_of(model.dtype) * size(smaller)),
     }
     if fields.expected is not None and fields.tokens is None:
-        rows["smaller"] += " by the texts alone; the tokens that the model expects in others come on top"
+        rows["smaller"] += (
+            " by the texts alone; the tokens that the model expects in others come on top"
+        )
         rows["written"] += " or more"
     print("\n".join(named_values(rows)))
 
