@@ -95,7 +95,7 @@ def pack_plan(
     folder = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
     disk = _VOCABULARIES * stored + 5 * _ROUNDINGS * model.size  # hf/ in float32, and model.gguf
     estimates = PackPlan(
-        products / (_EFFICIENCY * _product_rate()), memory, plan.room[1], disk,
+        products / (_EFFICIENCY * product_rate()), memory, plan.room[1], disk,
         shutil.disk_usage(folder).free,
     )  # fmt: skip
     if estimates.disk > estimates.free:
@@ -103,7 +103,7 @@ def pack_plan(
     return estimates
 
 
-def _product_rate() -> float:
+def product_rate() -> float:
     """Operations a second of a large product in float32 on all devices."""
     mesh = device_mesh()
     shape = (mesh.size * _WIDTH, _WIDTH)

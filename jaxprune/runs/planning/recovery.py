@@ -4,6 +4,7 @@ import math
 
 from jaxprune.base.files.places import local_path
 from jaxprune.base.text import byte_size, named_values
+from jaxprune.base.workdir.reading import read_report
 from jaxprune.data.kinds import KINDS
 from jaxprune.devices.memory import room
 from jaxprune.devices.sharding import DATA, MODEL, device_mesh, mesh_shape
@@ -24,7 +25,6 @@ from jaxprune.runs.planning.plan import (
     operation_rows,
     sizes_of,
 )
-from jaxprune.runs.pruned_model import finished_report
 from jaxprune.stats.probe import SAMPLES_PER_DEVICE
 
 # Bytes of a fitted weight on a device: the master, two moments, a gradient, and the sum of gradients.
@@ -37,12 +37,12 @@ def show_recovery_plan(run: RecoverConfig, processes: int, rented: Rented | None
     """Prints the plan; every sample counts with length `calibration.max_length`, so it is an upper bound.
 
     Args:
-      run: validated.
+      run: validated; its `recovery.run` may be a run that is yet to come, of a model with the sizes of the dense one.
       processes, rented: see `plan_from_config`.
     """
     config, stored = sizes_of(run)
     folder = local_path(run.recovery.run)
-    if "shrunk" in finished_report(folder, "recovery.run"):
+    if "shrunk" in (read_report(folder) or {}):
         config = load_config(folder / "hf")
     free: tuple[float | None, float | None]
     if rented is None:

@@ -1,0 +1,115 @@
+"""The plans of four jobs on models with 7 and 8 billion parameters, on four kinds of machines, as a table in Markdown.
+
+    python benchmarks/large_models.py
+
+Nothing is run. Memory is that of `--plan`. Seconds are the longest of the products, of reading weights and of the link
+to the host, at published rates (benchmarks/roofline.py); on this machine's cores those of the products, at the rate of
+a large product in float32. Windows are the largest that fit, of at most four blocks.
+"""
+
+import dataclasses
+
+from roofline import floor
+
+from jaxprune.devices.memory import room
+from jaxprune.devices.sharding import device_mesh, one_cpu_device_per_core
+from jaxprune.models.published import published
+from jaxprune.runs.packing.plan import product_rate
+from jaxprune.runs.planning.checked import config_of
+from jaxprune.runs.planning.chips import rented
+from jaxprune.runs.planning.config import PruneConfig, QuantizeConfig, RecoverConfig
+from jaxprune.runs.planning.costs import Machines, Work, operations
+from jaxprune.runs.planning.plan import groups_of_samples, plan_from_config
+from jaxprune.runs.planning.recovery import recovery_memory, recovery_operations
+
+MODELS = ("meta-llama/Llama-2-7b-hf", "bigscience/bloom-7b1", "Qwen/Qwen3-8B")
+MACHINES = ("h100", "l4", "v5e-8", "cores")
+SAMPLES = {"calibration.samples": 128, "calibration.max_length": 512}
+JOBS = {
+    "Wanda": (PruneConfig, {}),
+    "SparseGPT": (PruneConfig, {"pruning.criterion": "sparsegpt", "pruning.propagate": "site"}),
+    "GPTQ, Q4_0": (QuantizeConfig, {"quantize.how": "gptq"}),
+}
+
+
+def cell(needed, available, seconds, limit):
+    """Memory of a device or of the host, hours, and the limit."""
+    fits = "" if available is None or needed <= available else ", too large"
+    return f"{needed / 1e9:.1f} GB{fits}, {time_text(seconds)} ({limit})"
+
+
+def time_text(seconds):
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def planned(record, fields, machine, rate):
+    """The cell of a job that walks over blocks."""
+    config = config_of(fields, record)
+    if machine == "cores":
+        plan = plan_from_config(config)
+        seconds = operations(plan.work) / rate
+        return cell(sum(plan.host.values()), plan.room[1], seconds, "products")
+    machines = rented(machine)
+    plan = plan_from_config(config, rented=machines)
+    limits = floor(plan, machines.chip)
+    limit = max(limits, key=limits.get)
+    return cell(sum(plan.device.values()), machines.chip.room, limits[limit], limit)
+
+
+def recovered(fields, machine, rate):
+    """The cell of a recovery by windows."""
+    config = config_of(
+        {**fields, "recovery.run": "PRUNED", "recovery.how": "window"}, RecoverConfig
+    )
+    sizes, stored = published(config.model)
+    work = Work(config=sizes, groups=groups_of_samples(config), dtype=config.dtype, stored=stored)
+    if machine == "cores":
+        mesh = device_mesh()
+        machines, (_, available) = Machines(mesh.size, 1, 1, "cpu"), room(mesh)
+    else:
+        kind = rented(machine)
+        machines = Machines(kind.devices, 1, kind.hosts, kind.chip.platform)
+        available = kind.chip.room
+        rate = machines.devices * machines.processes * kind.chip.flops[config.dtype]
+    for blocks in (4, 3, 2, 1):
+        recovery = dataclasses.replace(config.recovery, blocks=blocks)
+        run = dataclasses.replace(config, recovery=recovery)
+        needed = sum(recovery_memory(work, machines, run)[machine == "cores"].values())
+        if needed <= available:
+            break
+    text = cell(needed, available, recovery_operations(work, run) / rate, "products")
+    return f"{blocks} blocks: {text}"
+
+
+def main():
+    """Prints the table."""
+    one_cpu_device_per_core()
+    rate = product_rate()
+    names = {
+        "h100": "one H100",
+        "l4": "one L4",
+        "v5e-8": "v5e-8",
+        "cores": f"{device_mesh().size} cores",
+    }
+    print("| model | job | " + " | ".join(names.values()) + " |")
+    print("| --- " * (2 + len(names)) + "|")
+    for model in MODELS:
+        for job in (*JOBS, "recovery, windows"):
+            cells = []
+            for machine in MACHINES:
+                # CPUs compute in float32 where they have no instructions for bfloat16
+                dtype = "float32" if machine == "cores" else "bfloat16"
+                fields = {"model": model, "dtype": dtype, **SAMPLES}
+                if job in JOBS:
+                    record, own = JOBS[job]
+                    cells.append(planned(record, {**fields, **own}, machine, rate))
+                else:
+                    cells.append(recovered(fields, machine, rate))
+            print(f"| {model.partition('/')[2]} | {job} | " + " | ".join(cells) + " |")
+    print(f"\ncores: {rate / 1e9:.0f} GFLOP/s")
+
+
+if __name__ == "__main__":
+    main()
