@@ -9,7 +9,7 @@ CELLS = read(quantize.CELLS)
 
 
 def test_the_table_is_made_of_the_cells():
-    assert quantize.written(PAGE, CELLS) == PAGE
+    assert quantize.written(PAGE, CELLS, read(quantize.QWEN_CELLS)) == PAGE
 
 
 def test_a_rise_is_that_of_the_bits_of_the_whole_text():

@@ -25,7 +25,7 @@ CELLS = FIGURES.parents[1] / "studies" / "methods" / "cells.json"
 WHOLE = CELLS.parent / "whole.json"
 BEGIN = "<!-- studies/methods/cells.json -->\n\n"
 BEGIN_WHOLE = "<!-- studies/methods/whole.json -->\n\n"
-SETTINGS = ("criterion", "start", "group", "allocation")
+SETTINGS = ("criterion", "start", "refit", "group", "allocation")
 DEFAULTS = {"group": "row", "allocation": "uniform", "combine": "sum", "samples": 100}
 DRAWS = 10_000
 
@@ -49,7 +49,8 @@ def cell(run: Path, *, alone: bool) -> dict:
     settings |= {name: of_pruning["calibration"][name] for name in ("combine", "samples")}
     pattern = of_pruning["pruning"]["pattern"]
     if "pruned" in report:
-        settings |= {"recovery": config["recovery"]["how"]}
+        recovery = config["recovery"]
+        settings |= {"recovery": recovery["how"], "blocks": recovery.get("blocks")}
     return {
         "pattern": f"{report['sparsity']['overall']:.0%}" if pattern == "unstructured" else pattern,
         "settings": {k: v for k, v in settings.items() if v and v != DEFAULTS.get(k)},

@@ -1,7 +1,7 @@
-"""The table and the picture of docs/guide/quantize.md, from studies/quantization/cells.json.
+"""The tables and the picture of docs/guide/quantize.md, from studies/quantization.
 
-python docs/figures/quantize.py                writes them
-python docs/figures/quantize.py RUN RUN ...    first collects evaluations
+python docs/figures/quantize.py                       writes them
+python docs/figures/quantize.py [--qwen] RUN RUN ...  first collects evaluations, of Gemma or of Qwen
     RUN is a folder with eval/, named HOW-CALIBRATION-DRAW, such as gptq-five-0, for a grid other than Q4_0
     HOW_GRID-CALIBRATION-DRAW, and for the dense model and nearest without the last parts
 """
@@ -21,7 +21,8 @@ from jaxprune.report.charts.chart import Chart, write_png
 FIGURES = Path(__file__).parent
 PAGE = FIGURES.parent / "guide" / "quantize.md"
 CELLS = FIGURES.parents[1] / "studies" / "quantization" / "cells.json"
-BEGIN = "<!-- studies/quantization/cells.json -->\n\n"
+QWEN_CELLS = CELLS.with_name("qwen.json")
+BEGIN = "<!-- studies/quantization/{} -->\n\n"
 LANGUAGES = {"en": "English", "fr": "French", "ru": "Russian", "zh": "Chinese", "sw": "Swahili"}
 OWN, FIVE, ENGLISH, GENERATED = "own", "five", "en", "generated"
 CALIBRATIONS = {
@@ -109,23 +110,25 @@ def rounded(cells: dict) -> Iterator[tuple[str, str]]:
 def numbers(cells: dict) -> dict[str, str]:
     """The numbers of the page's prose: rises, and the share of that of `nearest` that GPTQ removes."""
 
-    def removed(calibration: str, codes: list[str]) -> str:
+    def removed(calibration: str, codes: list[str]) -> str | None:
         shares = []
         for code in codes:
             nearest, gptq = (
-                rises(cells, *way, code).mean() for way in (("nearest", ""), ("gptq", calibration))
+                rises(cells, *way, code) for way in (("nearest", ""), ("gptq", calibration))
             )
-            shares.append(100 * (1 - gptq / nearest))
+            if nearest is None or gptq is None:
+                return None
+            shares.append(100 * (1 - gptq.mean() / nearest.mean()))
         return f"{min(shares):.0f} to {max(shares):.0f}%"
 
-    def rise(how: str) -> str:
-        means = [rises(cells, how, FIVE, code).mean() for code in LANGUAGES]
-        return f"{min(means):.1f} to {max(means):.1f}%"
+    def rise(how: str, calibration: str = FIVE, decimals: int = 1) -> str | None:
+        means = [rises(cells, how, calibration, code) for code in LANGUAGES]
+        values = [mean.mean() for mean in means if mean is not None]
+        return f"{min(values):.{decimals}f} to {max(values):.{decimals}f}%" if values else None
 
     others = [code for code in LANGUAGES if code != ENGLISH]
-    nearest = [rises(cells, "nearest", "", code).mean() for code in LANGUAGES]
-    return {
-        "rise of nearest": f"{min(nearest):.0f} to {max(nearest):.0f}%",
+    found = {
+        "rise of nearest": rise("nearest", "", 0),
         "removed by five": removed(FIVE, [*LANGUAGES]),
         "removed by English elsewhere": removed(ENGLISH, others),
         "removed by own": removed(OWN, [*LANGUAGES]),
@@ -133,6 +136,7 @@ def numbers(cells: dict) -> dict[str, str]:
         **{f"rise of {grid}": rise(f"gptq_{grid}") for grid in ("iq4_nl", "q5_0")},
         "rise of q4_0": rise("gptq"),
     }
+    return {name: text for name, text in found.items() if text is not None}
 
 
 def picture(cells: dict) -> Chart:
@@ -190,15 +194,21 @@ def picture(cells: dict) -> Chart:
     return Chart("Gemma 3 270M in Q4_0: the same bytes, calibrated on different text", view)
 
 
-def written(page: str, cells: dict) -> str:
-    """The page with the table and the numbers of these cells."""
-    return with_numbers(with_table(page, BEGIN, table(cells)), numbers(cells))
+def written(page: str, cells: dict, qwen_cells: dict) -> str:
+    """The page with the tables and the numbers of these cells."""
+    for file, own_cells in ((CELLS, cells), (QWEN_CELLS, qwen_cells)):
+        page = with_table(page, BEGIN.format(file.name), table(own_cells))
+    of_qwen = {f"Qwen, {name}": text for name, text in numbers(qwen_cells).items()}
+    return with_numbers(page, numbers(cells) | of_qwen)
 
 
 def main(runs: list[str]) -> None:
     """Collects evaluations, if any, and writes the page and its picture."""
-    cells = collected(CELLS, runs, cell)
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), cells), encoding="utf-8")
+    of_qwen = runs[:1] == ["--qwen"]
+    cells = collected(CELLS, [] if of_qwen else runs, cell)
+    qwen_cells = collected(QWEN_CELLS, runs[1:] if of_qwen else [], cell)
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(written(page, cells, qwen_cells), encoding="utf-8")
     write_png(picture(cells), FIGURES / "quantize.png")
 
 

@@ -1,13 +1,11 @@
 """A model, texts and samples by language → a smaller model in a workdir."""
 
-import hashlib
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from jaxprune.base.errors import InputError, invalid_value
+from jaxprune.base.errors import invalid_value
 from jaxprune.base.progress import Clock
 from jaxprune.base.text import named_values, seconds, table_lines
 from jaxprune.base.workdir.json_files import Report
@@ -25,12 +23,10 @@ from jaxprune.runs.lifecycle import open_run
 from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning.config import ShrinkConfig
 from jaxprune.runs.smaller_facts import split_table
-from jaxprune.shrinking.choose import Samples, Texts, choose
-from jaxprune.shrinking.config import ShrinkFields
+from jaxprune.shrinking.choose import Samples, choose
 from jaxprune.shrinking.expected import Shares
-from jaxprune.shrinking.texts import texts_by_language
+from jaxprune.shrinking.texts import RunTexts, read_texts
 from jaxprune.shrinking.width import STATISTICS_OF_NEURONS
-from jaxprune.shrinking.words import frequent_words
 from jaxprune.shrinking.write import report_on, write_smaller
 from jaxprune.stats.combinations import SUM
 from jaxprune.stats.combine import mixture_of
@@ -99,39 +95,6 @@ def _samples(config: ShrinkConfig, model: Model) -> Samples:
             "calibration.combine", calibration.combine, f"{SUM.name}; others only with shrink.mlp"
         )
     return Samples(batches, mixture, config.dtype)
-
-
-class RunTexts(NamedTuple):
-    """The texts of a run by language: chosen ones, frequent words, and others for the report."""
-
-    chosen: Texts
-    words: Texts
-    heldout: Texts
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of all texts."""
-        return hashlib.sha256(json.dumps(self).encode()).hexdigest()
-
-
-def read_texts(fields: ShrinkFields) -> RunTexts:
-    """The texts of a run; raises as `shrink_from_config`."""
-    if fields.vocabulary is None:
-        if all(cut is None for cut in (fields.layers, fields.drop_layers, fields.mlp)):
-            raise InputError(
-                "shrink: nothing to shrink; set shrink.vocabulary, shrink.layers, shrink.drop_layers or "
-                "shrink.mlp"
-            )
-        fields.check_without_texts("shrink.", "shrink.vocabulary")
-        return RunTexts({}, {}, {})
-    chosen = texts_by_language("shrink.vocabulary", fields.vocabulary, fields.languages)
-    words = {code: frequent_words(code, fields.words) for code in chosen} if fields.words else {}
-    if without := [code for code, own_words in words.items() if not own_words]:
-        print(f"wordfreq has no list for {' '.join(without)}")
-    heldout = {}
-    if fields.heldout is not None:
-        heldout = texts_by_language("shrink.heldout", fields.heldout, [*chosen])
-    return RunTexts(chosen, words, heldout)
 
 
 def _write(

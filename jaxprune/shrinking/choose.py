@@ -18,6 +18,7 @@ from jaxprune.shrinking.config import ShrinkFields, coverage_text
 from jaxprune.shrinking.expected import Shares, expected_shares
 from jaxprune.shrinking.layers import Depth, chosen_layers
 from jaxprune.shrinking.selection import chosen_tokens
+from jaxprune.shrinking.texts import Texts
 from jaxprune.shrinking.tokenizer_rules import Parts, fillers, parts_of
 from jaxprune.shrinking.vocabulary import (
     required_tokens,
@@ -27,8 +28,6 @@ from jaxprune.shrinking.vocabulary import (
     tokens_of_line_breaks,
 )
 from jaxprune.stats.mixture import Mixture
-
-Texts = Mapping[str, Sequence[str]]
 
 
 class NothingDroppedError(InputError):

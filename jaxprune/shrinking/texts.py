@@ -1,7 +1,10 @@
 """Folders of texts → the texts of each language, from which tokens are chosen."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from jaxprune.base.errors import InputError, listed
 from jaxprune.base.files.outside import parse_json, read_text
@@ -9,8 +12,46 @@ from jaxprune.base.files.places import local_path
 from jaxprune.data.languages import LANGUAGES
 from jaxprune.data.line_range import lines_of
 from jaxprune.data.nano import text_place
+from jaxprune.shrinking.config import ShrinkFields
+from jaxprune.shrinking.words import frequent_words
+
+# By language.
+Texts = Mapping[str, Sequence[str]]
 
 _SUFFIXES = (".txt", ".jsonl")
+
+
+class RunTexts(NamedTuple):
+    """Texts by language: those whose tokens are chosen, frequent words, and others for the report."""
+
+    chosen: Texts
+    words: Texts
+    heldout: Texts
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all texts."""
+        return hashlib.sha256(json.dumps(self).encode()).hexdigest()
+
+
+def read_texts(fields: ShrinkFields) -> RunTexts:
+    """The texts that the fields name; raises as `texts_by_language`."""
+    if fields.vocabulary is None:
+        if all(cut is None for cut in (fields.layers, fields.drop_layers, fields.mlp)):
+            raise InputError(
+                "shrink: nothing to shrink; set shrink.vocabulary, shrink.layers, shrink.drop_layers or "
+                "shrink.mlp"
+            )
+        fields.check_without_texts("shrink.", "shrink.vocabulary")
+        return RunTexts({}, {}, {})
+    chosen = texts_by_language("shrink.vocabulary", fields.vocabulary, fields.languages)
+    words = {code: frequent_words(code, fields.words) for code in chosen} if fields.words else {}
+    if without := [code for code, own_words in words.items() if not own_words]:
+        print(f"wordfreq has no list for {' '.join(without)}")
+    heldout = {}
+    if fields.heldout is not None:
+        heldout = texts_by_language("shrink.heldout", fields.heldout, [*chosen])
+    return RunTexts(chosen, words, heldout)
 
 
 def texts_by_language(

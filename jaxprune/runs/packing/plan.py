@@ -14,11 +14,10 @@ from jaxprune.base.errors import InputError
 from jaxprune.base.text import byte_size
 from jaxprune.devices.compiled import compiled
 from jaxprune.devices.sharding import EVERY, device_mesh
-from jaxprune.evaluation.generation.generator import BATCH
 from jaxprune.hf.model import Model
 from jaxprune.runs.packing.texts import Parts
 from jaxprune.runs.planning.config import QuantizeConfig
-from jaxprune.runs.planning.costs import kernel_sizes, operations
+from jaxprune.runs.planning.costs import kernel_sizes, operations, writing_memory
 from jaxprune.runs.planning.plan import check_fits, plan_from_config
 from jaxprune.shrinking.vocabulary import split
 
@@ -90,7 +89,7 @@ def pack_plan(
     memory = sum(plan.host.values())
     if writes:
         products += 2 * (kernels + head) * (kept + choosing + reported) / _WRITING
-        memory = max(memory, 4 * (model.size + 3 * BATCH * model.config.vocab_size))
+        memory = max(memory, sum(writing_memory(model.config).values()))
     stored = model.size * jnp.dtype(model.dtype).itemsize
     folder = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
     disk = _VOCABULARIES * stored + 5 * _ROUNDINGS * model.size  # hf/ in float32, and model.gguf

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 
 from jaxprune.data.batches import Batch
+from jaxprune.evaluation.generation.generator import BATCH
 from jaxprune.hf.weights import shapes, size
 from jaxprune.models.block import SITES
 from jaxprune.models.config import ModelConfig
@@ -42,6 +43,7 @@ class Work:
       updates: whether the method changes weights, which are then written beside the masks.
       gram: whether Gram matrices are measured and factored, as for SparseGPT.
       packs: whether model.gguf is written, for which the embedding is in memory.
+      writes: whether the model writes the samples first, with all its weights on the devices.
     """
 
     config: ModelConfig
@@ -56,6 +58,7 @@ class Work:
     updates: bool = False
     gram: bool = False
     packs: bool = False
+    writes: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +160,7 @@ def device_memory(work: Work, machines: Machines, samples_per_device: int) -> di
     Returns:
       "weights": a block and the next one; "sums": Gram matrices; "gathered": kernels that a group of devices shares, of
       one site at a time; "activations": of a pass, with the states of two micro-batches; "selection": scores and masks,
-      beyond activations.
+      beyond activations; or those of `writing_memory` if they are more, on accelerators.
     """
     config, itemsize = work.config, size_of(work.dtype)
     by_site = site_sizes(config).values()
@@ -177,13 +180,29 @@ def device_memory(work: Work, machines: Machines, samples_per_device: int) -> di
         # one kernel: the matrix, its damped copy, its factor and the inverse; the weights, padded, new, and errors
         widest = max(site_widths(config).values())
         selecting = 4 * (5 * widest**2 + 5 * max(kernel_sizes(config).values())) - gram
-    return {
+    parts = {
         "weights": 2 * block,
         "sums": gram,
         "gathered": itemsize * max(by_site) if machines.model > 1 else 0,
         "activations": busy if work.groups else 0,
         "selection": max(0, selecting - busy) if work.groups else selecting,
     }
+    if not work.writes or machines.cpu:
+        return parts
+    return _larger(parts, writing_memory(config, machines.devices))
+
+
+def writing_memory(config: ModelConfig, devices: int = 1) -> dict[str, int]:
+    """Bytes of a device while the model writes text, in float32: "all weights", and "logits" of its share of a batch.
+
+    CPU devices share one copy of the weights.
+    """
+    logits = 3 * 4 * BATCH * config.vocab_size // devices
+    return {"all weights": 4 * size(config), "logits": logits}
+
+
+def _larger(parts: dict[str, int], others: dict[str, int]) -> dict[str, int]:
+    return max(parts, others, key=lambda memory: sum(memory.values()))
 
 
 def host_memory(work: Work, machines: Machines, samples_per_device: int) -> dict[str, int]:
@@ -193,7 +212,8 @@ def host_memory(work: Work, machines: Machines, samples_per_device: int) -> dict
       "process": Python, packages, compiled passes; "states": hidden states of all samples; "blocks": as stored: the
       current one, one prefetched, one being written; "masks": of all layers as bits, of two as bools; "sums": Gram
       matrices, of which some are being added; "params": with `work.params`; "file": the embedding, in float32
-      and packed, with `work.packs`; "devices": on CPUs; "kept": by allocators.
+      and packed, with `work.packs`; "devices": on CPUs; "kept": by allocators. On CPUs those of `writing_memory` if
+      they are more.
     """
     config, stored = work.config, size_of(work.stored)
     tokens = sum(count * length for count, length in work.groups) // machines.processes
@@ -221,7 +241,9 @@ def host_memory(work: Work, machines: Machines, samples_per_device: int) -> dict
             device_memory(work, machines, samples_per_device).values()
         )
     parts["kept"] = int(KEPT * (sum(parts.values()) - parts["process"]))
-    return parts
+    if not work.writes or not machines.cpu:
+        return parts
+    return _larger(parts, {"process": parts["process"], **writing_memory(config)})
 
 
 def groups_of(batches: Sequence[Batch]) -> tuple[tuple[int, int], ...]:

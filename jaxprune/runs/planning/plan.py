@@ -183,6 +183,7 @@ def _work(
         updates=settings.method.updates_weights,
         gram="gram" in {s.name for s in run.settings.method.statistics},
         packs=isinstance(run, QuantizeConfig),
+        writes=bool(groups) and KINDS[run.calibration.kind].is_generated,
     )
 
 

@@ -20,9 +20,9 @@ from jaxprune.runs.planning.plan import (
     operation_rows,
     planned,
 )
-from jaxprune.runs.shrink import RunTexts, read_texts
 from jaxprune.shrinking.choose import candidate_tokens, kept_neurons
 from jaxprune.shrinking.config import ShrinkFields
+from jaxprune.shrinking.texts import RunTexts, read_texts
 
 
 def show_shrink_plan(config: ShrinkConfig) -> None:

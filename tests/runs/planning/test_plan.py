@@ -28,7 +28,7 @@ from jaxprune.pruning.programs import prune_compiled
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.planning import costs, plan
+from jaxprune.runs.planning import chips, costs, plan
 from jaxprune.runs.planning.costs import Machines, Work
 from jaxprune.stats.calibration_sets import token_batches
 from jaxprune.stats.walk import Context, run_segment
@@ -217,3 +217,13 @@ def test_a_pattern_that_does_not_fit_is_refused(tokens, tmp_path):
     with pytest.raises(jp.InputError, match=message):
         prune_from_config(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_writes_its_samples_needs_all_its_weights():
+    model = "bigscience/bloom-7b1"
+    config = jobs.job(model, calibration__kind="generated", calibration__source="fr")
+    read = jobs.job(model, calibration__kind="monolingual", calibration__data="nano")
+    writes, reads = (plan.plan_from_config(job) for job in (config, read))
+    assert sum(writes.host.values()) > 4 * 7.069e9 > 2 * sum(reads.host.values())
+    rented = plan.plan_from_config(config, rented=chips.rented("h100"))
+    assert sum(rented.device.values()) > 4 * 7.069e9
