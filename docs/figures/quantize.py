@@ -72,7 +72,8 @@ def table(cells: dict) -> str:
     for how, calibration in rounded(cells):
         name, _, grid = how.partition("_")
         found = {code: rises(cells, how, calibration, code) for code in LANGUAGES}
-        draws = max(len(values) for values in found.values() if values is not None)
+        counts = [len(values) for values in found.values() if values is not None]
+        draws = " to ".join(dict.fromkeys(f"{count}" for count in (min(counts), max(counts))))
         shown = [
             "" if v is None else "{:.1f} [{:.1f}, {:.1f}]".format(*mean_and_interval(v))
             for v in found.values()
@@ -83,7 +84,7 @@ def table(cells: dict) -> str:
                 grid,
                 f"`{name}`",
                 CALIBRATIONS.get(calibration, ""),
-                f"{draws}" if calibration else "",
+                draws if calibration else "",
                 *shown,
             ]
         )
