@@ -119,7 +119,7 @@ def test_config_is_written_resolved_and_goes_into_the_checkpoint(run):
     assert config["pruning"] == {
         "criterion": "refined", "sparsity": 0.5, "pattern": "unstructured", "threshold": "row",
         "drop": "lowest", "propagate": "block", "allocation": "uniform", "group": "row", "start": None,
-        "slope": None, "ignore": None,
+        "slope": None, "ignore": None, "refit": False,
     }  # fmt: skip
     metadata = checkpoint.restore(workdir / "checkpoint").metadata
     assert metadata["config"] == config
