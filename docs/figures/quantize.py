@@ -6,6 +6,7 @@ python docs/figures/quantize.py [--qwen] RUN RUN ...  first collects evaluations
     HOW_GRID-CALIBRATION-DRAW, and for the dense model and nearest without the last parts
 """
 
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,11 +112,11 @@ def rounded(cells: dict) -> Iterator[tuple[str, str]]:
 def numbers(cells: dict) -> dict[str, str]:
     """The numbers of the page's prose: rises, and the share of that of `nearest` that GPTQ removes."""
 
-    def removed(calibration: str, codes: list[str]) -> str | None:
+    def removed(calibration: str, codes: list[str], how: str = "gptq") -> str | None:
         shares = []
         for code in codes:
             nearest, gptq = (
-                rises(cells, *way, code) for way in (("nearest", ""), ("gptq", calibration))
+                rises(cells, *way, code) for way in (("nearest", ""), (how, calibration))
             )
             if nearest is None or gptq is None:
                 return None
@@ -127,6 +128,12 @@ def numbers(cells: dict) -> dict[str, str]:
         values = [mean.mean() for mean in means if mean is not None]
         return f"{min(values):.{decimals}f} to {max(values):.{decimals}f}%" if values else None
 
+    def range_of_draws() -> str:
+        """The largest difference between draws of a text, without compensation."""
+        ways = itertools.product(("search", "importance"), (ENGLISH, FIVE), LANGUAGES)
+        found = [rises(cells, *way) for way in ways]
+        return f"{max(np.ptp(v.mean(axis=1)) for v in found if v is not None):.1f}"
+
     others = [code for code in LANGUAGES if code != ENGLISH]
     found = {
         "rise of nearest": rise("nearest", "", 0),
@@ -136,6 +143,9 @@ def numbers(cells: dict) -> dict[str, str]:
         "removed by generated": removed(GENERATED, [*LANGUAGES]),
         **{f"rise of {grid}": rise(f"gptq_{grid}") for grid in ("iq4_nl", "q5_0")},
         "rise of q4_0": rise("gptq"),
+        "importance, five": removed(FIVE, [*LANGUAGES], "importance"),
+        "importance, English": removed(ENGLISH, [*LANGUAGES], "importance"),
+        "range of draws": range_of_draws() if "search-en-0" in cells else None,
     }
     return {name: text for name, text in found.items() if text is not None}
 
