@@ -11,15 +11,14 @@ import dataclasses
 
 from roofline import floor
 
-from jaxprune.devices.memory import room
 from jaxprune.devices.sharding import device_mesh, one_cpu_device_per_core
 from jaxprune.models.published import published
 from jaxprune.runs.packing.plan import product_rate
 from jaxprune.runs.planning.checked import config_of
 from jaxprune.runs.planning.chips import rented
 from jaxprune.runs.planning.config import PruneConfig, QuantizeConfig, RecoverConfig
-from jaxprune.runs.planning.costs import Machines, Work, operations
-from jaxprune.runs.planning.plan import groups_of_samples, plan_from_config
+from jaxprune.runs.planning.costs import Work, operations
+from jaxprune.runs.planning.plan import groups_of_samples, machines_of, plan_from_config
 from jaxprune.runs.planning.recovery import recovery_memory, recovery_operations
 
 MODELS = ("meta-llama/Llama-2-7b-hf", "bigscience/bloom-7b1", "Qwen/Qwen3-8B")
@@ -33,7 +32,7 @@ JOBS = {
 
 
 def cell(needed, available, seconds, limit):
-    """Memory of a device or of the host, hours, and the limit."""
+    """Memory of a device or of the host, the least time, and the limit."""
     fits = "" if available is None or needed <= available else ", too large"
     return f"{needed / 1e9:.1f} GB{fits}, {time_text(seconds)} ({limit})"
 
@@ -65,18 +64,15 @@ def recovered(fields, machine, rate):
     )
     sizes, stored = published(config.model)
     work = Work(config=sizes, groups=groups_of_samples(config), dtype=config.dtype, stored=stored)
-    if machine == "cores":
-        mesh = device_mesh()
-        machines, (_, available) = Machines(mesh.size, 1, 1, "cpu"), room(mesh)
-    else:
-        kind = rented(machine)
-        machines = Machines(kind.devices, 1, kind.hosts, kind.chip.platform)
-        available = kind.chip.room
+    kind = None if machine == "cores" else rented(machine)
+    machines, free = machines_of(config.mesh, rented=kind)
+    available = free[kind is None]
+    if kind is not None:
         rate = machines.devices * machines.processes * kind.chip.flops[config.dtype]
     for blocks in (4, 3, 2, 1):
         recovery = dataclasses.replace(config.recovery, blocks=blocks)
         run = dataclasses.replace(config, recovery=recovery)
-        needed = sum(recovery_memory(work, machines, run)[machine == "cores"].values())
+        needed = sum(recovery_memory(work, machines, run)[kind is None].values())
         if needed <= available:
             break
     text = cell(needed, available, recovery_operations(work, run) / rate, "products")

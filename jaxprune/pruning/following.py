@@ -5,12 +5,12 @@ from typing import Any
 
 from jaxtyping import Array, Float
 
-from jaxprune.pruning.budget import Budget
+from jaxprune.pruning.budget import Budget, group_sizes
 from jaxprune.pruning.criterion import DEMONSTRATIONS, Criterion, Inputs, kernel_scores
 from jaxprune.pruning.method import Method, Prepare, Prepared, Pruned
 
-# (kernel [in, out], the result of the other method, inputs, budget) → `Pruned`.
-Then = Callable[[Float[Array, "in out"], Pruned, Inputs, Budget], Pruned]
+# (kernel [in, out], the result of the other method, inputs, M of an N:M pattern or None) → `Pruned`.
+Then = Callable[[Float[Array, "in out"], Pruned, Inputs, int | None], Pruned]
 
 
 def following(
@@ -30,7 +30,8 @@ def following(
             before = Pruned(budget.keep(kernel_scores(start, kernel, inputs)))
         else:
             before = start.prune(kernel, inputs, budget)
-        return then(kernel, before, inputs, budget)
+        groups = group_sizes(budget.pattern)
+        return then(kernel, before, inputs, groups and groups[1])
 
     prepare = start.prepare if isinstance(start, Method) else None
     draws = "seed" in start.options  # for whole kernels

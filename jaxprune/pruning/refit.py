@@ -11,7 +11,6 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxprune.pruning.budget import Budget
 from jaxprune.pruning.criterion import DEMONSTRATIONS, Criterion, Inputs
 from jaxprune.pruning.following import following
 from jaxprune.pruning.method import Method, Pruned
@@ -78,9 +77,9 @@ def with_refit(method: Method | Criterion) -> Method:
     """The method that also fits the kept weights of another one."""
 
     def then(
-        kernel: Float[Array, "in out"], before: Pruned, inputs: Inputs, budget: Budget
+        kernel: Float[Array, "in out"], before: Pruned, inputs: Inputs, group: int | None
     ) -> Pruned:
-        del budget
+        del group
         gram = jnp.asarray(inputs.stats[DEMONSTRATIONS]["gram"])
         return Pruned(before.keep, refitted(kernel, before, gram))
 

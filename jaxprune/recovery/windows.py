@@ -47,6 +47,7 @@ def recover_by_window(task: Task) -> Generator[PrunedBlock, None, None]:
     dense = task.samples()
     recovered = copy.copy(dense)  # from the same inputs of the first block
     recovered.states = [*dense.states]
+    teacher_config = task.teacher.config_in(dtype)
     teacher = enumerate(blocks(task.teacher, dtype, mesh))
     clock, position = Clock(), 0
     overlap: Overlap | None = None
@@ -55,7 +56,6 @@ def recover_by_window(task: Task) -> Generator[PrunedBlock, None, None]:
             end = task.ends[window.stop - 1]
             for layer, (_, params) in itertools.islice(teacher, end - position):
                 clock.lap("read")
-                teacher_config = task.teacher.config_in(dtype)
                 run_and_measure(params, dense, WHOLE_BLOCK, (), teacher_config, layer)
                 clock.lap("forward")
             position = end

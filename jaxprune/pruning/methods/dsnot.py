@@ -15,7 +15,6 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from jaxprune.pruning.budget import Budget, group_sizes
 from jaxprune.pruning.criteria.wanda import CRITERION as WANDA
 from jaxprune.pruning.criteria.wanda import weighted
 from jaxprune.pruning.criterion import DEMONSTRATIONS, Criterion, Inputs
@@ -72,10 +71,9 @@ def on(start: Method | Criterion) -> Method:
     """The method that begins with the mask of another one."""
 
     def then(
-        kernel: Float[Array, "in out"], before: Pruned, inputs: Inputs, budget: Budget
+        kernel: Float[Array, "in out"], before: Pruned, inputs: Inputs, group: int | None
     ) -> Pruned:
-        groups = group_sizes(budget.pattern)
-        return Pruned(exchanged(kernel, before.keep, inputs, groups and groups[1]))
+        return Pruned(exchanged(kernel, before.keep, inputs, group))
 
     meaning = "a mask whose dropped and kept weights are exchanged until mean errors are small"
     return following(

@@ -19,16 +19,13 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.pruning.budget import Budget, group_sizes
 from jaxprune.pruning.criteria.wanda import CRITERION as WANDA
 from jaxprune.pruning.criterion import DEMONSTRATIONS, Criterion, Inputs
 from jaxprune.pruning.following import following
 from jaxprune.pruning.method import Method, Pruned
 
 _STEPS = 200  # exchanges of an output at most
-_CANDIDATES = (
-    16  # dropped weights of an output for which an exchange with each kept one is considered
-)
+_CANDIDATES = 16  # dropped weights of an output that may be exchanged with any kept one
 _LEAST = 1e-6  # least decrease, as a share of the error at the beginning: less may be rounding
 
 
@@ -156,11 +153,10 @@ def on(start: Method | Criterion) -> Method:
     """The method that begins with the result of another one."""
 
     def then(
-        kernel: Float[Array, "in out"], before: Pruned, inputs: Inputs, budget: Budget
+        kernel: Float[Array, "in out"], before: Pruned, inputs: Inputs, group: int | None
     ) -> Pruned:
-        groups = group_sizes(budget.pattern)
         gram = jnp.asarray(inputs.stats[DEMONSTRATIONS]["gram"])
-        keep, new = exchanged(kernel, before, gram, groups and groups[1])
+        keep, new = exchanged(kernel, before, gram, group)
         return Pruned(keep, None if before.kernel is None else new)
 
     meaning = "exchanges of dropped and kept weights while the squared error of the outputs falls"

@@ -17,7 +17,7 @@ from jaxprune.data.batches import Batch
 from jaxprune.data.kinds import KINDS
 from jaxprune.devices.memory import room
 from jaxprune.devices.products import product_dtype
-from jaxprune.devices.sharding import DATA, MODEL, device_mesh, mesh_shape
+from jaxprune.devices.sharding import DATA, MODEL, MeshFields, device_mesh, mesh_shape
 from jaxprune.hf import hub
 from jaxprune.hf.gguf.tensors import Types, tensors_size
 from jaxprune.hf.model import load
@@ -122,15 +122,16 @@ def plan_of(
       record: record of an unfinished run, whose choices are kept; without them, memory decides.
     """
     work = _work(config, stored, costs.groups_of(batches), run)
-    plan = _planned_here(work, mesh, jax.process_count())
+    plan = planned(work, *_machines_here(mesh, jax.process_count()))
     if "samples_per_device" not in record:
         return plan
     return dataclasses.replace(plan, samples_per_device=record["samples_per_device"])
 
 
-def _planned_here(work: Work, mesh: Mesh, processes: int) -> Plan:
-    machines = Machines(mesh.shape[DATA], mesh.shape[MODEL], processes, platform())
-    return planned(work, machines, room(mesh))
+def _machines_here(
+    mesh: Mesh, processes: int
+) -> tuple[Machines, tuple[float | None, float | None]]:
+    return Machines(mesh.shape[DATA], mesh.shape[MODEL], processes, platform()), room(mesh)
 
 
 def plan_from_config(run: MethodConfig, processes: int = 1, rented: Rented | None = None) -> Plan:
@@ -148,13 +149,26 @@ def plan_from_config(run: MethodConfig, processes: int = 1, rented: Rented | Non
         check_grids(config, run.quantize)
         stored = "float32"
     work = _work(config, stored, _groups(run), run)
-    if rented is None:
-        return _planned_here(work, device_mesh(run.mesh.data, run.mesh.model), processes)
-    shape = mesh_shape(run.mesh.data, run.mesh.model, rented.devices)
-    work = dataclasses.replace(work, dtype=run.dtype)
-    machines = Machines(*shape, rented.hosts, rented.chip.platform)
-    plan = planned(work, machines, (rented.chip.room, None))
+    if rented is not None:
+        work = dataclasses.replace(work, dtype=run.dtype)
+    plan = planned(work, *machines_of(run.mesh, processes, rented))
     return dataclasses.replace(plan, rented=rented)
+
+
+def machines_of(
+    mesh: MeshFields, processes: int = 1, rented: Rented | None = None
+) -> tuple[Machines, tuple[float | None, float | None]]:
+    """The machines of a job, and the available bytes of a device and of a host, None if unknown.
+
+    Args:
+      mesh: the fields `mesh.*`, of one host.
+      processes, rented: see `plan_from_config`.
+    """
+    if rented is None:
+        return _machines_here(device_mesh(mesh.data, mesh.model), processes)
+    shape = mesh_shape(mesh.data, mesh.model, rented.devices)
+    machines = Machines(*shape, rented.hosts, rented.chip.platform)
+    return machines, (rented.chip.room, None)
 
 
 def _work(

@@ -6,10 +6,7 @@ from jaxprune.base.files.places import local_path
 from jaxprune.base.text import byte_size, named_values
 from jaxprune.base.workdir.reading import read_report
 from jaxprune.data.kinds import KINDS
-from jaxprune.devices.memory import room
-from jaxprune.devices.sharding import DATA, MODEL, device_mesh, mesh_shape
 from jaxprune.hf.weights import size
-from jaxprune.models.attention.platform import platform
 from jaxprune.models.model import kernel_shapes, load_config
 from jaxprune.recovery.config import DISTIL
 from jaxprune.recovery.distil import LEAST, SLICE
@@ -22,6 +19,7 @@ from jaxprune.runs.planning.plan import (
     blocks_text,
     groups_of_samples,
     machine_rows,
+    machines_of,
     operation_rows,
     sizes_of,
 )
@@ -44,17 +42,7 @@ def show_recovery_plan(run: RecoverConfig, processes: int, rented: Rented | None
     folder = local_path(run.recovery.run)
     if "shrunk" in (read_report(folder) or {}):
         config = load_config(folder / "hf")
-    free: tuple[float | None, float | None]
-    if rented is None:
-        mesh = device_mesh(run.mesh.data, run.mesh.model)
-        shape, free = (mesh.shape[DATA], mesh.shape[MODEL]), room(mesh)
-        machines = Machines(*shape, processes, platform())
-    else:
-        shape, free = (
-            mesh_shape(run.mesh.data, run.mesh.model, rented.devices),
-            (rented.chip.room, None),
-        )
-        machines = Machines(*shape, rented.hosts, rented.chip.platform)
+    machines, free = machines_of(run.mesh, processes, rented)
     work = Work(
         config=config, groups=groups_of_samples(run), dtype=run.dtype, stored=stored,
         samples=run.calibration.samples if KINDS[run.calibration.kind].reads_text else 0,

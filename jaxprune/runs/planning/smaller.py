@@ -4,19 +4,18 @@ import dataclasses
 
 from jaxprune.base.text import byte_size, named_values
 from jaxprune.data.kinds import KINDS
-from jaxprune.devices.memory import room
-from jaxprune.devices.sharding import DATA, MODEL, device_mesh
+from jaxprune.devices.sharding import MeshFields
 from jaxprune.hf.model import Model
 from jaxprune.hf.weights import size
-from jaxprune.models.attention.platform import platform
 from jaxprune.models.config import ModelConfig
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.config import ShrinkConfig
-from jaxprune.runs.planning.costs import Machines, Work
+from jaxprune.runs.planning.costs import Work
 from jaxprune.runs.planning.plan import (
     blocks_text,
     groups_of_samples,
     machine_rows,
+    machines_of,
     operation_rows,
     planned,
 )
@@ -38,9 +37,8 @@ def show_shrink_plan(config: ShrinkConfig) -> None:
         dtype=config.dtype, stored=model.dtype, gram=fields.mlp is not None,
         samples=config.calibration.samples * reads_text, packs=fields.vocabulary is not None,
     )  # fmt: skip
-    mesh = device_mesh()
-    machines = Machines(mesh.shape[DATA], mesh.shape[MODEL], 1, platform())
-    plan = planned(work, machines, room(mesh))
+    machines, free = machines_of(MeshFields())
+    plan = planned(work, machines, free)
     passes = int(fields.mlp is not None)
     if fields.layers is not None:
         passes += model.config.n_layers - fields.layers if fields.one_by_one else 1
@@ -49,7 +47,7 @@ def show_shrink_plan(config: ShrinkConfig) -> None:
     rows = {
         "model": f"{config.model}: {_sizes(model.config)}, stored as {model.dtype}",
         "smaller": _sizes(smaller),
-        **machine_rows(machines, (plan.device, plan.host), plan.room),
+        **machine_rows(machines, (plan.device, plan.host), free),
         **operation_rows(operations, machines, config.dtype, None),
         "written": byte_size(costs.size_of(model.dtype) * size(smaller)),
     }
