@@ -2,6 +2,7 @@
 
 import csv
 import difflib
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from jaxprune.base.schema import comma_separated, several
 
 # Joins the languages of one calibration set; commas separate the items of a list.
 MIX = "+"
+_NUMBER = re.compile(r"([\w-]+):((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,19 @@ def _read_table(file: Path) -> dict[str, Language]:
 
 # Every FLORES language with a two-letter code, and the other languages of XGLM, BLOOM and mGPT.
 LANGUAGES = _read_table(Path(__file__).with_name("languages.tsv"))
+
+
+def numbers_by_language(text: str) -> dict[str, float]:
+    """A number for each language, from a text such as "fr:2,sw:0.5".
+
+    Raises:
+      ValueError: another form, or a language twice.
+    """
+    parts = [_NUMBER.fullmatch(part) for part in comma_separated(text)]
+    numbers = {part[1]: float(part[2]) for part in parts if part}
+    if not numbers or len(numbers) < len(parts):
+        raise ValueError(text)
+    return numbers
 
 
 def language(code: str) -> Language:

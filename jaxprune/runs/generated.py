@@ -59,11 +59,20 @@ def generated_batches(
 
 
 def batches_of(
-    model: Model, fields: TextFields, seed: int, *, progress: bool = True
+    model: Model,
+    fields: TextFields,
+    seed: int,
+    *,
+    writer: Model | None = None,
+    progress: bool = True,
 ) -> list[Batch]:
-    """`generated_batches` for the fields `calibration.*`."""
+    """`generated_batches` for the fields `calibration.*`.
+
+    Args:
+      writer: the model that writes the text, which the tokenizer of `model` splits; by default `model`.
+    """
     turns = tuple(fields.source[i % len(fields.source)] for i in range(fields.samples))
-    texts = written_texts(model, turns, fields.max_length, seed, progress=progress)
+    texts = written_texts(writer or model, turns, fields.max_length, seed, progress=progress)
     encoded = model.tokenizer(texts, truncation=True, max_length=fields.max_length)["input_ids"]
     samples = Samples(
         role=KIND, sequences=[np.asarray(ids, np.int32) for ids in encoded], languages=turns,

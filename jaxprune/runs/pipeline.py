@@ -156,15 +156,31 @@ def prune_to_run(
 def calibration_record(
     config: MethodConfig, model: Model, batches: Sequence[Batch]
 ) -> dict[str, Any]:
-    """The part of report.json on the text: digests of its lines, or of generated text the first of each language."""
+    """`text_record` of the samples of a run, or the lines of the run whose statistics it reads."""
     if config.calibration.stats and not batches and config.settings.needs_statistics:
         # a run lists them, a folder of statistics does not
         saved_run = read_report(local_path(config.calibration.stats)) or {}
         return {"calibration_lines": saved_run.get("calibration_lines", [])}
-    if batches and KINDS[config.calibration.kind].is_generated:
-        return {"calibration_lines": [], "generated": first_texts(model, batches)}
+    return text_record(config, model, batches)
+
+
+def text_record(
+    config: BlocksConfig | ShrinkConfig,
+    model: Model,
+    batches: Sequence[Batch],
+    others: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The part of report.json on the text: digests of its lines, or of generated text the first of each language.
+
+    Args:
+      batches: the samples of `config.calibration`; none if it is not read.
+      others: digests of other lines that made the model what it is.
+    """
     lines = sampled_lines(config.calibration, config.seed, config.compat) if batches else []
-    return {"calibration_lines": lines}
+    record: dict[str, Any] = {"calibration_lines": sorted({*lines, *others})}
+    if batches and KINDS[config.calibration.kind].is_generated:
+        record["generated"] = first_texts(model, batches)
+    return record
 
 
 def _allocation(model: Model, settings: Settings, measured: list[float]) -> dict[str, Any]:
@@ -193,12 +209,19 @@ def calibration_of(
     return [], stats_for(place, model, config.dtype, names)
 
 
-def calibration_batches(config: BlocksConfig | ShrinkConfig, model: Model) -> list[Batch]:
-    """The calibration set of `config.calibration`."""
+def calibration_batches(
+    config: BlocksConfig | ShrinkConfig, model: Model, writer: Model | None = None
+) -> list[Batch]:
+    """The calibration set of `config.calibration`.
+
+    Args:
+      model: the model whose tokenizer splits the text.
+      writer: the model that writes generated text; by default `model`.
+    """
     fields = config.calibration
     kind = KINDS[fields.kind]
     if kind.is_generated:
-        return batches_of(model, fields, config.seed, progress=hosts.is_first())
+        return batches_of(model, fields, config.seed, writer=writer, progress=hosts.is_first())
     if not kind.reads_text:
         check_all_rows(fields)
         return token_batches(fields.data, compat=config.compat)

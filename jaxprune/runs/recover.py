@@ -16,7 +16,7 @@ from jaxprune.base.schema import checked, fields_of
 from jaxprune.base.workdir.json_files import CONFIG, Report
 from jaxprune.base.workdir.reading import check_workdir, pruned_digest
 from jaxprune.data.batches import first_samples, set_tokens
-from jaxprune.data.demonstrations import sampled_lines, with_all_samples
+from jaxprune.data.demonstrations import with_all_samples
 from jaxprune.devices import hosts
 from jaxprune.devices.machine import environment
 from jaxprune.devices.sharding import device_mesh
@@ -31,7 +31,7 @@ from jaxprune.runs.block_writer import BlockWriter, check_outputs
 from jaxprune.runs.card import model_card
 from jaxprune.runs.identity import run_identity
 from jaxprune.runs.lifecycle import open_run
-from jaxprune.runs.pipeline import calibration_batches
+from jaxprune.runs.pipeline import calibration_batches, text_record
 from jaxprune.runs.planning.config import OutputFields, RecoverConfig
 from jaxprune.runs.pruned_model import check_dense, dropped_layers, finished_report, pruned_layers
 from jaxprune.runs.quantize import save_gguf, types_of
@@ -92,7 +92,7 @@ def recover_to_workdir(
     if config.recovery.minutes is not None:
         calibration = with_all_samples(config.calibration, config.compat)
         config = dataclasses.replace(config, calibration=calibration)
-    batches = calibration_batches(config, model)
+    batches = calibration_batches(config, model, writer=dense)
     check_workdir(workdir, dense.folder)
     check_outputs(config, dense, changes_weights=True)
     identity = run_identity(
@@ -115,10 +115,11 @@ def recover_to_workdir(
             )  # fmt: skip
             report_keys = {"origin": origin_of(dense, config.model), **_about_before(run, before)}
             task = _within_minutes(opened, task, began)
-            opened.result = _recover(opened, task, config, report_keys, Clock(began))
+            result = _recover(opened, task, config, report_keys, Clock(began))
             calibration = dataclasses.replace(config.calibration, samples=task.size["samples"])
-            lines = sampled_lines(calibration, config.seed, config.compat)
-            opened.result["calibration_lines"] = sorted({*lines, *before["calibration_lines"]})
+            fitted = dataclasses.replace(config, calibration=calibration)
+            text = text_record(fitted, model, task.batches, before["calibration_lines"])
+            opened.result = result | text
     return opened.result
 
 

@@ -10,7 +10,6 @@ from jaxprune.base.progress import Clock
 from jaxprune.base.text import named_values, seconds, table_lines
 from jaxprune.base.workdir.json_files import Report
 from jaxprune.base.workdir.reading import check_workdir
-from jaxprune.data.demonstrations import sampled_lines
 from jaxprune.data.texts import line_digests
 from jaxprune.devices.machine import environment
 from jaxprune.devices.sharding import device_mesh
@@ -20,7 +19,7 @@ from jaxprune.runs.card import model_card
 from jaxprune.runs.facts import run_facts
 from jaxprune.runs.identity import shrink_identity
 from jaxprune.runs.lifecycle import open_run
-from jaxprune.runs.pipeline import calibration_batches
+from jaxprune.runs.pipeline import calibration_batches, text_record
 from jaxprune.runs.planning.config import ShrinkConfig
 from jaxprune.runs.smaller_facts import split_table
 from jaxprune.shrinking.choose import Samples, choose
@@ -113,12 +112,10 @@ def _write(
     clock.lap("write")
     shrunk = report_on(model, smaller, kept, narrow, texts.chosen, texts.heldout)
     clock.lap("compare")
-    lines = {*line_digests(line for lines in texts.chosen.values() for line in lines)}
-    if samples.batches:
-        lines.update(sampled_lines(config.calibration, config.seed, config.compat))
+    lines = line_digests(line for lines in texts.chosen.values() for line in lines)
     return {
         "shrunk": shrunk,
-        "calibration_lines": sorted(lines),
+        **text_record(config, model, samples.batches, list(lines)),
         "origin": origin_of(model, config.model),
         "environment": environment(device_mesh()),
         "seconds": clock.rounded(),

@@ -14,7 +14,7 @@ from jaxprune.base.schema import (
     rule,
     several,
 )
-from jaxprune.data.languages import languages_field
+from jaxprune.data.languages import languages_field, numbers_by_language
 
 _PLACES = "folders of <language>.txt or .jsonl, separated by commas, each with :FIRST-LAST for some lines only"
 
@@ -24,12 +24,12 @@ Coverage: TypeAlias = float | Mapping[str, float]
 
 
 def _coverage(value: str | float) -> Coverage:
-    by_language = str(value).split(",") if ":" in str(value) else []
-    shares = dict(part.split(":") for part in by_language) if by_language else {"": value}
-    numbers = {code: float(share) for code, share in shares.items()}
-    if len(numbers) < len(by_language) or not all(0 < share <= 1 for share in numbers.values()):
+    text = str(value)
+    coverage = numbers_by_language(text) if ":" in text else float(text)
+    shares = coverage.values() if isinstance(coverage, dict) else [coverage]
+    if not all(0 < share <= 1 for share in shares):
         raise ValueError
-    return numbers if by_language else numbers[""]
+    return coverage
 
 
 def coverage_text(coverage: Coverage) -> str:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import re
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
@@ -10,17 +9,16 @@ from jaxtyping import Float
 
 from jaxprune.base.errors import InputError, invalid_value, shown
 from jaxprune.base.files.outside import json_of_file
-from jaxprune.base.schema import comma_separated, is_number
+from jaxprune.base.schema import is_number
 from jaxprune.data.batches import SetKey
-from jaxprune.data.languages import LANGUAGES
+from jaxprune.data.languages import LANGUAGES, numbers_by_language
 from jaxprune.stats.combinations import SUM
 from jaxprune.stats.combinations.combination import Combination
 
 _WEIGHTS = "weights"
 Weights = Mapping[str, float] | tuple[tuple[str, float], ...] | str | None
-_WEIGHT = re.compile(r"([\w-]+):((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)")
 _ALLOWED = (
-    "a weight above 0 for each language, as fr:2,sw:1, or a .json file with {language: weight}"
+    "one weight above 0 for each language, as fr:2,sw:1, or a .json file with {language: weight}"
 )
 
 
@@ -87,12 +85,10 @@ def weights_of(value: Weights) -> tuple[tuple[str, float], ...]:
     if isinstance(value, str) and value.endswith(".json"):
         pairs = json_of_file(value, "weights")
     elif isinstance(value, str):
-        parts = [_WEIGHT.fullmatch(part) for part in comma_separated(value)]
-        if not all(parts):
-            raise invalid_value("weights", value, _ALLOWED)
-        pairs = {part[1]: float(part[2]) for part in parts if part}
-        if len(pairs) < len(parts):
-            raise invalid_value("weights", value, "each language once")
+        try:
+            pairs = numbers_by_language(value)
+        except ValueError:
+            raise invalid_value("weights", value, _ALLOWED) from None
     if value is None:
         return ()
     if isinstance(value, tuple):

@@ -17,11 +17,11 @@ REFUSED = [
     ({"criterion": "wanda", "start": "ria"}, "start: got 'ria'; expected with criterion dsnot"),
     ({"criterion": "dsnot", "start": "dsnot"}, "start: got 'dsnot'; expected "),
     ({"criterion": "dsnot", "start": "sparsegpt", "group": "kernel"}, "group: got 'kernel'"),
-    ({"combine": "weights"}, "weights: got none, with combine weights; expected a weight above 0"),
+    ({"combine": "weights"}, "weights: got none, with combine weights; expected one weight above 0"),
     ({"weights": "fr:2"}, "weights: got fr:2, with combine sum; expected none, unless combine"),
-    ({"combine": "weights", "weights": "fr=2"}, "weights: got 'fr=2'; expected a weight above 0"),
-    ({"combine": "weights", "weights": {"fr": 0}}, "weights: got 'fr': 0; expected a weight"),
-    ({"combine": "weights", "weights": "fr:1,fr:2"}, "weights: .*; expected each language once"),
+    ({"combine": "weights", "weights": "fr=2"}, "weights: got 'fr=2'; expected one weight above 0"),
+    ({"combine": "weights", "weights": {"fr": 0}}, "weights: got 'fr': 0; expected one weight"),
+    ({"combine": "weights", "weights": "fr:1,fr:2"}, "weights: .*; expected one weight above 0 for each"),
     ({"combine": "largest"}, "combine: got 'largest'; expected "),
 ]  # fmt: skip
 

@@ -12,6 +12,8 @@ from jaxprune.runs.generated import written_texts
 from jaxprune.runs.pages.files import read_files
 from jaxprune.runs.pages.write import run_page
 from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.recover import recover_from_config
+from jaxprune.runs.shrink import shrink_from_config
 
 CODES = ("fr", "sw", "fr", "sw", "fr")
 QUIET = {"progress": False}
@@ -61,6 +63,21 @@ def test_a_run_reads_no_data_and_shows_its_text(tmp_path):
     masks = jp.prune(jp.load("nano/gpt2"), batches, progress=False).masks
     restored = jp.checkpoint.restore(tmp_path / "run/checkpoint").masks
     assert jp.masks.overlap(masks, restored).overall == 1
+
+
+def test_a_smaller_model_and_its_recovery_show_what_the_dense_model_wrote(tmp_path, model):
+    text = {
+        "calibration__kind": "generated", "calibration__samples": 4, "calibration__source": "fr,sw",
+        "calibration__max_length": 24, "seed": 5,
+    }  # fmt: skip
+    layers = model.config.n_layers - 1
+    shrunk = shrink_from_config(job("nano/gpt2", shrink__layers=layers, **text), tmp_path / "small")
+    recovery = {"recovery__run": str(tmp_path / "small"), "recovery__epochs": 1}
+    recovered = recover_from_config(job("nano/gpt2", **recovery, **text), tmp_path / "recovered")
+    written = written_texts(model, CODES[:2], 24, seed=5, **QUIET)
+    for report in (shrunk, recovered):
+        assert list(report["generated"].values()) == written
+    assert written[0].strip() in html.unescape(run_page(read_files(tmp_path / "recovered")))
 
 
 def test_a_language_without_words_is_named(model):
