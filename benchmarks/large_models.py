@@ -4,7 +4,8 @@
 
 Nothing is run. Memory is that of `--plan`. Seconds are the longest of the products, of reading weights and of the link
 to the host, at published rates (benchmarks/roofline.py); on this machine's cores those of the products, at the rate of
-a large product in float32. Windows are the largest that fit, of at most four blocks.
+a large product in float32. Windows are the largest that fit, of at most four blocks, on cores with `mesh.data=1`, as every
+device has its own copy of the window.
 """
 
 import dataclasses
@@ -59,9 +60,10 @@ def planned(record, fields, machine, rate):
 
 def recovered(fields, machine, rate):
     """The cell of a recovery by windows."""
-    config = config_of(
-        {**fields, "recovery.run": "PRUNED", "recovery.how": "window"}, RecoverConfig
-    )
+    fields = {**fields, "recovery.run": "PRUNED", "recovery.how": "window"}
+    if machine == "cores":
+        fields |= {"mesh.data": 1}
+    config = config_of(fields, RecoverConfig)
     sizes, stored = published(config.model)
     work = Work(config=sizes, groups=groups_of_samples(config), dtype=config.dtype, stored=stored)
     kind = None if machine == "cores" else rented(machine)
@@ -76,7 +78,7 @@ def recovered(fields, machine, rate):
         if needed <= available:
             break
     text = cell(needed, available, recovery_operations(work, run) / rate, "products")
-    return f"{blocks} blocks: {text}"
+    return f"{blocks} block{'s' * (blocks > 1)}: {text}"
 
 
 def main():
