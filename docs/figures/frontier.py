@@ -5,7 +5,7 @@ python docs/figures/frontier.py MODEL SPEEDS DENSE NAME=RUN=FILES[,FILES] ...
     first collects rows of a model: an evaluated workdir, and the model's folder or .gguf files in SPEEDS, the file that
     benchmarks/smaller.py --json writes, with the dense model's first; the first file of a row has its size. DENSE is
     the dense model's workdir. NAME=RUN is the evaluation of a quantized row on weights off the source file's grid; the
-    values that the row had stand beside it
+    values that the row had stand beside it. NAME==FILES has new rates of a row, of files with its shapes and types
 """
 
 import json
@@ -50,18 +50,22 @@ def cell(run: Path, files: list[str], speeds: dict, dense: Path) -> dict:
     of the program. If XNLI was evaluated, also its discrimination, mean of the languages, and how much this differs
     from the dense model's, with the interval over premises.
     """
+    return {
+        "gigabytes": speeds[files[0]]["files, GB"],
+        "bits": bits_per_byte(run),
+        "rates": rates_of(files, speeds),
+        "discrimination": discrimination(run, dense) if (run / "xnli").is_dir() else None,
+    }
+
+
+def rates_of(files: list[str], speeds: dict) -> dict[str, dict[str, float]]:
+    """By program, the rates of a row's files over those of the first model of the program."""
     first = {program_of(file): found for file, found in reversed(speeds.items())}
-    rates = {
+    return {
         program_of(file): {
             name: speeds[file][name] / first[program_of(file)][name] for name in RATES
         }
         for file in files
-    }
-    return {
-        "gigabytes": speeds[files[0]]["files, GB"],
-        "bits": bits_per_byte(run),
-        "rates": rates,
-        "discrimination": discrimination(run, dense) if (run / "xnli").is_dir() else None,
     }
 
 
@@ -281,7 +285,11 @@ def main(arguments: list[str]) -> None:
         for row in rows:
             name, run, *files = row.split("=")
             if files:
-                cells[name] = cell(Path(run), files[0].split(","), found, Path(dense))
+                listed = files[0].split(",")
+                if run:
+                    cells[name] = cell(Path(run), listed, found, Path(dense))
+                else:
+                    cells[name]["rates"] |= rates_of(listed, found)
                 continue
             before = cells[name].get("on_grid", cells[name]["bits"])
             cells[name] |= {"bits": bits_per_byte(Path(run)), "on_grid": before}
