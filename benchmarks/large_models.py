@@ -4,8 +4,8 @@
 
 Nothing is run. Memory is that of `--plan`. Seconds are the longest of the products, of reading weights and of the link
 to the host, at published rates (benchmarks/roofline.py); on this machine's cores those of the products, at the rate of
-a large product in float32. Windows are the largest that fit, of at most four blocks, on cores with `mesh.data=1`, as every
-device has its own copy of the window.
+a large product in float32. Windows are the largest that fit, of at most four blocks, on cores with `mesh.data=1`, as
+every device has its own copy of the window.
 """
 
 import dataclasses

@@ -41,6 +41,7 @@ SHORT = {
 TICKS = [0, 1, 2, 5, 10, 20, 50, 100]
 # Of the pictures of single models, in pixels: plot, text, radius of a point.
 WIDTH, HEIGHT, LABEL, DOT = 640, 460, 11, 5
+PADDING = 8  # of the axis of sizes at both ends, see `theme.number_axis`
 SHIFTS = (0, -8, 8, -16, 16, -24, 24)  # of a label up or down
 RATES = ("generate, tokens/s", "score, tokens/s")
 
@@ -145,7 +146,7 @@ def picture(model: str, cells: dict) -> Chart:
     sizes = [one["gigabytes"] for one in cells.values()]
     rises = [100 * mean_rise(one, dense) for one in cells.values()]
     ends = {"x": (0.93 * min(sizes), 1.07 * max(sizes)), "y": (0.0, 1.1 * max(rises))}
-    at_x = np.interp(np.log(sizes), np.log(ends["x"]), (0, WIDTH))
+    at_x = np.interp(np.log(sizes), np.log(ends["x"]), (PADDING, WIDTH - PADDING))
     at_y = np.interp(np.log1p(np.maximum(rises, 0)), np.log1p(ends["y"]), (HEIGHT, 0))
     places = label_places(list(zip(at_x, at_y, strict=True)), list(cells))
     values = [
