@@ -37,25 +37,27 @@ def test_sentences_on_gemma():
     english = rises.pop("en")
     recovered, shallow = "50%, recovered", "words, 16 layers, recovered"
     small = "words, 0.15 GB, GPTQ"
-    speed = rate(f"{shallow}, Q8_0") / rate("words, Q8_0") - 1
+    speed = rate(shallow) / rate("words") - 1
     for sentence in (
         f"`words, Q8_0` has {percent(size('words, Q8_0'))} of the size of `dense, F16`, generates "
         f"{rate('words, Q8_0'):.1f} times as fast, and costs {percent(mean_rise('words, Q8_0'), 1)} more bits per "
         f"byte: {percent(english, 1)} in English, at most {percent(max(rises.values()), 1)} in the other languages.",
         f"since the embedding stays in 8 bits, and cost {percent(mean_rise('dense, Q4_0'))}; rounded by GPTQ on the "
-        f"five languages, the same bytes cost {percent(mean_rise('dense, Q4_0, GPTQ'), 1)}.",
-        f"`{small}` has {percent(size(small))} of the size of `dense, F16`, generates {rate(small):.1f} times as fast, "
-        f"and costs {percent(mean_rise(small), 1)} more bits per byte, at most "
+        f"five languages, the same bytes cost {percent(mean_rise('dense, Q4_0, GPTQ'), 1)}. torchao's int8 costs "
+        f"{percent(mean_rise('int8 (torchao)'), 1)}, its symmetric int4 {percent(mean_rise('int4 (torchao)'))}.",
+        f"`{small}` has {percent(size(small))} of the size of `dense, F16`, generates {rate(small):.1f} times as fast "
+        f"(2.0 and 2.1 times in two other runs), and costs {percent(mean_rise(small), 1)} more bits per byte, at most "
         f"{percent(max(frontier.rises(CELLS[small], CELLS['dense']).values()), 1)} in a language.",
         f"after recovery (by `distil`) {percent(mean_rise(f'Wanda {recovered}'))}, and a pruned model",
-        f"two of 18 layers give {percent(speed)} more speed in llama.cpp for {percent(mean_rise(shallow))} more bits "
-        f"and {-100 * CELLS[shallow]['discrimination'][1]:.0f} points of discrimination. With 12 of 18 layers a model "
-        f"generates only {rate('12 layers', 'transformers'):.2f} times as fast",
+        f"two of 18 layers give {percent(speed)} more speed in llama.cpp with 16 bits and none with 8, for "
+        f"{percent(mean_rise(shallow))} more bits and {-100 * CELLS[shallow]['discrimination'][1]:.0f} points of "
+        f"discrimination. With 12 of 18 layers a model generates only {rate('12 layers', 'transformers'):.2f} times as "
+        f"fast",
     ):
         assert sentence in PAGE
     assert abs(CELLS["words"]["discrimination"][1]) < 0.002
     assert round(1 / (1 - size("dense, Q4_0") / size("dense, Q8_0"))) == 6
-    assert abs(mean_rise("int8 (torchao)")) < 0.001
+    assert rate(f"{shallow}, Q8_0") <= rate("words, Q8_0")
     assert max(rate(f"{kind} (torchao)", "transformers") for kind in ("int8", "int4")) < 1.02
     assert [round(mean_rise(f"{kind} 50%"), 1) for kind in ("Wanda", "SparseGPT")] == [0.3, 0.3]
     assert round(mean_rise(f"SparseGPT {recovered}"), 2) == round(
@@ -73,8 +75,9 @@ def test_sentences_on_the_coder():
         if one["discrimination"]
     }
     for sentence in (
-        f"`dense, Q4_0` has {percent(size('dense, Q4_0', cells))} of the size of `dense, F16`, and generates "
-        f"{rate('dense, Q4_0', cells=cells):.1f} times as fast. Here four bits cost {rise['dense, Q4_0']}, in Gemma "
+        f"`dense, Q4_0, GPTQ` has {percent(size('dense, Q4_0, GPTQ', cells))} of the size of `dense, F16`, and costs "
+        f"{rise['dense, Q4_0, GPTQ']} more bits per byte; rounded without text (`dense, Q4_0`), the same bytes cost "
+        f"{rise['dense, Q4_0']}. In Gemma it is {percent(mean_rise('dense, Q4_0, GPTQ'), 1)} and "
         f"{percent(mean_rise('dense, Q4_0'))}.",
         f"`words, Q8_0` has {percent(size('words, Q8_0', cells))} of the size, generates "
         f"{rate('words, Q8_0', cells=cells):.1f} times as fast, and costs {rise['words, Q8_0']}.",
