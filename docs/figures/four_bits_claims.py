@@ -3,21 +3,18 @@
 import functools
 import itertools
 import lzma
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from four_bits_cells import DRAWS, ENGLISH, FOUR, GEMMA, LANGUAGES, MIXTURE, QWEN, SMOLLM, WRITTEN
 from jaxtyping import Float
 from study_statistics import CONFIDENCE, OPEN, REFUTED, SUPPORTED, UNTESTABLE, interval_of
 
 from jaxprune.evaluation.scoring.metrics import holm
 
 STUDY = Path(__file__).parents[2] / "studies" / "four_bits"
-sys.path.append(str(STUDY))  # the cells of the study
-
-from cells import DRAWS, ENGLISH, FOUR, GEMMA, LANGUAGES, MIXTURE, QWEN, SMOLLM, WRITTEN  # noqa: E402
 
 LESS, EQUAL = "less", "equal"
 OWN = "own"
@@ -31,7 +28,8 @@ class Claim:
     Attributes:
       question: its family.
       name: what is compared, and where.
-      values: the change of each draw and run of lines, in % of the dense model's bits; for `sparsegpt` in log-perplexity.
+      values: the change of each draw and run of lines, in % of the dense model's bits; with
+        SparseGPT in log-perplexity.
       relation: "less": the change is predicted to be negative; "equal": within the margin.
       margin: the smallest change that matters.
       testable: whether the dense model knows the language.
@@ -126,13 +124,26 @@ def all_claims(scores: Scores) -> list[Claim]:
 
 
 def _own_against_english(
-    scores: Scores, question: str, model: str, way: str, codes: Sequence[str], relation: str, margin: float
+    scores: Scores,
+    question: str,
+    model: str,
+    way: str,
+    codes: Sequence[str],
+    relation: str,
+    margin: float,
 ) -> Iterator[Claim]:
     for code in codes:
         if code != ENGLISH:
             own, english = (rise(scores, model, way, text, code) for text in (OWN, ENGLISH))
             testable = is_testable(scores, model, code)
-            yield Claim(question, f"own − English text, in {code}", own - english, relation, margin, testable)
+            yield Claim(
+                question,
+                f"own − English text, in {code}",
+                own - english,
+                relation,
+                margin,
+                testable,
+            )
 
 
 def _mixture(scores: Scores) -> Iterator[Claim]:
@@ -148,23 +159,35 @@ def _by_bits(scores: Scores) -> Iterator[Claim]:
         return own - english
 
     for code in FOUR:
-        yield Claim("Q4a", f"own − English text, Q4_0 − Q5_0, in {code}", gain("q4_0", code) - gain("q5_0", code), LESS, 0.5)
+        yield Claim(
+            "Q4a",
+            f"own − English text, Q4_0 − Q5_0, in {code}",
+            gain("q4_0", code) - gain("q5_0", code),
+            LESS,
+            0.5,
+        )
     for code in FOUR:
         yield Claim("Q4b", f"own − English text, Q8_0, in {code}", gain("q8_0", code), EQUAL, 0.1)
 
 
 def _written(scores: Scores) -> Iterator[Claim]:
     for code in FOUR:
-        written, own = (rise(scores, GEMMA, "gptq_q4_0", text, code) for text in (f"{WRITTEN}_{code}", OWN))
+        written, own = (
+            rise(scores, GEMMA, "gptq_q4_0", text, code) for text in (f"{WRITTEN}_{code}", OWN)
+        )
         yield Claim("Q5a", f"GPTQ, written − real text, in {code}", written - own, EQUAL, 1.0)
     for code in FOUR:
-        written, own = (log_perplexity(scores, "sparsegpt", text, code) for text in (f"{WRITTEN}_{code}", code))
-        yield Claim("Q5b", f"SparseGPT at 50%, written − real text, in {code}", written - own, EQUAL, 0.04)
+        written, own = (
+            log_perplexity(scores, "sparsegpt", text, code) for text in (f"{WRITTEN}_{code}", code)
+        )
+        yield Claim(
+            "Q5b", f"SparseGPT at 50%, written − real text, in {code}", written - own, EQUAL, 0.04
+        )
 
 
 def is_testable(scores: Scores, model: str, code: str) -> bool:
-    """Whether the dense model needs fewer bits per byte than a general compressor that has seen news of the language."""
-    sums, count = scores[f"{model}/dense/{code}"][:, 0].sum(), scores[f"bytes/{code}"].sum()
+    """Whether the dense model needs fewer bits per byte than LZMA that has seen news of the language."""
+    sums, count = scores[f"{model}/dense/{code}"][:, 0].sum(), scores[f"bytes/{model}/{code}"].sum()
     return bool(-sums / np.log(2) / count < scores[f"compressed/{code}"])
 
 

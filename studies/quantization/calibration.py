@@ -80,7 +80,10 @@ def cut(model: jp.Model, text: str) -> np.ndarray:
 def written(model: jp.Model, code: str, seed: int, windows: int) -> np.ndarray:
     """Windows of text that the model writes in a language; texts that end early are followed by others."""
     count = windows
-    while len(rows := cut(model, "\n".join(written_texts(model, [code] * count, WIDTH, seed)))) < windows:
+    while (
+        len(rows := cut(model, "\n".join(written_texts(model, [code] * count, WIDTH, seed))))
+        < windows
+    ):
         count += windows // 4
     return rows[:windows]
 

@@ -1,7 +1,7 @@
 """Makes the models of docs/four_bits.md and measures them: a cell is a model in a number of languages.
 
-python studies/four_bits/cells.py WORK MODELS FLORES           makes those that WORK lacks, in the order of the protocol
-python studies/four_bits/cells.py WORK MODELS FLORES --list    lists all, and those that are done
+python docs/figures/four_bits_cells.py WORK MODELS FLORES           makes those that WORK lacks, question by question
+python docs/figures/four_bits_cells.py WORK MODELS FLORES --list    lists all, and those that are done
 
 MODELS has a folder for each pretrained model, moved off its source file's grids by benchmarks/off_grid.py, and beside
 it the calibration texts of studies/quantization/calibration.py:
@@ -148,7 +148,9 @@ def statistics_of_ones(base: Path, folder: Path) -> Path:
 def run(command: str, base: Path, workdir: Path, flags: list[str]) -> None:
     """Runs a command of jaxprune, or resumes it."""
     program = [sys.executable, "-m", "jaxprune", command, "--config", f"base:{base}"]
-    subprocess.run([*program, "--workdir", str(workdir), *flags], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*program, "--workdir", str(workdir), *flags], check=True, stdout=subprocess.DEVNULL
+    )
 
 
 def main() -> None:
@@ -163,7 +165,9 @@ def main() -> None:
     missing = [c for c in every if not (arguments.work / c.model / c.name / "done").is_file()]
     if arguments.list:
         for cell in every:
-            print("" if cell in missing else "done", cell.model, cell.name, ",".join(cell.languages))
+            print(
+                "" if cell in missing else "done", cell.model, cell.name, ",".join(cell.languages)
+            )
         return
     for number, cell in enumerate(missing, len(every) - len(missing) + 1):
         began = time.perf_counter()
