@@ -1,12 +1,13 @@
 """Makes the models of docs/four_bits.md and measures them: a cell is a model in a number of languages.
 
-python docs/figures/four_bits_cells.py WORK MODELS FLORES           makes those that WORK lacks, question by question
-python docs/figures/four_bits_cells.py WORK MODELS FLORES --list    lists all, and those that are done
+python docs/figures/four_bits_cells.py WORK MODELS FLORES            makes those that WORK lacks, question by question
+python docs/figures/four_bits_cells.py WORK MODELS FLORES --list     lists all, and those that are done
+python docs/figures/four_bits_cells.py WORK MODELS FLORES --pilot    makes those of the pilot
 
 MODELS has a folder for each pretrained model, moved off its source file's grids by benchmarks/off_grid.py, and beside
 it the calibration texts of studies/quantization/calibration.py:
 
-    gemma/ gemma_texts/    smollm2/ smollm2_texts/    qwen/ qwen_texts/
+    gemma/ gemma_texts/ gemma_pilot/    smollm2/ smollm2_texts/    qwen/ qwen_texts/
 
 WORK/MODEL/CELL/eval has the scores of a cell; the model itself is removed when it was measured.
 """
@@ -27,6 +28,9 @@ import jaxprune as jp
 
 LANGUAGES = ("en", "fr", "ru", "zh", "sw", "ar", "de", "es", "hi", "th", "tr", "vi")
 FOUR = ("fr", "ru", "zh", "sw")
+PILOT = ("fr", "sw")
+# Lines of FLORES that are measured, and the suffix of the folder of calibration texts.
+STUDY_TEXTS, PILOT_TEXTS = ("0-299", "texts"), ("500-599", "pilot")
 DRAWS = range(4)
 ENGLISH, MIXTURE, WRITTEN, ONES = "en", "mix", "written", "ones"
 GEMMA, SMOLLM, QWEN = "gemma", "smollm2", "qwen"
@@ -88,6 +92,14 @@ def cells() -> Iterator[Cell]:
         yield from compared(model, "gptq", "q4_0", FOUR)
 
 
+def pilot() -> Iterator[Cell]:
+    """Cells on other text, by whose variances the power of the claims is computed."""
+    yield Cell(GEMMA, "dense", languages=PILOT)
+    for how in ("gptq", "importance"):
+        yield from compared(GEMMA, how, "q4_0", PILOT)
+    yield from (Cell(GEMMA, "gptq", "q4_0", MIXTURE, draw, PILOT) for draw in DRAWS)
+
+
 def compared(model: str, how: str, grid: str, codes: tuple[str, ...]) -> Iterator[Cell]:
     """English text, measured in all languages, and the text of each language, measured in that one."""
     for draw in DRAWS:
@@ -97,12 +109,12 @@ def compared(model: str, how: str, grid: str, codes: tuple[str, ...]) -> Iterato
                 yield Cell(model, how, grid, code, draw, (code,))
 
 
-def make(cell: Cell, work: Path, models: Path, flores: Path) -> None:
+def make(cell: Cell, work: Path, models: Path, flores: Path, lines: str, suffix: str) -> None:
     """Makes a model, measures it and removes it."""
     folder, base = work / cell.model / cell.name, models / cell.model
     made = folder / "model"
     if cell.how != "dense":
-        texts = models / f"{cell.model}_texts"
+        texts = models / f"{cell.model}_{suffix}"
         calibration = [
             "--config.calibration.kind=tokens",
             f"--config.calibration.data={texts / f'{cell.text}-{cell.draw}.npz'}",
@@ -117,7 +129,7 @@ def make(cell: Cell, work: Path, models: Path, flores: Path) -> None:
         [
             "--config.evaluation.tasks=",
             f"--config.evaluation.perplexity={flores}",
-            "--config.evaluation.perplexity_lines=0-299",
+            f"--config.evaluation.perplexity_lines={lines}",
             f"--config.evaluation.languages={','.join(cell.languages)}",
         ],
     )  # fmt: skip
@@ -160,8 +172,10 @@ def main() -> None:
     parser.add_argument("models", type=Path)
     parser.add_argument("flores", type=Path)
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--pilot", action="store_true")
     arguments = parser.parse_args()
-    every = list(cells())
+    every = list(pilot() if arguments.pilot else cells())
+    where = PILOT_TEXTS if arguments.pilot else STUDY_TEXTS
     missing = [c for c in every if not (arguments.work / c.model / c.name / "done").is_file()]
     if arguments.list:
         for cell in every:
@@ -171,7 +185,7 @@ def main() -> None:
         return
     for number, cell in enumerate(missing, len(every) - len(missing) + 1):
         began = time.perf_counter()
-        make(cell, arguments.work, arguments.models, arguments.flores)
+        make(cell, arguments.work, arguments.models, arguments.flores, *where)
         seconds = time.perf_counter() - began
         print(f"{number}/{len(every)} {cell.model} {cell.name}: {seconds:.0f} s", flush=True)
 
