@@ -1,49 +1,107 @@
-"""Calibration texts of equal numbers of tokens, in three disjoint draws of NTREX.
+"""Calibration texts of equal numbers of tokens, in disjoint draws of a text.
 
-python studies/quantization/calibration.py MODEL NTREX OUT
+python studies/quantization/calibration.py MODEL TEXT OUT [--languages en,fr] [--draws 4] [--windows 48] [--mixture mix]
 
-Writes OUT/LANGUAGE-DRAW.npz and OUT/five-DRAW.npz for `calibration.kind=tokens`: 70 windows of 256 tokens, the first of
-which is BOS; of `five` 14 of each language, at equal distances. Documents stay whole: a draw has the text of every
-third document, in random order.
+Writes OUT/LANGUAGE-DRAW.npz and OUT/MIXTURE-DRAW.npz for `calibration.kind=tokens`: windows of 256 tokens, the first of
+which is BOS, in the mixture as many of each language, at equal distances. TEXT is a folder of <language>.txt; its
+documents stay whole: draw d of n has every n-th document, in random order. Without an index of documents they are runs
+of 50 lines. With TEXT=generated the model writes the text itself, draw d with seed d, and there is no mixture.
 """
 
+import argparse
 import csv
-import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from transformers import AutoTokenizer
 
-LANGUAGES = ("en", "fr", "ru", "zh", "sw")
-DRAWS, WINDOWS, WIDTH = 3, 70, 256
+import jaxprune as jp
+from jaxprune.runs.generated import written_texts
+
+GENERATED = "generated"
+WIDTH, RUN = 256, 50
 
 
-def main(model: str, ntrex: Path, out: Path) -> None:
+def main() -> None:
     """Writes the files."""
-    tokenizer = AutoTokenizer.from_pretrained(model)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("text")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--languages", default="en,fr,ru,zh,sw")
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--windows", type=int, default=70)
+    parser.add_argument("--mixture", default="five")
+    arguments = parser.parse_args()
+    model, codes = jp.load(arguments.model), arguments.languages.split(",")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for draw in range(arguments.draws):
+        if arguments.text == GENERATED:
+            for code in codes:
+                save(arguments.out, code, draw, written(model, code, draw, arguments.windows))
+            continue
+        texts = {code: drawn(Path(arguments.text), code, draw, arguments.draws) for code in codes}
+        windows = {code: cut(model, text) for code, text in texts.items()}
+        for code, rows in windows.items():
+            save(arguments.out, code, draw, rows[: arguments.windows])
+        mixed = mixture(windows, arguments.windows)
+        save(arguments.out, arguments.mixture, draw, mixed)
+
+
+def drawn(folder: Path, code: str, draw: int, draws: int) -> str:
+    """The documents of a draw."""
+    lines = (folder / f"{code}.txt").read_text(encoding="utf-8").split("\n")
+    by_document: dict[str, list[str]] = {}
+    for line, document in zip(lines, documents_of(folder, len(lines)), strict=False):
+        by_document.setdefault(document, []).append(line)
+    order = np.random.default_rng(0).permutation(len(by_document))
+    names = [*by_document]
+    return "\n".join(line for number in order[draw::draws] for line in by_document[names[number]])
+
+
+def documents_of(folder: Path, lines: int) -> Iterator[str]:
+    """The document of each line."""
+    index = folder / "index.tsv"
+    if not index.is_file():
+        return (str(line // RUN) for line in range(lines))
+    with index.open(encoding="utf-8") as file:
+        return iter([row["document"] for row in csv.DictReader(file, delimiter="\t")])
+
+
+def cut(model: jp.Model, text: str) -> np.ndarray:
+    """The tokens of a text in windows, [windows, 256]; the rest is left out."""
+    tokenizer = model.tokenizer
     first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-    with (ntrex / "index.tsv").open(encoding="utf-8") as file:
-        documents = [row["document"] for row in csv.DictReader(file, delimiter="\t")]
-    names = [*dict.fromkeys(documents)]
-    order = np.random.default_rng(0).permutation(len(names))
-    out.mkdir(parents=True, exist_ok=True)
-    for draw in range(DRAWS):
-        drawn = [names[number] for number in order[draw::DRAWS]]
-        five = []
-        for code in LANGUAGES:
-            lines = (ntrex / f"{code}.txt").read_text(encoding="utf-8").split("\n")
-            by_document: dict[str, list[str]] = {}
-            for line, document in zip(lines, documents, strict=False):
-                by_document.setdefault(document, []).append(line)
-            text = "\n".join(line for document in drawn for line in by_document[document])
-            ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-            rows = np.array(ids[: len(ids) // (WIDTH - 1) * (WIDTH - 1)]).reshape(-1, WIDTH - 1)
-            windows = np.insert(rows, 0, first, axis=1).astype(np.int32)
-            np.savez(out / f"{code}-{draw}.npz", input_ids=windows[:WINDOWS])
-            last = min(len(windows), WINDOWS) - 1
-            five.append(windows[np.linspace(0, last, WINDOWS // len(LANGUAGES)).astype(int)])
-        np.savez(out / f"five-{draw}.npz", input_ids=np.concatenate(five))
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    rows = np.array(ids[: len(ids) // (WIDTH - 1) * (WIDTH - 1)]).reshape(-1, WIDTH - 1)
+    return np.insert(rows, 0, first, axis=1).astype(np.int32)
+
+
+def written(model: jp.Model, code: str, seed: int, windows: int) -> np.ndarray:
+    """Windows of text that the model writes in a language; texts that end early are followed by others."""
+    count = windows
+    while (
+        len(rows := cut(model, "\n".join(written_texts(model, [code] * count, WIDTH, seed))))
+        < windows
+    ):
+        count += windows // 4
+    return rows[:windows]
+
+
+def mixture(windows: Mapping[str, np.ndarray], count: int) -> np.ndarray:
+    """As many windows of each language, at equal distances among the first ones."""
+    return np.concatenate(
+        [
+            rows[np.linspace(0, min(len(rows), count) - 1, count // len(windows)).astype(int)]
+            for rows in windows.values()
+        ]
+    )
+
+
+def save(out: Path, name: str, draw: int, windows: np.ndarray) -> None:
+    """Writes the windows of a draw."""
+    np.savez(out / f"{name}-{draw}.npz", input_ids=windows)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    main()

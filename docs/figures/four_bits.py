@@ -1,0 +1,233 @@
+"""The tables and pictures of docs/four_bits.md, its numbers, and studies/four_bits/cells.csv, from the scores.
+
+python docs/figures/four_bits.py
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from cells import with_numbers, with_table
+from four_bits_cells import ENGLISH, FOUR, GEMMA, LANGUAGES, MIXTURE, ONES, WRITTEN
+from four_bits_claims import (
+    OWN,
+    STUDY,
+    Result,
+    Scores,
+    all_claims,
+    results,
+    rise,
+)
+from four_bits_scores import SCORES
+from study_statistics import CONFIDENCE, interval_of
+
+from jaxprune.base.text import csv_text, p_value, pipes
+from jaxprune.data.languages import language
+from jaxprune.report.charts.chart import Chart, write_png
+from jaxprune.report.charts.heatmap import heatmap
+
+FIGURES = Path(__file__).parent
+PAGE = FIGURES.parent / "four_bits.md"
+CELLS = STUDY / "cells.csv"
+
+# The rows of the table of rises: name, way, texts.
+WAYS = {
+    "nearest_q4_0": ("Q4_0, `nearest`", ("",)),
+    "search_q4_0": ("Q4_0, `search`", (ONES,)),
+    "importance_q4_0": ("Q4_0, `importance`", (ENGLISH, OWN)),
+    "gptq_q4_0": ("Q4_0, `gptq`", (ENGLISH, OWN, MIXTURE, WRITTEN)),
+    "gptq_iq4_nl": ("IQ4_NL, `gptq`", (ENGLISH, OWN)),
+    "gptq_q5_0": ("Q5_0, `gptq`", (ENGLISH, OWN)),
+    "gptq_q8_0": ("Q8_0, `gptq`", (ENGLISH, OWN)),
+}
+TEXTS = {
+    "": "",
+    ONES: "nothing",
+    ENGLISH: "English",
+    OWN: "the language itself",
+    MIXTURE: "all twelve",
+    WRITTEN: "text that the model writes in it",
+}
+# Bits of a weight in the linear layers, by grid.
+BITS = {"q4_0": 4.5, "iq4_nl": 4.5, "q5_0": 5.5, "q8_0": 8.5}
+
+
+def values_of(scores: Scores, way: str, text: str, code: str) -> np.ndarray | None:
+    """The rises of a row in a language; None if it was not measured there."""
+    name = f"{WRITTEN}_{code}" if text == WRITTEN else text
+    if text == ONES:
+        way, name = f"search_q4_0-{ONES}-0", ""
+    try:
+        return rise(scores, GEMMA, way, name, code)
+    except KeyError:
+        return None
+
+
+def mean_and_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Over draws and runs; of one draw over runs."""
+    doubled = values if len(values) > 1 else np.repeat(values, 2, axis=0)
+    return float(values.mean()), *interval_of(doubled, CONFIDENCE)[0]
+
+
+def rise_table(scores: Scores) -> str:
+    """A row for each way and text, in Markdown."""
+    rows = []
+    for way, (name, texts) in WAYS.items():
+        for text in texts:
+            found = [values_of(scores, way, text, code) for code in LANGUAGES]
+            cells = [
+                "" if v is None else "{:.1f} [{:.1f}, {:.1f}]".format(*mean_and_interval(v))
+                for v in found
+            ]
+            rows.append([name, TEXTS[text], *cells])
+    return "\n".join(pipes(["way", "calibrated on", *LANGUAGES], rows)) + "\n"
+
+
+def claim_table(found: list[Result]) -> str:
+    """A row for each claim of the protocol."""
+    rows = []
+    for one in found:
+        digits = 3 if one.claim.question == "Q5b" else 2
+        shown = [
+            f"{value:+.{digits}f}".replace("-", "−") for value in (one.claim.mean, *one.interval)
+        ]
+        relation = f"{one.claim.relation}, {one.claim.margin:g}"
+        change = f"{shown[0]} [{shown[1]}, {shown[2]}]"
+        rows.append(
+            [
+                f"{one.claim.question}: {one.claim.name}",
+                relation,
+                change,
+                p_value(one.p),
+                one.verdict,
+            ]
+        )
+    heading = ["comparison", "predicted, margin", "change [95%]", "p, Holm", "verdict"]
+    return "\n".join(pipes(heading, rows)) + "\n"
+
+
+def verdicts(found: list[Result]) -> Iterator[tuple[str, str]]:
+    """By question, the languages of each verdict."""
+    for question in dict.fromkeys(one.claim.question for one in found):
+        own = [one for one in found if one.claim.question == question]
+        by_verdict: dict[str, list[str]] = {}
+        for one in own:
+            by_verdict.setdefault(one.verdict, []).append(one.claim.name.rpartition(" ")[2])
+        if len(by_verdict) == 1:
+            yield question, next(iter(by_verdict))
+        else:
+            yield (
+                question,
+                "; ".join(f"{name} in {', '.join(codes)}" for name, codes in by_verdict.items()),
+            )
+
+
+def csv(scores: Scores) -> str:
+    """The text of cells.csv: bits per byte of each cell in each language."""
+    rows = []
+    for name, sums in scores.items():
+        if name.count("/") != 2 or name.startswith("bytes/"):
+            continue
+        model, cell, code = name.split("/")
+        way, text, draw = (*cell.rsplit("-", 2), "", "")[:3] if "-" in cell else (cell, "", "")
+        size = scores[f"bytes/{model}/{code}"].sum()
+        bits = -sums[:, 0].sum() / np.log(2) / size
+        rows.append(
+            (
+                model,
+                way,
+                text,
+                draw,
+                code,
+                f"{bits:.6g}",
+                f"{-sums[:, 0].sum() / sums[:, 1].sum():.6g}",
+            )
+        )
+    header = ("model", "way", "text", "draw", "language", "bits_per_byte", "log_perplexity")
+    return csv_text(header, rows)
+
+
+def by_language(scores: Scores) -> Chart:
+    """Rises by language and calibration."""
+    rows = [
+        (way, text)
+        for way in ("importance_q4_0", "gptq_q4_0")
+        for text in WAYS[way][1]
+        if text != WRITTEN
+    ]
+    rows = [("nearest_q4_0", ""), *rows]
+    values = [
+        [values_of(scores, way, text, code).mean() for code in LANGUAGES] for way, text in rows
+    ]
+    names = [
+        ", ".join(filter(None, (WAYS[way][0].replace("`", ""), TEXTS[text]))) for way, text in rows
+    ]
+    return heatmap(
+        np.array(values), names, [language(code).name for code in LANGUAGES],
+        title="Gemma 3 270M in Q4_0: bits per byte above the dense model's, %",
+        x_title="measured in", y_title="rounded by, calibrated on", unit="%",
+        show=lambda value: f"{value:.1f}",
+    )  # fmt: skip
+
+
+def by_bits(scores: Scores) -> Chart:
+    """Rise against bits of a weight, mean of four languages, by calibration."""
+    points = []
+    for grid, bits in BITS.items():
+        for text, how in (("", "nearest"), (ENGLISH, "gptq"), (OWN, "gptq")):
+            found = [rise(scores, GEMMA, f"{how}_{grid}", text, code).mean() for code in FOUR]
+            name = (
+                "rounded to nearest"
+                if not text
+                else f"GPTQ on {'English' if text == ENGLISH else 'own text'}"
+            )
+            points.append(
+                {"bits": bits, "rise": float(np.mean(found)), "way": name, "grid": grid.upper()}
+            )
+    x = {
+        "field": "bits",
+        "type": "quantitative",
+        "scale": {"domain": [4, 9]},
+        "title": "bits of a weight",
+    }
+    scale = {"type": "log"}
+    y = {
+        "field": "rise",
+        "type": "quantitative",
+        "scale": scale,
+        "title": "bits per byte above dense, %",
+    }
+    colour = {"field": "way", "type": "nominal", "legend": {"title": None}}
+    layer = [
+        {
+            "mark": {"type": "point", "filled": True, "size": 60},
+            "encoding": {"x": x, "y": y, "color": colour},
+        },
+        {
+            "mark": {"type": "text", "align": "left", "dx": 6},
+            "encoding": {"x": x, "y": y, "text": {"field": "grid"}, "color": colour},
+        },
+    ]
+    view = {"data": {"values": points}, "width": 480, "height": 320, "layer": layer}
+    return Chart("Gemma 3 270M, mean of French, Russian, Chinese and Swahili", view)
+
+
+def written(page: str, scores: Scores) -> str:
+    """The page with the tables and numbers of the scores."""
+    found = results(all_claims(scores))
+    page = with_table(page, "<!-- claims -->\n\n", claim_table(found))
+    page = with_table(page, "<!-- rises -->\n\n", rise_table(scores))
+    return with_numbers(page, {f"{name} verdict": text for name, text in verdicts(found)})
+
+
+def main() -> None:
+    """Writes all of it."""
+    scores = dict(np.load(SCORES))
+    CELLS.write_text(csv(scores), "utf-8")
+    PAGE.write_text(written(PAGE.read_text("utf-8"), scores), "utf-8")
+    for name, chart in {"languages": by_language(scores), "bits": by_bits(scores)}.items():
+        write_png(chart, FIGURES / f"four-bits-{name}.png")
+
+
+if __name__ == "__main__":
+    main()
