@@ -19,7 +19,8 @@ from four_bits_claims import (
     rise,
 )
 from four_bits_scores import SCORES
-from study_statistics import CONFIDENCE, interval_of
+from quantize import mean_and_interval
+from study_scores import read_arrays
 
 from jaxprune.base.text import csv_text, p_value, pipes
 from jaxprune.data.languages import language
@@ -61,12 +62,6 @@ def values_of(scores: Scores, way: str, text: str, code: str) -> np.ndarray | No
         return rise(scores, GEMMA, way, name, code)
     except KeyError:
         return None
-
-
-def mean_and_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Over draws and runs; of one draw over runs."""
-    doubled = values if len(values) > 1 else np.repeat(values, 2, axis=0)
-    return float(values.mean()), *interval_of(doubled, CONFIDENCE)[0]
 
 
 def rise_table(scores: Scores) -> str:
@@ -222,7 +217,7 @@ def written(page: str, scores: Scores) -> str:
 
 def main() -> None:
     """Writes all of it."""
-    scores = dict(np.load(SCORES))
+    scores = read_arrays(SCORES)
     CELLS.write_text(csv(scores), "utf-8")
     PAGE.write_text(written(PAGE.read_text("utf-8"), scores), "utf-8")
     for name, chart in {"languages": by_language(scores), "bits": by_bits(scores)}.items():

@@ -9,7 +9,7 @@ it the calibration texts of studies/quantization/calibration.py:
 
     gemma/ gemma_texts/ gemma_pilot/    smollm2/ smollm2_texts/    qwen/ qwen_texts/
 
-WORK/MODEL/CELL/eval has the scores of a cell; the model itself is removed when it was measured.
+WORK/MODEL/CELL has the scores of a cell; the model itself is removed when it was measured.
 """
 
 import argparse
@@ -32,7 +32,7 @@ PILOT = ("fr", "sw")
 # Lines of FLORES that are measured, and the suffix of the folder of calibration texts.
 STUDY_TEXTS, PILOT_TEXTS = ("0-299", "texts"), ("500-599", "pilot")
 DRAWS = range(4)
-ENGLISH, MIXTURE, WRITTEN, ONES = "en", "mix", "written", "ones"
+ENGLISH, MIXTURE, WRITTEN, ONES = "en", "mix", "generated", "ones"
 GEMMA, SMOLLM, QWEN = "gemma", "smollm2", "qwen"
 
 
@@ -125,7 +125,7 @@ def make(cell: Cell, work: Path, models: Path, flores: Path, lines: str, suffix:
         run(command, base, made, [*cell.flags, *(calibration if cell.text else [])])
         base = made / "hf"
     run(
-        "evaluate", base, folder / "eval",
+        "evaluate", base, folder,
         [
             "--config.evaluation.tasks=",
             f"--config.evaluation.perplexity={flores}",
@@ -166,7 +166,7 @@ def run(command: str, base: Path, workdir: Path, flags: list[str]) -> None:
 
 
 def main() -> None:
-    """Makes what is missing, with the time left by the mean of each kind of cell."""
+    """Makes what is missing, and prints the seconds of each cell."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
     parser.add_argument("models", type=Path)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from study_statistics import CONFIDENCE, OPEN, REFUTED, SUPPORTED, UNTESTABLE, interval_of
 
 from jaxprune.evaluation.scoring.metrics import holm
+from jaxprune.evaluation.scoring.perplexity import values_of_parts
 
 STUDY = Path(__file__).parents[2] / "studies" / "four_bits"
 
@@ -105,9 +106,9 @@ def rise(scores: Scores, model: str, way: str, text: str, code: str) -> np.ndarr
 
 
 def log_perplexity(scores: Scores, way: str, text: str, code: str) -> np.ndarray:
-    """By draw and run of lines, minus the mean log-probability of a token, weighted by the tokens of the run."""
+    """By draw and run of ten lines; the mean over the runs is the mean over tokens."""
     rows = [scores[f"{GEMMA}/{way}-{text}-{draw}/{code}"] for draw in DRAWS]
-    return np.stack([-sums / tokens.mean() for sums, tokens in (each.T for each in rows)])
+    return np.stack([-values_of_parts(*each.T) for each in rows])
 
 
 def all_claims(scores: Scores) -> list[Claim]:

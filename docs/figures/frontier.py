@@ -285,15 +285,14 @@ def main(arguments: list[str]) -> None:
         found = json.loads(Path(speeds).read_text(encoding="utf-8"))
         for row in rows:
             name, run, *files = row.split("=")
-            if files:
-                listed = files[0].split(",")
-                if run:
-                    cells[name] = cell(Path(run), listed, found, Path(dense))
-                else:
-                    cells[name]["rates"] |= rates_of(listed, found)
-                continue
-            before = cells[name].get("on_grid", cells[name]["bits"])
-            cells[name] |= {"bits": bits_per_byte(Path(run)), "on_grid": before}
+            listed = files[0].split(",") if files else []
+            if not run:
+                cells[name]["rates"] |= rates_of(listed, found)
+            elif listed:
+                cells[name] = cell(Path(run), listed, found, Path(dense))
+            else:
+                before = cells[name].get("on_grid", cells[name]["bits"])
+                cells[name] |= {"bits": bits_per_byte(Path(run)), "on_grid": before}
         write(CELLS / f"{model}.json", cells)
     by_model = read_all()
     PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), by_model), encoding="utf-8")

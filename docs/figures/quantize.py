@@ -115,12 +115,12 @@ def numbers(cells: dict) -> dict[str, str]:
     def removed(calibration: str, codes: list[str], how: str = "gptq") -> str | None:
         shares = []
         for code in codes:
-            nearest, gptq = (
+            nearest, other = (
                 rises(cells, *way, code) for way in (("nearest", ""), (how, calibration))
             )
-            if nearest is None or gptq is None:
+            if nearest is None or other is None:
                 return None
-            shares.append(100 * (1 - gptq.mean() / nearest.mean()))
+            shares.append(100 * (1 - other.mean() / nearest.mean()))
         return f"{min(shares):.0f} to {max(shares):.0f}%"
 
     def rise(how: str, calibration: str = FIVE, decimals: int = 1) -> str | None:

@@ -1,7 +1,7 @@
 """A config → a workdir: load, calibrate, prune block by block, report."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +168,7 @@ def text_record(
     config: BlocksConfig | ShrinkConfig,
     model: Model,
     batches: Sequence[Batch],
-    others: Sequence[str] = (),
+    others: Iterable[str] = (),
 ) -> dict[str, Any]:
     """The part of report.json on the text: digests of its lines, or of generated text the first of each language.
 

@@ -115,7 +115,7 @@ def _write(
     lines = line_digests(line for lines in texts.chosen.values() for line in lines)
     return {
         "shrunk": shrunk,
-        **text_record(config, model, samples.batches, list(lines)),
+        **text_record(config, model, samples.batches, lines),
         "origin": origin_of(model, config.model),
         "environment": environment(device_mesh()),
         "seconds": clock.rounded(),

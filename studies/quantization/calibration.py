@@ -5,7 +5,8 @@ python studies/quantization/calibration.py MODEL TEXT OUT [--languages en,fr] [-
 Writes OUT/LANGUAGE-DRAW.npz and OUT/MIXTURE-DRAW.npz for `calibration.kind=tokens`: windows of 256 tokens, the first of
 which is BOS, in the mixture as many of each language, at equal distances. TEXT is a folder of <language>.txt; its
 documents stay whole: draw d of n has every n-th document, in random order. Without an index of documents they are runs
-of 50 lines. With TEXT=generated the model writes the text itself, draw d with seed d, and there is no mixture.
+of 50 lines. With TEXT=generated the model writes draw d itself, with seed d, in OUT/generated_LANGUAGE-DRAW.npz,
+and there is no mixture.
 """
 
 import argparse
@@ -38,13 +39,14 @@ def main() -> None:
     for draw in range(arguments.draws):
         if arguments.text == GENERATED:
             for code in codes:
-                save(arguments.out, code, draw, written(model, code, draw, arguments.windows))
+                windows = written(model, code, draw, arguments.windows)
+                save(arguments.out, f"{GENERATED}_{code}", draw, windows)
             continue
         texts = {code: drawn(Path(arguments.text), code, draw, arguments.draws) for code in codes}
-        windows = {code: cut(model, text) for code, text in texts.items()}
-        for code, rows in windows.items():
+        by_language = {code: cut(model, text) for code, text in texts.items()}
+        for code, rows in by_language.items():
             save(arguments.out, code, draw, rows[: arguments.windows])
-        mixed = mixture(windows, arguments.windows)
+        mixed = mixture(by_language, arguments.windows)
         save(arguments.out, arguments.mixture, draw, mixed)
 
 
@@ -84,7 +86,7 @@ def written(model: jp.Model, code: str, seed: int, windows: int) -> np.ndarray:
         len(rows := cut(model, "\n".join(written_texts(model, [code] * count, WIDTH, seed))))
         < windows
     ):
-        count += windows // 4
+        count += max(1, windows // 4)
     return rows[:windows]
 
 
