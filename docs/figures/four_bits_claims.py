@@ -82,9 +82,9 @@ def verdict(claim: Claim, p: float, size: int) -> str:
         return UNTESTABLE
     low, high = interval_of(claim.values, 1 - 0.05 / size)[0]
     if claim.relation == LESS:
-        if claim.mean < 0 and p < 1 - CONFIDENCE:
-            return SUPPORTED
-        return REFUTED if low > -claim.margin else OPEN
+        if low > -claim.margin:
+            return REFUTED
+        return SUPPORTED if claim.mean < 0 and p < 1 - CONFIDENCE else OPEN
     inner = interval_of(claim.values, 1 - 2 * 0.05 / size)[0]  # two one-sided tests
     if -claim.margin < inner[0] and inner[1] < claim.margin:
         return SUPPORTED

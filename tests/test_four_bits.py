@@ -1,0 +1,103 @@
+"""The programs of studies/four_bits: cells, comparisons and verdicts, on made-up scores whose effects are known."""
+
+import four_bits as page
+import four_bits_cells as cells
+import four_bits_claims as claims
+import numpy as np
+import pytest
+
+# Rises in % by rounding, and those that English text adds in other languages.
+RISES = {"dense": 0, "nearest": 15, "search": 12, "importance": 11, "gptq": 5, "sparsegpt": 80}
+OF_ENGLISH = {"q4_0": 8, "iq4_nl": 6, "q5_0": 2, "q8_0": 0.01}
+
+
+@pytest.fixture(scope="module")
+def scores():
+    """Texts of 30 runs with 400 tokens and 1,500 bytes; draws and runs differ by a tenth of a rise."""
+    rng = np.random.default_rng(0)
+    bits = {code: rng.normal(1000, 100, 30) for code in cells.LANGUAGES}
+    made = {f"compressed/{code}": np.array(2.0) for code in cells.LANGUAGES}
+    for cell in cells.cells():
+        own, size = cell.text.removeprefix("generated_"), RISES[cell.how] / 10
+        draw = rng.normal(0, size / 10)
+        for code in cell.languages:
+            rise = RISES[cell.how] + draw + rng.normal(0, size, 30)
+            if cell.how == "gptq" and own not in (code, cells.MIXTURE):
+                rise = rise + OF_ENGLISH[cell.grid]
+            sums = -bits[code] * (1 + rise / 100)
+            made[f"{cell.model}/{cell.name}/{code}"] = np.stack([sums, np.full(30, 400)], axis=1)
+            made[f"bytes/{cell.model}/{code}"] = np.full(30, 1500)
+    return made
+
+
+def test_each_cell_is_made_once_and_the_pilot_shares_no_text():
+    every = [(cell.model, cell.name) for cell in cells.cells()]
+    assert len(every) == len(set(every)) == 258
+    first, last = (map(int, part[0].split("-")) for part in (cells.STUDY_TEXTS, cells.PILOT_TEXTS))
+    assert max(first) < min(last)
+    assert cells.STUDY_TEXTS[1] != cells.PILOT_TEXTS[1]
+    assert {cell.draw for cell in cells.pilot()} == set(range(4))
+
+
+def test_verdicts_follow_the_effects(scores):
+    verdicts = dict(page.verdicts(claims.results(claims.all_claims(scores))))
+    assert verdicts["Q1"] == verdicts["Q1 Qwen"] == verdicts["Q4a"] == claims.SUPPORTED
+    assert verdicts["Q2"] == verdicts["Q5a"] == claims.SUPPORTED
+
+
+def test_a_rise_is_in_percent_of_the_mean_of_the_dense_bits(scores):
+    dense, own = (scores[f"gemma/{name}/sw"][:, 0] for name in ("dense", "gptq_q4_0-sw-2"))
+    rise = claims.rise(scores, "gemma", "gptq_q4_0", claims.OWN, "sw")
+    assert rise.shape == (4, 30)
+    np.testing.assert_allclose(rise[2].mean(), 100 * (own.sum() / dense.sum() - 1))
+
+
+@pytest.mark.parametrize(
+    ("mean", "relation", "margin", "verdict"),
+    [
+        (-2.0, "less", 0.5, claims.SUPPORTED),
+        (2.0, "less", 0.5, claims.REFUTED),
+        (0.0, "less", 0.5, claims.REFUTED),  # a gain of the margin is excluded
+        (-0.2, "less", 0.5, claims.REFUTED),  # a gain, but none that matters
+        (0.0, "less", 0.05, claims.OPEN),
+        (0.0, "equal", 1.0, claims.SUPPORTED),
+        (0.0, "equal", 0.05, claims.OPEN),
+        (1.0, "equal", 1.0, claims.OPEN),
+        (-2.0, "equal", 1.0, claims.REFUTED),
+    ],
+)
+def test_rules_of_the_verdicts(mean, relation, margin, verdict):
+    noise = np.random.default_rng(1).normal(0, 0.5, (4, 30))
+    noise -= noise.mean()
+    claim = claims.Claim("Q", "of a test", mean + noise, relation, margin)
+    [result] = claims.results([claim])
+    assert result.verdict == verdict
+    assert result.interval[0] < mean < result.interval[1]
+
+
+def test_a_language_that_a_compressor_knows_better_is_not_testable(scores):
+    [size], [total] = (
+        {float(part.sum())}
+        for part in (scores["bytes/qwen/sw"], -scores["qwen/dense/sw"][:, 0] / np.log(2))
+    )
+    for floor, verdict in ((1.01, claims.SUPPORTED), (0.99, claims.UNTESTABLE)):
+        changed = scores | {"compressed/sw": np.array(floor * total / size)}
+        found = claims.results(claims.all_claims(changed))
+        assert {
+            result.verdict
+            for result in found
+            if result.claim.question == "Q1 Qwen" and result.claim.name.endswith(" sw")
+        } == {verdict}
+
+
+def test_the_page_has_the_scores(scores):
+    template = (
+        "<!-- claims -->\n\n\n<!--/-->\n<!-- rises -->\n\n\n<!--/-->\n<!--n Q1 verdict-->x<!--/-->"
+    )
+    text = page.written(template, scores)
+    assert f"<!--n Q1 verdict-->{claims.SUPPORTED}<!--/-->" in text
+    rises = claims.rise(scores, "gemma", "gptq_q4_0", "en", "th").mean()
+    row = next(line for line in text.splitlines() if "Q4_0, `gptq` | English" in line)
+    assert f" {rises:.1f} [" in row
+    assert text.count("own − English text, in") == 11 + 4 + 4 + 11
+    assert len(page.csv(scores).splitlines()) == 1 + sum(len(c.languages) for c in cells.cells())
