@@ -22,14 +22,14 @@ class PassBar:
         """Shows a text after the bar, such as a loss, until the next one."""
         self._bar.set_postfix_str(text)
 
-    def update(self) -> None:
-        """Advances the bar by a step."""
+    def update(self, steps: int = 1) -> None:
+        """Advances the bar."""
         if self._tokens:
-            share = (self._bar.n + 1) / self._bar.total
+            share = (self._bar.n + steps) / self._bar.total
             elapsed = self._bar.format_dict["elapsed"]
             speed = share * self._tokens / max(elapsed, 1e-9)
             self._bar.set_postfix_str(f"{speed:,.0f} tokens/s", refresh=False)
-        self._bar.update()
+        self._bar.update(steps)
 
 
 class NotebookLines(io.TextIOBase):

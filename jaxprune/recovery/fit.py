@@ -1,7 +1,7 @@
 """Parameters, masks and a loss → the parameters with the lowest loss on held-out samples."""
 
 import collections
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.files.arrays import read_npz, write_npz
+from jaxprune.base.progress import PassBar
 from jaxprune.devices import hosts
 from jaxprune.devices.sharding import replicated
 from jaxprune.models.trees import MaskTree
@@ -51,8 +52,7 @@ def fit(
     fields: RecoveryFields,
     seed: int,
     mesh: Mesh,
-    show: Callable[[str], None] = lambda text: None,
-    stepped: Callable[[], None] = lambda: None,
+    bar: PassBar,
     saved: Path | None = None,
 ) -> Fit:
     """Minimises a loss; the masters with the lowest one on the held-out units are the result.
@@ -64,8 +64,7 @@ def fit(
       keep: masks of some of them; dropped weights stay +0.
       units: rows, one unit for a device at a time.
       seed: seed of the choice of held-out units and of the order of the others.
-      show: receives a line on the loss after each epoch.
-      stepped: called after each step.
+      bar: advances by all steps of the epochs, also where the fit ends early, and shows the loss after each epoch.
       saved: file of the state between two epochs, from which an interrupted fit resumes with the same bits; None to
         keep none.
 
@@ -93,18 +92,18 @@ def fit(
     for epoch in range(1, fields.epochs + 1):
         batches = [*_batches(fitted_units, size, rng)]
         if epoch <= finished_epochs:
-            for _ in batches:
-                stepped()
+            bar.update(len(batches))
             continue
         if epoch - 1 - best.epochs >= PATIENCE:
+            bar.update((fields.epochs - epoch + 1) * len(batches))
             break
         for batch in batches:
             gradient = gradient_of(loss, masters, batch, mesh)
             scale = np.float32(loss.scale / tokens_of(batch))
             masters, state = step(masters, state, gradient, scale, keep, optimizer=adamw, mesh=mesh)
-            stepped()
+            bar.update()
         current = mean_loss(loss, masters, held_out, mesh)
-        show(f"loss {initial:.4f} → {current:.4f}")
+        bar.show(f"{loss.where}loss {initial:.4f} → {current:.4f}")
         if current < best.after:
             best = Fit(jax.tree.map(np.array, masters), initial, current, epoch)
         if saved is not None and hosts.is_first():  # all processes have the same

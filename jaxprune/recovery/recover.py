@@ -2,21 +2,14 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator
 
 from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.models.grids import GRIDS
-from jaxprune.recovery.config import BLOCK, DISTIL, WINDOW
-from jaxprune.recovery.distil import distil
+from jaxprune.recovery.config import DISTIL
 from jaxprune.recovery.task import Task
 from jaxprune.recovery.windows import recover_by_window
 from jaxprune.stats.finished import PrunedBlock
-
-_METHODS: Mapping[str, Callable[[Task], Generator[PrunedBlock, None, None]]] = {
-    BLOCK: recover_by_window,
-    WINDOW: recover_by_window,
-    DISTIL: distil,
-}
 
 
 def recover_blocks(task: Task) -> Generator[PrunedBlock, None, None]:
@@ -34,9 +27,14 @@ def recover_blocks(task: Task) -> Generator[PrunedBlock, None, None]:
             task.fields.how,
             f"{DISTIL} for a smaller model in memory; or the workdir of shrink",
         )
+    if task.fields.how == DISTIL and task.config.logit_softcap is not None:
+        raise InputError(
+            "recovery.how: distil needs logits that are products, and this model caps them "
+            "(final_logit_softcapping); use block or window"
+        )
     if task.types is not None:
         check_scales(task.types.kernels or "")
-    return _METHODS[task.fields.how](dataclasses.replace(task, samples_per_device=rows))
+    return recover_by_window(dataclasses.replace(task, samples_per_device=rows))
 
 
 def check_scales(grid: str) -> None:

@@ -71,13 +71,13 @@ class Task:
 
     @property
     def ends(self) -> list[int]:
-        """For each layer, the number of the teacher's blocks after which hidden states are its targets.
+        """For each layer, the number of the teacher's blocks whose outputs are its targets.
 
         These are the inputs of the next layer that the model has, so a layer also learns the dropped ones after it.
         """
         whole = self.teacher.config.n_layers
         kept = [layer for layer in range(whole) if layer not in self.dropped]
-        return [*kept[1:], whole]
+        return [*kept[1 : self.config.n_layers], whole]
 
     def saved_at(self, layer: int) -> Path | None:
         """The file of the blocks that a window beginning at a layer shares with the one before; None to keep none."""

@@ -1,13 +1,14 @@
 """Recovery by windows of consecutive blocks: dense outputs → fitted window → the inputs of the next one.
 
-The loss is the squared error after the last block of a window over real tokens, relative to the variance of the dense
-outputs. Windows may overlap: a block that two of them contain begins the second fit as the first one left it, and is
-finished by the last window that contains it.
+A window is fitted to the hidden states of the dense model after it: the loss is the squared error over real tokens,
+relative to the variance of the dense states. One window of all blocks is fitted to the dense model's predictions.
+Windows may overlap: a block that two of them contain begins the second fit as the first one left it, and is finished by
+the last window that contains it.
 """
 
 import copy
 import itertools
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -22,15 +23,17 @@ from jaxprune.devices import hosts
 from jaxprune.devices.sharding import block_shares, replicated
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.pruned_block import pruned_params
-from jaxprune.recovery.fit import Fit, cut, fit
+from jaxprune.recovery.config import DISTIL
+from jaxprune.recovery.fit import Fit, cut, fit, steps_of
 from jaxprune.recovery.on_grid import Levels
+from jaxprune.recovery.predictions import divergence, head_of, prediction_units
 from jaxprune.recovery.stacked import Start, finished_layers, run_blocks, start_of
 from jaxprune.recovery.steps import Loss
 from jaxprune.recovery.task import Task
 from jaxprune.stats.blocks import blocks, converted
 from jaxprune.stats.finished import PrunedBlock
 from jaxprune.stats.micro_batches import MicroBatches
-from jaxprune.stats.states import run_and_measure
+from jaxprune.stats.states import CalibrationStates, run_and_measure
 from jaxprune.stats.walk import WHOLE_BLOCK
 
 # Masters of blocks that the window before has fitted, [blocks, ...] by path.
@@ -40,64 +43,89 @@ Overlap = Mapping[str, np.ndarray]
 def recover_by_window(task: Task) -> Generator[PrunedBlock, None, None]:
     """Recovers and yields the blocks of a model in order; the first block that a window finishes has its loss.
 
-    A window is fitted to the hidden states of the dense model after its last block; its inputs come from the recovered
-    blocks below, so it also corrects their errors. Only its blocks, their gradients and moments are in memory.
+    The inputs of a window come from the recovered blocks below, so it also corrects their errors. Only its blocks,
+    their gradients and moments are in memory. Embedding, final norm and head remain those of the model.
     """
-    config, mesh, dtype = task.config, task.mesh, task.dtype
+    layers, clock = task.config.n_layers, Clock()
     dense = task.samples()
     recovered = copy.copy(dense)  # from the same inputs of the first block
     recovered.states = [*dense.states]
-    teacher_config = task.teacher.config_in(dtype)
-    teacher = enumerate(blocks(task.teacher, dtype, mesh))
-    clock, position = Clock(), 0
+    clock.lap("read")
+    teacher, position = _dense_layers(task, dense, clock), 0
     overlap: Overlap | None = None
-    with progress_bar("recover", config.n_layers, 0, task.progress) as bar:
+    steps = task.fields.epochs * steps_of(units_of(dense, dense), task.fields, task.seed)
+    with progress_bar("recover", steps * len(task.windows), 0, task.progress, unit="steps") as bar:
         for window, final in task.windows:
             end = task.ends[window.stop - 1]
-            for layer, (_, params) in itertools.islice(teacher, end - position):
-                clock.lap("read")
-                run_and_measure(params, dense, WHOLE_BLOCK, (), teacher_config, layer)
-                clock.lap("forward")
+            for layer in itertools.islice(teacher, end - position):
+                bar.show(f"dense model: {layer + 1} of {task.teacher.config.n_layers} layers")
             position = end
             done = [task.finished(layer) for layer in final]
             if None in done:
+                start = start_of(task, window)
+                units, loss = _targets(task, window, start, (recovered, dense), bar.show)
+                clock.lap("forward")
                 overlap = _kept(task, window) if overlap is None else overlap
-                start, fitted = _fit(task, window, overlap, units_of(recovered, dense), bar.show)
+                fitted = fit(
+                    _begun(start.params, overlap), start.keep, units, loss, task.fields, task.seed,
+                    task.mesh, bar, task.saved if len(window) == layers else None,
+                )  # fmt: skip
                 overlap = _overlap(task, window, final, fitted)
                 done = [*finished_layers(task, final, start, fitted)]
                 clock.lap("recover")
+            else:
+                bar.update(steps)
             for layer, result in zip(final, done, strict=True):
                 assert result is not None
                 host = task.model.block(layer)
                 block = pruned_params(host, result.keep, result.changed)
-                if layer + 1 < config.n_layers:
-                    params = jax.device_put(converted(block, dtype), block_shares(host, mesh))
-                    run_and_measure(params, recovered, WHOLE_BLOCK, (), config, layer)
+                if final.stop < layers:
+                    params = jax.device_put(
+                        converted(block, task.dtype), block_shares(host, task.mesh)
+                    )
+                    run_and_measure(params, recovered, WHOLE_BLOCK, (), task.config, layer)
                     clock.lap("forward")
                 yield PrunedBlock(layer, block, result, clock.take())
-                bar.update()
 
 
-def _fit(
+def _dense_layers(task: Task, dense: CalibrationStates, clock: Clock) -> Iterator[int]:
+    """Runs the dense model's layers on `dense`, and yields the number of each when it has run."""
+    config = task.teacher.config_in(task.dtype)
+    for layer, (_, params) in enumerate(blocks(task.teacher, task.dtype, task.mesh)):
+        clock.lap("read")
+        run_and_measure(params, dense, WHOLE_BLOCK, (), config, layer)
+        clock.lap("forward")
+        yield layer
+
+
+def _targets(
     task: Task,
     window: range,
-    overlap: Overlap,
-    units: Sequence["Unit"],
+    start: Start,
+    states: tuple[CalibrationStates, CalibrationStates],
     show: Callable[[str], None],
-) -> tuple[Start, Fit]:
-    start = start_of(task, window)
-    params = flatten_dict(start.params, sep="/")
-    for path, leaf in overlap.items():
-        params[path] = np.concatenate([leaf, params[path][len(leaf) :].astype(np.float32)])
+) -> tuple[Sequence[Any], Loss]:
+    """The units and the loss of a window, from its inputs and the dense outputs of its last block."""
+    fixed = jax.device_put(start.fixed, replicated(task.mesh))
+    if task.fields.how == DISTIL:
+        head = head_of(task)
+        predicted = prediction_units(task, *states, head, show)
+        states[1].states.clear()  # nothing else reads the outputs of the last layer
+        return predicted, Loss(divergence, (fixed, head), task.config, task.dtype)
+    units = units_of(*states)
     layers = "-".join(map(str, dict.fromkeys((window.start, window.stop - 1))))
-    loss = Loss(
-        squared_error, jax.device_put(start.fixed, replicated(task.mesh)), task.config, task.dtype,
-        1 / variance(units), f"layer {layers}: ",
+    scale = 1 / variance(units)
+    return units, Loss(
+        squared_error, fixed, task.config, task.dtype, scale, f"layer {layers}: "
     )  # fmt: skip
-    fitted = fit(
-        unflatten_dict(params, sep="/"), start.keep, units, loss, task.fields, task.seed, task.mesh, show
-    )  # fmt: skip
-    return start, fitted
+
+
+def _begun(params: Any, overlap: Overlap) -> Any:
+    """The parameters of a window, of which the window before has fitted the first blocks."""
+    flat = flatten_dict(params, sep="/")
+    for path, leaf in overlap.items():
+        flat[path] = np.concatenate([leaf, flat[path][len(leaf) :].astype(np.float32)])
+    return unflatten_dict(flat, sep="/")
 
 
 def _overlap(task: Task, window: range, final: range, fitted: Fit) -> Overlap:

@@ -19,7 +19,7 @@ import jaxprune as jp
 from jaxprune.data.batches import Batch
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.models.model import layer_kind, layer_kinds, modules
-from jaxprune.recovery import distil, fit, stacked
+from jaxprune.recovery import fit, predictions, stacked, windows
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.recover import recover_from_config
 
@@ -39,7 +39,7 @@ def torch_divergence(dense, pruned, ids, valid):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_loss_and_gradient_are_those_of_whole_logits(name, tiny_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(distil, "SLICE", 50)  # the last slice of 131 tokens overlaps
+    monkeypatch.setattr(predictions, "SLICE", 50)  # the last slice of 131 tokens overlaps
     model = jp.load(tiny_folder(name))
     rng = np.random.default_rng(2)
     ids = rng.integers(0, 131, (3, 12)).astype(np.int32)
@@ -56,17 +56,17 @@ def test_loss_and_gradient_are_those_of_whole_logits(name, tiny_folder, tmp_path
     params = jax.tree.map(jnp.asarray, model.params)
     table = model.source.head_rows(np.arange(config.vocab_size))
     head = {"norm": params["head"]["norm"]}, jnp.asarray(table)
-    fixed = head, (layer_kinds(config), {})
+    fixed = (layer_kinds(config), {}), head
     inputs = states = nnx.merge(parts.embed[0], params["embed"])(jnp.asarray(ids))
     for layer in range(config.n_layers):
         block = jax.tree.map(lambda leaf, layer=layer: leaf[layer], params["blocks"])
         states = nnx.merge(parts.block[0], block)(states, layer_kind(config, layer))
     flat = states.reshape(-1, config.d_model)
-    mean_row, log_p = distil.predict(flat, head=head, config=config, mesh=device_mesh(1))
+    mean_row, log_p = predictions.predict(flat, head=head, config=config, mesh=device_mesh(1))
     rows = inputs, mean_row.reshape(states.shape), log_p.reshape(ids.shape), jnp.asarray(valid)
     blocks = jax.tree.map(jnp.asarray, pruned.params["blocks"])
     loss, gradient = jax.jit(
-        jax.value_and_grad(distil.divergence, argnums=2), static_argnums=(0, 1)
+        jax.value_and_grad(predictions.divergence, argnums=2), static_argnums=(0, 1)
     )(config, "float32", blocks, fixed, *rows)
     expected, norm = by_torch(pruned.params)
     np.testing.assert_allclose(loss, expected, rtol=1e-4)
@@ -80,29 +80,29 @@ def test_loss_and_gradient_are_those_of_whole_logits(name, tiny_folder, tmp_path
 
 
 def test_tokens_of_a_large_vocabulary(monkeypatch):
-    monkeypatch.setattr(distil, "LEAST", 8)
+    monkeypatch.setattr(predictions, "LEAST", 8)
     valid = np.array([[True, True, False], [True, False, False]])
     tokens = np.array([[7, 3, 50], [90, 50, 50]], np.int32)
     batches = [Batch(tokens, valid, "tokens", np.arange(2, dtype=np.int32))]
-    found = distil.predicted_tokens(batches, 100)
+    found = predictions.predicted_tokens(batches, 100)
     assert {3, 7, 90} < {*found.tolist()}
     assert len(found) == 8
     assert max(np.diff(found)) < 40
     np.testing.assert_array_equal(found, np.sort(found))
-    np.testing.assert_array_equal(distil.predicted_tokens(batches, 8), np.arange(8))
-    monkeypatch.setattr(distil, "LEAST", 2)
-    np.testing.assert_array_equal(distil.predicted_tokens(batches, 100), [3, 7, 90])
+    np.testing.assert_array_equal(predictions.predicted_tokens(batches, 8), np.arange(8))
+    monkeypatch.setattr(predictions, "LEAST", 2)
+    np.testing.assert_array_equal(predictions.predicted_tokens(batches, 100), [3, 7, 90])
 
 
 def test_the_loss_over_some_tokens_is_torchs_over_these(tiny_folder, tmp_path, monkeypatch):
     """On the held-out one of two equal rows, before the first step."""
-    monkeypatch.setattr(distil, "LEAST", 40)
+    monkeypatch.setattr(predictions, "LEAST", 40)
     model, row = jp.load(tiny_folder("llama")), np.arange(5, 25, dtype=np.int32)
     numbers = np.arange(2, dtype=np.int32)
     twice = Batch(np.stack([row, row]), np.ones((2, 20), bool), "tokens", numbers)
     pruned = jp.prune(model, criterion="magnitude", sparsity=0.5, progress=False)
     result = jp.recover(model, pruned, [twice], how="distil", epochs=1, batch=1, progress=False)
-    some = torch.from_numpy(distil.predicted_tokens([twice], 131))
+    some = torch.from_numpy(predictions.predicted_tokens([twice], 131))
     assert len(some) == 40
     jp.export_hf(model, pruned.params, tmp_path / "pruned")
     load, ids = (
@@ -177,14 +177,14 @@ def test_it_resumes_with_the_same_bits(
     module, name, count, epochs, distilled, tmp_path, monkeypatch, tokens
 ):
     config, _, report = distilled
-    handlers, fitted = [signal.getsignal(signal.SIGTERM)], distil.fit
+    handlers, fitted = [signal.getsignal(signal.SIGTERM)], windows.fit
 
     def fit_or_end(*arguments, **options):
         handlers.append(signal.getsignal(signal.SIGTERM))
         return fitted(*arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(distil, "fit", fit_or_end)
+        patch.setattr(windows, "fit", fit_or_end)
         patch.setattr(module, name, killed_after(iter(range(count)), getattr(module, name)))
         with pytest.raises(Killed):
             recover_from_config(config, tmp_path)

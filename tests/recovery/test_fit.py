@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import jaxprune as jp
+from jaxprune.base.progress import PassBar
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.recovery import fit as module
 from jaxprune.recovery.config import RecoveryFields
@@ -17,6 +18,17 @@ from jaxprune.recovery.steps import Loss, optimizer
 class Rows(NamedTuple):
     values: np.ndarray
     valid: np.ndarray
+
+
+class Bar(PassBar):
+    def __init__(self):
+        self.steps, self.shown = 0, []
+
+    def update(self, steps=1):
+        self.steps += steps
+
+    def show(self, text):
+        self.shown.append(text)
 
 
 def squares(config, dtype, masters, fixed, values, valid):
@@ -33,14 +45,16 @@ def squares(config, dtype, masters, fixed, values, valid):
     ],
 )
 def test_it_ends_after_two_epochs_in_a_row_without_a_lower_loss(losses, epochs, best, monkeypatch):
-    given, seen = iter(losses), []
+    given = iter(losses)
     monkeypatch.setattr(module, "mean_loss", lambda *_: next(given))
     units = [Rows(np.full((1, 2), i, np.float32), np.ones((1, 2), bool)) for i in range(4)]
     fields = RecoveryFields(epochs=max(epochs, 4), batch=1, held_out=0.3)
     loss = Loss(squares, (), jp.load("nano").config, "float32")
     parameters = {"number": np.ones(1, np.float32)}
-    result = fit(parameters, {}, units, loss, fields, 0, device_mesh(), show=seen.append)
-    assert len(seen) == epochs
+    bar = Bar()
+    result = fit(parameters, {}, units, loss, fields, 0, device_mesh(), bar)
+    assert len(bar.shown) == epochs
+    assert bar.steps == fields.epochs * 3  # also those that were not needed
     assert (result.before, result.after, result.epochs) == (losses[0], losses[best], best)
     assert np.array_equal(result.params["number"], [1]) == (best == 0)
 

@@ -9,7 +9,7 @@ from jaxprune.data.kinds import KINDS
 from jaxprune.hf.weights import size
 from jaxprune.models.model import kernel_shapes, load_config
 from jaxprune.recovery.config import DISTIL
-from jaxprune.recovery.distil import LEAST, SLICE
+from jaxprune.recovery.predictions import LEAST, SLICE
 from jaxprune.recovery.task import windows_of
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.chips import Rented

@@ -1,4 +1,4 @@
-"""Recovery end to end: fits the logits of a whole pruned or smaller model to the dense model's.
+"""The dense model's predictions as the target of the last blocks: what of them is kept, and the loss.
 
 The loss is the mean of KL(p‖q) over real tokens, where p and q are the distributions of the next token in the dense and
 in the other model. With logits h·w_v it equals E_p[log p] - h·E_p[w] + log Σ_v exp(h·w_v). So the dense model leaves
@@ -10,7 +10,7 @@ thousands of tokens determine h, which has D numbers, as all rows do, at a fract
 """
 
 import functools
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,24 +19,17 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxprune.base.errors import InputError
-from jaxprune.base.progress import Clock, progress_bar
 from jaxprune.data.batches import Batch
 from jaxprune.devices.sharding import compiled_by_rows, replicated
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.model import head_inputs
-from jaxprune.models.pruned_block import pruned_params
 from jaxprune.models.trees import HeadParams
-from jaxprune.recovery.fit import cut, fit, steps_of
+from jaxprune.recovery.fit import cut
 from jaxprune.recovery.on_grid import Levels
-from jaxprune.recovery.stacked import finished_layers, run_blocks, start_of
-from jaxprune.recovery.steps import Loss
+from jaxprune.recovery.stacked import run_blocks
 from jaxprune.recovery.task import Task
-from jaxprune.stats.blocks import blocks, converted, to_device
-from jaxprune.stats.finished import PrunedBlock
+from jaxprune.stats.blocks import converted, to_device
 from jaxprune.stats.micro_batches import Context, MicroBatches
-from jaxprune.stats.states import run_and_measure
-from jaxprune.stats.walk import WHOLE_BLOCK
 
 # Rows of the head's table in a product.
 SLICE = 8192
@@ -45,12 +38,15 @@ LEAST = 2 * SLICE
 # Tokens that a device predicts at a time.
 TOKENS = 1024
 
+# The final norm, and the rows of the head's table of the predicted tokens, [n, D], on the devices.
+Head = tuple[HeadParams, Array]
 
-class Unit(NamedTuple):
+
+class PredictionUnit(NamedTuple):
     """The rows of one device.
 
     Attributes:
-      inputs: inputs of the first block.
+      inputs: inputs of the first block of a window.
       expected: E_p[w], the mean row of the head's table under the dense model's prediction of the next token.
       log_p: E_p[log p], its negative entropy in nats.
       valid: True at real tokens.
@@ -62,43 +58,11 @@ class Unit(NamedTuple):
     valid: Bool[np.ndarray, "b T"]
 
 
-def distil(task: Task) -> Generator[PrunedBlock, None, None]:
-    """Fits all blocks together, then yields them in order; the first one has the loss of the whole model.
-
-    Embedding, final norm and head remain those of the model. Scales, norms and biases of a quantized model are fitted,
-    so its weights stay on their grid. Weights, gradients and moments of all blocks are in memory, and the head's
-    table.
-
-    Raises:
-      InputError: the model caps its logits, so that they are not products.
-    """
-    config, mesh = task.config, task.mesh
-    if config.logit_softcap is not None:
-        raise InputError(
-            "recovery.how: distil needs logits that are products, and this model caps them "
-            "(final_logit_softcapping); use block"
-        )
-    clock = Clock()
-    table = task.model.source.head_rows(predicted_tokens(task.batches, config.vocab_size))
-    table = jax.device_put(converted(table, task.dtype), replicated(mesh))
-    head = to_device({"norm": task.model.part("head/norm")}, task.dtype, mesh), table
-    clock.lap("read")
-    units = _units(task, head)
-    clock.lap("forward")
-    layers = range(config.n_layers)
-    start = start_of(task, layers)
-    fixed = head, jax.device_put(start.fixed, replicated(mesh))
-    loss = Loss(divergence, fixed, config, task.dtype)
-    steps = task.fields.epochs * steps_of(units, task.fields, task.seed)
-    with progress_bar("distil", steps, 0, task.progress, unit="steps") as bar:
-        fitted = fit(
-            start.params, start.keep, units, loss, task.fields, task.seed, mesh,
-            bar.show, bar.update, task.saved,
-        )  # fmt: skip
-    clock.lap("recover")
-    for layer, finished in enumerate(finished_layers(task, layers, start, fitted)):
-        block = pruned_params(task.model.block(layer), finished.keep, finished.changed)
-        yield PrunedBlock(layer, block, finished, clock.take())
+def head_of(task: Task) -> Head:
+    """The head of the model, whose embedding, final norm and head no recovery changes."""
+    table = task.model.source.head_rows(predicted_tokens(task.batches, task.config.vocab_size))
+    table = jax.device_put(converted(table, task.dtype), replicated(task.mesh))
+    return to_device({"norm": task.model.part("head/norm")}, task.dtype, task.mesh), table
 
 
 def predicted_tokens(batches: Sequence[Batch], vocab_size: int) -> Int[np.ndarray, " n"]:
@@ -111,42 +75,43 @@ def predicted_tokens(batches: Sequence[Batch], vocab_size: int) -> Int[np.ndarra
     return np.union1d(used, others[places])
 
 
-def _units(task: Task, head: tuple[HeadParams, Array]) -> list[Unit]:
-    """The samples in units, with the predictions of the dense model."""
-    samples, mesh = task.samples(), task.mesh
-    config = task.teacher.config_in(task.dtype)
-    inputs = [*samples.states]
-    with progress_bar("dense", config.n_layers, 0, task.progress) as bar:
-        for layer, (_, params) in enumerate(blocks(task.teacher, task.dtype, mesh)):
-            run_and_measure(params, samples, WHOLE_BLOCK, (), config, layer)
-            bar.update()
-    valid = [np.asarray(context.valid) for context in samples.contexts]
-    real = [np.asarray(x)[mask] for x, mask in zip(samples.states, valid, strict=True)]
-    mean_rows, log_p = _predictions(np.concatenate(real), head, task)
-    units, start = list[Unit](), 0
-    for x, mask in zip(inputs, valid, strict=True):
+def prediction_units(
+    task: Task, inputs: MicroBatches, outputs: MicroBatches, head: Head, show: Callable[[str], None]
+) -> list[PredictionUnit]:
+    """The rows in units, with the predictions of the dense model.
+
+    Args:
+      inputs: of the first block of a window.
+      outputs: of the dense model's last block.
+      show: receives a line on the progress.
+    """
+    valid = [np.asarray(context.valid) for context in outputs.contexts]
+    real = [np.asarray(x)[mask] for x, mask in zip(outputs.states, valid, strict=True)]
+    mean_rows, log_p = _predictions(np.concatenate(real), head, task, show)
+    units, start = list[PredictionUnit](), 0
+    for x, mask in zip(inputs.states, valid, strict=True):
         own = slice(start, start := start + int(mask.sum()))
-        expected = np.zeros((*mask.shape, config.d_model), np.float32)
+        expected = np.zeros((*mask.shape, task.config.d_model), np.float32)
         entropy = np.zeros(mask.shape, np.float32)
         expected[mask], entropy[mask] = mean_rows[own], log_p[own]
-        units += cut(Unit(np.asarray(x), expected, entropy, mask), task.samples_per_device)
+        rows = PredictionUnit(np.asarray(x), expected, entropy, mask)
+        units += cut(rows, task.samples_per_device)
     return units
 
 
 def _predictions(
-    states: Float[np.ndarray, "N D"], head: tuple[HeadParams, Array], task: Task
+    states: Float[np.ndarray, "N D"], head: Head, task: Task, show: Callable[[str], None]
 ) -> tuple[Float[np.ndarray, "N D"], Float[np.ndarray, " N"]]:
     """`predict` of all real tokens. A row is a token, so pads cost nothing."""
     tokens = MicroBatches(task.mesh, TOKENS)
     tokens.add(states, Context(np.ones((len(states), 1), bool)))
     predictions = list[Any]()
-    with progress_bar("predict", len(tokens.states), 0, task.progress, unit="steps") as bar:
 
-        def step(state: Array, _: Context) -> tuple[None, Any]:
-            bar.update()
-            return None, predict(state, head=head, config=task.config, mesh=task.mesh)
+    def step(state: Array, _: Context) -> tuple[None, Any]:
+        show(f"dense predictions: {len(predictions)} of {len(tokens.states)}")
+        return None, predict(state, head=head, config=task.config, mesh=task.mesh)
 
-        tokens.run(step, predictions.append)
+    tokens.run(step, predictions.append)
     mean_rows, log_p = map(np.concatenate, zip(*predictions, strict=True))
     return mean_rows[: len(states)], log_p[: len(states)]
 
@@ -155,7 +120,7 @@ def _predictions(
 def predict(
     states: Float[Array, "N D"],
     *,
-    head: tuple[HeadParams, Float[Array, "V D"]],
+    head: Head,
     config: ModelConfig,
 ) -> tuple[Float[Array, "N D"], Float[Array, " N"]]:
     """(E_p[w], E_p[log p]) of the next token after each of N tokens, from the last block's outputs."""
@@ -168,14 +133,14 @@ def divergence(
     config: ModelConfig,
     dtype: str,
     masters: Any,
-    fixed: tuple[tuple[HeadParams, Array], tuple[Array | None, Levels]],
+    fixed: tuple[tuple[Array | None, Levels], Head],
     inputs: Array,
     expected: Array,
     log_p: Array,
     valid: Array,
 ) -> Float[Array, ""]:
     """Σ KL(p‖q) over real tokens, in nats."""
-    head, of_blocks = fixed
+    of_blocks, head = fixed
     states = run_blocks(config, dtype, masters, of_blocks, inputs)
     h = _inputs(config, head, states)
     similarity = jnp.sum(h.astype(jnp.float32) * expected, axis=-1)
@@ -184,7 +149,7 @@ def divergence(
 
 
 def _inputs(
-    config: ModelConfig, head: tuple[HeadParams, Array], states: Float[Array, "*rows D"]
+    config: ModelConfig, head: Head, states: Float[Array, "*rows D"]
 ) -> Float[Array, "*rows D"]:
     """The inputs of the head's products, which are logits then."""
     norm, table = head
