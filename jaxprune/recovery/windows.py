@@ -65,6 +65,7 @@ def recover_by_window(task: Task) -> Generator[PrunedBlock, None, None]:
                 start = start_of(task, window)
                 units, loss = _targets(task, window, start, (recovered, dense), bar.show)
                 clock.lap("forward")
+                bar.show("")
                 overlap = _kept(task, window) if overlap is None else overlap
                 fitted = fit(
                     _begun(start.params, overlap), start.keep, units, loss, task.fields, task.seed,
