@@ -140,6 +140,14 @@ class Table(NamedTuple):
     rows: Sequence[Sequence[str]]
     note: str = ""
 
+    def to_latex(self) -> str:
+        """The table for a paper, as LaTeX with the rules of booktabs."""
+        import pandas
+
+        rows = [[str(cell) for cell in row] for row in self.rows]
+        table = pandas.DataFrame(rows, columns=pandas.Index(self.header))
+        return table.to_latex(index=False, escape=True)
+
 
 def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """A table on a terminal, each column as wide as its widest cell."""

@@ -137,8 +137,11 @@ def _about(config: Mapping[str, Any]) -> str:
     """The method, its amount and its calibration, from config.json of a run; empty without one."""
     pruning, quantize = config.get("pruning", {}), config.get("quantize", {})
     calibration, recovery = config.get("calibration", {}), config.get("recovery", {})
+    pattern, sparsity = pruning.get("pattern", ""), pruning.get("sparsity")
     texts = [
-        *(pruning.get(name) for name in ("criterion", "sparsity")),
+        pruning.get("criterion"),
+        pattern if ":" in pattern else None,
+        sparsity and f"{100 * sparsity:g}% sparsity",
         *(quantize.get(name) for name in ("how", "grid", "size")),
         recovery.get("how") and f"recovered by {recovery['how']}",
         *(calibration.get(name) for name in ("kind", "source")),

@@ -164,15 +164,17 @@ def read_result(config: SweepConfig, workdir: Path) -> SweepResult:
     missing = unfinished(planned, config, workdir)
     codes = evaluation_languages(config)
     finished = [variant for variant in planned if variant not in missing]
-    runs = [
-        # the columns of the axes say how a variant was made
-        dataclasses.replace(
-            open_evaluation(workdir / v.name).within(codes).renamed(v.name), about=""
-        )
-        for v in finished
-    ]
+    runs = [open_evaluation(workdir / v.name).within(codes).renamed(v.name) for v in finished]
+    settings = [run.about.split(", ") for run in runs[1:]]
+    shared = (
+        [text for text in settings[0] if all(text in own for own in settings)] if settings else []
+    )
+    runs = [dataclasses.replace(run, about="") for run in runs]  # axes have columns
     unchanged = Comparison(evaluations=runs, changes=[])
     comparison = _whole_means(compare_evaluations(runs, config.seed)) if runs[1:] else unchanged
+    if shared:
+        note = f"All variants: {', '.join(shared)}."
+        comparison = dataclasses.replace(comparison, notes=(note, *comparison.notes))
     return SweepResult(
         model=config.model,
         axes=[*config.sweep.grid],

@@ -7,6 +7,7 @@ from jaxprune.base.progress import say
 from jaxprune.base.schema import OUTPUT_PATH, PATH, check, fields_of
 from jaxprune.base.workdir.locks import LockedError, locked
 from jaxprune.base.workdir.reading import check_workdir, read_report
+from jaxprune.evaluation.translation.bleu import metrics_of
 from jaxprune.runs.planning.checked import by_path, config_of
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.result import SweepResult
@@ -94,7 +95,13 @@ def sweep_from_config(
 
 
 def print_plan(config: SweepConfig, shard: str | None = None) -> None:
-    """Prints the names of the variants, of all or of a share, and the products that are left out."""
+    """Prints the names of the variants, of all or of a share, and the products that are left out.
+
+    Raises:
+      InputError: no product is valid, or the metrics of translations are not installed.
+    """
+    if config.evaluation.translation:
+        metrics_of(config.calibration.target)
     made, left_out = variants(config)
     planned = made if shard is None else shard_of(made, shard)
     names = (f"  {variant.name}" for variant in planned)

@@ -117,6 +117,8 @@ def _products(config: SweepConfig, axes: Mapping[str, Any]) -> Iterator[Variant]
     product = _replaced(own, {p: v for p, v in axes.items() if not p.startswith("recovery.")})
     axes_read = _read_by_method(_checked(product))
     pruned = _checked(_replaced(own, _only(axes, axes_read)))
+    if pruned.settings.method.updates_weights:  # which masks do not contain
+        pruned = replace(pruned, output=replace(pruned.output, hf=True))
     fields = {path: axes.get(path, _value(pruned, path)) for path in axes_read}
     variant = _variant(config, axes, fields, pruned)
     yield variant
@@ -129,6 +131,7 @@ def _products(config: SweepConfig, axes: Mapping[str, Any]) -> Iterator[Variant]
         recovery=RecoveryFields(run=variant.name, **vars(config.recovery)),
     )
     recovered = _replaced(recovered, _only(axes, axes_read))
+    recovered = replace(recovered, output=replace(recovered.output, hf=True))
     if isinstance(product, QuantizeConfig):
         check_scales(product.quantize.grid)
     if KINDS[recovered.calibration.kind].reads_text:

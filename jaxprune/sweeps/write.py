@@ -64,7 +64,7 @@ def print_tables(result: SweepResult, workdir: Path) -> None:
         lines += ["", *wrapped(note)]
     print("\n".join(f"  {line}".rstrip() for line in lines))
     names = (MEASUREMENTS, CHANGES, *([_DRAWS] if result.drawn else []), _PAGE)
-    print(f"\n  written: {', '.join(names)}")
+    print(f"\n  written in {workdir}: {', '.join(names)}")
 
 
 def _missing(result: SweepResult) -> Iterator[str]:

@@ -123,7 +123,14 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("config", "about"),
     [
-        ({"pruning": {"criterion": "wanda", "sparsity": 0.5}}, "wanda, 0.5, monolingual, fr,sw"),
+        (
+            {"pruning": {"criterion": "wanda", "sparsity": 0.5}},
+            "wanda, 50% sparsity, monolingual, fr,sw",
+        ),
+        (
+            {"pruning": {"criterion": "ria", "pattern": "2:4", "sparsity": 0.5}},
+            "ria, 2:4, 50% sparsity, monolingual, fr,sw",
+        ),
         (
             {"quantize": {"how": "gptq", "grid": "q4_0", "size": None}},
             "gptq, q4_0, monolingual, fr,sw",

@@ -195,7 +195,7 @@ def test_changes_of_many_runs_are_a_map_that_covers_them(tmp_path, monkeypatch):
     for place, folder in enumerate(folders):
         evaluate(folder, min(place, 1))
     root = made(folders[-1], *folders[:-1])
-    assert root.find("body/header/details/summary").text == "5 other runs"
+    assert root.find("body/header/details/summary").text == "5 more"
     told = titles(root, "xnli: Change of accuracy")
     change = 100 * (right("sw", 1).mean() - right("sw", 0).mean())
     assert f"run6, sw: {points(change / 100)}" in told

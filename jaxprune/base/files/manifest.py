@@ -145,7 +145,10 @@ def check_replaceable(folder: Path, overwrite: bool, where: str = "") -> None:
             "or another folder"
         )
     if not overwrite:
-        raise InputError(f"{where}{folder}: already exists; choose another folder, or overwrite it")
+        raise InputError(
+            f"{where}{folder}: already exists; choose another folder, or overwrite it "
+            "(--overwrite; in Python overwrite=True)"
+        )
 
 
 def remove(folder: Path) -> None:

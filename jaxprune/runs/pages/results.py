@@ -42,7 +42,7 @@ def comparison_lead(comparison: Comparison) -> list[Part]:
     ]
     first, others = by_run[:_SENTENCES], by_run[_SENTENCES:]
     notes = [*comparison.notes, *comparison.left_out, *_overlaps(comparison.evaluations)]
-    folded: list[Part] = [Folded(f"{len(others)} other runs", others)] if others else []
+    folded: list[Part] = [Folded(f"{len(others)} more", others)] if others else []
     return [*filter(None, first), *folded, *map(Note, notes)]
 
 
