@@ -4,7 +4,7 @@ jaxprune prune --config bloom --workdir runs/bloom
 jaxprune prune --config bloom:3b --workdir runs/bloom-3b
 
 Cost on two cores, predicted (--plan; 160 GFLOP/s): 560m 1.7 GB of memory, 13 minutes and 1.2 GB on disk; 3b 4.9 GB,
-1.7 hours and 6.6 GB; 7b1 10.3 GB, 4.3 hours and 15.6 GB.
+1.7 hours and 6.6 GB; 7b1 12.3 GB, 4.3 hours and 15.6 GB.
 Expect: not measured on these models; evaluate the dense and the pruned one (docs/evaluation.md).
 """
 

@@ -7,6 +7,7 @@ others or waits in a collective, so the same thread receives signals.
 
 import atexit
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -28,6 +29,7 @@ from jaxprune.base.progress import say
 
 _REASON = "jaxprune/reason"  # key of the store
 _POLL = 0.5  # seconds
+_WAITING = 10.0  # seconds after which a process says that it waits for the others
 _ending = threading.Lock()  # its owner reports the reason and ends the process
 
 
@@ -70,9 +72,14 @@ def _leave_to_listener(*_: Any) -> None:
 
 
 def _listen(signals: socket.socket, joined: threading.Event, over: threading.Event) -> None:
+    says_at = time.monotonic() + _WAITING
     while not over.is_set():
         if joined.is_set():
             _end_with_others()
+        elif time.monotonic() > says_at:
+            says_at = math.inf
+            address = global_state.coordinator_address
+            say(f"waiting for the other processes, which must all reach {address}")
         with contextlib.suppress(TimeoutError):
             _end_at(signal.Signals(signals.recv(1)[0]), joined.is_set())
 

@@ -44,7 +44,7 @@ def sweep_status(workdir: Path) -> str:
         if name not in running and (workdir / name / PROGRESS / RECORD).is_file()
     ]
     if begun and not owner:
-        lines.append(f"  stopped, and resumed by the next worker: {_some(begun)}")
+        lines.append(f"  stopped, go on when the command is repeated: {_some(begun)}")
     if others := [name for name in names if name not in running and name not in begun]:
         lines.append(f"  to do: {_some(others)}")
     return "\n".join(lines)

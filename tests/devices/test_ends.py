@@ -124,14 +124,18 @@ def test_one_that_is_done_ends_with_the_reason_of_the_other():
 
 
 def test_a_signal_before_all_have_joined():
-    [alone] = started(1)
+    port = free_port()
+    [alone] = started(1, port=port, program=PROGRAM.replace("3  #", "3\nfailure._WAITING = 0.2  #"))
     wait_for("joining", [alone])
     with pytest.raises(subprocess.TimeoutExpired):
         alone.wait(1)  # for process 0, which never comes
     alone.send_signal(signal.SIGTERM)
     [(code, said)] = ends([alone])
     assert code == 128 + signal.SIGTERM
-    assert said == ["error: ended by SIGTERM before all processes had joined"]
+    assert said == [
+        f"waiting for the other processes, which must all reach 127.0.0.1:{port}",
+        "error: ended by SIGTERM before all processes had joined",
+    ]
 
 
 def test_after_sigint_nobody_waits_for_threads_of_libraries(monkeypatch, capfd):

@@ -77,7 +77,7 @@ def test_the_status_of_a_sweep(alone, tmp_path):
     assert first.startswith(f"{len(done)} of {len(NAMES)} variants are done; about 1 min left")
     [is_running, is_stopped, is_to_do] = others
     assert is_running.startswith(f"  running: {running}, process ")
-    assert is_stopped == f"  stopped, and resumed by the next worker: {stopped}"
+    assert is_stopped == f"  stopped, go on when the command is repeated: {stopped}"
     assert is_to_do == f"  to do: {to_do}"
     shutil.rmtree(workdir / "dense")
     assert sweep_status(workdir).startswith(f"0 of {len(NAMES)} variants are done\n")

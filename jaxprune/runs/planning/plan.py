@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.files.outside import read_json
-from jaxprune.base.text import byte_size, named_values, percent, share_range
+from jaxprune.base.text import byte_size, named_values, number, percent, share_range
 from jaxprune.base.workdir.reading import GGUF
 from jaxprune.data.batches import Batch
 from jaxprune.data.kinds import KINDS
@@ -84,10 +84,6 @@ def check_fits(plan: Plan) -> None:
     Raises:
       InputError: names the memory that is too small, and the settings that need less.
     """
-    if all(plan.fits):
-        return
-    place = "host" if plan.fits[0] else "device"
-    needed, room = sum(getattr(plan, place).values()), plan.room[place == "host"]
     work, machines = plan.work, plan.machines
     settings = {
         "output.params=false": work.params,
@@ -98,11 +94,32 @@ def check_fits(plan: Plan) -> None:
         and not (machines.cpu and product_dtype("bfloat16") == "float32"),
         "fewer calibration.samples": work.samples,
     }
-    fewer = ", ".join(setting for setting, is_less in settings.items() if is_less)
-    raise InputError(
-        f"memory: the run needs {byte_size(needed)} on each {place}, {byte_size(room or 0)} are available; "
-        f"expected {fewer}{' or ' * bool(fewer)}a larger machine; --plan shows the parts"
-    )
+    check_memory((plan.device, plan.host), plan.room, settings)
+
+
+def check_memory(
+    memory: tuple[Mapping[str, int], Mapping[str, int]],
+    room: tuple[float | None, float | None],
+    settings: Mapping[str, object],
+) -> None:
+    """Rejects a run that needs more memory than there is.
+
+    Args:
+      memory: peak bytes of a device, and of a process, by part.
+      room: available bytes of both, None if unknown.
+      settings: settings that need less memory, with whether they would here.
+
+    Raises:
+      InputError: names the memory that is too small, and these settings.
+    """
+    for place, parts, available in zip(("device", "host"), memory, room, strict=True):
+        needed = sum(parts.values())
+        if available is not None and needed > available:
+            fewer = ", ".join(setting for setting, is_less in settings.items() if is_less)
+            raise InputError(
+                f"memory: the run needs {byte_size(needed)} on each {place}, {byte_size(available)} are available; "
+                f"expected {fewer}{' or ' * bool(fewer)}a larger machine; --plan shows the parts"
+            )
 
 
 # Plans of a run at its start, and of a config alone.
@@ -240,8 +257,14 @@ def _stored(folder: Path) -> str:
 
 
 def show_plan(run: MethodConfig, processes: int, rented: Rented | None) -> None:
-    """Prints the plan of a config, see `plan_from_config`."""
-    print_plan(run, plan_from_config(run, processes, rented))
+    """Prints the plan of a config, see `plan_from_config`.
+
+    Raises:
+      InputError: after the table, the run does not fit.
+    """
+    plan = plan_from_config(run, processes, rented)
+    print_plan(run, plan)
+    check_fits(plan)
 
 
 def print_plan(run: MethodConfig, plan: Plan) -> None:
@@ -297,7 +320,9 @@ def operation_rows(
     rows = {"operations": f"{operations:.3g}, {by_device:.3g} per device"}
     if rented is not None:
         seconds = by_device / rented.chip.flops[dtype]
-        rows["at least"] = f"{seconds:,.2g} s of products at the published rate of {rented.name}"
+        rows["at least"] = (
+            f"{number(float(f'{seconds:.2g}'))} s of products at the published rate of {rented.name}"
+        )
     return rows
 
 

@@ -8,7 +8,7 @@ from jaxprune.base.workdir.reading import read_report
 from jaxprune.data.kinds import KINDS
 from jaxprune.hf.weights import size
 from jaxprune.models.model import kernel_shapes, load_config
-from jaxprune.recovery.config import DISTIL
+from jaxprune.recovery.config import DISTIL, WINDOW
 from jaxprune.recovery.predictions import LEAST, SLICE
 from jaxprune.recovery.task import windows_of
 from jaxprune.runs.planning import costs
@@ -17,6 +17,7 @@ from jaxprune.runs.planning.config import RecoverConfig
 from jaxprune.runs.planning.costs import Machines, Work, part_size
 from jaxprune.runs.planning.plan import (
     blocks_text,
+    check_memory,
     groups_of_samples,
     machine_rows,
     machines_of,
@@ -37,6 +38,9 @@ def show_recovery_plan(run: RecoverConfig, processes: int, rented: Rented | None
     Args:
       run: validated; its `recovery.run` may be a run that is yet to come, of a model with the sizes of the dense one.
       processes, rented: see `plan_from_config`.
+
+    Raises:
+      InputError: after the table, the run does not fit.
     """
     config, stored = sizes_of(run)
     folder = local_path(run.recovery.run)
@@ -49,17 +53,25 @@ def show_recovery_plan(run: RecoverConfig, processes: int, rented: Rented | None
     )  # fmt: skip
     fits = windows_of(run.recovery, config.n_layers)
     blocks = max(len(window) for window, _ in fits)
+    memory = recovery_memory(work, machines, run)
     rows = {
         "model": f"{run.model}: {blocks_text(config)}",
         "samples": ", ".join(f"{count} x {length}" for count, length in work.groups) + " tokens",
-        "fits": f"{len(fits)}, of {blocks} block(s) each, {run.recovery.epochs} epochs at most",
-        **machine_rows(machines, recovery_memory(work, machines, run), free),
+        "windows": f"{len(fits)}, of {blocks} block(s) each, {run.recovery.epochs} epochs at most",
+        **machine_rows(machines, memory, free),
         **operation_rows(recovery_operations(work, run), machines, run.dtype, rented),
         "written": byte_size(costs.size_of(stored) * size(config)),
     }
     if run.recovery.minutes is not None:
         rows["minutes"] = f"{run.recovery.minutes:g}, which choose samples and epochs"
     print("\n".join(named_values(rows)))
+    less = {
+        f"recovery.how={WINDOW}": run.recovery.how == DISTIL,
+        "fewer recovery.blocks": run.recovery.how == WINDOW and blocks > 1,
+        "mesh.data=1": machines.cpu and machines.devices > 1,
+        "fewer calibration.samples": free[0] is None or sum(memory[0].values()) <= free[0],
+    }
+    check_memory(memory, free, less)
 
 
 def recovery_memory(

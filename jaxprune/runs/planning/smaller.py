@@ -13,6 +13,7 @@ from jaxprune.runs.planning.config import ShrinkConfig
 from jaxprune.runs.planning.costs import Work
 from jaxprune.runs.planning.plan import (
     blocks_text,
+    check_fits,
     groups_of_samples,
     machine_rows,
     machines_of,
@@ -25,7 +26,11 @@ from jaxprune.shrinking.texts import RunTexts, read_texts
 
 
 def show_shrink_plan(config: ShrinkConfig) -> None:
-    """Prints the plan. Splits the texts, and reads no weights."""
+    """Prints the plan. Splits the texts, and reads no weights.
+
+    Raises:
+      InputError: after the table, the run does not fit.
+    """
     config.shrink.check_alternatives()
     model, fields = config.open_model(), config.shrink
     texts = read_texts(fields)
@@ -57,6 +62,7 @@ def show_shrink_plan(config: ShrinkConfig) -> None:
         )
         rows["written"] += " or more"
     print("\n".join(named_values(rows)))
+    check_fits(plan)
 
 
 def _sizes(config: ModelConfig) -> str:

@@ -58,7 +58,7 @@ def test_a_recovery_has_the_planned_fits(how, run, tmp_path):
     assert not (tmp_path / "run").exists()
     run("recover", tmp_path / "run", *fields, "--config.recovery.epochs=1")
     report = json.loads((tmp_path / "run/report.json").read_text())
-    assert row(said, "fits").startswith(f"{len(report['losses'])}, of ")
+    assert row(said, "windows").startswith(f"{len(report['losses'])}, of ")
     written = sum(file.stat().st_size for file in (tmp_path / "run/hf").glob("*.safetensors"))
     assert size_of(row(said, "written")) == pytest.approx(written, rel=0.05)
     elsewhere = run("recover", tmp_path / "run", *fields, "--plan", "--chip=v5e-8", "--overwrite")
