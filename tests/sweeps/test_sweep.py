@@ -10,7 +10,9 @@ import jobs
 import numpy as np
 import pytest
 from faults.place import halve, largest
+from folder_contents import flip_bit
 from run_json import write_report
+from run_scripts import run_here
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
@@ -25,7 +27,7 @@ from jaxprune.runs.quantize import quantize_from_config
 from jaxprune.runs.recover import recover_from_config
 from jaxprune.sweeps import calibration, sweep_json
 from jaxprune.sweeps.calibration import CalibrationSets
-from jaxprune.sweeps.run import sweep_from_config
+from jaxprune.sweeps.run import print_plan, sweep_from_config
 from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.variants import variants
 from jaxprune.sweeps.write import print_tables, rebuild
@@ -95,6 +97,19 @@ def test_each_variant_has_the_folder_of_a_run_of_its_own(done):
     assert own["calibration"]["kind"] == "translation"
     assert (own["calibration"]["source"], own["pruning"]["sparsity"]) == ("fr", 0.5)
     assert "sweep" not in own
+
+
+def test_the_tables_say_what_all_variants_share(tmp_path):
+    grid = "pruning.criterion=wanda|ria calibration.source=fr|sw"
+    fields = {
+        "evaluation.translation": None,
+        "evaluation.tasks": "nano_nli",
+        "pruning.sparsity": 0.5,
+    }
+    result = sweep_from_config(job(**fields | {"sweep.grid": grid, "evaluation.rows": 4}), tmp_path)
+    [note] = result.comparison.notes
+    assert note == "All variants: 50% sparsity, translation."
+    assert note in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_a_whole_sweep_makes_nothing(done, monkeypatch, capsys):
@@ -283,6 +298,19 @@ def test_what_a_later_variant_lacks_is_told_before_the_first(
     with pytest.raises(InputError, match=message):
         sweep_from_config(job(**fields), tmp_path)
     assert not list(tmp_path.iterdir())
+    if not fields:
+        with pytest.raises(InputError, match=message):
+            print_plan(job())
+
+
+def test_verify_reads_all_variants(finished, monkeypatch, capfd):
+    assert (
+        run_here(monkeypatch, capfd, "verify", finished).stdout == f"{finished}: OK, 2 variants\n"
+    )
+    flip_bit(finished / "wanda-fr-0.5" / "config.json")
+    bad = run_here(monkeypatch, capfd, "verify", finished)
+    assert bad.returncode == 1
+    assert bad.stdout.startswith("differs: wanda-fr-0.5: config.json: ")
 
 
 # Recovered variants.

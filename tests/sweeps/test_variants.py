@@ -72,6 +72,17 @@ def test_products_of_grids_are_quantizations():
         job("pruning.sparsity=0.5 quantize.grid=q4_0")
 
 
+def test_variants_that_change_weights_keep_them():
+    grid = "pruning.criterion=wanda|sparsegpt calibration.source=fr recovery.how=none|block"
+    made, _ = variants(job(grid, **{"output.hf": False}))
+    assert {one.name: one.config.output.hf for one in made[1:]} == {
+        "wanda-fr": False,
+        "wanda-fr-block": True,
+        "sparsegpt-fr": True,
+        "sparsegpt-fr-block": True,
+    }
+
+
 def test_a_mask_that_reads_text_for_its_shares_has_variants_by_text():
     grid = "pruning.criterion=random calibration.source=fr|sw"
     assert names(grid) == ["dense", "random"]
