@@ -23,6 +23,7 @@ from jaxprune.base.workdir.reading import (
     OLDER,
     OUTPUTS,
     complete_run,
+    in_fields,
     read_committed,
     read_unchanged,
 )
@@ -119,7 +120,7 @@ def open_run(
         run = Run(workdir, identity, None if complete is None else dict(complete))
         if complete is None:
             if hosts.is_first():
-                _begin(workdir, identity, overwrite)
+                _begin(workdir, identity, config, overwrite)
                 stack.callback(_leave, run.folder)
             hosts.wait("begun")
             if hosts.any_of(not (run.folder / RECORD).is_file()):
@@ -130,13 +131,16 @@ def open_run(
             _put_in_place(workdir)
 
 
-def _begin(workdir: Path, identity: Mapping[str, Any], overwrite: bool) -> None:
+def _begin(
+    workdir: Path, identity: Mapping[str, Any], config: Mapping[str, Any], overwrite: bool
+) -> None:
     """Keeps the layers of an unfinished run of this identity, or writes the record of a new one."""
     folder = workdir / PROGRESS
     record = {} if overwrite else read_record(folder)
     if record and (differs := difference(record.get("identity", {}), identity)):
+        named = in_fields(differs, record.get("config", {}), config)
         raise UnfinishedError(
-            f"--workdir: {workdir} contains an unfinished run with {differs}; "
+            f"--workdir: {workdir} contains an unfinished run with {named}; "
             "expected the same command, --overwrite (starts over), or another folder"
         )
     for name in OUTPUTS:
@@ -147,7 +151,7 @@ def _begin(workdir: Path, identity: Mapping[str, Any], overwrite: bool) -> None:
     _clear_outputs(folder)
     if not record:
         _clear_layers(folder)
-        write_json(folder / RECORD, {"identity": identity})
+        write_json(folder / RECORD, {"identity": identity, "config": config})
 
 
 def _leave(folder: Path) -> None:

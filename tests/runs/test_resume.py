@@ -153,6 +153,12 @@ def change_text(model, tokens):
     return with_params(model, tokens)
 
 
+def change_samples(model, tokens):
+    arrays = {name: array[:-1] for name, array in np.load(tokens).items()}
+    np.savez(tokens.with_name("fewer.npz"), **arrays)
+    return with_params(model, tokens.with_name("fewer.npz"))
+
+
 def change_config(model, tokens):
     return with_params(model, tokens, pruning__sparsity=0.4)
 
@@ -160,8 +166,9 @@ def change_config(model, tokens):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (change_model, "file model.safetensors"),
-        (change_text, "calibration"),
+        (change_model, "model '.*/model', now '.*/model'"),  # copies in another folder
+        (change_text, r"calibration\.data '.*tokens\.npz', now '.*tokens\.npz'"),
+        (change_samples, r"calibration\.data .*tokens\.npz', now .*fewer\.npz'"),
         (change_config, "config.pruning.sparsity 0.3, now 0.4"),
         (with_params, "code "),
     ],

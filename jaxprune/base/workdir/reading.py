@@ -123,17 +123,22 @@ def complete_run(
     if report is None:
         return None
     if differs := difference(inputs(report.get("identity", {})), inputs(identity)):
-        if differs.startswith(("calibration ", "file ")):  # digests
-            group = "model" if differs.startswith("file ") else "calibration."
-            fields = (_fields(content, group) for content in (read_json(workdir / CONFIG), config))
-            differs = difference(*fields) or differs
+        named = in_fields(differs, read_json(workdir / CONFIG), config)
         raise InputError(
-            f"--workdir: {workdir} contains a complete run with {differs}; "
+            f"--workdir: {workdir} contains a complete run with {named}; "
             "expected --overwrite (replaces it), or another folder"
         )
     if wrong := next(file_faults(workdir, report), None):
         raise InputError(f"--workdir: {workdir}: {wrong}; expected --overwrite (replaces the run)")
     return report
+
+
+def in_fields(differs: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """A difference of two identities, in fields of their configs where it is one of digests."""
+    if not differs.startswith(("calibration ", "file ")):
+        return differs
+    group = "model" if differs.startswith("file ") else "calibration."
+    return difference(_fields(before, group), _fields(now, group)) or differs
 
 
 def _fields(config: Mapping[str, Any], start: str) -> dict[str, Any]:
