@@ -3,7 +3,7 @@
     python tests/kill_runs.py --kills 10 --seed 0
     python tests/kill_runs.py --job recovery --job bucket --kills 10
 
-Jobs: a Wanda run, a SparseGPT run, a recovery, a sweep, and a run in a bucket (a server of moto). Beside the outputs of
+Jobs: a Wanda run, a SparseGPT run, recoveries block by block and by overlapping windows, a sweep, and a run in a bucket (a server of moto). Beside the outputs of
 each workdir lie files of a stranger, which must stay. Exits with 1 if a digest differs or a file is gone.
 """
 
@@ -25,10 +25,17 @@ def jobs(folder: Path, model: str | None) -> dict[str, list[str]]:
     samples = ["--config.calibration.samples=16", *([f"--config.model={model}"] if model else [])]
     nano = ["--config=nano", *samples]
     sparse = [*nano, "--config.pruning.sparsity=0.5"]
+    recover = ["recover", *nano, f"--config.recovery.run={folder / 'wanda' / 'whole'}"]
+    window = [
+        "--config.recovery.how=window",
+        "--config.recovery.blocks=2",
+        "--config.recovery.stride=1",
+    ]
     return {
         "wanda": ["prune", *sparse],
         "sparsegpt": ["prune", *sparse, "--config.pruning.criterion=sparsegpt"],
-        "recovery": ["recover", *nano, f"--config.recovery.run={folder / 'wanda' / 'whole'}"],
+        "recovery": recover,
+        "window": [*recover, *window],
         "sweep": [
             "sweep", "--config=sweep_nano", "--config.calibration.samples=4",
             "--config.sweep.grid=pruning.criterion=random|wanda calibration.source=fr|sw",
@@ -140,7 +147,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         every = jobs(Path(folder), given.model)
         chosen = given.job or names
-        if "recovery" in chosen and "wanda" not in chosen:
+        if {"recovery", "window"} & {*chosen} and "wanda" not in chosen:
             to_the_end(every["wanda"], Path(folder) / "wanda" / "whole")
         results = [tried(name, every[name], Path(folder) / name, given.kills) for name in chosen]
     sys.exit(not all(results))

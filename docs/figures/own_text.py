@@ -1,0 +1,97 @@
+"""The table of recoveries on the text of one language in docs/after_pruning.md, from studies/methods/own_text.json.
+
+python docs/figures/own_text.py           writes it
+python docs/figures/own_text.py FOLDER    first collects the models that studies/methods/own_text.sh made there
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from cells import read, with_numbers, with_table, write
+from methods import perplexity, rise
+
+from jaxprune.base.text import pipes
+from jaxprune.evaluation.folders import open_evaluation
+
+PAGE = Path(__file__).parents[1] / "after_pruning.md"
+CELLS = Path(__file__).parents[2] / "studies" / "methods" / "own_text.json"
+BEGIN = "<!-- studies/methods/own_text.json -->\n\n"
+LANGUAGES = ("fr", "ru", "zh", "sw")
+DENSE, SPARSEGPT, TWICE, ONCE = "dense", "sparsegpt", "twice", "once"
+SETTINGS = ("samples", "epochs", "batch")
+
+
+def cell(folder: Path, name: str, seconds: dict[str, float]) -> dict:
+    """By language (log-probability, tokens) of each part, and of recoveries the settings and CPU seconds."""
+    parts, settings = {}, {}
+    for code in LANGUAGES:
+        run = folder / f"{name}_{code}"
+        text = open_evaluation(run).perplexities[code]
+        parts[code] = np.stack([text.part_sums, text.part_tokens], axis=1).tolist()
+        if name in (TWICE, ONCE):
+            config = json.loads((run / "config.json").read_text("utf-8"))
+            known = config["calibration"] | config["recovery"]
+            settings = {setting: known[setting] for setting in SETTINGS}
+    own = {code: seconds[f"{name}_{code}"] for code in LANGUAGES if f"{name}_{code}" in seconds}
+    return {"parts": parts, **settings, "cpu_seconds": own}
+
+
+def collected(folder: Path) -> dict:
+    """The cells of all four models."""
+    lines = (line.split() for line in (folder / "times").read_text("utf-8").splitlines())
+    seconds = {line[0]: float(line[1]) for line in lines}
+    return {name: cell(folder, name, seconds) for name in (DENSE, SPARSEGPT, TWICE, ONCE)}
+
+
+def table(cells: dict) -> str:
+    """A row for each model: perplexity over the dense model's, by language and as geometric mean."""
+    heading = ["", *LANGUAGES, "mean [95%]", "CPU seconds"]
+    names = {SPARSEGPT: "SparseGPT, not recovered"}
+    rows = []
+    for name in (SPARSEGPT, TWICE, ONCE):
+        one, dense = cells[name], cells[DENSE]
+        if name != SPARSEGPT:
+            samples, epochs, batch = (one[setting] for setting in SETTINGS)
+            names[name] = f"{samples} samples, {epochs} epoch(s), {batch} a step"
+        ratios = (
+            perplexity(one["parts"][code]) / perplexity(dense["parts"][code]) for code in LANGUAGES
+        )
+        used = one["cpu_seconds"].values()
+        rows.append(
+            [
+                names[name],
+                *(f"{ratio:.2f}" for ratio in ratios),
+                "{:.2f} [{:.2f}, {:.2f}]".format(*np.exp(rise(one, dense))),
+                f"{np.mean([*used]):.0f}" if used else "",
+            ]
+        )
+    return "\n".join(pipes(heading, rows)) + "\n"
+
+
+def numbers(cells: dict) -> dict[str, str]:
+    """Numbers of the page's prose by name."""
+    once, twice = (np.mean([*cells[name]["cpu_seconds"].values()]) for name in (ONCE, TWICE))
+    mean = {name: np.exp(rise(cells[name], cells[DENSE])[0]) for name in (TWICE, ONCE)}
+    return {
+        "twice": f"{mean[TWICE]:.2f}",
+        "once": f"{mean[ONCE]:.2f}",
+        "time of once": f"{once / twice:.2f}",
+    }
+
+
+def written(page: str, cells: dict) -> str:
+    """The page with the table and the numbers of these cells."""
+    return with_numbers(with_table(page, BEGIN, table(cells)), numbers(cells))
+
+
+def main(folders: list[str]) -> None:
+    """Collects models, if a folder is named, and writes the page."""
+    if folders:
+        write(CELLS, collected(Path(folders[0])))
+    PAGE.write_text(written(PAGE.read_text("utf-8"), read(CELLS)), "utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
