@@ -4,8 +4,8 @@
     python tests/kill_runs.py --job recovery --job bucket --kills 10
 
 Jobs: a Wanda run, a SparseGPT run, recoveries block by block and by overlapping windows, a sweep, and a run in a bucket
-(a server of moto). Beside the outputs of each workdir lie files of a stranger, which must stay. Exits with 1 if a digest
-differs or a file is gone.
+(a server of moto). Beside the outputs of each workdir lie files of a stranger, which must stay. Exits with 1 if a
+digest differs or a file is gone.
 """
 
 import argparse
