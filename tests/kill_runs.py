@@ -114,9 +114,12 @@ def in_bucket(job: list[str], copy: Path, seconds: float, kills: int) -> tuple[i
 def tried(name: str, job: list[str], folder: Path, kills: int) -> bool:
     """Whether jobs that are killed so many times end with the digests of the whole one, and keep a stranger's files."""
     whole = folder / "whole"
-    began = time.monotonic()
     if not whole.exists():
         to_the_end(job, whole)
+    began = time.monotonic()
+    to_the_end(
+        job, folder / "timed"
+    )  # with programs that are compiled, as those of the killed runs
     seconds = time.monotonic() - began
     hits, count, same, stays = 0, 0, True, True
     while hits < kills:
