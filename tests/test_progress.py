@@ -10,7 +10,7 @@ from jaxprune.base.progress import PassBar, progress_bar, say
 def test_speed_is_the_share_of_the_tokens_by_the_seconds():
     shown = []
     bar = SimpleNamespace(
-        n=2, total=4, format_dict={"elapsed": 5.0}, update=lambda: None,
+        n=2, total=4, format_dict={"elapsed": 5.0}, update=lambda steps: None,
         set_postfix_str=lambda text, refresh: shown.append(text),
     )  # fmt: skip
     PassBar(bar, 12_000).update()  # three of four steps in five seconds

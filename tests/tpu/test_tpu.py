@@ -1,8 +1,8 @@
 """The scripts in tpu/ and the commands of its README, with a stand-in for gcloud. No TPU is involved."""
 
-import json
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import yaml
 from ci_packages import needs, shellcheck_says
-from roofline import floor, flops
+from roofline import floor
 
 from jaxprune.cli.config.record import FIELDS
-from jaxprune.models.model import load_config
-from jaxprune.runs.planning.chips import CHIPS
-from jaxprune.runs.planning.costs import Machines, Work
-from jaxprune.runs.planning.plan import planned
+from jaxprune.cli.config.validate import validate
+from jaxprune.runs.planning.chips import CHIPS, rented
+from jaxprune.runs.planning.costs import operations
+from jaxprune.runs.planning.plan import plan_from_config
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "tpu").glob("*.sh"))
@@ -261,25 +261,22 @@ def test_the_commands_of_the_readme_run(machine):
 def test_every_field_that_is_set_is_one():
     manifest = (ROOT / "tpu" / "jobset.yaml").read_text(encoding="utf-8")
     fields = re.findall(r"--config\.([a-z_.]+)=", README + manifest)
-    assert set(fields) == {"dtype", "calibration.data", "mesh.data"} <= set(FIELDS)
+    assert set(fields) == {"dtype", "calibration.data"} <= set(FIELDS)
 
 
-def test_the_plan_of_the_readme(tmp_path):
-    raw = {"model_type": "bloom", "hidden_size": 4096, "n_layer": 30, "n_head": 32}
-    (tmp_path / "config.json").write_text(json.dumps(raw | {"vocab_size": 250880}))
-    work = Work(
-        config=load_config(tmp_path), groups=((100, 512),) * 2, dtype="bfloat16", stored="float16"
-    )
-    chip = CHIPS["v5e"]
+def test_the_plan_of_the_readme():
+    config = runpy.run_path(str(ROOT / "configs" / "bloom.py"))["get_config"]("7b1")
+    config.dtype = "bfloat16"
     columns = []
-    for machines in (Machines(8, platform="tpu"), Machines(4, processes=4, platform="tpu")):
-        plan = planned(work, machines, (chip.memory, None))
-        operations = flops(work) / machines.devices / machines.processes
+    for name in ("v5e-8", "v5e-16"):
+        plan = plan_from_config(validate(config), rented=rented(name))
+        machines = plan.machines
+        by_chip = operations(plan.work) / machines.devices / machines.processes
         columns.append([
             f"{sum(plan.device.values()) / 1e9:.2f} GB",
             f"{sum(plan.host.values()) / 1e9:.1f} GB",
-            f"{operations / 10**14:.1f} · 10¹⁴",
-            f"{max(floor(plan, chip).values()):.1f}",
+            f"{by_chip / 10**14:.1f} · 10¹⁴",
+            f"{max(floor(plan, CHIPS['v5e']).values()):.1f}",
         ])  # fmt: skip
     rows = re.findall(
         r"^\| (?:each|operations|seconds) [^|]* \| ([^|]+?)(?: \(.*\))? \| ([^|]+) \|$",
