@@ -105,7 +105,7 @@ def test_the_commands_of_a_page_run_in_their_order(page, things, tmp_path, monke
         is_plan, reads_stats = "--plan" in arguments, "calibration.stats" in " ".join(arguments)
         fewer = [] if is_plan or reads_stats else FEWER.get(script, [])
         if "recovery.minutes" in " ".join(arguments):
-            fewer = [*fewer, "--config.recovery.minutes=0.1"]
+            fewer = [*fewer, "--config.recovery.minutes=0.5"]
         argv = [str(ROOT / "scripts" / f"{script}.py"), *arguments, *fewer]
         monkeypatch.setattr(sys, "argv", argv)
         code = exit_code(argv[0])

@@ -1,9 +1,12 @@
 """docs/guide/methods.md against studies/methods: the table is made of the cells, intervals are those of a bootstrap."""
 
 import json
+import math
 from pathlib import Path
 
 import methods
+import own_text
+from cells import read
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/guide/methods.md").read_text(encoding="utf-8")
@@ -54,3 +57,15 @@ def test_sentences_of_the_page():
     for allocation in ("_owl", "_languages", "_alpha"):
         # below 0 at most by what three decimals do not show
         assert min(changes(allocation)) > -0.0005
+
+
+def test_the_table_of_own_text_is_made_of_its_cells():
+    page, cells = own_text.PAGE.read_text(encoding="utf-8"), read(own_text.CELLS)
+    assert own_text.written(page, cells) == page
+    rises = []
+    for code in own_text.LANGUAGES:
+        dense, once = (
+            sum(part[0] for part in cells[name]["parts"][code]) for name in ("dense", "once")
+        )
+        rises.append((dense - once) / sum(part[1] for part in cells["dense"]["parts"][code]))
+    assert f"| {math.exp(sum(rises) / 4):.2f} [" in page

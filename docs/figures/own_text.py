@@ -54,7 +54,8 @@ def table(cells: dict) -> str:
         one, dense = cells[name], cells[DENSE]
         if name != SPARSEGPT:
             samples, epochs, batch = (one[setting] for setting in SETTINGS)
-            names[name] = f"{samples} samples, {epochs} epoch(s), {batch} a step"
+            times = {1: "once", 2: "twice"}[epochs]
+            names[name] = f"{samples} samples, {times}, {batch} a step"
         ratios = (
             perplexity(one["parts"][code]) / perplexity(dense["parts"][code]) for code in LANGUAGES
         )
