@@ -117,9 +117,8 @@ def tried(name: str, job: list[str], folder: Path, kills: int) -> bool:
     if not whole.exists():
         to_the_end(job, whole)
     began = time.monotonic()
-    to_the_end(
-        job, folder / "timed"
-    )  # with programs that are compiled, as those of the killed runs
+    # another one, whose programs are compiled, as those of the killed runs
+    to_the_end(job, folder / "timed")
     seconds = time.monotonic() - began
     hits, count, same, stays = 0, 0, True, True
     while hits < kills:

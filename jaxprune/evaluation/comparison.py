@@ -105,7 +105,7 @@ def compare_evaluations(evaluations: Sequence[Evaluation], seed: int = 0) -> Com
         raise InputError("compare: one run; expected two or more, the first of which is the base")
     base, *others = renamed = _with_distinct_names(evaluations)
     changes, left_out = list[Change](), list[str]()
-    notes = [f"{run.name}: {run.about}" for run in renamed if run.about]
+    notes = [f"{run.name}: {', '.join(run.about)}" for run in renamed if run.about]
     for run in others:
         left_out += _left_out(base, run)
         check_same(base, run)

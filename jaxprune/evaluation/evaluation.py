@@ -47,12 +47,12 @@ class Evaluation(NotebookTable):
       name: name in tables.
       parts: parts by task, and "perplexity" and "translation"; `parts["xnli"].rows["fr"].scores` are the scores of
         every row.
-      about: method, amount and calibration of the run in the workdir, in words; empty if unknown.
+      about: method, amount and calibration of the run in the workdir, a fact each; empty if unknown.
     """
 
     name: str
     parts: Mapping[str, Part]
-    about: str = ""
+    about: Sequence[str] = ()
 
     @property
     def tasks(self) -> list[str]:

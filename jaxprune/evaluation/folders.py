@@ -133,7 +133,7 @@ def open_evaluation(workdir: str | Path) -> Evaluation:
     return evaluation.renamed(evaluation.name)
 
 
-def _about(config: Mapping[str, Any]) -> str:
+def _about(config: Mapping[str, Any]) -> tuple[str, ...]:
     """The method, its amount and its calibration, from config.json of a run; empty without one."""
     pruning, quantize = config.get("pruning", {}), config.get("quantize", {})
     calibration, recovery = config.get("calibration", {}), config.get("recovery", {})
@@ -146,7 +146,7 @@ def _about(config: Mapping[str, Any]) -> str:
         recovery.get("how") and f"recovered by {recovery['how']}",
         *(calibration.get(name) for name in ("kind", "source")),
     ]
-    return ", ".join(str(text) for text in texts if text is not None)
+    return tuple(str(text) for text in texts if text is not None)
 
 
 def _read_part(folder: Path) -> Part:

@@ -165,11 +165,9 @@ def read_result(config: SweepConfig, workdir: Path) -> SweepResult:
     codes = evaluation_languages(config)
     finished = [variant for variant in planned if variant not in missing]
     runs = [open_evaluation(workdir / v.name).within(codes).renamed(v.name) for v in finished]
-    settings = [run.about.split(", ") for run in runs[1:]]
-    shared = (
-        [text for text in settings[0] if all(text in own for own in settings)] if settings else []
-    )
-    runs = [dataclasses.replace(run, about="") for run in runs]  # axes have columns
+    every = [run.about for run in runs[1:]]
+    shared = [fact for fact in every[0] if all(fact in about for about in every)] if every else []
+    runs = [dataclasses.replace(run, about=()) for run in runs]  # axes have columns
     unchanged = Comparison(evaluations=runs, changes=[])
     comparison = _whole_means(compare_evaluations(runs, config.seed)) if runs[1:] else unchanged
     if shared:

@@ -113,7 +113,7 @@ def _products(config: SweepConfig, axes: Mapping[str, Any]) -> Iterator[Variant]
     own: MethodConfig = part_of(PruneConfig, config)
     if any(path.partition(".")[0] == QUANTIZE for path in axes):
         own = part_of(QuantizeConfig, config)
-        own = replace(own, output=replace(own.output, params=False, hf=True))
+        own = replace(own, output=replace(own.output, params=False))
     product = _replaced(own, {p: v for p, v in axes.items() if not p.startswith("recovery.")})
     axes_read = _read_by_method(_checked(product))
     pruned = _checked(_replaced(own, _only(axes, axes_read)))

@@ -4,6 +4,7 @@ import csv
 
 from jaxprune.base.text import (
     WIDTH,
+    Cell,
     Table,
     columns,
     csv_text,
@@ -67,3 +68,10 @@ def test_paragraphs_fit_the_terminal():
     assert max(map(len, lines)) <= WIDTH
     assert lines[0].startswith("  layer-0, ")
     assert all(line.startswith("    layer-") for line in lines[1:])
+
+
+def test_a_table_in_latex_has_all_cells_and_no_command_of_its_text():
+    table = Table("of a task", ["run", "p_holm"], [["wanda_fr", Cell("58.0 (+1%)*", "better")]])
+    lines = table.to_latex().splitlines()
+    assert r"run & p\_holm \\" in lines
+    assert r"wanda\_fr & 58.0 (+1\%)* \\" in lines
