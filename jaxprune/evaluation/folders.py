@@ -128,15 +128,18 @@ def open_evaluation(workdir: str | Path) -> Evaluation:
     parts = {folder.name: _read_part(folder) for folder in evaluated_folders(workdir)}
     names = {part.facts.get("run") for part in parts.values()}
     name = names.pop() if len(names) == 1 else None
-    about = _about(read_config(workdir, read_report(workdir) or Report()))
+    about = _about(workdir)
     evaluation = Evaluation(name=name or workdir.resolve().name, parts=parts, about=about)
     return evaluation.renamed(evaluation.name)
 
 
-def _about(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The method, its amount and its calibration, from config.json of a run; empty without one."""
+def _about(workdir: Path) -> tuple[str, ...]:
+    """The method, its amount and the text that it read, from the record of a run; empty without one."""
+    report = read_report(workdir) or Report()
+    config = read_config(workdir, report)
     pruning, quantize = config.get("pruning", {}), config.get("quantize", {})
-    calibration, recovery = config.get("calibration", {}), config.get("recovery", {})
+    recovery = config.get("recovery", {})
+    calibration = config.get("calibration", {}) if report.get("tokens", True) else {}
     pattern, sparsity = pruning.get("pattern", ""), pruning.get("sparsity")
     texts = [
         pruning.get("criterion"),

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+import time
 from collections import Counter
 from typing import NamedTuple
 
@@ -30,10 +31,14 @@ class Speed(NamedTuple):
         return self.fixed + samples * (self.read + epochs * self.fitted)
 
 
-def fit_into(task: Task, seconds: float) -> Task:
-    """The recovery with as many samples as fit into the seconds, in 2 epochs, or with all and more epochs.
+def fit_into(task: Task, minutes: float, began: float) -> Task:
+    """The recovery with as many samples as fit into the minutes, in 2 epochs, or with all and more epochs.
 
     Runs on a few samples first, to measure the speed.
+
+    Args:
+      minutes: time of the whole command or call.
+      began: `time.perf_counter()` at its start.
 
     Raises:
       InputError: the fewest samples take longer.
@@ -41,9 +46,10 @@ def fit_into(task: Task, seconds: float) -> Task:
     available = task.size["samples"]
     least = min(available, 2 * task.fields.batch)
     speed = _measured(task, least)
-    samples, epochs = hosts.gather_json([*chosen(speed, seconds, least, available)])[0]
+    spent = time.perf_counter() - began
+    samples, epochs = hosts.gather_json([*chosen(speed, 60 * minutes - spent, least, available)])[0]
     if not epochs:
-        needed = math.ceil(speed.seconds(least, 1) / PLANNED / 60)
+        needed = math.ceil((spent + speed.seconds(least, 1) / PLANNED) / 60)
         raise InputError(
             f"recovery.minutes: too few; {least} samples take {needed} minutes, expected {needed} or more"
         )

@@ -136,7 +136,7 @@ def _within_minutes(run: Run, task: Task, began: float) -> Task:
         batches = first_samples(task.batches, kept["samples"])
         return dataclasses.replace(task, batches=batches, fields=fields)
     available = task.size["samples"]
-    task = fit_into(task, 60 * minutes - (time.perf_counter() - began))
+    task = fit_into(task, minutes, began)
     run.keep(in_minutes=task.size)
     if hosts.is_first():
         samples, epochs = task.size.values()

@@ -142,7 +142,7 @@ def recover(
         progress=progress, dropped=dropped,
     )  # fmt: skip
     if minutes is not None:
-        task = fit_into(task, 60 * minutes - (time.perf_counter() - began))
+        task = fit_into(task, minutes, began)
     recovered = list(recover_blocks(task))
     result = stacked_result(model, recovered, task.batches)
     losses = [block.finished.loss for block in recovered]

@@ -10,6 +10,7 @@ from evaluated import LABELS, A, B, evaluation, of_perplexity, scored, written
 import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import manifest
+from jaxprune.base.workdir.json_files import content_digest
 from jaxprune.evaluation.folders import open_evaluation
 
 
@@ -145,3 +146,17 @@ def test_a_comparison_says_how_its_runs_were_made(config, about, run, tmp_path):
     calibration = {"kind": "monolingual", "source": "fr,sw", "data": "texts"}
     (run / "config.json").write_text(json.dumps({**config, "calibration": calibration}))
     assert jp.compare(dense, run).notes == [f"b: {about}"]
+
+
+def test_a_comparison_names_no_text_where_none_was_read(run, tmp_path):
+    dense = written(
+        evaluation("a", xnli={c: scored(x, LABELS) for c, x in A.items()}), tmp_path / "a"
+    )
+    config = {
+        "pruning": {"criterion": "magnitude", "sparsity": 0.5},
+        "calibration": {"source": "fr"},
+    }
+    (run / "config.json").write_text(json.dumps(config))
+    report = {"tokens": {}, "files": {}}
+    (run / "report.json").write_text(json.dumps({**report, "sha256": content_digest(report)}))
+    assert jp.compare(dense, run).notes == ["b: magnitude, 50% sparsity"]
