@@ -47,13 +47,13 @@ class Arguments(argparse.ArgumentParser):
 
     def __init__(self, program: str, takes: str, about: str | None) -> None:
         super().__init__(
-            usage=f"{program.rpartition('/')[2]} {takes}",
+            usage=f"{program.rpartition('/')[2]} {takes}".replace("%", "%%"),
             description=described(about, program),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(" ".join(f"{message}; usage: {self.usage}".split()))
+        raise InputError(" ".join(f"{message}; {self.format_usage()}".split()))
 
 
 def described(about: str | None, program: str) -> str:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from run_scripts import run_here
 
 import jaxprune as jp
 from jaxprune.cli import main as command_line
@@ -60,6 +61,13 @@ def test_other_words_are_refused_in_one_line(monkeypatch, capsys, arguments, say
     code, out, err = run(monkeypatch, capsys, *arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert says in err
+
+
+@pytest.mark.parametrize("name", command_line.COMMANDS)
+def test_every_command_has_help(name, monkeypatch, capfd):
+    done = run_here(monkeypatch, capfd, name, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"python scripts/{name}.py " in done.stdout
 
 
 def test_help_of_a_command_is_for_who_types_it(monkeypatch, capsys):
