@@ -62,10 +62,15 @@ def quantize_to_workdir(
     workdir: Path,
     *,
     stats: ActivationStats | None = None,
+    measured: Sequence[Any] | None = None,
     began: float | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """`quantize_from_config` for an open model and its samples; see `prune_to_workdir`."""
+    """`quantize_from_config` for an open model and its samples; see `prune_to_workdir`.
+
+    Args:
+      measured: the errors of its grids, from the report of a run with another `quantize.size`; measured by default.
+    """
     began = time.perf_counter() if began is None else began
     clock, fields, settings = Clock(began), config.quantize, config.settings
     model = with_rounded_tables(stored, fields)
@@ -81,6 +86,8 @@ def quantize_to_workdir(
         card=model_card if config.output.card else None,
     ) as run:  # fmt: skip
         if run.result is None:
+            if measured is not None:
+                run.keep(measured=measured)
             text = calibration_record(config, model, batches)
             writer, report = prune_to_run(run, model, batches, config, mesh, stats, clock)
             for name in ("sparsity", "parameters"):
@@ -88,6 +95,8 @@ def quantize_to_workdir(
             types = fields.types(model, run.record["measured"])
             quantized = {**vars(fields), "grids": types.by_layer, "errors": report.pop("errors")}
             report |= {"quantized": quantized, **text}
+            if fields.size is not None:
+                report["allocation"] = {"measured": run.record["measured"]}
             if warning := split_warning(stored):
                 report["quantized"]["warning"] = warning
             tokens = set_tokens(batches) if stats is None else dict(stats.tokens)

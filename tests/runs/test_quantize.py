@@ -17,10 +17,11 @@ from jaxprune.models.model import kernel_shapes
 from jaxprune.pruning import loop
 from jaxprune.pruning.roundings import ROUNDINGS
 from jaxprune.pruning.roundings.rounding import rounding_method
+from jaxprune.runs import pipeline
 from jaxprune.runs.card import model_card
 from jaxprune.runs.facts import run_facts
-from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.quantize import quantize_from_config
+from jaxprune.runs.pipeline import calibration_of, prune_from_config
+from jaxprune.runs.quantize import quantize_from_config, quantize_to_workdir
 from jaxprune.runs.recover import recover_from_config
 from jaxprune.runs.verify import verify
 
@@ -97,6 +98,21 @@ def test_a_size_gives_more_bits_to_kernels_with_larger_errors(tmp_path):
             errors[layer[path]].append(by_path[path])
         for small, large in itertools.pairwise(sorted(errors, key=lambda name: GRIDS[name].bits)):
             assert max(errors[large]) < min(errors[small])
+
+
+def test_errors_of_another_size_give_the_same_file(tmp_path, monkeypatch):
+    smaller = quantized(tmp_path / "smaller", quantize__size="0.85MB")
+    quantized(tmp_path / "alone", quantize__size="0.9MB")
+    samples = {"calibration__data": "nano", "calibration__samples": 4}
+    config = job(MODEL, "quantize", **samples, quantize__size="0.9MB")
+    model = config.open_model()
+    monkeypatch.setattr(pipeline, "measure_blocks", lambda *_, **__: 1 / 0)
+    quantize_to_workdir(
+        model, calibration_of(config, model)[0], config, tmp_path / "run",
+        measured=smaller["allocation"]["measured"],
+    )  # fmt: skip
+    files = [(tmp_path / name / "model.gguf").read_bytes() for name in ("alone", "run")]
+    assert files[0] == files[1]
 
 
 def test_statistics_of_a_run_take_the_place_of_a_pass(tmp_path):

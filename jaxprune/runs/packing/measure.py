@@ -1,6 +1,7 @@
 """The steps of a packing: makes models of fewer tokens and of fewer bits, and measures what they lose."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from jaxprune.base.progress import say
 from jaxprune.base.text import points
 from jaxprune.base.workdir.json_files import REPORT
-from jaxprune.base.workdir.reading import GGUF
+from jaxprune.base.workdir.reading import GGUF, read_report
 from jaxprune.data.config import TextFields
 from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.gguf.write import file_size
@@ -99,8 +100,15 @@ def rounded(job: Job, choice: Choice, dense: Perplexities) -> Measured:
     if not (folder / REPORT).exists():
         model = config.open_model()
         batches, _ = calibration_of(config, model)
-        quantize_to_workdir(model, batches, config, folder)
+        measured = _errors_of_grids(job, choice.vocabulary)
+        quantize_to_workdir(model, batches, config, folder, measured=measured)
     return _measured_step(job, name, choice, dense)
+
+
+def _errors_of_grids(job: Job, vocabulary: Vocabulary) -> Sequence[Any] | None:
+    """The errors that an earlier rounding of the same model measured, as they do not depend on its size."""
+    reports = (read_report(folder) for folder in job.steps.glob(f"{vocabulary.name}_*"))
+    return next((report["allocation"]["measured"] for report in reports if report), None)
 
 
 def recovered(job: Job, before: Measured, dense: Perplexities) -> Measured:
