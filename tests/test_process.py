@@ -23,6 +23,11 @@ with errors_in_one_line():
     {work}
 """
 
+IN_A_CALLBACK = (
+    "import gc; left = [2]; "
+    "gc.callbacks.append(lambda *_: left and signal.raise_signal(left.pop())); gc.collect()"
+)
+
 
 def ended(shell, start="pass", work="pass", **environment):
     """What a process does that runs PROGRAM as `$RUN` in a line of shell."""
@@ -41,6 +46,10 @@ def ended(shell, start="pass", work="pass", **environment):
         ("$RUN >/dev/full", {}, 1, "[Errno 28] No space left on device"),
         ("$RUN | true; exit ${PIPESTATUS[0]}", {"start": "import time; time.sleep(0.3)"}, 1, "[Errno 32] Broken pipe"),
         ("$RUN", {"start": "signal.raise_signal(signal.SIGINT)"}, 130, "ended by SIGINT"),
+        (
+            "$RUN", {"work": f"\n    {IN_A_CALLBACK}\n    import time; time.sleep(9); print('missed')"},
+            130, "ended by SIGINT",
+        ),
         ("$RUN", {"work": "raise MemoryError"}, 1, "memory or threads: MemoryError"),
         (
             "$RUN", {"work": "\n    try: signal.raise_signal(2)\n    finally: signal.raise_signal(2)"},

@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 
@@ -32,7 +33,8 @@ def errors_in_one_line() -> Iterator[None]:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         try:
-            yield
+            with _interrupts_that_arrive():
+                yield
         except SystemExit:
             _flush_stdout()
             raise
@@ -53,6 +55,27 @@ def errors_in_one_line() -> Iterator[None]:
             # sys.exit would wait for threads of Orbax, for minutes if they wait for the interrupted one
             os._exit(code)
         sys.exit(code)
+
+
+@contextlib.contextmanager
+def _interrupts_that_arrive() -> Iterator[None]:
+    """Repeats a SIGINT that came during a callback of the garbage collector, of which JAX has one.
+
+    Python prints the exceptions of such callbacks, KeyboardInterrupt too, and goes on.
+    """
+    before = sys.unraisablehook
+
+    def hook(ignored: "sys.UnraisableHookArgs") -> None:
+        if issubclass(ignored.exc_type, KeyboardInterrupt):
+            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+        else:
+            before(ignored)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _flush_stdout() -> None:
