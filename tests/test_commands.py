@@ -13,6 +13,7 @@ from run_scripts import exit_code
 from jaxprune.base.workdir.json_files import REPORT
 from jaxprune.data.nano import text_place
 from jaxprune.nano import CHECKPOINTS
+from jaxprune.recovery import in_time
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
@@ -100,12 +101,11 @@ def test_the_commands_of_a_page_run_in_their_order(page, things, tmp_path, monke
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).symlink_to(target)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(in_time, "chosen", lambda *_: (16, 1))  # of the time that a page gives
     monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")  # of this process JAX has its devices already
     for script, arguments in COMMANDS[page]:
         is_plan, reads_stats = "--plan" in arguments, "calibration.stats" in " ".join(arguments)
         fewer = [] if is_plan or reads_stats else FEWER.get(script, [])
-        if "recovery.minutes" in " ".join(arguments):
-            fewer = [*fewer, "--config.recovery.minutes=0.5"]
         argv = [str(ROOT / "scripts" / f"{script}.py"), *arguments, *fewer]
         monkeypatch.setattr(sys, "argv", argv)
         code = exit_code(argv[0])

@@ -14,6 +14,7 @@ from jaxprune.base.errors import InputError
 from jaxprune.base.schema import checked
 from jaxprune.data.languages import LANGUAGES
 from jaxprune.data.nano import text_place
+from jaxprune.recovery import in_time
 from jaxprune.runs.packing import measure, pack, texts
 from jaxprune.runs.packing.config import PackConfig
 from jaxprune.runs.packing.results import print_packed, result_table, verdict
@@ -137,8 +138,9 @@ def test_a_file_that_is_too_small_is_refused(tmp_path):
         pack.pack_from_config(config(size="0.1MB"), tmp_path)
 
 
-def test_recovery_stays_within_the_size(packed, tmp_path):
-    record = pack.pack_from_config(config(loss="2%", recover=0.05), tmp_path)
+def test_recovery_stays_within_the_size(packed, tmp_path, monkeypatch):
+    monkeypatch.setattr(in_time, "chosen", lambda *_: (16, 1))
+    record = pack.pack_from_config(config(loss="2%", recover=1), tmp_path)
     last, recovered = record["steps"][-2:]
     assert recovered["name"].endswith("_recovered")
     assert recovered["bytes"] <= last["bytes"] + 64
