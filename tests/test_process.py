@@ -86,7 +86,10 @@ def test_what_jax_is_told_wrong_is_one_line(variable, value, says):
         (OSError(36, "File name too long", "x" * 5000), 1),
         (OSError(28, "No space left"), ("[Errno 28] No space left", 1)),
         (RuntimeError("can't start new thread"), ("memory or threads: can't start new thread", 1)),
-        (KeyboardInterrupt(), ("ended by SIGINT", 128 + signal.SIGINT)),
+        (
+            KeyboardInterrupt(),
+            ("ended by SIGINT; repeat the command to go on", 128 + signal.SIGINT),
+        ),
         (RuntimeError("a bug"), None),
     ],
 )

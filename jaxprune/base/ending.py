@@ -98,7 +98,7 @@ def ending(error: BaseException) -> tuple[str, int] | None:
     """The line and the exit code with which an error ends a command; None for a bug."""
     message = one_line(" ".join(str(error).split())) or type(error).__name__
     if isinstance(error, KeyboardInterrupt):
-        return "ended by SIGINT", 128 + signal.SIGINT
+        return "ended by SIGINT; repeat the command to go on", 128 + signal.SIGINT
     if isinstance(error, InputError) or message.startswith("Could not determine home"):  # of ~user
         return message, BAD_INPUT
     if isinstance(error, OSError):

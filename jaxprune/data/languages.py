@@ -76,7 +76,7 @@ def language(code: str) -> Language:
 
 
 def code_hint(codes: object) -> str:
-    """The end of a message: the code closest to the first unknown one of codes with commas, or to a name."""
+    """The end of a message on codes with commas: the first unknown one, or the code that it resembles."""
     unknown = next((code for code in joined(str(codes)) if code not in LANGUAGES), "")
     spelled = {
         spelling.lower(): entry.code
@@ -84,7 +84,9 @@ def code_hint(codes: object) -> str:
         for spelling in (entry.name, *entry.flores)
     }
     close = difflib.get_close_matches(unknown[:100].lower(), [*spelled, *LANGUAGES], n=1)
-    return f" (did you mean {spelled.get(close[0], close[0])}?)" if close else ""
+    if close:
+        return f" (did you mean {spelled.get(close[0], close[0])}?)"
+    return f" ({unknown} is unknown)" if unknown else ""
 
 
 def joined(languages: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from jaxprune.base.text import NONE, Cell, fraction, interval, percent, points, 
 from jaxprune.evaluation.changes import FEWEST_PARTS, Change
 from jaxprune.evaluation.measurements import MEASURES, Measurement
 from jaxprune.evaluation.scoring.metrics import ALPHA
+from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 
 Row = TypeVar("Row", Measurement, Change)
 Figures = Mapping[tuple[str, str, str, str], Measurement]  # by run, task, language and measure
@@ -83,14 +84,18 @@ def by_key(rows: Iterable[Row]) -> dict[tuple[str, str, str, str], Row]:
 
 
 def figures_and_means(measurements: Sequence[Measurement], changes: Sequence[Change]) -> Figures:
-    """The measurements of all runs, and the means of the base over languages, which only changes have."""
-    means = (
+    """The measurements of all runs, and the base's figures that only changes have.
+
+    These are its means over languages, and its perplexities on the text that both runs predicted.
+    """
+    of_base = by_key(
         Measurement(
             row.base, "", row.task, row.language, row.measure, row.base_value, None, None, row.n
         )
         for row in changes
     )
-    return by_key(means) | by_key(measurements)
+    of_texts = {key: row for key, row in of_base.items() if row.task == PERPLEXITY}
+    return of_base | by_key(measurements) | of_texts
 
 
 def options_of(figures: Figures, run: str, task: str, code: str) -> int:

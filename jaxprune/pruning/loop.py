@@ -197,7 +197,8 @@ def prune_blocks(
             settings.mixture,
         )
 
-    with progress_bar("prune", config.n_layers, sum(tokens.values()), progress) as bar:
+    name = "prune" if settings.implied_sparsity else "round"
+    with progress_bar(name, config.n_layers, sum(tokens.values()), progress) as bar:
         clock = Clock()
         for layer, (host, params) in enumerate(blocks(model, settings.dtype, mesh)):
             earlier = finished(layer)

@@ -8,15 +8,19 @@ from typing import Any
 from jaxprune.base.errors import InputError
 from jaxprune.base.templates import render
 from jaxprune.base.text import Table, as_code, percent, pipes
+from jaxprune.base.workdir.reading import GGUF
 from jaxprune.data.kinds import KINDS
-from jaxprune.data.languages import joined
+from jaxprune.data.languages import joined, language
 from jaxprune.pruning.budget import UNSTRUCTURED
 from jaxprune.runs.facts import commands, measures, pruned_fields, run_facts, share_of_all, versions
+from jaxprune.runs.packing.results import pack_command, result_table, verdict
 from jaxprune.runs.smaller_facts import languages_of, split_table
 
 # The relations of the hub for changed weights; the others are adapter and merge.
 _RELATION = "finetune"
 _QUANTIZED = "quantized"
+# The facts of a packed model; its calibration follows from the command.
+_PACKED_FACTS = ("quantize.grid", "quantize.how", "quantize.embedding", "warning", GGUF)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +37,10 @@ class Measured:
 
 
 def model_card(
-    config: Mapping[str, Any], report: Mapping[str, Any], measured: Measured | None = None
+    config: Mapping[str, Any],
+    report: Mapping[str, Any],
+    measured: Measured | None = None,
+    packed: Mapping[str, Any] | None = None,
 ) -> str:
     """The text of a README.md with the front matter that the Hugging Face hub reads.
 
@@ -41,6 +48,7 @@ def model_card(
       config: the content of config.json.
       report: the content of report.json of a pruned, recovered or smaller model, with `origin`.
       measured: the evaluations, if any.
+      packed: the content of pack.json of a packed model.
 
     Raises:
       InputError: a value that a card shows is missing or wrong.
@@ -51,8 +59,13 @@ def model_card(
     for name in ("origin", "environment", *needed):
         if name not in report:
             raise InputError(f"report.json: {name}: missing")
-    origin = report["origin"]
-    if shrunk:
+    origin = packed["origin"] if packed else report["origin"]
+    table: Table | None
+    if packed:
+        languages, table = [*packed["result"]["languages"]], result_table(packed["result"])
+        description = f"packed for {', '.join(language(code).name for code in languages)}"
+        tags = ["packed", "quantized", "gguf"]
+    elif shrunk:
         description, tags = "smaller", ["smaller"]
         languages, table = languages_of(shrunk), split_table(shrunk)
     elif quantized:
@@ -79,13 +92,21 @@ def model_card(
         model=_model_text(origin),
         share=share_of_all(report),
         shrunk=shrunk,
+        packed=packed["result"] if packed else None,
+        verdict=verdict(packed["result"]) if packed else "",
         sparsity=report.get("sparsity"),
         is_recovered="losses" in report,
-        facts=run_facts(config, report),
+        facts={
+            name: value
+            for name, value in run_facts(config, report).items()
+            if not packed or name in _PACKED_FACTS
+        },
         table="\n".join(pipes(table.header, table.rows)) if table else None,
         results=results.text,
         has_tokenizer=origin.get("has_tokenizer", False),
-        commands=[as_code(line) for _, line in commands(config, report)],
+        commands=[as_code(pack_command(packed, is_public=True))]
+        if packed
+        else [as_code(line) for _, line in commands(config, report)],
         versions=versions(report),
         digests=report.get("digests", {}),
         licence=as_code(origin["license"]) if "license" in origin else None,

@@ -82,7 +82,9 @@ def texts_by_language(
                 chosen = lines_of(_rows(file), lines, field, file)
                 texts[code] += [text for row in chosen for text in row if text.strip()]
         if not texts[code]:
-            raise InputError(f"{field}: no texts of {code!r}; there are {listed(available, ' ')}")
+            raise InputError(
+                f"{field}: no texts of {code!r}; expected {code}.txt or .jsonl beside those of {listed(available, ' ')}"
+            )
     return texts
 
 

@@ -23,8 +23,9 @@ from scipy.stats import bootstrap
 
 from jaxprune.evaluation.changes import MEAN, MEAN_NON_ENGLISH, perplexity_changes
 from jaxprune.evaluation.comparison import compare_evaluations
+from jaxprune.evaluation.figures import figures_and_means
 from jaxprune.evaluation.scoring import metrics
-from jaxprune.evaluation.scoring.perplexity import Perplexity
+from jaxprune.evaluation.scoring.perplexity import Perplexity, perplexity_measurements
 from jaxprune.evaluation.scoring.priors import within_groups
 
 SOURCE = ("b", "a", "perplexity")
@@ -252,6 +253,10 @@ def test_a_part_that_one_tokenizer_cuts_does_not_count():
     assert changes[0] == changes[1]
     bits = [-text.part_sums[:9].sum() / text.part_bytes[:9].sum() for text in (a, b)]
     assert changes[0][1].difference == pytest.approx(bits[1] / bits[0] - 1)
+    # a table shows the perplexities of the ratio, not that of a on its whole text
+    whole = perplexity_measurements((SOURCE[1], "model", SOURCE[2]), {"fr": a})
+    shown = figures_and_means(whole, changes[0])[SOURCE[1], SOURCE[2], "fr", "perplexity"]
+    assert shown.value == a.first_parts(9).perplexity != a.perplexity
 
 
 # Translation.

@@ -206,7 +206,10 @@ def test_a_workdir_is_one_like_any_other(folder, texts, tmp_path, capsys):
     [
         ({}, "shrink: nothing to shrink; set shrink.vocabulary, "),
         ({"shrink__vocabulary": "nowhere"}, "shrink.vocabulary: no folder 'nowhere'"),
-        ({"shrink__languages": "ru"}, "shrink.vocabulary: no texts of 'ru'; there are en fr sw"),
+        (
+            {"shrink__languages": "ru"},
+            "shrink.vocabulary: no texts of 'ru'; expected ru.txt or .jsonl beside those of en fr sw",
+        ),
         (
             {"shrink__vocabulary": "{texts}:0-9"},
             "got '0-9'; .* has [12] lines; expected up to [01]",

@@ -19,7 +19,7 @@ from jaxprune.runs.packing.texts import Parts
 from jaxprune.runs.planning.config import QuantizeConfig
 from jaxprune.stats.config import CalibrationFields
 
-STEPS, DENSE, GENERATED = "steps", "dense", "generated"
+STEPS, TEXTS, DENSE, GENERATED = "steps", "texts", "dense", "generated"
 CHOOSING = "choosing"  # the part of the texts on which choices are measured
 _SAMPLES, _SAMPLES_OF_LANGUAGE = 128, 16
 
@@ -49,7 +49,7 @@ class Job:
 
     def texts(self, part: str) -> str:
         """The folder of a part of the texts, a field of `Parts`."""
-        return str(self.steps / "texts" / part)
+        return str(self.steps / TEXTS / part)
 
     def folder_of(self, vocabulary: Vocabulary) -> str:
         """The model with these tokens before rounding."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.base.errors import InputError
+from jaxprune.base.files import manifest
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.whole import write_json
 from jaxprune.base.progress import say
@@ -16,15 +17,18 @@ from jaxprune.base.text import byte_size
 from jaxprune.base.workdir.differences import difference
 from jaxprune.base.workdir.json_files import REPORT
 from jaxprune.base.workdir.locks import PROGRESS, locked
-from jaxprune.base.workdir.reading import GGUF, check_workdir, read_report
+from jaxprune.base.workdir.reading import GGUF, check_workdir, read_config, read_report
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
 from jaxprune.hf.model import load
+from jaxprune.hf.origin import origin_of
 from jaxprune.pruning.quantization import QuantizeFields, check_grids
+from jaxprune.runs.card import model_card
 from jaxprune.runs.packing.config import PackConfig
 from jaxprune.runs.packing.job import (
     CHOOSING,
     DENSE,
     GENERATED,
+    TEXTS,
     Job,
     Perplexities,
     evaluate,
@@ -41,6 +45,7 @@ from jaxprune.runs.packing.plan import PackPlan, pack_plan
 from jaxprune.runs.packing.results import PACKING, packed_result
 from jaxprune.runs.packing.speed import speeds
 from jaxprune.runs.packing.steps import (
+    LEAST_BITS,
     MOST_BITS,
     USUAL_LOSS,
     Choice,
@@ -54,6 +59,7 @@ from jaxprune.runs.packing.steps import (
 )
 from jaxprune.runs.packing.texts import own_text, parts_of, planned_text
 from jaxprune.runs.packing.tokens import Tokens
+from jaxprune.runs.planning.costs import kernel_sizes
 from jaxprune.shrinking.vocabulary import rules_of
 
 # Roundings and vocabularies that are measured, at most, all tokens among the latter.
@@ -89,40 +95,52 @@ def pack_from_config(
     with locked(job.steps):
         record = _begun(job, identity, overwrite)
         if "result" not in record:
-            if "chosen" not in record:
-                say(f"pack: {_plan(job)}")
-            if config.text is None:
-                text = own_text(job.model, config, job.steps / GENERATED)
-                job = dataclasses.replace(job, parts=parts_of(config, text))
-            job.parts.write(job.steps / "texts")
+            job = _with_texts(job, record)
             if "chosen" not in record:
                 record |= _choose(job)
                 write_json(workdir / PACKING, record)
-            _move_up(job.steps / record["chosen"]["name"], workdir)
-            evaluate(job, "reported", config.model, job.steps / DENSE)
-            evaluate(job, "reported", str(workdir / "hf"), workdir)
-            tokens = job.steps / record["chosen"]["tokens"]
-            shrunk = (read_report(tokens) or {}).get("shrunk", {})
-            record["result"] = packed_result(
-                job.model, job.steps / DENSE, workdir, shrunk, config.largest_loss
-            )
-            prompt = Path(job.texts("reported"), f"{config.languages[0]}.txt").read_text("utf-8")
-            if config.text is None:
-                first = {code: lines[0] for code, lines in job.parts.kept.items()}
-                record["result"][GENERATED] = {
-                    "first": first,
-                    "is_measured": config.heldout is None,
-                }
-            record["result"]["speed"] = speeds(job.model, workdir / GGUF, prompt, job.steps)
-            record["seconds"] = round(time.perf_counter() - began, 3)
-            write_json(workdir / PACKING, record)
-            _remove_steps(job, "texts", DENSE, tokens.name)
+            _finish(job, record, began)
     return record
 
 
 def plan_from_config(config: PackConfig, workdir: Path) -> PackPlan:
     """The estimated costs of a packing; writes nothing. Raises as `pack_from_config`."""
     return _plan(_job(config, workdir))
+
+
+def _with_texts(job: Job, record: Mapping[str, Any]) -> Job:
+    """The packing with its texts, which are in files then; the model writes them first if there are none."""
+    if "chosen" not in record:
+        whole = " for a whole packing, which goes on here" if (job.steps / TEXTS).exists() else ""
+        say(f"pack: {_plan(job)}{whole}")
+    if job.config.text is None:
+        text = own_text(job.model, job.config, job.steps / GENERATED)
+        job = dataclasses.replace(job, parts=parts_of(job.config, text))
+    job.parts.write(job.steps / TEXTS)
+    return job
+
+
+def _finish(job: Job, record: dict[str, Any], began: float) -> None:
+    """Moves the chosen model to the workdir, measures it on the reported text, and completes record and card."""
+    config, workdir = job.config, job.workdir
+    _move_up(job.steps / record["chosen"]["name"], workdir)
+    evaluate(job, "reported", config.model, job.steps / DENSE)
+    evaluate(job, "reported", str(workdir / "hf"), workdir)
+    tokens = job.steps / record["chosen"]["tokens"]
+    shrunk = (read_report(tokens) or {}).get("shrunk", {})
+    result = packed_result(job.model, job.steps / DENSE, workdir, shrunk, config.largest_loss)
+    if config.text is None:
+        first = {code: lines[0] for code, lines in job.parts.kept.items()}
+        result[GENERATED] = {"first": first, "is_measured": config.heldout is None}
+    prompt = Path(job.texts("reported"), f"{config.languages[0]}.txt").read_text("utf-8")
+    result["speed"] = speeds(job.model, workdir / GGUF, prompt, job.steps)
+    record["result"], record["origin"] = result, origin_of(job.model, config.model)
+    report = read_report(workdir) or {}
+    card = model_card(read_config(workdir, report), report, packed=record)
+    manifest.replace_card(workdir / "hf", card)
+    record["seconds"] = round(time.perf_counter() - began, 3)
+    write_json(workdir / PACKING, record)
+    _remove_steps(job, TEXTS, DENSE, tokens.name)
 
 
 def _plan(job: Job) -> PackPlan:
@@ -134,6 +152,13 @@ def _job(config: PackConfig, workdir: Path) -> Job:
     config.check_alternatives()
     model = load(config.model)
     check_grids(model.config, QuantizeFields())
+    weights = sum(kernel_sizes(model.config).values()) * model.config.n_layers
+    least = int(LEAST_BITS * weights / 8)
+    if config.size is not None and config.size < least:
+        raise InputError(
+            f"--size: {byte_size(config.size)} is too small for {config.model}, whose linear layers alone take "
+            f"{byte_size(least)}"
+        )
     rules_of(model)  # raises for a tokenizer that cannot be cut
     check_workdir(workdir, model.folder)
     text = planned_text(config) if config.text is None else None

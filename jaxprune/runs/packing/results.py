@@ -1,7 +1,8 @@
 """A finished packing → its figures by language, its verdict, and the table of the terminal and the page."""
 
+import shlex
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from jaxprune.base.text import (
@@ -72,6 +73,26 @@ def packed_result(
     }
 
 
+def pack_command(record: Mapping[str, Any], *, is_public: bool = False) -> str:
+    """The command that repeats a packing, into OUT.
+
+    Args:
+      record: pack.json.
+      is_public: leave only the last parts of paths, as for a card that may be published.
+    """
+    flags = {
+        name: value
+        for name, value in record["identity"].items()
+        if name.startswith("--") and (name, value) != ("--seed", 0)
+    }
+    if is_public:
+        texts = flags.keys() & {"--text", "--heldout"}
+        flags |= {name: PurePath(flags[name]).name for name in texts}
+        flags["--model"] = record["origin"]["name"]
+    command = ["jaxprune", "pack", *(part for pair in flags.items() for part in map(str, pair))]
+    return shlex.join([*command, "--workdir", "OUT"])
+
+
 def verdict(result: Mapping[str, Any]) -> str:
     """The result in two sentences; a bad one, or one on the model's own text, begins with what is wrong."""
     by_language, sizes = result["languages"], result["bytes"]
@@ -129,9 +150,10 @@ def print_packed(record: Mapping[str, Any], workdir: Path) -> None:
     }
     if "generated" in result:
         facts["text"] = "written by the model itself, for want of --text"
+    facts["speed"] = "not measured, as llama-cpp-python is not installed"
     if speed := result["speed"]:
-        facts["speed"] = "generates {:.0f} tokens/s in llama.cpp; {:.0f} in 16 bits".format(
-            speed["after"], speed["before"]
+        facts["speed"] = (
+            f"generates {speed['after']:.0f} tokens/s in llama.cpp, the dense model in 16 bits {speed['before']:.0f}"
         )
     if warning := report.get("quantized", {}).get("warning"):
         facts["warning"] = warning

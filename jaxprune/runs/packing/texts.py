@@ -95,9 +95,14 @@ def parts_of(config: PackConfig, text: Texts | None = None) -> Parts:
         known = {*kept[code]}
         new = [line for line in lines if line not in known][:_LINES]
         if len(new) < _FEWEST_HELD_OUT:
+            where = (
+                "--text: its last fifth"
+                if config.heldout is None
+                else f"--heldout: {config.heldout}"
+            )
             raise InputError(
-                f"{'--text' if config.heldout is None else '--heldout'}: {len(new)} lines of {code} to measure on that "
-                f"are not among the others; expected at least {_FEWEST_HELD_OUT}"
+                f"{where} has {len(new)} lines of {code} that the other text lacks; expected at least "
+                f"{_FEWEST_HELD_OUT}, to measure on"
             )
         cut_at = len(new) // 3
         choosing[code], reported[code] = new[:cut_at], new[cut_at:]

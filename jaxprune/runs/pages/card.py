@@ -37,7 +37,8 @@ def refresh_card(
     if not (os.access(run.folder, os.W_OK) and os.access(hf, os.W_OK)):
         return f"unchanged: {file}: its folder is read-only"
     is_dense = before is not None and _is_dense(run, before.evaluation)
-    text = model_card(run.config, run.report, _measured(run, comparison if is_dense else None))
+    measured = _measured(run, comparison if is_dense else None)
+    text = model_card(run.config, run.report, measured, run.packing)
     if not manifest.replace_card(hf, text):
         return f"unchanged: {file}: edited since jaxprune wrote it"
     return f"written: {file}"
@@ -46,6 +47,8 @@ def refresh_card(
 def _is_dense(run: RunFiles, before: Evaluation) -> bool:
     """Whether all scores of `before` are of the dense model of `run`."""
     dense = run.report.get("models", {}).get("dense")
+    if run.packing:  # whose report is that of its rounding
+        dense = run.packing["identity"]["the model's files"]
     return dense is not None and all(
         part.facts.get(MODEL_DIGEST) == dense for part in before.parts.values()
     )

@@ -1,26 +1,16 @@
 """The section on a packing: its verdict, its figures by language, and all sizes and losses that were measured."""
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from jaxprune.report.charts.points import Point, point_chart
 from jaxprune.report.document import Charts, Command, Part, Section
-from jaxprune.runs.packing.results import file_size_text, result_table, verdict
+from jaxprune.runs.packing.results import file_size_text, pack_command, result_table, verdict
 
 
 def packing_lead(record: Mapping[str, Any]) -> list[Part]:
     """The verdict, and the command."""
-    flags = {
-        name: value
-        for name, value in record["identity"].items()
-        if name.startswith("--") and (name, value) != ("--seed", 0)
-    }
-    command = ["jaxprune", "pack", *(part for pair in flags.items() for part in map(str, pair))]
-    return [
-        verdict(record["result"]),
-        Command("Packed by", shlex.join([*command, "--workdir", "OUT"])),
-    ]
+    return [verdict(record["result"]), Command("Packed by", pack_command(record))]
 
 
 def packing_section(record: Mapping[str, Any]) -> Section:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 from folder_contents import contents
+from page_programs import ROOT, programs, run
 
 import jaxprune as jp
 from jaxprune.base.errors import InputError
@@ -48,6 +49,30 @@ def test_the_workdir_is_that_of_a_quantized_model(packed):
     assert sorted(path.name for path in (workdir / "steps").iterdir()) == ["dense", "texts", tokens]
     # the model before rounding is there, so the result can be recovered
     assert json.loads((workdir / "config.json").read_text())["model"].endswith(f"{tokens}/hf")
+
+
+def test_the_program_of_the_page_reads_the_folder(packed, tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/gemma_fr_sw").symlink_to(packed[0])
+    page = (ROOT / "docs/guide/pack.md").read_text(encoding="utf-8")
+    names = run("pack", programs(page), tmp_path, monkeypatch)
+    prompt = names["tokenizer"]("La ville")["input_ids"]
+    assert len(prompt) < len(names["ids"][0]) <= len(prompt) + 20
+
+
+def test_the_card_is_that_of_the_packing(packed, monkeypatch):
+    """Before and after `report`, with the paths of the command left out."""
+    workdir, record = packed
+    for _ in range(2):
+        card = (workdir / "hf/README.md").read_text(encoding="utf-8")
+        assert "# bloom, packed for French, Swahili" in card
+        assert f"{record['result']['tokens']['after']:,} of its" in card
+        assert verdict(record["result"]).partition(":")[0] in card
+        assert "jaxprune pack --languages fr,sw --loss 2% --model bloom --text calibration" in card
+        assert "The tokenizer is smaller, too" in card
+        assert "Not evaluated yet" not in card
+        assert "The dense model is not evaluated" not in card
+        write_report(workdir, [workdir / "steps/dense"])
 
 
 def test_the_smallest_file_within_the_limit_is_chosen(packed):
@@ -132,10 +157,12 @@ def test_a_limit_of_size_and_another_packing_in_the_place(packed, tmp_path):
 
 
 def test_a_file_that_is_too_small_is_refused(tmp_path):
-    with pytest.raises(
-        InputError, match=r"^--size: 0.1 MB is too small for nano/bloom; expected 0.\d MB"
-    ):
+    """At once, if the linear layers alone are larger."""
+    start = r"^--size: 0.\d MB is too small for nano/bloom"
+    with pytest.raises(InputError, match=f"{start}, whose linear layers alone take 0.4 MB"):
         pack.pack_from_config(config(size="0.1MB"), tmp_path)
+    with pytest.raises(InputError, match=rf"{start}; expected 0.\d MB"):
+        pack.pack_from_config(config(size="0.5MB"), tmp_path)
 
 
 def test_recovery_stays_within_the_size(packed, tmp_path, monkeypatch):
@@ -184,7 +211,9 @@ def test_without_text_the_model_writes_it(tmp_path, monkeypatch, capsys):
 
 
 def test_text_that_is_held_out_twice_is_refused(tmp_path):
-    message = r"^--heldout: 0 lines of fr to measure on that are not among the others; expected at "
+    message = (
+        r"^--heldout: .* has 0 lines of fr that the other text lacks; expected at least 8, to "
+    )
     with pytest.raises(InputError, match=message):
         pack.pack_from_config(config(heldout=SETTINGS["text"]), tmp_path / "out")
 
@@ -232,7 +261,10 @@ def test_a_bad_result_begins_with_the_fault():
         ({"size": "1MB", "loss": "3%"}, "--loss: set with --size; set one of them"),
         ({"text": None, "languages": "fr,ak"}, "the model has no words of Akan to begin a text"),
         ({"text": "absent"}, "--text: no folder 'absent'"),
-        ({"languages": "fr,ja"}, "--text: no texts of 'ja'; there are de en es fr sw"),
+        (
+            {"languages": "fr,ja"},
+            "--text: no texts of 'ja'; expected ja.txt or .jsonl beside those of de en es",
+        ),
         ({"model": "nano/xglm"}, "model: llama.cpp has no xglm model; expected apertus"),
     ],
 )
