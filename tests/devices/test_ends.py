@@ -148,4 +148,4 @@ def test_after_sigint_nobody_waits_for_threads_of_libraries(monkeypatch, capfd):
     monkeypatch.setattr(os, "_exit", leave)
     with pytest.raises(LeftError, match="130"), errors_in_one_line():
         raise KeyboardInterrupt
-    assert capfd.readouterr().err == "error: ended by SIGINT\n"
+    assert capfd.readouterr().err == "error: ended by SIGINT; repeat the command to go on\n"

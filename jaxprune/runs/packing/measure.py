@@ -107,8 +107,8 @@ def rounded(job: Job, choice: Choice, dense: Perplexities) -> Measured:
 
 def _errors_of_grids(job: Job, vocabulary: Vocabulary) -> Sequence[Any] | None:
     """The errors that an earlier rounding of the same model measured, as they do not depend on its size."""
-    reports = (read_report(folder) for folder in job.steps.glob(f"{vocabulary.name}_*"))
-    return next((report["allocation"]["measured"] for report in reports if report), None)
+    reports = (read_report(folder) or {} for folder in job.steps.glob(f"{vocabulary.name}_*"))
+    return next((r["allocation"]["measured"] for r in reports if "allocation" in r), None)
 
 
 def recovered(job: Job, before: Measured, dense: Perplexities) -> Measured:
