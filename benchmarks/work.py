@@ -25,7 +25,7 @@ def scoring(config, sequences):
 
 def weights(config):
     """How many weights a pass over all blocks and the vocabulary reads: of kernels, and of the head's table."""
-    kernels = config.n_layers * sum(costs.kernel_sizes(config).values())
+    kernels = costs.kernel_weights(config)
     return kernels + config.d_model * config.vocab_size
 
 
@@ -42,7 +42,7 @@ def generating(config, lengths, shared, new, itemsize):
       new: tokens that each gets.
       itemsize: bytes of a number.
     """
-    kernels = config.n_layers * sum(costs.kernel_sizes(config).values())
+    kernels = costs.kernel_weights(config)
     head = config.d_model * config.vocab_size
     ends = [length + new - 1 for length in lengths]  # the last new token enters no block
     computed = [*range(shared), *(place for end in ends for place in range(shared, end))]

@@ -129,7 +129,7 @@ def several(
     pattern = re.compile(item if isinstance(item, str) else "|".join(map(re.escape, item)))
 
     def parse(text: str) -> tuple[Any, ...]:
-        parts = [part.strip() for part in text.split(",")]
+        parts = comma_separated(text)
         items = tuple(kind(part) for part in parts if pattern.fullmatch(part))
         if len({*items}) < len(parts):
             raise ValueError(text)

@@ -33,7 +33,7 @@ from jaxprune.runs.packing.steps import (
 )
 from jaxprune.runs.pipeline import calibration_of
 from jaxprune.runs.planning.config import RecoverConfig, ShrinkConfig
-from jaxprune.runs.planning.costs import kernel_sizes
+from jaxprune.runs.planning.costs import kernel_weights
 from jaxprune.runs.quantize import quantize_to_workdir
 from jaxprune.runs.recover import recover_to_workdir
 from jaxprune.runs.shrink import shrink_to_workdir
@@ -88,8 +88,7 @@ def expected_tokens(job: Job) -> Shares:
 def _sizes(model: Model) -> tuple[int, int]:
     """Bytes of the smallest file, and the number of weights in kernels."""
     fields = QuantizeFields(grid=GRID)
-    weights = sum(kernel_sizes(model.config).values()) * model.config.n_layers
-    return file_size(model, Types(fields.grid, fields.embedding)), weights
+    return file_size(model, Types(fields.grid, fields.embedding)), kernel_weights(model.config)
 
 
 def rounded(job: Job, choice: Choice, dense: Perplexities) -> Measured:

@@ -59,7 +59,7 @@ from jaxprune.runs.packing.steps import (
 )
 from jaxprune.runs.packing.texts import own_text, parts_of, planned_text
 from jaxprune.runs.packing.tokens import Tokens
-from jaxprune.runs.planning.costs import kernel_sizes
+from jaxprune.runs.planning.costs import kernel_weights
 from jaxprune.shrinking.vocabulary import rules_of
 
 # Roundings and vocabularies that are measured, at most, all tokens among the latter.
@@ -152,8 +152,7 @@ def _job(config: PackConfig, workdir: Path) -> Job:
     config.check_alternatives()
     model = load(config.model)
     check_grids(model.config, QuantizeFields())
-    weights = sum(kernel_sizes(model.config).values()) * model.config.n_layers
-    least = int(LEAST_BITS * weights / 8)
+    least = int(LEAST_BITS * kernel_weights(model.config) / 8)
     if config.size is not None and config.size < least:
         raise InputError(
             f"--size: {byte_size(config.size)} is too small for {config.model}, whose linear layers alone take "

@@ -17,7 +17,7 @@ from jaxprune.devices.sharding import EVERY, device_mesh
 from jaxprune.hf.model import Model
 from jaxprune.runs.packing.texts import Parts
 from jaxprune.runs.planning.config import QuantizeConfig
-from jaxprune.runs.planning.costs import kernel_sizes, operations, writing_memory
+from jaxprune.runs.planning.costs import kernel_weights, operations, writing_memory
 from jaxprune.runs.planning.plan import check_fits, plan_from_config
 from jaxprune.shrinking.vocabulary import split
 
@@ -80,7 +80,7 @@ def pack_plan(
     calibration = ((rounding.calibration.samples, min(length, rounding.calibration.max_length)),)
     rounded = operations(dataclasses.replace(plan.work, groups=calibration))
     expected = len(parts.kept) * EXPECTED
-    kernels = sum(kernel_sizes(model.config).values()) * model.config.n_layers
+    kernels = kernel_weights(model.config)
     head = model.config.vocab_size * model.config.d_model
     smaller = _VOCABULARIES + _ROUNDINGS
     tokens = choosing * (1 + smaller) + 2 * reported + expected

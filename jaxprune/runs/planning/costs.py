@@ -97,6 +97,11 @@ def kernel_sizes(config: ModelConfig) -> dict[str, int]:
     return {path: math.prod(shape) for path, shape in kernel_shapes(config).items()}
 
 
+def kernel_weights(config: ModelConfig) -> int:
+    """Weights of the pruned kernels of all blocks."""
+    return config.n_layers * sum(kernel_sizes(config).values())
+
+
 def site_sizes(config: ModelConfig) -> dict[str, int]:
     """Weights of the kernels that read each site."""
     sizes, reads = kernel_sizes(config), family_of(config).sites
@@ -135,7 +140,7 @@ def micro_batches(work: Work, machines: Machines, samples_per_device: int) -> in
 
 def bytes_written(work: Work) -> int:
     """Bytes of masks and changed kernels, and of every copy of the pruned model that is written."""
-    kernels = work.config.n_layers * sum(kernel_sizes(work.config).values())
+    kernels = kernel_weights(work.config)
     layers = kernels // 8 + size_of(work.stored) * kernels * work.updates
     whole = size_of(work.stored) * size(work.config)
     return 2 * layers + whole * (work.hf + work.params)  # progress/ has a copy
