@@ -123,7 +123,9 @@ CASES = {
     "wider-own": {
         "dtype": "float32", "propagate": "dense", "length": 160, "criterion": last_bits
     },
-    "bloom-elsewhere": {"dtype": "float32", "propagate": "block", "length": 44},
+    "bloom-elsewhere": {
+        "dtype": "float32", "propagate": "block", "length": 44, "allocation": "predictions"
+    },
 }  # fmt: skip
 # What is run on eight devices, by the name of its file: on all of them, on fewer, and on groups of devices that share a
 # block; every case once, and two of them also on a mesh of the other kind.

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import torch
+import transformers
 from transformers.pytorch_utils import Conv1D
 
 
@@ -19,6 +20,25 @@ def blocks_of(model):
         if isinstance(module, torch.nn.ModuleList) and len(module) == depth(model)
     )
     return blocks
+
+
+def divergence_with(folder, batches, layer, linear, kernel):
+    """Mean KL of a model's predictions of the next token in nats, from whole logits, when one linear layer of a block
+    has another kernel [in, out]."""
+    load = transformers.AutoModelForCausalLM.from_pretrained
+    dense, changed = (load(folder, dtype=torch.float32).eval() for _ in range(2))
+    blocks_of(changed)[layer].get_submodule(linear).weight.data = torch.tensor(kernel.T)
+    total = tokens = 0
+    for batch in batches:
+        ids, valid = torch.tensor(batch.tokens.astype(np.int64)), torch.tensor(batch.valid)
+        with torch.no_grad():
+            log_p, log_q = (
+                torch.log_softmax(model(input_ids=ids).logits.double(), dim=-1)
+                for model in (dense, changed)
+            )
+        total += float((log_p.exp() * (log_p - log_q)).sum(dim=-1)[valid].sum())
+        tokens += int(valid.sum())
+    return total / tokens
 
 
 def depth(model):

@@ -62,10 +62,11 @@ def measure_blocks(
     allocation, mesh = settings.resolved_allocation, given_mesh(mesh)
     ignored_kernels(model.config, settings.ignored)  # rejects a wrong pattern before the pass
     if allocation.measure_model is not None:
-        result = allocation.measure_model(
-            model, batches, settings,
-            mesh=mesh, samples_per_device=samples_per_device, progress=progress,
-        )  # fmt: skip
+        if allocation.reads_norms and not batches:
+            raise InputError(
+                f"allocation: got {allocation.name}, which reads samples; expected another, with saved statistics"
+            )
+        result = allocation.measure_model(model, batches, settings, mesh=mesh, progress=progress)
         return list(hosts.gather_json(result)[0])
     if allocation.measure is None:
         return []
@@ -152,7 +153,7 @@ def kernel_shares(
         for layer in range(config.n_layers)
     ]
     totals, sparsity = [sum(layer.values()) for layer in sizes], settings.implied_sparsity
-    model_blocks = Blocks(totals, sparsity, measured, settings.slope or 0.0)
+    model_blocks = Blocks(totals, sparsity, measured, settings.slope or 0.0, sizes)
     by_block, where = list(allocation.shares(model_blocks)), f"allocation {allocation.name}"
     shares = [s if isinstance(s, Mapping) else dict.fromkeys(kernels, s) for s in by_block]
     for layer, by_kernel in enumerate(shares):

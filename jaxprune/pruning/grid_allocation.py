@@ -1,8 +1,7 @@
-"""Grids of kernels under a limit of bytes: more bits where they remove most of the error of a block's outputs."""
+"""Grids of kernels under a limit of bytes: more bits where they keep most of the dense model's predictions."""
 
-import copy
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,8 +11,7 @@ from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from jaxprune.base.progress import progress_bar
-from jaxprune.data.batches import Batch, first_samples
+from jaxprune.data.batches import Batch
 from jaxprune.devices.compiled import compiled
 from jaxprune.hf.gguf.tensors import tensor_size
 from jaxprune.hf.model import Model
@@ -21,18 +19,13 @@ from jaxprune.models.config import ModelConfig
 from jaxprune.models.grids import Grid
 from jaxprune.models.model import family_of, kernel_shapes
 from jaxprune.models.trees import BlockParams
-from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.roundings.rounding import changed_share
 from jaxprune.pruning.roundings.search import with_searched_scales
+from jaxprune.pruning.sensitivity import Squares, sensitivities
 from jaxprune.pruning.settings import Settings
 from jaxprune.stats.blocks import blocks
 from jaxprune.stats.finished import put_back
-from jaxprune.stats.states import CalibrationStates, calibration_states, run_and_measure
 from jaxprune.stats.statistics import SQUARES
-from jaxprune.stats.walk import WHOLE_BLOCK
-
-# Samples on which errors are measured.
-SAMPLES = 16
 
 
 def measured_errors(
@@ -42,56 +35,53 @@ def measured_errors(
     *,
     grids: tuple[Grid, ...],
     mesh: Mesh,
-    samples_per_device: int,
     progress: bool,
 ) -> list[dict[str, list[float]]]:
     """The errors that each grid causes by rounding one kernel, by layer and path.
 
-    With samples it is the squared error of the outputs of the dense model's block over their squares, on the first
-    samples. It is measured with the first grid; with the others it is in proportion to the squared error of the
-    kernel's own outputs. Without samples it is that of the weights times their number.
+    With samples it is the divergence of the dense model's predictions, see `sensitivities`. It is measured with the
+    first grid; with the others it is in proportion to the squared error of the kernel's own outputs. Without samples it
+    is the squared error of the weights.
 
     Args:
       batches: samples; empty if there are none.
       settings: `dtype` is read.
-      grids, mesh, samples_per_device, progress: see `prune_blocks`.
+      mesh, progress: see `prune_blocks`.
     """
-    config, dtype = model.config_in(settings.dtype), settings.dtype
-    few = first_samples(batches, max(SAMPLES, samples_per_device * jax.process_count()))
-    states = calibration_states(model, few, mesh, samples_per_device, dtype) if few else None
-    errors: list[dict[str, list[float]]] = []
-    with progress_bar("allocate", config.n_layers, 0, progress) as bar:
-        for layer, (_, params) in enumerate(blocks(model, dtype, mesh)):
-            flat, squares, inputs = flatten_dict(params, sep="/"), {}, list[Any]()
-            if states is not None:
-                inputs = [*states.states]
-                squares = _squares(params, states, config, layer)
-            kernels = {path: flat[path] for path in family_of(config).sites}
-            on_device = jax.device_put((kernels, squares), mesh.devices.flat[0])
-            rounded, by_path = jax.device_get(_rounded(*on_device, grids=grids))
-            errors.append({})
-            for path, shares in by_path.items():
-                scale = float(rounded[path].size)
-                if states is not None:
-                    changed = put_back(params, {}, {path: rounded[path]}, dtype)
-                    error = _output_error(changed, inputs, states, config, layer)
-                    scale = error / float(shares[0]) if shares[0] else 0.0
-                errors[layer][path] = [scale * float(share) for share in shares]
-            bar.update()
-    return errors
+    shares: list[Mapping[str, Any]] = []
+
+    def rounded_kernels(params: BlockParams, squares: Squares) -> Mapping[str, Any]:
+        flat = flatten_dict(params, sep="/")
+        kernels = {path: flat[path] for path in family_of(model.config).sites}
+        on_device = jax.device_put((kernels, squares), mesh.devices.flat[0])
+        rounded, by_path = jax.device_get(_rounded(*on_device, grids=grids))
+        shares.append(by_path)
+        return rounded
+
+    def change(
+        params: BlockParams, squares: Mapping[str, Any]
+    ) -> Iterator[tuple[str, BlockParams]]:
+        for path, kernel in rounded_kernels(params, squares).items():
+            yield path, put_back(params, {}, {path: kernel}, settings.dtype)
+
+    if batches:
+        losses = sensitivities(model, batches, change, settings.dtype, mesh, progress)
+    else:
+        kernels = [rounded_kernels(params, {}) for _, params in blocks(model, settings.dtype, mesh)]
+        losses = [
+            {path: kernel.size * float(by_path[path][0]) for path, kernel in by_layer.items()}
+            for by_layer, by_path in zip(kernels, shares, strict=True)
+        ]
+    return [
+        {path: _by_grid(loss, by_path[path]) for path, loss in by_layer.items()}
+        for by_layer, by_path in zip(losses, shares, strict=True)
+    ]
 
 
-def _squares(
-    params: BlockParams, states: CalibrationStates, config: ModelConfig, layer: int
-) -> dict[str, Float[np.ndarray, " in"]]:
-    """Runs a block; returns the sums of squares of the inputs of each kernel."""
-    segment = PROPAGATIONS["dense"].steps[0].segment
-    sums = run_and_measure(params, states, segment, (SQUARES,), config, layer)
-    by_site = {
-        site: np.asarray(sum(sums[key][site][SQUARES.name] for key in states.partition), np.float32)
-        for site in segment.measures
-    }
-    return {path: by_site[site] for path, site in family_of(config).sites.items()}
+def _by_grid(loss: float, shares: Float[np.ndarray, " grids"]) -> list[float]:
+    """The loss with each grid, from that with the first one and the share of squared outputs that each changes."""
+    scale = loss / float(shares[0]) if shares[0] else 0.0
+    return [scale * float(share) for share in shares]
 
 
 @functools.partial(compiled, static_argnames="grids")
@@ -108,38 +98,6 @@ def _rounded(
         stats = {SQUARES.name: importance}
         shares[path] = jnp.stack([changed_share(kernel, new, stats) for new in rounded])
     return first, shares
-
-
-def _output_error(
-    params: BlockParams,
-    inputs: Sequence[Any],
-    states: CalibrationStates,
-    config: ModelConfig,
-    layer: int,
-) -> float:
-    """The squared error of a changed block's outputs over the squared outputs of the dense block.
-
-    Args:
-      inputs: of the block.
-      states: its outputs in the dense model.
-    """
-    changed = copy.copy(states)
-    changed.states = [*inputs]
-    run_and_measure(params, changed, WHOLE_BLOCK, (), config, layer)
-
-    def squared(parts: Sequence[Any]) -> float:
-        rows = [
-            np.square(
-                np.where(np.asarray(context.valid)[..., None], part, 0), dtype=np.float64
-            ).sum((1, 2))
-            for part, context in zip(parts, states.contexts, strict=True)
-        ]
-        return float(states.gather(rows).sum())
-
-    pairs = zip(changed.states, states.states, strict=True)
-    return squared([np.asarray(new) - np.asarray(old) for new, old in pairs]) / squared(
-        [np.asarray(old) for old in states.states]
-    )
 
 
 def chosen_grids(

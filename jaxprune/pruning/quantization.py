@@ -64,8 +64,8 @@ class QuantizeFields:
     )
     embedding: str = choice(GRIDS, "q8_0", "grid of the embedding and the head, rounded to nearest")
     size: int | None = size_field(
-        "of model.gguf at most; kernels then have `quantize.grid` or one of more bits, where rounding changes their "
-        "outputs most"
+        "of model.gguf at most; kernels then have `quantize.grid` or one of more bits, where rounding changes "
+        "predictions most"
     )
 
     @property

@@ -26,13 +26,14 @@ from jaxprune.models.pruned_block import pruned_params
 from jaxprune.recovery.config import DISTIL
 from jaxprune.recovery.fit import Fit, cut, fit, steps_of
 from jaxprune.recovery.on_grid import Levels
-from jaxprune.recovery.predictions import divergence, head_of, prediction_units
+from jaxprune.recovery.predictions import divergence_of_unit, prediction_units
 from jaxprune.recovery.stacked import Start, finished_layers, run_blocks, start_of
 from jaxprune.recovery.steps import Loss
 from jaxprune.recovery.task import Task
 from jaxprune.stats.blocks import blocks, converted
 from jaxprune.stats.finished import PrunedBlock
 from jaxprune.stats.micro_batches import MicroBatches
+from jaxprune.stats.predictions import head_of
 from jaxprune.stats.states import CalibrationStates, run_and_measure
 from jaxprune.stats.walk import WHOLE_BLOCK
 
@@ -109,10 +110,10 @@ def _targets(
     """The units and the loss of a window, from its inputs and the dense outputs of its last block."""
     fixed = jax.device_put(start.fixed, replicated(task.mesh))
     if task.fields.how == DISTIL:
-        head = head_of(task)
+        head = head_of(task.model, task.batches, task.dtype, task.mesh)
         predicted = prediction_units(task, *states, head, show)
         states[1].states.clear()  # nothing else reads the outputs of the last layer
-        return predicted, Loss(divergence, (fixed, head), task.config, task.dtype)
+        return predicted, Loss(divergence_of_unit, (fixed, head), task.config, task.dtype)
     units = units_of(*states)
     layers = "-".join(map(str, dict.fromkeys((window.start, window.stop - 1))))
     scale = 1 / variance(units)

@@ -183,7 +183,7 @@ def text_record(
     return record
 
 
-def _allocation(model: Model, settings: Settings, measured: list[float]) -> dict[str, Any]:
+def _allocation(model: Model, settings: Settings, measured: list[Any]) -> dict[str, Any]:
     """The part of report.json on requested shares, if they differ or kernels are ignored."""
     shares = layer_shares(model.config, kernel_shares(model.config, settings, measured))
     ignored = ignored_kernels(model.config, settings.ignored)

@@ -89,7 +89,7 @@ def quantize(
       how: "gptq", "importance", "search" or "nearest"; `jaxprune quantize --help` explains each.
       embedding: the grid of the embedding and the head, which are rounded to nearest.
       size: of the file at most, such as "0.15GB"; kernels then have `grid` or one of more bits, where rounding changes
-        their outputs most.
+        predictions most.
       combine, weights: see `prune`.
       dtype: "float32" or "bfloat16", of the weights in the passes over the samples.
       mesh: devices; all by default. The result has the same bits on 1, 2, 4 and 8.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from statistics import NormalDist
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,13 +10,14 @@ import pytest
 from compiling import compiling
 from device_jobs import batch, xglm_shaped
 from flax.traverse_util import flatten_dict
+from torch_loop import divergence_with
 
 import jaxprune as jp
 from jaxprune.data.batches import SetKey
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.models.model import family_of
 from jaxprune.pruning.allocated import kernel_shares, layer_shares, measure_blocks
-from jaxprune.pruning.allocations import ALLOCATIONS, alpha, fitted
+from jaxprune.pruning.allocations import ALLOCATIONS, alpha, fitted, predictions
 from jaxprune.pruning.allocations.allocation import Allocation, Blocks
 
 NANO = "jaxprune/nano/checkpoints/bloom"
@@ -109,6 +111,50 @@ def test_languages_that_agree_are_at_distance_0(model, stats):
     settings = jp.Settings(allocation="languages", sparsity=0.37)
     shares = kernel_shares(model.config, settings, [0.0] * 4)
     assert {share for of_layer in shares for share in of_layer.values()} == {0.37}
+
+
+def test_predictions_are_measured_without_half_of_each_kernel(model):
+    batches = jp.demonstrations(
+        model.tokenizer, "nano", kind="monolingual", source="fr,sw", samples=2, max_length=48
+    )
+    squares = jp.probe(model, batches, progress=False).sums
+    got = measured(model, batches, "predictions")
+    for layer, name, site, linear in (
+        (0, "mlp/up", "mlp_in", "mlp.dense_h_to_4h"),
+        (2, "mlp/out", "mlp_out", "mlp.dense_4h_to_h"),
+    ):
+        kernel = np.array(flatten_dict(model.block(layer), sep="/")[f"{name}/kernel"], np.float32)
+        total = sum(squares[key][site]["squares"][layer] for key in (FR, SW))
+        scores = np.abs(kernel) * np.sqrt(total)[:, None]
+        np.put_along_axis(kernel, scores.argsort(axis=0)[: len(kernel) // 2], 0, axis=0)
+        expected = divergence_with(model.folder, batches, layer, linear, kernel)
+        assert got[layer][name] == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("sparsity", [0.02, 0.3, 0.5, 0.9])
+def test_kernels_that_cost_more_a_weight_lose_less(sparsity):
+    """Thresholds of normally distributed scores are in proportion to the cube root of weights by cost."""
+    rng = np.random.default_rng(0)
+    names, most = ("a", "b", "c"), 0.99
+    kernels = [{name: int(rng.integers(10, 1000)) for name in names} for _ in range(5)]
+    costs = [{name: float(rng.gamma(0.5)) for name in names} for _ in range(5)]
+    del kernels[3]["b"]  # ignored
+    blocks = Blocks([sum(k.values()) for k in kernels], sparsity, costs, kernels=kernels)
+    found = predictions.shares(blocks)
+    assert found[3].pop("b") == 0
+    pairs = [(layer, name) for layer, block in enumerate(kernels) for name in block]
+    sizes, shares, paid = (np.array([m[i][n] for i, n in pairs]) for m in (kernels, found, costs))
+    assert np.average(shares, weights=sizes) == pytest.approx(sparsity, abs=1e-9)
+    below = (shares > 1e-9) & (shares < most - 1e-9)
+    thresholds = [NormalDist().inv_cdf((1 + share) / 2) for share in shares[below]]
+    ratios = np.array(thresholds) / np.cbrt(sizes / np.maximum(paid, 1e-6 * paid.max()))[below]
+    np.testing.assert_allclose(ratios, ratios[0], rtol=1e-5)
+    assert below.sum() > 4
+
+
+def test_an_allocation_that_reads_samples_takes_no_statistics(model, stats):
+    with pytest.raises(jp.InputError, match="got predictions, which reads samples"):
+        measured(model, [], "predictions", stats=stats)
 
 
 def plain_alpha(kernel):

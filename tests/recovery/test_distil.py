@@ -19,9 +19,11 @@ import jaxprune as jp
 from jaxprune.data.batches import Batch
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.models.model import layer_kind, layer_kinds, modules
-from jaxprune.recovery import fit, predictions, stacked, windows
+from jaxprune.recovery import fit, stacked, windows
+from jaxprune.recovery.predictions import divergence_of_unit
 from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.recover import recover_from_config
+from jaxprune.stats import predictions
 
 FAMILIES = ("bloom", "llama", "gemma3", "cohere")
 
@@ -66,7 +68,7 @@ def test_loss_and_gradient_are_those_of_whole_logits(name, tiny_folder, tmp_path
     rows = inputs, mean_row.reshape(states.shape), log_p.reshape(ids.shape), jnp.asarray(valid)
     blocks = jax.tree.map(jnp.asarray, pruned.params["blocks"])
     loss, gradient = jax.jit(
-        jax.value_and_grad(predictions.divergence, argnums=2), static_argnums=(0, 1)
+        jax.value_and_grad(divergence_of_unit, argnums=2), static_argnums=(0, 1)
     )(config, "float32", blocks, fixed, *rows)
     expected, norm = by_torch(pruned.params)
     np.testing.assert_allclose(loss, expected, rtol=1e-4)

@@ -1,15 +1,18 @@
 """Runs whose blocks lose different shares, which plan, card and page tell."""
 
 import json
+import math
 
 import numpy as np
 import pytest
 from jobs import on_tokens
 
 import jaxprune as jp
+from jaxprune.models.model import kernel_shapes
 from jaxprune.runs.identity import run_identity
 from jaxprune.runs.pages.write import write_report
 from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.planning.costs import operations
 from jaxprune.runs.planning.plan import plan_from_config, print_plan
 
 
@@ -75,17 +78,47 @@ def test_plan_card_and_page_show_the_layers(tiny_folder, tokens, tmp_path, capsy
 def test_the_plan_counts_the_pass_of_an_allocation(tiny_folder, tokens, capsys):
     """That of the dense model, through all of its blocks."""
 
-    def operations(**fields):
+    def counted(**fields):
         config = on_tokens(tiny_folder("bloom"), tokens, pruning__sparsity=0.5, **fields)
         plan = plan_from_config(config)
         print_plan(config, plan)
         rows = rows_of(capsys.readouterr().out)
         return float(rows["operations"].split(",")[0]), rows["sparsity"]
 
-    owl, said = operations(pruning__allocation="owl")
-    assert said == "50.0%, by layer as measured in a pass of the dense model (owl)"
-    alone, _ = operations(pruning__allocation="owl", pruning__criterion="magnitude")
-    plain, _ = operations()
+    owl, said = counted(pruning__allocation="owl")
+    assert said == "50.0%, by layer as measured in passes of the dense model (owl)"
+    alone, _ = counted(pruning__allocation="owl", pruning__criterion="magnitude")
+    plain, _ = counted()
     assert plain < owl
     assert alone <= owl - plain < 1.2 * alone
-    assert operations(pruning__allocation="alpha")[0] == plain
+    assert counted(pruning__allocation="alpha")[0] == plain
+
+
+def test_the_plan_counts_the_passes_of_changed_models(tiny_folder, tokens):
+    """A block runs for the dense model, and for each model with a kernel changed in it or below."""
+    model = jp.load(tiny_folder("bloom"))
+    settings = {"pruning__sparsity": 0.5, "pruning__criterion": "magnitude"}
+    config = on_tokens(model.folder, tokens, pruning__allocation="predictions", **settings)
+    plan = plan_from_config(config)
+    kernels = [math.prod(shape) for shape in kernel_shapes(model.config).values()]
+    runs, models = 0, 1
+    for _ in range(model.config.n_layers):
+        models += len(kernels)
+        runs += models
+    whole = 5 * 32 * model.config.n_layers  # one pass over all samples, with pads
+    assert operations(plan.work) == 2 * sum(kernels) * (whole + 4 * 32 * runs)
+
+
+@pytest.mark.parametrize("allocation", ["owl", "predictions"])
+def test_the_page_shows_what_an_allocation_measured(allocation, tiny_folder, tokens, tmp_path):
+    config = on_tokens(
+        tiny_folder("bloom"), tokens, pruning__allocation=allocation, pruning__sparsity=0.5
+    )
+    prune_from_config(config, tmp_path / "run")
+    measured = json.loads((tmp_path / "run" / "report.json").read_text())["allocation"]["measured"]
+    assert len(measured) == 3
+    write_report(tmp_path / "run")
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Measured for the allocation" in page
+    chart = page.split("Measured for the allocation")[-1].split("</figure>")[0]
+    assert ("attention/qkv" in chart) == (allocation == "predictions")

@@ -2,12 +2,13 @@
 
 An allocation maps the sizes of the blocks and the overall sparsity to a share of each block, or of each kernel. It
 may measure one number per block of the dense model, from the block's kernels and optionally the norms of their
-inputs, by a function that is compiled once for all blocks and runs on one device. These numbers are measured before
-the first block is pruned, are those of process 0 in all processes, and are kept in the record of the run, so a
-resumed run has the same shares. The norms take a pass of the dense model, also with `propagate="dense"`, whose pass
-comes later; saved statistics replace both. A list of shares is part of a run's identity by its content. An allocation
-may also give kernels methods of their own, as that of `quantize.size` gives them grids. Kernels that `pruning.ignore`
-matches have no share: their masks are all True, and no pruning program sees them.
+inputs, by a function that is compiled once for all blocks and runs on one device; or numbers of the whole model, such
+as those of `sensitivities`. They are measured before the first block is pruned, are those of process 0 in all
+processes, and are kept in the record of the run, so a resumed run has the same shares. The norms take a pass of the
+dense model, also with `propagate="dense"`, whose pass comes later; saved statistics replace both. A list of shares is
+part of a run's identity by its content. An allocation may also give kernels methods of their own, as that of
+`quantize.size` gives them grids. Kernels that `pruning.ignore` matches have no share: their masks are all True, and no
+pruning program sees them.
 """
 
 import dataclasses

@@ -25,14 +25,16 @@ class Blocks(NamedTuple):
     Attributes:
       sizes: number of weights of each block that may be dropped; 0 if `pruning.ignore` matches all of its kernels.
       sparsity: the share of all these weights to drop.
-      measured: the result of `Allocation.measure` for each block; empty without it.
+      measured: the result of `Allocation.measure` or `Allocation.measure_model` for each block; empty without them.
       slope: `pruning.slope`, for allocations with the option.
+      kernels: number of weights of each kernel that may be dropped, by name, for each block.
     """
 
     sizes: Sequence[int]
     sparsity: float
     measured: Sequence[Any] = ()
     slope: float = 0.0
+    kernels: Sequence[Mapping[str, int]] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +49,9 @@ class Allocation:
       measure: (kernels [in, out] by path, their `Norms` by path) → a number for the block. Pure and traceable: it is
         compiled once and called for all blocks of the dense model, on one device. Ignored kernels are included.
       reads_norms: whether `measure` reads norms, which takes a pass of the dense model over the calibration set;
-        otherwise it gets none.
+        otherwise it gets none. With `measure_model`, whether that reads the samples.
       options: ("slope",) if it reads the slope.
-      measure_model: instead of `measure`, the arguments of `measure_blocks` but for `stats` → a value of JSON for each
+      measure_model: instead of `measure`, (model, batches, settings, mesh=, progress=) → a value of JSON for each
         block.
       methods: (model, what was measured) → the `Method` of each kernel of each block, by path; None if all kernels have
         the method of the settings.
@@ -63,6 +65,11 @@ class Allocation:
     options: tuple[str, ...] = ()
     measure_model: Callable[..., list[Any]] | None = None
     methods: Callable[[Any, Sequence[Any]], Sequence[Mapping[str, Any]]] | None = None
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether its shares depend on measurements of the model."""
+        return self.measure is not None or self.measure_model is not None
 
 
 # A name or a record; a function of the blocks → their shares; shares by layer, or by layer and kernel.

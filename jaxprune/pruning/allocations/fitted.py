@@ -1,6 +1,6 @@
 """Shares of blocks that depend on one number, chosen so that the overall sparsity is met."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -10,7 +10,7 @@ from jaxprune.pruning.allocations.allocation import Blocks
 # Half the difference between the largest and the smallest share before clipping: λ of OWL, as in its experiments.
 SPREAD = 0.08
 # No block loses more, unless all do.
-_MOST = 0.99
+MOST = 0.99
 _HALVINGS = 100
 
 
@@ -30,12 +30,32 @@ def fitted(
     if used.min() == used.max():
         return [blocks.sparsity] * len(blocks.sizes)
     place = (measured - used.min()) / (used.max() - used.min())
-    most = max(_MOST, blocks.sparsity)
-    low, high = -2.0, 2.0
+    most = max(MOST, blocks.sparsity)
+
+    def clipped(number: float) -> Float[np.ndarray, " L"]:
+        return np.clip(shares_at(number, place), 0, most)
+
+    return solved(clipped, blocks.sizes, blocks.sparsity, (-2.0, 2.0))
+
+
+def solved(
+    shares_at: Callable[[float], Float[np.ndarray, " n"]],
+    sizes: Sequence[float] | Float[np.ndarray, " n"],
+    sparsity: float,
+    between: tuple[float, float],
+) -> list[float]:
+    """The shares at the number where their mean is the sparsity.
+
+    Args:
+      shares_at: grows with its number.
+      sizes: weights of the mean.
+      between: numbers whose shares are too small and too large.
+    """
+    low, high = between
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        shares = np.clip(shares_at(middle, place), 0, most)
-        too_low = np.average(shares, weights=blocks.sizes) < blocks.sparsity
+        shares = shares_at(middle)
+        too_low = np.average(shares, weights=sizes) < sparsity
         low, high = (middle, high) if too_low else (low, middle)
     return [float(share) for share in shares]
 

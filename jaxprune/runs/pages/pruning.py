@@ -28,8 +28,9 @@ def sparsity_section(report: Report) -> Section:
         bar_chart(kernels, title="Dropped by kernel, %", most=100),
     ]
     if measured := report.get("allocation", {}).get("measured"):
-        line, title = Line("measured", measured), "Measured for the allocation"
-        charts.append(line_chart([line], title=title, y_title="measured"))
+        by_name = [m if isinstance(m, Mapping) else {"measured": m} for m in measured]
+        lines = lines_of({name: [layer[name] for layer in by_name] for name in by_name[0]})
+        charts.append(line_chart(lines, title="Measured for the allocation", y_title="measured"))
     return Section("sparsity", "Sparsity", [Charts(charts)])
 
 

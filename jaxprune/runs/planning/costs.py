@@ -12,6 +12,8 @@ from jaxprune.hf.weights import shapes, size
 from jaxprune.models.block import SITES
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.model import attention_path, family_of, kernel_shapes, site_widths
+from jaxprune.pruning.sensitivity import LENGTH, SAMPLES
+from jaxprune.stats.predictions import LEAST
 from jaxprune.stats.running import lanes_of
 from jaxprune.stats.walk import rows_at_once
 
@@ -44,6 +46,7 @@ class Work:
       gram: whether Gram matrices are measured and factored, as for SparseGPT.
       packs: whether model.gguf is written, for which the embedding is in memory.
       writes: whether the model writes the samples first, with all its weights on the devices.
+      sensitivities: whether the allocation measures the dense model with one kernel changed at a time.
     """
 
     config: ModelConfig
@@ -59,6 +62,7 @@ class Work:
     gram: bool = False
     packs: bool = False
     writes: bool = False
+    sensitivities: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,12 +122,35 @@ def operations(work: Work) -> int:
 
     Attention's products, factors of Gram matrices and the updates of kernels are not counted.
     """
+    config, kernels = work.config, sum(kernel_sizes(work.config).values())
     passes = (2 if work.propagate == "block" else 1) + work.allocates
-    products = passes * sum(kernel_sizes(work.config).values())
+    products = passes * kernels
     if work.gram:
-        products += sum(width**2 for width in site_widths(work.config).values())
+        products += sum(width**2 for width in site_widths(config).values())
     tokens = sum(count * length for count, length in work.groups)
-    return 2 * tokens * work.config.n_layers * products
+    total = 2 * tokens * config.n_layers * products
+    if work.sensitivities:
+        # each block runs once for the dense model, and for each kernel changed in it or below
+        passes = len(kernel_sizes(config)) * (config.n_layers + 1) // 2 + 1
+        total += 2 * _few_tokens(work) * config.n_layers * passes * kernels
+    return total
+
+
+def _few_tokens(work: Work) -> int:
+    """Tokens on which sensitivities are measured."""
+    return SAMPLES * min(LENGTH, max((length for _, length in work.groups), default=LENGTH))
+
+
+def _sensitivity_memory(work: Work) -> dict[str, int]:
+    """Bytes of a process while sensitivities are measured: the states of all changed models, and the head's rows."""
+    config = work.config
+    models = config.n_layers * len(kernel_sizes(config)) + 1
+    block = part_size(config, "blocks")
+    return {
+        "states": 4 * _few_tokens(work) * config.d_model * models,
+        "blocks": 3 * block * size_of(work.stored) + 3 * block * size_of(work.dtype),
+        "head": 4 * min(LEAST, config.vocab_size) * config.d_model,
+    }
 
 
 def _gram_bytes(work: Work) -> int:
@@ -246,6 +273,8 @@ def host_memory(work: Work, machines: Machines, samples_per_device: int) -> dict
             device_memory(work, machines, samples_per_device).values()
         )
     parts["kept"] = int(KEPT * (sum(parts.values()) - parts["process"]))
+    if work.sensitivities:
+        parts = _larger(parts, {"process": parts["process"], **_sensitivity_memory(work)})
     if not work.writes or not machines.cpu:
         return parts
     return _larger(parts, {"process": parts["process"], **writing_memory(config)})

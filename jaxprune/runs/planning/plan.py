@@ -197,15 +197,18 @@ def _work(
         names = {f"{layer}/{path.removesuffix('/kernel')}" for layer in range(config.n_layers)}
         if not names <= ignored:
             check_pattern(settings.pattern, path, shape)
-    if settings.resolved_allocation.measure is None:
+    if not settings.resolved_allocation.is_measured:
         kernel_shares(config, settings)  # raises for shares that are not allowed
-    reads = settings.resolved_allocation.reads_norms
+    allocation = settings.resolved_allocation
+    norms = allocation.reads_norms and allocation.measure is not None
     return Work(
         config=config,
         groups=groups,
         # without a criterion that reads samples, the pass of the allocation is the only one
-        propagate="dense" if reads and not settings.method.needs else settings.propagate,
-        allocates=reads and bool(settings.method.needs),
+        propagate="dense"
+        if allocation.reads_norms and not settings.method.needs
+        else settings.propagate,
+        allocates=norms and bool(settings.method.needs),
         dtype=product_dtype(run.dtype),
         stored=stored,
         hf=run.output.hf,
@@ -215,6 +218,7 @@ def _work(
         gram="gram" in {s.name for s in run.settings.method.statistics},
         packs=isinstance(run, QuantizeConfig),
         writes=bool(groups) and KINDS[run.calibration.kind].is_generated,
+        sensitivities=bool(groups) and allocation.measure_model is not None,
     )
 
 
@@ -342,8 +346,8 @@ def _sparsity(run: MethodConfig, config: ModelConfig) -> str:
     settings, allocation = run.settings, run.settings.resolved_allocation
     overall = f"{percent(settings.implied_sparsity)}%"
     others = " of the kernels that are not ignored" if settings.ignored else ""
-    if allocation.measure is not None:
-        source = "a pass of the dense model" if allocation.reads_norms else "the weights"
+    if allocation.is_measured:
+        source = "passes of the dense model" if allocation.reads_norms else "the weights"
         return f"{overall}{others}, by layer as measured in {source} ({allocation.name})"
     shares = share_range(layer_shares(config, kernel_shares(config, settings)))
     return f"{overall}{others}, {f'{shares} by layer' if shares else 'the same in every layer'}"

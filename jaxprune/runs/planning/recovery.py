@@ -9,7 +9,6 @@ from jaxprune.data.kinds import KINDS
 from jaxprune.hf.weights import size
 from jaxprune.models.model import kernel_shapes, load_config
 from jaxprune.recovery.config import DISTIL, WINDOW
-from jaxprune.recovery.predictions import LEAST, SLICE
 from jaxprune.recovery.task import windows_of
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.chips import Rented
@@ -24,6 +23,7 @@ from jaxprune.runs.planning.plan import (
     operation_rows,
     sizes_of,
 )
+from jaxprune.stats.predictions import LEAST, SLICE
 from jaxprune.stats.probe import SAMPLES_PER_DEVICE
 
 # Bytes of a fitted weight on a device: the master, two moments, a gradient, and the sum of gradients.
