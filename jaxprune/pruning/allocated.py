@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from jaxprune.base.errors import InputError, invalid_value, shown
 from jaxprune.base.progress import progress_bar
@@ -22,7 +22,7 @@ from jaxprune.devices.sharding import given_mesh
 from jaxprune.hf.model import Model
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.model import family_of, kernel_shapes
-from jaxprune.pruning.allocations.allocation import Blocks, Norms
+from jaxprune.pruning.allocations.allocation import Blocks
 from jaxprune.pruning.criterion import CODE, Criterion
 from jaxprune.pruning.method import Method
 from jaxprune.pruning.propagation import PROPAGATIONS
@@ -62,7 +62,7 @@ def measure_blocks(
     allocation, mesh = settings.resolved_allocation, given_mesh(mesh)
     ignored_kernels(model.config, settings.ignored)  # rejects a wrong pattern before the pass
     if allocation.measure_model is not None:
-        if allocation.reads_norms and not batches:
+        if allocation.reads_samples and not batches:
             raise InputError(
                 f"allocation: got {allocation.name}, which reads samples; expected another, with saved statistics"
             )
@@ -71,7 +71,7 @@ def measure_blocks(
     if allocation.measure is None:
         return []
     states, tokens = None, set_tokens(batches) if stats is None else dict(stats.tokens)
-    if allocation.reads_norms and stats is None:
+    if allocation.reads_samples and stats is None:
         states = calibration_states(model, batches, mesh, samples_per_device, settings.dtype)
     config, segment = model.config_in(settings.dtype), PROPAGATIONS["dense"].steps[0].segment
     kernel_sites, measures = family_of(config).sites, list[float]()
@@ -81,7 +81,7 @@ def measure_blocks(
             if states is not None:
                 sums = run_and_measure(params, states, segment, (SQUARES,), config, layer)
             kernels = {path: flatten_dict(params, sep="/")[path] for path in kernel_sites}
-            norms = _norms(settings, sums, tokens, kernel_sites) if allocation.reads_norms else {}
+            norms = _norms(settings, sums, tokens, kernel_sites) if allocation.reads_samples else {}
             # on one device: a sum over a kernel must not depend on their number
             on_device = jax.device_put((kernels, norms), mesh.devices.flat[0])
             number = np.asarray(_measured(*on_device, measure=allocation.measure))
@@ -96,20 +96,19 @@ def measure_blocks(
 
 def _norms(
     settings: Settings, sums: Sums, tokens: Mapping[SetKey, int], kernel_sites: Mapping[str, str]
-) -> dict[str, Norms]:
-    """The norms of each kernel; kernels that read one site share them."""
-    keys, by_site = [key for key in sums if key.kind != CODE], {}
-    for site in dict.fromkeys(kernel_sites.values()):
-        total = combined(settings.mixture, sums, tokens, keys, site, SQUARES.name)
-        means = [sums[key][site][SQUARES.name] / tokens[key] for key in keys]
-        roots: Any = np.sqrt(total), np.sqrt(means).astype(np.float32)  # not on a device yet
-        by_site[site] = Norms(*roots)
+) -> dict[str, Float[np.ndarray, " in"]]:
+    """The norms of the inputs of each kernel; kernels that read one site share them."""
+    keys = [key for key in sums if key.kind != CODE]
+    by_site = {
+        site: np.sqrt(combined(settings.mixture, sums, tokens, keys, site, SQUARES.name))
+        for site in dict.fromkeys(kernel_sites.values())
+    }
     return {path: by_site[site] for path, site in kernel_sites.items()}
 
 
 @functools.partial(compiled, static_argnames="measure")
 def _measured(
-    kernels: Mapping[str, Array], norms: Mapping[str, Norms], *, measure: Callable[..., Array]
+    kernels: Mapping[str, Array], norms: Mapping[str, Array], *, measure: Callable[..., Array]
 ) -> Array:
     return measure(kernels, norms)
 

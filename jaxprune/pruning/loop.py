@@ -75,8 +75,8 @@ def prune(
       group: scores compete within an output column ("row") or within the whole kernel ("kernel").
       propagate: source of the inputs of the next statistics: outputs of pruned blocks ("block"), of the dense model
         ("dense"), or of pruned layers ("site").
-      allocation: distribution of sparsity over the blocks: "uniform", "arithmetic", "owl", "alpha", "languages",
-        "predictions", an `Allocation`, a function of `Blocks` that returns the share of each block, or shares by layer,
+      allocation: distribution of sparsity over the blocks: "uniform", "arithmetic", "owl", "alpha", "predictions",
+        an `Allocation`, a function of `Blocks` that returns the share of each block, or shares by layer,
         or by layer and kernel, as a value or a .json file: {"0": 0.4, "1": {"mlp/up": 0.5, ...}}.
       slope: sparsity of the last block minus that of the first, with allocation="arithmetic".
       ignore: patterns of "LAYER/KERNEL" such as "0/*,*/mlp/down": these kernels keep all weights, and `sparsity` is

@@ -164,13 +164,13 @@ class Settings(PruningFields, Selection):
     @property
     def sets(self) -> tuple[str, ...]:
         """The sets of samples that the method or the allocation measures."""
-        by_allocation = (DEMONSTRATIONS,) if self.resolved_allocation.reads_norms else ()
+        by_allocation = (DEMONSTRATIONS,) if self.resolved_allocation.reads_samples else ()
         return tuple(dict.fromkeys((*self.method.sets, *by_allocation)))
 
     @property
     def statistics(self) -> tuple[Statistic, ...]:
         """The statistics that the method or the allocation reads."""
-        by_allocation = (SQUARES,) if self.resolved_allocation.reads_norms else ()
+        by_allocation = (SQUARES,) if self.resolved_allocation.reads_samples else ()
         return tuple(dict.fromkeys((*self.method.statistics, *by_allocation)))
 
     @property

@@ -199,7 +199,7 @@ def few_tokens(report: Mapping[str, Any]) -> str | None:
 
 def measures(fields: Mapping[str, Any]) -> bool:
     """Whether a run reads samples; `fields` are its config by path."""
-    reads = allocation_of(fields["pruning.allocation"]).reads_norms
+    reads = allocation_of(fields["pruning.allocation"]).reads_samples
     return reads or bool(METHODS[fields["pruning.criterion"]].needs)
 
 

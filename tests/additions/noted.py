@@ -27,7 +27,7 @@ CASES = {
     "statistic": {"pruning.criterion": "by_absolute"},
     "allocation": {"pruning.criterion": "rescaled", "pruning.allocation": "falling"},
     "combination": {
-        "calibration.source": "fr,sw", "calibration.combine": "largest", "pruning.allocation": "languages",
+        "calibration.source": "fr,sw", "calibration.combine": "largest", "pruning.allocation": "owl",
         "pruning.criterion": "scratch",
     },
 }  # fmt: skip

@@ -84,35 +84,6 @@ def test_owl_counts_outliers_of_a_block(model, batches, stats):
     assert max(shares) - min(shares) == pytest.approx(0.16)
 
 
-def test_languages_is_a_weighted_jaccard_distance(model, batches, stats):
-    want = []
-    for layer in range(model.config.n_layers):
-        low = high = 0
-        for w, site in kernels_of(model, layer).values():
-            scores = np.stack(
-                [w * np.sqrt(squares(stats, site, layer, key))[:, None] for key in (FR, SW)]
-            )
-            scores /= scores.mean((1, 2), keepdims=True)
-            low, high = low + scores.min(0).sum(), high + scores.max(0).sum()
-        want.append(100 * (1 - low / high))
-    np.testing.assert_allclose(measured(model, batches, "languages"), want, rtol=1e-3)
-
-
-def test_languages_that_agree_are_at_distance_0(model, stats):
-    """Whatever the sizes of their texts; the sparsity is then the same everywhere, to the bit."""
-    twice = {site: {"squares": 2 * by_name["squares"]} for site, by_name in stats.sums[FR].items()}
-    same = jp.ActivationStats(
-        {FR: stats.sums[FR], SW: twice},
-        {FR: stats.tokens[FR], SW: 2 * stats.tokens[FR]},
-        stats.sites,
-    )
-    got = measured(model, [], "languages", stats=same)
-    np.testing.assert_allclose(got, 0, atol=1e-4)
-    settings = jp.Settings(allocation="languages", sparsity=0.37)
-    shares = kernel_shares(model.config, settings, [0.0] * 4)
-    assert {share for of_layer in shares for share in of_layer.values()} == {0.37}
-
-
 def test_predictions_are_measured_without_half_of_each_kernel(model):
     batches = jp.demonstrations(
         model.tokenizer, "nano", kind="monolingual", source="fr,sw", samples=2, max_length=48
@@ -285,9 +256,9 @@ def test_a_measure_reads_the_values_of_its_time(model):
         measured()
 
 
-@pytest.mark.parametrize("allocation", ["owl", "alpha", "languages"])
+@pytest.mark.parametrize("allocation", ["owl", "alpha"])
 def test_a_measure_compiles_once_for_all_blocks(allocation):
-    width = 116 + 8 * ["owl", "alpha", "languages"].index(allocation)  # of no other test
+    width = 116 + 8 * ["owl", "alpha"].index(allocation)  # of no other test
     model, mesh = xglm_shaped(4, width, 132), device_mesh(1)
     text = batch("text", 6, 24, model.config.vocab_size, 1)
     samples = [dataclasses.replace(text, languages=("fr", "sw") * 3)]
@@ -351,12 +322,6 @@ def test_wrong_lists_are_refused(listed, message, model):
 def test_what_a_model_cannot_do_is_refused(fields, message, model):
     with pytest.raises(jp.InputError, match=message):
         jp.prune(model, criterion="magnitude", progress=False, **fields)
-
-
-def test_languages_needs_two_of_them(model, batches):
-    french = dataclasses.replace(batches[0], languages=("fr",) * len(batches[0].samples))
-    with pytest.raises(jp.InputError, match="got samples of 1 language; expected two or more"):
-        measured(model, [french, batches[-1]], "languages")
 
 
 @pytest.mark.parametrize("how", [

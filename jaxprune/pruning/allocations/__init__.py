@@ -22,7 +22,6 @@ from jaxprune.base.schema import rule
 from jaxprune.pruning.allocations.allocation import Allocation as Allocation
 from jaxprune.pruning.allocations.allocation import AllocationLike as AllocationLike
 from jaxprune.pruning.allocations.allocation import Blocks as Blocks
-from jaxprune.pruning.allocations.allocation import Norms as Norms
 from jaxprune.pruning.allocations.listed import ALLOWED, is_list, listed_allocation
 from jaxprune.pruning.allocations.listed import text_of as text_of
 

@@ -4,19 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from jaxtyping import Array, Float
-
-
-class Norms(NamedTuple):
-    """Sizes of the input features of a kernel, in the dense model.
-
-    Attributes:
-      all: ‖X_j‖₂ on the calibration set without code, float32 [in], with its languages combined as for a criterion.
-      languages: root mean square of X_j over the tokens of each language, float32 [languages, in].
-    """
-
-    all: Float[Array, " in"]
-    languages: Float[Array, "languages in"]
+from jaxtyping import Array
 
 
 class Blocks(NamedTuple):
@@ -46,10 +34,10 @@ class Allocation:
       meaning: description for `--help` and the page of settings.
       shares: blocks → the share of each block to drop, 0 <= s < 1, or its share by kernel; their mean weighted by the
         numbers of weights is the overall sparsity.
-      measure: (kernels [in, out] by path, their `Norms` by path) → a number for the block. Pure and traceable: it is
-        compiled once and called for all blocks of the dense model, on one device. Ignored kernels are included.
-      reads_norms: whether `measure` reads norms, which takes a pass of the dense model over the calibration set;
-        otherwise it gets none. With `measure_model`, whether that reads the samples.
+      measure: (kernels [in, out] by path, norms of their inputs by path) → a number for the block. Pure and traceable:
+        it is compiled once and called for all blocks of the dense model, on one device. Ignored kernels are included.
+      reads_samples: whether the calibration set is read. `measure` then gets norms, ‖X_j‖₂ without code, float32 [in],
+        with languages combined as for a criterion, which take a pass of the dense model; otherwise it gets none.
       options: ("slope",) if it reads the slope.
       measure_model: instead of `measure`, (model, batches, settings, mesh=, progress=) → a value of JSON for each
         block.
@@ -60,8 +48,8 @@ class Allocation:
     name: str
     meaning: str
     shares: Callable[[Blocks], Sequence[float | Mapping[str, float]]]
-    measure: Callable[[Mapping[str, Array], Mapping[str, Norms]], Any] | None = None
-    reads_norms: bool = False
+    measure: Callable[[Mapping[str, Array], Mapping[str, Array]], Any] | None = None
+    reads_samples: bool = False
     options: tuple[str, ...] = ()
     measure_model: Callable[..., list[Any]] | None = None
     methods: Callable[[Any, Sequence[Any]], Sequence[Mapping[str, Any]]] | None = None

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxprune.pruning.allocations.allocation import Allocation, Blocks, Norms
+from jaxprune.pruning.allocations.allocation import Allocation, Blocks
 from jaxprune.pruning.allocations.fitted import fitted
 
 _RANGE = 0.3  # ε: shares before rescaling are between 1 − ε and 1 + ε
@@ -23,7 +23,7 @@ _AT_ONCE = 64  # fits
 
 
 def measure(
-    kernels: Mapping[str, Float[Array, "in out"]], norms: Mapping[str, Norms]
+    kernels: Mapping[str, Float[Array, "in out"]], norms: Mapping[str, Array]
 ) -> Float[Array, ""]:
     """The mean over a block's kernels of the exponent α of their spectra."""
     del norms

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxprune.pruning.allocations.allocation import Allocation, Norms
+from jaxprune.pruning.allocations.allocation import Allocation
 from jaxprune.pruning.allocations.fitted import kept_by_measure
 from jaxprune.pruning.criteria.wanda import weighted
 
@@ -13,10 +13,10 @@ _OUTLIER = 5  # times the mean score: M of the paper
 
 
 def measure(
-    kernels: Mapping[str, Float[Array, "in out"]], norms: Mapping[str, Norms]
+    kernels: Mapping[str, Float[Array, "in out"]], norms: Mapping[str, Float[Array, " in"]]
 ) -> Float[Array, ""]:
     """Percentage of a block's weights whose Wanda score is above 5 times the block's mean score (eq. 2)."""
-    scores = [weighted(kernel, norms[path].all) for path, kernel in kernels.items()]
+    scores = [weighted(kernel, norms[path]) for path, kernel in kernels.items()]
     size = sum(score.size for score in scores)
     # first the sums of columns: one long sum of float32 would lose digits
     mean = sum(jnp.sum(jnp.sum(score, axis=0)) for score in scores) / size
@@ -29,5 +29,5 @@ ALLOCATION = Allocation(
     "less in blocks with more outliers among their Wanda scores, which takes a pass of the dense model",
     kept_by_measure,
     measure,
-    reads_norms=True,
+    reads_samples=True,
 )

@@ -84,6 +84,6 @@ ALLOCATION = Allocation(
     "less in kernels without half of which the dense model's predictions change most, which takes passes of a few "
     "samples",
     shares,
-    reads_norms=True,
+    reads_samples=True,
     measure_model=measure,
 )

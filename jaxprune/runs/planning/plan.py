@@ -200,13 +200,13 @@ def _work(
     if not settings.resolved_allocation.is_measured:
         kernel_shares(config, settings)  # raises for shares that are not allowed
     allocation = settings.resolved_allocation
-    norms = allocation.reads_norms and allocation.measure is not None
+    norms = allocation.reads_samples and allocation.measure is not None
     return Work(
         config=config,
         groups=groups,
         # without a criterion that reads samples, the pass of the allocation is the only one
         propagate="dense"
-        if allocation.reads_norms and not settings.method.needs
+        if allocation.reads_samples and not settings.method.needs
         else settings.propagate,
         allocates=norms and bool(settings.method.needs),
         dtype=product_dtype(run.dtype),
@@ -347,7 +347,7 @@ def _sparsity(run: MethodConfig, config: ModelConfig) -> str:
     overall = f"{percent(settings.implied_sparsity)}%"
     others = " of the kernels that are not ignored" if settings.ignored else ""
     if allocation.is_measured:
-        source = "passes of the dense model" if allocation.reads_norms else "the weights"
+        source = "passes of the dense model" if allocation.reads_samples else "the weights"
         return f"{overall}{others}, by layer as measured in {source} ({allocation.name})"
     shares = share_range(layer_shares(config, kernel_shares(config, settings)))
     return f"{overall}{others}, {f'{shares} by layer' if shares else 'the same in every layer'}"
