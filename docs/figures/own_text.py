@@ -19,7 +19,13 @@ PAGE = Path(__file__).parents[1] / "after_pruning.md"
 CELLS = Path(__file__).parents[2] / "studies" / "methods" / "own_text.json"
 BEGIN = "<!-- studies/methods/own_text.json -->\n\n"
 LANGUAGES = ("fr", "ru", "zh", "sw")
-DENSE, SPARSEGPT, TWICE, ONCE = "dense", "sparsegpt", "twice", "once"
+DENSE, TWICE, ONCE, ALLOCATED_ONCE = "dense", "twice", "once", "allocated_once"
+PRUNED = {
+    "sparsegpt": "SparseGPT, not recovered",
+    "allocated": "SparseGPT with `allocation=predictions`, not recovered",
+}
+# In the order of the table; recoveries follow the pruned model from which they begin.
+MODELS = ("sparsegpt", TWICE, ONCE, "allocated", ALLOCATED_ONCE)
 SETTINGS = ("samples", "epochs", "batch")
 
 
@@ -30,7 +36,7 @@ def cell(folder: Path, name: str, seconds: dict[str, float]) -> dict:
         run = folder / f"{name}_{code}"
         text = open_evaluation(run).perplexities[code]
         parts[code] = np.stack([text.part_sums, text.part_tokens], axis=1).tolist()
-        if name in (TWICE, ONCE):
+        if name in (TWICE, ONCE, ALLOCATED_ONCE):
             config = json.loads((run / "config.json").read_text("utf-8"))
             known = config["calibration"] | config["recovery"]
             settings = {setting: known[setting] for setting in SETTINGS}
@@ -39,20 +45,19 @@ def cell(folder: Path, name: str, seconds: dict[str, float]) -> dict:
 
 
 def collected(folder: Path) -> dict:
-    """The cells of all four models."""
+    """The cells of all models."""
     lines = (line.split() for line in (folder / "times").read_text("utf-8").splitlines())
     seconds = {line[0]: float(line[1]) for line in lines}
-    return {name: cell(folder, name, seconds) for name in (DENSE, SPARSEGPT, TWICE, ONCE)}
+    return {name: cell(folder, name, seconds) for name in (DENSE, *MODELS)}
 
 
 def table(cells: dict) -> str:
     """A row for each model: perplexity over the dense model's, by language and as geometric mean."""
     heading = ["", *LANGUAGES, "mean [95%]", "CPU seconds"]
-    names = {SPARSEGPT: "SparseGPT, not recovered"}
-    rows = []
-    for name in (SPARSEGPT, TWICE, ONCE):
+    names, rows = dict(PRUNED), []
+    for name in MODELS:
         one, dense = cells[name], cells[DENSE]
-        if name != SPARSEGPT:
+        if name not in PRUNED:
             samples, epochs, batch = (one[setting] for setting in SETTINGS)
             times = {1: "once", 2: "twice"}[epochs]
             names[name] = f"{samples} samples, {times}, {batch} a step"
@@ -64,7 +69,7 @@ def table(cells: dict) -> str:
             [
                 names[name],
                 *(f"{ratio:.2f}" for ratio in ratios),
-                "{:.2f} [{:.2f}, {:.2f}]".format(*np.exp(rise(one, dense))),
+                _mean(cells, name),
                 f"{np.mean([*used]):.0f}" if used else "",
             ]
         )
@@ -74,12 +79,13 @@ def table(cells: dict) -> str:
 def numbers(cells: dict) -> dict[str, str]:
     """Numbers of the page's prose by name."""
     once, twice = (np.mean([*cells[name]["cpu_seconds"].values()]) for name in (ONCE, TWICE))
-    mean = {name: np.exp(rise(cells[name], cells[DENSE])[0]) for name in (TWICE, ONCE)}
-    return {
-        "twice": f"{mean[TWICE]:.2f}",
-        "once": f"{mean[ONCE]:.2f}",
-        "time of once": f"{once / twice:.2f}",
-    }
+    made = {f"own text, {name.replace('_', ' ')}": _mean(cells, name) for name in MODELS}
+    return made | {"own text, time of once": f"{once / twice:.2f}"}
+
+
+def _mean(cells: dict, name: str) -> str:
+    """Perplexity over the dense model's, geometric mean over languages, with its interval."""
+    return "{:.2f} [{:.2f}, {:.2f}]".format(*np.exp(rise(cells[name], cells[DENSE])))
 
 
 def written(page: str, cells: dict) -> str:

@@ -8,6 +8,7 @@ The results are written in studies/results.md, with the names of their numbers; 
 import re
 from pathlib import Path
 
+import own_text
 import quantize
 import study
 from cells import read, with_numbers
@@ -18,8 +19,9 @@ PACKED = ROOT / "studies" / "pack" / "gemma3-270m_fr_sw.txt"
 
 
 def numbers() -> dict[str, str]:
-    """The numbers of both studies by name."""
-    return study.numbers(study.read_parts()) | quantize.numbers(read(quantize.CELLS))
+    """The numbers of both studies, and of recoveries, by name."""
+    of_recovery = own_text.numbers(read(own_text.CELLS))
+    return study.numbers(study.read_parts()) | quantize.numbers(read(quantize.CELLS)) | of_recovery
 
 
 def written(readme: str, results: str, packed: str) -> str:

@@ -12,12 +12,20 @@ evaluated() { # FOLDER MODEL LANGUAGE
         --config.evaluation.perplexity="$data/text" --config.evaluation.languages="$3" --config.mesh.data=1
 }
 
-recovered() { # NAME LANGUAGE SAMPLES BATCH EPOCHS
+pruned() { # NAME LANGUAGE ALLOCATION
     local run=$out/$1_$2
     /usr/bin/time --format "$1_$2 %U" --append --output "$out/times" \
-        jaxprune recover --config "base:$model" --workdir "$run" "${text[@]}" --config.calibration.samples="$3" \
-        --config.recovery.run="$out/sparsegpt_$2" --config.recovery.how=distil --config.recovery.batch="$4" \
-        --config.recovery.epochs="$5"
+        jaxprune prune --config "base:$model" --workdir "$run" "${text[@]}" --config.calibration.samples=96 \
+        --config.pruning.sparsity=0.5 --config.pruning.criterion=sparsegpt --config.pruning.allocation="$3"
+    evaluated "$run" "$run/hf" "$2"
+}
+
+recovered() { # NAME LANGUAGE PRUNED SAMPLES BATCH EPOCHS
+    local run=$out/$1_$2
+    /usr/bin/time --format "$1_$2 %U" --append --output "$out/times" \
+        jaxprune recover --config "base:$model" --workdir "$run" "${text[@]}" --config.calibration.samples="$4" \
+        --config.recovery.run="$out/$3_$2" --config.recovery.how=distil --config.recovery.batch="$5" \
+        --config.recovery.epochs="$6"
     evaluated "$run" "$run/hf" "$2"
 }
 
@@ -25,9 +33,9 @@ for language in fr ru zh sw; do
     text=(--config.calibration.data="$data/ntrex" --config.calibration.kind=monolingual --config.mesh.data=1
         --config.calibration.source="$language" --config.calibration.draw=1/2 --config.calibration.max_length=1024)
     evaluated "$out/dense_$language" "$model" "$language"
-    jaxprune prune --config "base:$model" --workdir "$out/sparsegpt_$language" "${text[@]}" \
-        --config.calibration.samples=96 --config.pruning.sparsity=0.5 --config.pruning.criterion=sparsegpt
-    evaluated "$out/sparsegpt_$language" "$out/sparsegpt_$language/hf" "$language"
-    recovered twice "$language" 96 4 2
-    recovered once "$language" 216 1 1
+    pruned sparsegpt "$language" uniform
+    recovered twice "$language" sparsegpt 96 4 2
+    recovered once "$language" sparsegpt 216 1 1
+    pruned allocated "$language" predictions
+    recovered allocated_once "$language" allocated 216 1 1
 done
