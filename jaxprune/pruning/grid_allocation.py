@@ -1,13 +1,12 @@
 """Grids of kernels under a limit of bytes: more bits where they keep most of the dense model's predictions."""
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
@@ -17,14 +16,12 @@ from jaxprune.hf.gguf.tensors import tensor_size
 from jaxprune.hf.model import Model
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.grids import Grid
-from jaxprune.models.model import family_of, kernel_shapes
-from jaxprune.models.trees import BlockParams
+from jaxprune.models.model import kernel_shapes
 from jaxprune.pruning.roundings.rounding import changed_share
 from jaxprune.pruning.roundings.search import with_searched_scales
-from jaxprune.pruning.sensitivity import Squares, sensitivities
+from jaxprune.pruning.sensitivity import changed_kernels, sensitivities
 from jaxprune.pruning.settings import Settings
 from jaxprune.stats.blocks import blocks
-from jaxprune.stats.finished import put_back
 from jaxprune.stats.statistics import SQUARES
 
 
@@ -50,24 +47,22 @@ def measured_errors(
     """
     shares: list[Mapping[str, Any]] = []
 
-    def rounded_kernels(params: BlockParams, squares: Squares) -> Mapping[str, Any]:
-        flat = flatten_dict(params, sep="/")
-        kernels = {path: flat[path] for path in family_of(model.config).sites}
-        on_device = jax.device_put((kernels, squares), mesh.devices.flat[0])
-        rounded, by_path = jax.device_get(_rounded(*on_device, grids=grids))
-        shares.append(by_path)
+    def change(kernels: Mapping[str, Any], squares: Mapping[str, Any]) -> Mapping[str, Any]:
+        rounded, by_path = _rounded(kernels, squares, grids=grids)
+        shares.append(jax.device_get(by_path))
         return rounded
-
-    def change(
-        params: BlockParams, squares: Mapping[str, Any]
-    ) -> Iterator[tuple[str, BlockParams]]:
-        for path, kernel in rounded_kernels(params, squares).items():
-            yield path, put_back(params, {}, {path: kernel}, settings.dtype)
 
     if batches:
         losses = sensitivities(model, batches, change, settings.dtype, mesh, progress)
     else:
-        kernels = [rounded_kernels(params, {}) for _, params in blocks(model, settings.dtype, mesh)]
+        alike = {
+            path: np.ones(shape[0], np.float32)
+            for path, shape in kernel_shapes(model.config).items()
+        }
+        kernels = [
+            changed_kernels(params, alike, change, mesh)
+            for _, params in blocks(model, settings.dtype, mesh)
+        ]
         losses = [
             {path: kernel.size * float(by_path[path][0]) for path, kernel in by_layer.items()}
             for by_layer, by_path in zip(kernels, shares, strict=True)
@@ -92,7 +87,7 @@ def _rounded(
     first, shares = {}, {}
     for path, kernel in kernels.items():
         kernel = kernel.astype(jnp.float32)
-        importance = squares.get(path, jnp.ones(len(kernel)))
+        importance = squares[path]
         rounded = [with_searched_scales(kernel, importance, grid) for grid in grids]
         first[path] = rounded[0]
         stats = {SQUARES.name: importance}

@@ -1,11 +1,12 @@
 """How much the dense model's predictions depend on each kernel: the divergence that a change of it alone causes."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 from jaxtyping import Float
 
@@ -18,6 +19,7 @@ from jaxprune.models.trees import BlockParams
 from jaxprune.pruning.criterion import CODE
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.stats.blocks import blocks
+from jaxprune.stats.finished import put_back
 from jaxprune.stats.predictions import Head, divergences, head_of, predict
 from jaxprune.stats.states import CalibrationStates, calibration_states, run_and_measure
 from jaxprune.stats.statistics import SQUARES
@@ -28,8 +30,8 @@ SAMPLES, LENGTH, AT_ONCE = 4, 256, 1
 
 # Sums of squares of the inputs of each kernel, by path.
 Squares = Mapping[str, Float[np.ndarray, " in"]]
-# A block on the devices, and the squares of its inputs → the block with one kernel changed, by path.
-Change = Callable[[BlockParams, Squares], Iterator[tuple[str, BlockParams]]]
+# The kernels of a block, by path, and the squares of their inputs, on one device → changed kernels.
+Change = Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str, Any]]
 
 
 def sensitivities(
@@ -64,7 +66,8 @@ def sensitivities(
             for key, states in changed.items():
                 changed[key] = _outputs(params, states, dense, config, layer)
                 bar.update()
-            for path, block in change(params, squares):
+            for path, kernel in changed_kernels(params, squares, change, mesh).items():
+                block = put_back(params, {}, {path: kernel}, dtype)
                 changed[layer, path] = _outputs(block, inputs, dense, config, layer)
                 bar.update()
     head = head_of(model, few, dtype, mesh)
@@ -75,6 +78,18 @@ def sensitivities(
     for (layer, path), states in changed.items():
         result[layer][path] = _mean_divergence(dense, states, predictions, head, config)
     return result
+
+
+def changed_kernels(
+    params: BlockParams, squares: Squares, change: Change, mesh: Mesh
+) -> dict[str, np.ndarray]:
+    """The changed kernels of a block, on the host. They do not depend on the number of devices."""
+    flat = flatten_dict(params, sep="/")
+    kernels = {path: flat[path] for path in squares}
+    changed: dict[str, np.ndarray] = jax.device_get(
+        change(*jax.device_put((kernels, squares), mesh.devices.flat[0]))
+    )
+    return changed
 
 
 def _few(batches: Sequence[Batch]) -> Batch:

@@ -1,12 +1,10 @@
 """Kernels on which the predictions of the dense model depend most keep more."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 from scipy.special import erf
@@ -14,13 +12,11 @@ from scipy.special import erf
 from jaxprune.data.batches import Batch
 from jaxprune.devices.compiled import compiled
 from jaxprune.hf.model import Model
-from jaxprune.models.trees import BlockParams
 from jaxprune.pruning.allocations.allocation import Allocation, Blocks
 from jaxprune.pruning.allocations.fitted import MOST, solved
 from jaxprune.pruning.criteria.wanda import weighted
 from jaxprune.pruning.selection import keep_rows
-from jaxprune.pruning.sensitivity import Squares, sensitivities
-from jaxprune.stats.finished import put_back
+from jaxprune.pruning.sensitivity import sensitivities
 
 # A divergence that is rounding error beside the largest one.
 _LEAST = 1e-6
@@ -59,15 +55,7 @@ def measure(
     progress: bool,
 ) -> list[dict[str, float]]:
     """The divergence of predictions without half of a kernel's weights, those of the smallest Wanda scores, by name."""
-
-    def change(params: BlockParams, squares: Squares) -> Iterator[tuple[str, BlockParams]]:
-        flat = flatten_dict(params, sep="/")
-        kernels = {path: flat[path] for path in squares}
-        on_device = jax.device_put((kernels, squares), mesh.devices.flat[0])
-        for path, kernel in jax.device_get(_halved(*on_device)).items():
-            yield path, put_back(params, {}, {path: kernel}, settings.dtype)
-
-    losses = sensitivities(model, batches, change, settings.dtype, mesh, progress)
+    losses = sensitivities(model, batches, _halved, settings.dtype, mesh, progress)
     return [{path.removesuffix("/kernel"): loss for path, loss in m.items()} for m in losses]
 
 
