@@ -101,7 +101,8 @@ def stored_tensor(
     Raises:
       ValueError: the parameter is not on the grid.
     """
-    array = array.astype(np.float32, copy=False)  # the embedding may be most of the model
+    if grid is None:
+        array = array.astype(np.float32, copy=False)
     if path.endswith("/kernel"):
         array = np.ascontiguousarray(array.T)
     array = reordered(config, path, array)

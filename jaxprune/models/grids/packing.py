@@ -14,18 +14,24 @@ def packed(grid: Grid, weights: Float[np.ndarray, "out in"]) -> UInt8[np.ndarray
     Raises:
       ValueError: the weights are not on the grid.
     """
-    if grid.pack is None:
-        halves = weights.astype(np.float16)
-        if not np.array_equal(halves.astype(np.float32), weights):
-            raise ValueError(f"weights are not on the grid {grid.name}")
-        return halves.view(np.uint8)
     outputs, inputs = weights.shape
     rows = max(1, _AT_ONCE // inputs)
-    parts = [
-        grid.pack(*factored(grid, weights[start : start + rows].reshape(-1, BLOCK)))
-        for start in range(0, outputs, rows)
-    ]
-    return np.concatenate(parts).reshape(outputs, -1)
+    stored = np.empty((outputs, int(inputs * grid.bits / 8)), np.uint8)
+    for start in range(0, outputs, rows):
+        part = weights[start : start + rows].astype(np.float32, copy=False)
+        stored[start : start + rows] = _packed_rows(grid, part)
+    return stored
+
+
+def _packed_rows(
+    grid: Grid, weights: Float[np.ndarray, "out in"]
+) -> UInt8[np.ndarray, "out bytes"]:
+    if grid.pack is not None:
+        return grid.pack(*factored(grid, weights.reshape(-1, BLOCK))).reshape(len(weights), -1)
+    halves = weights.astype(np.float16)
+    if not np.array_equal(halves.astype(np.float32), weights):
+        raise ValueError(f"weights are not on the grid {grid.name}")
+    return halves.view(np.uint8)
 
 
 def factored(

@@ -71,4 +71,4 @@ class _InHalf:
 
     def joined(self, path: str, share: Any, layer: int = 0) -> dict[str, Any]:
         tree = self.source.joined(path, share, layer)
-        return jax.tree.map(lambda leaf: leaf.astype(np.float16).astype(np.float32), tree)
+        return jax.tree.map(lambda leaf: leaf.astype(np.float16), tree)
