@@ -1,11 +1,11 @@
-"""The plans of four jobs on models with 7 and 8 billion parameters, on four kinds of machines, as a table in Markdown.
+"""The plans of five jobs on models with 7 and 8 billion parameters, on four kinds of machines, as a table in Markdown.
 
     python benchmarks/large_models.py
 
 Nothing is run. Memory is that of `--plan`. Seconds are the longest of the products, of reading weights and of the link
 to the host, at published rates (benchmarks/roofline.py); on this machine's cores those of the products, at the rate of
-a large product in float32. Windows are the largest that fit, of at most four blocks, on cores with `mesh.data=1`, as
-every device has its own copy of the window.
+a large product in float32. Recoveries fit as many blocks at a time as there is memory for, at most four, on cores with
+`mesh.data=1`, as every device has its own copy of them.
 """
 
 import dataclasses
@@ -30,6 +30,7 @@ JOBS = {
     "SparseGPT": (PruneConfig, {"pruning.criterion": "sparsegpt", "pruning.propagate": "site"}),
     "GPTQ, Q4_0": (QuantizeConfig, {"quantize.how": "gptq"}),
 }
+RECOVERIES = {"recovery, windows": "window", "recovery, distil": "distil"}
 
 
 def cell(needed, available, seconds, limit):
@@ -58,9 +59,9 @@ def planned(record, fields, machine, rate):
     return cell(sum(plan.device.values()), machines.chip.room, limits[limit], limit)
 
 
-def recovered(fields, machine, rate):
-    """The cell of a recovery by windows."""
-    fields = {**fields, "recovery.run": "PRUNED", "recovery.how": "window"}
+def recovered(fields, how, machine, rate):
+    """The cell of a recovery by "window" or "distil"."""
+    fields = {**fields, "recovery.run": "PRUNED", "recovery.how": how}
     if machine == "cores":
         fields |= {"mesh.data": 1}
     config = config_of(fields, RecoverConfig)
@@ -94,7 +95,7 @@ def main():
     print("| model | job | " + " | ".join(names.values()) + " |")
     print("| --- " * (2 + len(names)) + "|")
     for model in MODELS:
-        for job in (*JOBS, "recovery, windows"):
+        for job in (*JOBS, *RECOVERIES):
             cells = []
             for machine in MACHINES:
                 # CPUs compute in float32 where they have no instructions for bfloat16
@@ -104,7 +105,7 @@ def main():
                     record, own = JOBS[job]
                     cells.append(planned(record, {**fields, **own}, machine, rate))
                 else:
-                    cells.append(recovered(fields, machine, rate))
+                    cells.append(recovered(fields, RECOVERIES[job], machine, rate))
             print(f"| {model.partition('/')[2]} | {job} | " + " | ".join(cells) + " |")
     print(f"\ncores: {rate / 1e9:.0f} GFLOP/s")
 

@@ -62,11 +62,17 @@ class RecoveryFields(FitFields):
         (BLOCK, WINDOW, DISTIL),
         BLOCK,
         "block: each block to its dense outputs, one in memory; window: `recovery.blocks` consecutive blocks to the "
-        "dense outputs of the last one; distil: the whole model to its dense logits",
+        "dense outputs of the last one; distil: all blocks, or `recovery.blocks` at a time, to the dense logits",
     )
-    blocks: int | None = integer(None, 1, f"blocks of a window; {BLOCKS} if not set")
+    blocks: int | None = integer(
+        None,
+        1,
+        f"consecutive blocks that are fitted together; if not set, {BLOCKS} by window and all by distil",
+    )
     stride: int | None = integer(
-        None, 1, "blocks from one window to the next; half of the blocks of a window if not set"
+        None,
+        1,
+        "blocks from one fit to the next; if not set, half of `recovery.blocks` by window and all by distil",
     )
 
     def window(self, layers: int) -> tuple[int, int]:
@@ -78,16 +84,19 @@ class RecoveryFields(FitFields):
         Raises:
           InputError: fields contradict each other.
         """
-        if self.how != WINDOW:
+        if self.how == BLOCK:
             for name in ("blocks", "stride"):
                 if (value := getattr(self, name)) is not None:
                     raise invalid_value(
-                        f"recovery.{name}", value, f"only with recovery.how={WINDOW}"
+                        f"recovery.{name}", value, f"only with recovery.how={WINDOW} or {DISTIL}"
                     )
-            size = 1 if self.how == BLOCK else layers
-            return size, size
-        size = self.blocks or BLOCKS
-        stride = self.stride or -(-size // 2)
+            return 1, 1
+        if self.how == DISTIL:
+            size = self.blocks or layers
+            stride = self.stride or size
+        else:
+            size = self.blocks or BLOCKS
+            stride = self.stride or -(-size // 2)
         if stride > size:
             raise invalid_value("recovery.stride", stride, f"1 to {size}, the blocks of a window")
         return size, stride

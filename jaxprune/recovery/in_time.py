@@ -11,7 +11,7 @@ from jaxprune.base.errors import InputError
 from jaxprune.data.batches import first_samples
 from jaxprune.devices import hosts
 from jaxprune.recovery.recover import recover_blocks
-from jaxprune.recovery.task import Task
+from jaxprune.recovery.task import Task, step_products
 
 # Passes over each sample, if the text allows that many samples, and at most.
 LEAST_EPOCHS, MOST_EPOCHS = 2, 20
@@ -68,25 +68,23 @@ def chosen(speed: Speed, seconds: float, least: int, available: int) -> tuple[in
 
 def _measured(task: Task, samples: int) -> Speed:
     """The speed on the first samples, after a run that compiles the programs."""
-    windows = task.windows
-    _, measured = windows[:2][-1]  # the first one also reads the samples
+    fits = [final for _, final in task.windows]
+    first, measured = fits[0], fits[:2][-1]  # the first one also reads the samples
 
-    def laps(epochs: int) -> Counter[str]:
+    def laps(epochs: int) -> list[Counter[str]]:
         fields = dataclasses.replace(task.fields, epochs=epochs)
         trial = dataclasses.replace(
             task, batches=first_samples(task.batches, samples), fields=fields, saved=None,
             finished=lambda layer: None, progress=False,
         )  # fmt: skip
         blocks = itertools.islice(recover_blocks(trial), measured.stop)
-        seconds = Counter[str]()
-        for block in blocks:
-            if block.layer in measured:
-                seconds.update(block.seconds)
-        return seconds
+        seconds = [Counter(block.seconds) for block in blocks]
+        return [sum(seconds[fit.start : fit.stop], Counter()) for fit in (first, measured)]
 
     laps(1)
-    one, two = laps(1), laps(2)
+    (begun, one), (_, two) = laps(1), laps(2)
     fitted = max(two["recover"] - one["recover"], 0.1 * one["recover"]) / samples
     fixed = one["read"] + max(0.0, one["recover"] - samples * fitted)
-    fits = len(windows)
-    return Speed(fits * fixed, fits * one["forward"] / samples, fits * fitted)
+    read = (begun["forward"] + (len(fits) - 1) * one["forward"]) / samples
+    products = step_products(task.fields, task.config.n_layers)
+    return Speed(len(fits) * fixed, read, fitted * sum(products) / products[:2][-1])

@@ -1,4 +1,4 @@
-"""The dense model's predictions as the target of the last blocks.
+"""The dense model's predictions as the target of blocks, through the blocks above them, which are not fitted.
 
 The loss is the mean divergence of predictions over real tokens, see `stats.predictions`.
 """
@@ -14,12 +14,13 @@ from jaxtyping import Array, Bool, Float
 from jaxprune.models.config import ModelConfig
 from jaxprune.recovery.fit import cut
 from jaxprune.recovery.on_grid import Levels
-from jaxprune.recovery.stacked import run_blocks
+from jaxprune.recovery.stacked import Start, run_blocks
 from jaxprune.recovery.task import Task
 from jaxprune.stats.micro_batches import Context, MicroBatches
 from jaxprune.stats.predictions import (
     Head,
     divergence,
+    head_of,
     log_sum_and_mean,
     logit_inputs,
     predict,
@@ -45,28 +46,50 @@ class PredictionUnit(NamedTuple):
     valid: Bool[np.ndarray, "b T"]
 
 
-def prediction_units(
-    task: Task, inputs: MicroBatches, outputs: MicroBatches, head: Head, show: Callable[[str], None]
-) -> list[PredictionUnit]:
-    """The rows in units, with the predictions of the dense model.
+class Predictions(NamedTuple):
+    """The predictions of the dense model.
+
+    Attributes:
+      head: its head, on the devices.
+      rows: of each micro-batch `expected`, `log_p` and `valid`, see `PredictionUnit`.
+    """
+
+    head: Head
+    rows: list[tuple[Any, Any, Any]]
+
+
+def dense_predictions(
+    task: Task, outputs: MicroBatches, show: Callable[[str], None]
+) -> Predictions:
+    """The predictions of the dense model.
 
     Args:
-      inputs: of the first block of a window.
-      outputs: of the dense model's last block.
+      outputs: of its last block.
       show: receives a line on the progress.
     """
+    head = head_of(task.model, task.batches, task.dtype, task.mesh)
     valid = [np.asarray(context.valid) for context in outputs.contexts]
     real = [np.asarray(x)[mask] for x, mask in zip(outputs.states, valid, strict=True)]
     mean_rows, log_p = _predictions(np.concatenate(real), head, task, show)
-    units, start = list[PredictionUnit](), 0
-    for x, mask in zip(inputs.states, valid, strict=True):
+    rows, start = [], 0
+    for mask in valid:
         own = slice(start, start := start + int(mask.sum()))
         expected = np.zeros((*mask.shape, task.config.d_model), np.float32)
         entropy = np.zeros(mask.shape, np.float32)
         expected[mask], entropy[mask] = mean_rows[own], log_p[own]
-        rows = PredictionUnit(np.asarray(x), expected, entropy, mask)
-        units += cut(rows, task.samples_per_device)
-    return units
+        rows.append((expected, entropy, mask))
+    return Predictions(head, rows)
+
+
+def prediction_units(
+    task: Task, inputs: MicroBatches, predictions: Predictions
+) -> list[PredictionUnit]:
+    """The rows in units; `inputs` are those of the first block of a window."""
+    return [
+        unit
+        for x, rows in zip(inputs.states, predictions.rows, strict=True)
+        for unit in cut(PredictionUnit(np.asarray(x), *rows), task.samples_per_device)
+    ]
 
 
 def _predictions(
@@ -90,15 +113,22 @@ def divergence_of_unit(
     config: ModelConfig,
     dtype: str,
     masters: Any,
-    fixed: tuple[tuple[Array | None, Levels], Head],
+    fixed: tuple[tuple[Array | None, Levels], Head, Start | None],
     inputs: Array,
     expected: Array,
     log_p: Array,
     valid: Array,
 ) -> Float[Array, ""]:
-    """Σ KL(p‖q) over real tokens, in nats."""
-    of_blocks, head = fixed
+    """Σ KL(p‖q) over real tokens, in nats.
+
+    Args:
+      masters: of the blocks that are fitted.
+      fixed: their kinds and levels, the head, and the blocks above, if any, as they are before their own fit.
+    """
+    of_blocks, head, above = fixed
     states = run_blocks(config, dtype, masters, of_blocks, inputs)
+    if above is not None:
+        states = run_blocks(config, dtype, above.params, above.fixed, states)
     h = logit_inputs(config, head, states)
     values = divergence(h, expected, log_p, log_sum_exp(h, head[1]))
     return jnp.sum(jnp.where(valid, values, 0))

@@ -15,7 +15,7 @@ from jaxprune.hf.model import Model
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.model import kernel_shapes
 from jaxprune.models.trees import BlockParams
-from jaxprune.recovery.config import RecoveryFields
+from jaxprune.recovery.config import DISTIL, RecoveryFields
 from jaxprune.recovery.fit import Fit
 from jaxprune.stats.finished import FinishedLayer
 from jaxprune.stats.probe import SAMPLES_PER_DEVICE
@@ -97,6 +97,18 @@ def windows_of(fields: RecoveryFields, layers: int) -> list[tuple[range, range]]
     fits = [range(start, min(start + size, layers)) for start in starts]
     return [
         (fit, fit if fit.stop == layers else range(fit.start, fit.start + stride)) for fit in fits
+    ]
+
+
+def step_products(fields: RecoveryFields, layers: int) -> list[int]:
+    """For each fit, the products of a token with the kernels of a block in one step, forward and backward.
+
+    Three with each block that is fitted, and two with each one above through which `distil` passes.
+    """
+    passes_above = fields.how == DISTIL
+    return [
+        3 * len(fit) + 2 * passes_above * (layers - fit.stop)
+        for fit, _ in windows_of(fields, layers)
     ]
 
 

@@ -1,14 +1,15 @@
 """Recovery by windows of consecutive blocks: dense outputs → fitted window → the inputs of the next one.
 
 A window is fitted to the hidden states of the dense model after it: the loss is the squared error over real tokens,
-relative to the variance of the dense states. One window of all blocks is fitted to the dense model's predictions.
-Windows may overlap: a block that two of them contain begins the second fit as the first one left it, and is finished by
-the last window that contains it.
+relative to the variance of the dense states. With `distil` it is fitted to the dense model's predictions, through the
+blocks above, which are as before their own fit: each step lowers the loss of the whole model. Windows may overlap: a
+block that two of them contain begins the second fit as the first one left it, and is finished by the last window that
+contains it.
 """
 
 import copy
 import itertools
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +19,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Bool, Float
 
 from jaxprune.base.files.arrays import read_npz, write_npz
-from jaxprune.base.progress import Clock, progress_bar
+from jaxprune.base.progress import Clock, PassBar, progress_bar
 from jaxprune.devices import hosts
 from jaxprune.devices.sharding import block_shares, replicated
 from jaxprune.models.config import ModelConfig
@@ -26,14 +27,18 @@ from jaxprune.models.pruned_block import pruned_params
 from jaxprune.recovery.config import DISTIL
 from jaxprune.recovery.fit import Fit, cut, fit, steps_of
 from jaxprune.recovery.on_grid import Levels
-from jaxprune.recovery.predictions import divergence_of_unit, prediction_units
+from jaxprune.recovery.predictions import (
+    Predictions,
+    dense_predictions,
+    divergence_of_unit,
+    prediction_units,
+)
 from jaxprune.recovery.stacked import Start, finished_layers, run_blocks, start_of
 from jaxprune.recovery.steps import Loss
 from jaxprune.recovery.task import Task
 from jaxprune.stats.blocks import blocks, converted
 from jaxprune.stats.finished import PrunedBlock
 from jaxprune.stats.micro_batches import MicroBatches
-from jaxprune.stats.predictions import head_of
 from jaxprune.stats.states import CalibrationStates, run_and_measure
 from jaxprune.stats.walk import WHOLE_BLOCK
 
@@ -45,26 +50,31 @@ def recover_by_window(task: Task) -> Generator[PrunedBlock, None, None]:
     """Recovers and yields the blocks of a model in order; the first block that a window finishes has its loss.
 
     The inputs of a window come from the recovered blocks below, so it also corrects their errors. Only its blocks,
-    their gradients and moments are in memory. Embedding, final norm and head remain those of the model.
+    their gradients and moments are in memory, with `distil` also the blocks above. Embedding, final norm and head
+    remain those of the model.
     """
     layers, clock = task.config.n_layers, Clock()
     dense = task.samples()
     recovered = copy.copy(dense)  # from the same inputs of the first block
     recovered.states = [*dense.states]
     clock.lap("read")
-    teacher, position = _dense_layers(task, dense, clock), 0
+    targets: CalibrationStates | Predictions = dense
     overlap: Overlap | None = None
     steps = task.fields.epochs * steps_of(units_of(dense, dense), task.fields, task.seed)
     with progress_bar("recover", steps * len(task.windows), 0, task.progress, unit="steps") as bar:
+        teacher, position = _dense_layers(task, dense, clock, bar), 0
+        if task.fields.how == DISTIL:
+            _advance(teacher, task.teacher.config.n_layers)
+            targets = dense_predictions(task, dense, bar.show)
+            dense.states.clear()  # nothing else reads the outputs of the last layer
         for window, final in task.windows:
             end = task.ends[window.stop - 1]
-            for layer in itertools.islice(teacher, end - position):
-                bar.show(f"dense model: {layer + 1} of {task.teacher.config.n_layers} layers")
+            _advance(teacher, end - position)
             position = end
             done = [task.finished(layer) for layer in final]
             if None in done:
                 start = start_of(task, window)
-                units, loss = _targets(task, window, start, (recovered, dense), bar.show)
+                units, loss = _targets(task, window, start, recovered, targets)
                 clock.lap("forward")
                 bar.show("")
                 overlap = _kept(task, window) if overlap is None else overlap
@@ -90,36 +100,47 @@ def recover_by_window(task: Task) -> Generator[PrunedBlock, None, None]:
                 yield PrunedBlock(layer, block, result, clock.take())
 
 
-def _dense_layers(task: Task, dense: CalibrationStates, clock: Clock) -> Iterator[int]:
+def _dense_layers(
+    task: Task, dense: CalibrationStates, clock: Clock, bar: PassBar
+) -> Iterator[int]:
     """Runs the dense model's layers on `dense`, and yields the number of each when it has run."""
     config = task.teacher.config_in(task.dtype)
     for layer, (_, params) in enumerate(blocks(task.teacher, task.dtype, task.mesh)):
         clock.lap("read")
         run_and_measure(params, dense, WHOLE_BLOCK, (), config, layer)
         clock.lap("forward")
+        bar.show(f"dense model: {layer + 1} of {config.n_layers} layers")
         yield layer
+
+
+def _advance(layers: Iterator[int], count: int) -> None:
+    for _ in itertools.islice(layers, count):
+        pass
 
 
 def _targets(
     task: Task,
     window: range,
     start: Start,
-    states: tuple[CalibrationStates, CalibrationStates],
-    show: Callable[[str], None],
+    inputs: CalibrationStates,
+    targets: CalibrationStates | Predictions,
 ) -> tuple[Sequence[Any], Loss]:
-    """The units and the loss of a window, from its inputs and the dense outputs of its last block."""
-    fixed = jax.device_put(start.fixed, replicated(task.mesh))
-    if task.fields.how == DISTIL:
-        head = head_of(task.model, task.batches, task.dtype, task.mesh)
-        predicted = prediction_units(task, *states, head, show)
-        states[1].states.clear()  # nothing else reads the outputs of the last layer
-        return predicted, Loss(divergence_of_unit, (fixed, head), task.config, task.dtype)
-    units = units_of(*states)
-    layers = "-".join(map(str, dict.fromkeys((window.start, window.stop - 1))))
-    scale = 1 / variance(units)
-    return units, Loss(
-        squared_error, fixed, task.config, task.dtype, scale, f"layer {layers}: "
-    )  # fmt: skip
+    """The units and the loss of a window, from its inputs and the dense outputs of its last block, or predictions."""
+    everywhere, layers = replicated(task.mesh), task.config.n_layers
+    fixed = jax.device_put(start.fixed, everywhere)
+    ends = "-".join(map(str, dict.fromkeys((window.start, window.stop - 1))))
+    where = "" if len(window) == layers else f"layer {ends}: "
+    if not isinstance(targets, Predictions):
+        units = units_of(inputs, targets)
+        scale = 1 / variance(units)
+        return units, Loss(squared_error, fixed, task.config, task.dtype, scale, where)
+    above = None
+    if following := range(window.stop, layers):
+        above = jax.device_put(start_of(task, following)._replace(keep={}), everywhere)
+    fixed_arrays = fixed, targets.head, above
+    return prediction_units(task, inputs, targets), Loss(
+        divergence_of_unit, fixed_arrays, task.config, task.dtype, where=where
+    )
 
 
 def _begun(params: Any, overlap: Overlap) -> Any:

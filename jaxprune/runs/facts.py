@@ -115,15 +115,15 @@ def run_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str,
         facts["files of the weights"] = file_sizes(report)
     if losses := report.get("losses"):
         fields = _checked(flatten_dict(dict(config), sep="."), RECOVER_FIELDS)
-        means = [sum(part) / len(part) for part in zip(*losses, strict=True)]
-        name = "loss of the model"
+        name, values = "loss of the model", [losses[0][0], losses[-1][1]]
         if (how := fields["recovery.how"]) != DISTIL:
             name = f"mean loss of a {how}"
+            values = [sum(part) / len(part) for part in zip(*losses, strict=True)]
         if chosen := report.get("in_minutes"):
             fields["calibration.samples"], fields["recovery.epochs"] = chosen.values()
         recovered = dict(_settings(fields, RECOVER_FIELDS))
         recovered["tokens"] = _token_counts(report)
-        recovered[f"{name} on held-out samples"] = "{:.3g} before, {:.3g} after".format(*means)
+        recovered[f"{name} on held-out samples"] = "{:.3g} before, {:.3g} after".format(*values)
         for path, value in recovered.items():
             facts[path if path.startswith("recovery.") else f"recovery, {path}"] = value
     return {name: value for name, value in facts.items() if value}

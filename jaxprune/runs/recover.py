@@ -23,7 +23,6 @@ from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.model import Model, load
 from jaxprune.hf.origin import origin_of
 from jaxprune.pruning.settings import PruningFields
-from jaxprune.recovery.config import DISTIL
 from jaxprune.recovery.in_time import fit_into
 from jaxprune.recovery.recover import recover_blocks
 from jaxprune.recovery.task import Task, whole_layers
@@ -173,7 +172,7 @@ def _recover(
     clock.lap("prepare")
     if task.fields.minutes is not None:
         report_keys = {**report_keys, "in_minutes": task.size}
-    writer.write_all(recover_blocks(task), by_block=task.fields.how != DISTIL)
+    writer.write_all(recover_blocks(task), by_block=len(task.windows) > 1)
     tokens = set_tokens(task.batches)
     report = writer.report(tokens)
     report["seconds"] = {**clock.rounded(), **report["seconds"]}

@@ -61,7 +61,9 @@ def recover(
     are on the devices.
 
     With `how="distil"` all blocks are fitted together to the dense model's predictions of the next token, by AdamW on
-    the mean KL divergence over real tokens. The whole model, its gradients and moments are on the devices.
+    the mean KL divergence over real tokens. The whole model, its gradients and moments are on the devices. With
+    `blocks` as well, that many are fitted at a time, through the blocks above them, and only these have gradients and
+    moments.
 
     Dropped weights stay +0; kept weights have float32 masters and are rounded to their stored dtype at the end of a
     fit. Embedding, final norm and head are those of the dense model.
@@ -73,7 +75,7 @@ def recover(
       batches: samples, for a smaller model made with its own tokenizer; their number may differ from that of pruning.
       how: "block" (the default), "window" or "distil".
       blocks, stride: with "window", blocks that are fitted together, by default 4, and blocks from one window to the
-        next, by default half of them.
+        next, by default half of them; with "distil" by default all.
       epochs: passes over the samples at most; 4 by default.
       minutes: time of the call, instead of `epochs`: a trial measures the speed, and as many of the samples as fit are
         fitted; `report["in_minutes"]` has their number and the epochs.
@@ -88,7 +90,7 @@ def recover(
 
     Returns:
       Parameters, masks and `report["losses"]`, [before, after] on the held-out samples: for "block" of each block,
-      relative to the variance of the dense outputs; for "distil" once, of the model, in nats per token.
+      relative to the variance of the dense outputs; for "distil" of the model, in nats per token, for each fit.
 
     Raises:
       InputError: a value that is not allowed, too few samples, samples of another model's tokenizer, no pruned model,

@@ -1,5 +1,6 @@
 """Recovery end to end: torch's divergence and gradients, resume between epochs, models that it cannot fit."""
 
+import itertools
 import json
 import signal
 
@@ -28,19 +29,22 @@ from jaxprune.stats import predictions
 FAMILIES = ("bloom", "llama", "gemma3", "cohere")
 
 
-def torch_divergence(dense, pruned, ids, valid):
-    """Σ KL(p‖q) over real tokens from whole logits, and the squared norm of its gradient by the blocks of `pruned`."""
+def torch_divergence(dense, pruned, ids, valid, fitted):
+    """Σ KL(p‖q) over real tokens from whole logits, and the squared norm of its gradient by some blocks of `pruned`."""
     with torch.no_grad():
         log_p = torch.log_softmax(dense(input_ids=ids).logits.double(), dim=-1)
     log_q = torch.log_softmax(pruned(input_ids=ids).logits.double(), dim=-1)
     total = (log_p.exp() * (log_p - log_q)).sum(dim=-1)[valid].sum()
     total.backward()
-    blocks = blocks_of(pruned).parameters()
+    blocks = blocks_of(pruned)[:fitted].parameters()
     return total.item(), sum(float(p.grad.square().sum()) for p in blocks)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_loss_and_gradient_are_those_of_whole_logits(name, tiny_folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize("fitted", [3, 1], ids=["all blocks", "the first block"])
+def test_loss_and_gradient_are_those_of_whole_logits(
+    fitted, name, tiny_folder, tmp_path, monkeypatch
+):
     monkeypatch.setattr(predictions, "SLICE", 50)  # the last slice of 131 tokens overlaps
     model = jp.load(tiny_folder(name))
     rng = np.random.default_rng(2)
@@ -52,13 +56,12 @@ def test_loss_and_gradient_are_those_of_whole_logits(name, tiny_folder, tmp_path
         jp.export_hf(model, params, tmp_path / "hf", overwrite=True)
         load = transformers.AutoModelForCausalLM.from_pretrained
         models = load(tiny_folder(name)).eval(), load(tmp_path / "hf").eval()
-        return torch_divergence(*models, torch.tensor(ids).long(), torch.tensor(valid))
+        return torch_divergence(*models, torch.tensor(ids).long(), torch.tensor(valid), fitted)
 
     config, parts = model.config, modules(model.config)
     params = jax.tree.map(jnp.asarray, model.params)
     table = model.source.head_rows(np.arange(config.vocab_size))
     head = {"norm": params["head"]["norm"]}, jnp.asarray(table)
-    fixed = (layer_kinds(config), {}), head
     inputs = states = nnx.merge(parts.embed[0], params["embed"])(jnp.asarray(ids))
     for layer in range(config.n_layers):
         block = jax.tree.map(lambda leaf, layer=layer: leaf[layer], params["blocks"])
@@ -66,19 +69,35 @@ def test_loss_and_gradient_are_those_of_whole_logits(name, tiny_folder, tmp_path
     flat = states.reshape(-1, config.d_model)
     mean_row, log_p = predictions.predict(flat, head=head, config=config, mesh=device_mesh(1))
     rows = inputs, mean_row.reshape(states.shape), log_p.reshape(ids.shape), jnp.asarray(valid)
-    blocks = jax.tree.map(jnp.asarray, pruned.params["blocks"])
+    of_all = jax.tree.map(jnp.asarray, (pruned.params["blocks"], layer_kinds(config)))
+    blocks, kinds = jax.tree.map(lambda leaf: leaf[:fitted], of_all)
+    above, kinds_above = jax.tree.map(lambda leaf: leaf[fitted:], of_all)
+    following = stacked.Start(above, {}, (kinds_above, {})) if fitted < config.n_layers else None
     loss, gradient = jax.jit(
         jax.value_and_grad(divergence_of_unit, argnums=2), static_argnums=(0, 1)
-    )(config, "float32", blocks, fixed, *rows)
+    )(config, "float32", blocks, ((kinds, {}), head, following), *rows)
     expected, norm = by_torch(pruned.params)
     np.testing.assert_allclose(loss, expected, rtol=1e-4)
     # the same length, and the same decrease along it: so it is the same vector
     ours = sum(float(jnp.sum(jnp.square(leaf))) for leaf in jax.tree.leaves(gradient))
     np.testing.assert_allclose(ours, norm, rtol=1e-3)
     step = 1e-3 * expected / ours
-    moved = jax.tree.map(lambda leaf, slope: leaf - np.asarray(step * slope), blocks, gradient)
+    moved = jax.tree.map(
+        lambda leaf, slope, rest: np.concatenate([leaf - step * slope, rest]),
+        blocks, gradient, above,
+    )  # fmt: skip
     after, _ = by_torch({**pruned.params, "blocks": moved})
     np.testing.assert_allclose((expected - after) / expected, 1e-3, rtol=0.05)
+
+
+def test_a_fit_begins_with_the_loss_at_which_the_fit_before_ended(tiny_folder, tokens):
+    """As every one of them has the loss of the whole model."""
+    *_, result = recovered(tiny_folder("gemma3"), tokens, how="distil", blocks=1)
+    losses = result.report["losses"]
+    assert len(losses) == 3
+    assert all(after < before for before, after in losses)
+    for (_, after), (before, _) in itertools.pairwise(losses):
+        np.testing.assert_allclose(before, after, rtol=1e-5)
 
 
 def test_tokens_of_a_large_vocabulary(monkeypatch):

@@ -216,15 +216,18 @@ def resumed(config, run, fits, monkeypatch):
 
 def in_windows(model, tokens, run, **fields):
     return job(
-        model, tokens, recovery__run=str(run), recovery__how="window",
-        **{"recovery__blocks": 2, "recovery__stride": 1, **fields},
+        model, tokens, recovery__run=str(run),
+        **{"recovery__how": "window", "recovery__blocks": 2, "recovery__stride": 1, **fields},
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("how", ["window", "distil"])
 @pytest.mark.parametrize("fits", [0, 1])
-def test_windows_that_overlap_resume_with_the_same_bits(fits, runs, tokens, tmp_path, monkeypatch):
+def test_windows_that_overlap_resume_with_the_same_bits(
+    fits, how, runs, tokens, tmp_path, monkeypatch
+):
     model, pruned, _ = runs
-    config = in_windows(model, tokens, pruned)
+    config = in_windows(model, tokens, pruned, recovery__how=how)
     whole = recover_from_config(config, tmp_path / "whole")
     assert len(whole["losses"]) == 2  # of three blocks
     assert all(after < before for before, after in whole["losses"])
@@ -261,8 +264,11 @@ def test_fields_of_windows_that_have_no_effect_or_contradict_are_refused(runs, t
     model, pruned, _ = runs
     dense, batches = jp.load(model), jp.token_batches(str(tokens))
     for how, message in (
-        ({"blocks": 2}, r"recovery\.blocks: got 2; expected only with recovery\.how=window"),
-        ({"how": "distil", "stride": 2}, r"recovery\.stride: got 2; expected only with"),
+        (
+            {"blocks": 2},
+            r"recovery\.blocks: got 2; expected only with recovery\.how=window or distil",
+        ),
+        ({"stride": 2}, r"recovery\.stride: got 2; expected only with"),
         ({"how": "window", "blocks": 2, "stride": 3}, r"recovery\.stride: got 3; expected 1 to 2"),
     ):
         with pytest.raises(jp.InputError, match=message):

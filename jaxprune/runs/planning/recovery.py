@@ -8,8 +8,8 @@ from jaxprune.base.workdir.reading import read_report
 from jaxprune.data.kinds import KINDS
 from jaxprune.hf.weights import size
 from jaxprune.models.model import kernel_shapes, load_config
-from jaxprune.recovery.config import DISTIL, WINDOW
-from jaxprune.recovery.task import windows_of
+from jaxprune.recovery.config import BLOCK, DISTIL, WINDOW
+from jaxprune.recovery.task import step_products, windows_of
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.chips import Rented
 from jaxprune.runs.planning.config import RecoverConfig
@@ -28,8 +28,6 @@ from jaxprune.stats.probe import SAMPLES_PER_DEVICE
 
 # Bytes of a fitted weight on a device: the master, two moments, a gradient, and the sum of gradients.
 _FITTED = 5 * 4
-# Operations of a step for a weight and a token: a product forward, its recomputation apart, and two backward.
-_STEP = 6
 
 
 def show_recovery_plan(run: RecoverConfig, processes: int, rented: Rented | None) -> None:
@@ -66,8 +64,8 @@ def show_recovery_plan(run: RecoverConfig, processes: int, rented: Rented | None
         rows["minutes"] = f"{run.recovery.minutes:g}, which choose samples and epochs"
     print("\n".join(named_values(rows)))
     less = {
+        "fewer recovery.blocks": run.recovery.how != BLOCK and blocks > 1,
         f"recovery.how={WINDOW}": run.recovery.how == DISTIL,
-        "fewer recovery.blocks": run.recovery.how == WINDOW and blocks > 1,
         "mesh.data=1": machines.cpu and machines.devices > 1,
         "fewer calibration.samples": free[0] is None or sum(memory[0].values()) <= free[0],
     }
@@ -81,8 +79,8 @@ def recovery_memory(
 
     Returns:
       of a device "fitted": masters, moments and gradients of the blocks of a fit; "masks": of their kernels;
-        "activations": the products that gradients need, and those of one block; "head": with `distil`, the rows of
-        the predicted tokens and their logits.
+        "activations": the products that gradients need, and those of one block; with `distil` "above": the blocks
+        that are not fitted; "head": the rows of the predicted tokens and their logits.
       of a process "process"; "states": of the dense and the recovered blocks, or targets of all tokens; "blocks": the
         fitted ones as stored and the best ones so far.
     """
@@ -97,10 +95,14 @@ def recovery_memory(
     )
     distils = fields.how == DISTIL
     predicted = min(config.vocab_size, max(LEAST, sum(n * t for n, t in work.groups) // 4))
+    above = distils * (config.n_layers - blocks)
+    differentiated = blocks + above
     device = {
         "fitted": _FITTED * weights,
         "masks": weights,
-        "activations": 4 * rows * length * (blocks * outputs + 3 * config.d_model) + 2 * of_a_pass,
+        "above": above * part_size(config, "blocks") * costs.size_of(work.stored),
+        "activations": 4 * rows * length * (differentiated * outputs + 3 * config.d_model)
+        + 2 * of_a_pass,
         "head": distils * 4 * (predicted * config.d_model + 2 * rows * length * SLICE),
     }
     tokens = sum(count * length for count, length in work.groups)
@@ -122,11 +124,12 @@ def recovery_operations(work: Work, run: RecoverConfig) -> int:
     config, fields = work.config, run.recovery
     kernels = sum(costs.kernel_sizes(config).values())
     tokens = sum(count * length for count, length in work.groups)
-    fitted = sum(len(window) for window, _ in windows_of(fields, config.n_layers))
-    passes = (1 if fields.how == DISTIL else 2) * config.n_layers
-    operations = 2 * passes + _STEP * fields.epochs * (1 - fields.held_out) * fitted
+    step = sum(step_products(fields, config.n_layers))
+    fits = len(windows_of(fields, config.n_layers))
+    passes = (1 if fits == 1 else 2) * config.n_layers
+    operations = 2 * (passes + fields.epochs * (1 - fields.held_out) * step)
     head = 0
     if fields.how == DISTIL:
         predicted = min(config.vocab_size, LEAST)
-        head = 2 * predicted * config.d_model * (1 + 2 * fields.epochs)
+        head = 2 * predicted * config.d_model * (1 + 2 * fields.epochs * fits)
     return int(tokens * (kernels * operations + head))

@@ -48,12 +48,14 @@ def test_a_smaller_model_has_the_planned_sizes(run, tmp_path):
     assert size_of(row(said, "written")) == pytest.approx(written, rel=0.05)
 
 
-@pytest.mark.parametrize("how", ["block", "window", "distil"])
-def test_a_recovery_has_the_planned_fits(how, run, tmp_path):
+@pytest.mark.parametrize(
+    ("how", "blocks"), [("block", None), ("window", 2), ("distil", None), ("distil", 2)]
+)
+def test_a_recovery_has_the_planned_fits(how, blocks, run, tmp_path):
     run("prune", tmp_path / "pruned", *FEW)
     fields = (f"--config.recovery.run={tmp_path / 'pruned'}", f"--config.recovery.how={how}", *FEW)
-    if how == "window":
-        fields += ("--config.recovery.blocks=2",)
+    if blocks:
+        fields += (f"--config.recovery.blocks={blocks}",)
     said = run("recover", tmp_path / "run", *fields, "--plan", "--config.recovery.epochs=1")
     assert not (tmp_path / "run").exists()
     run("recover", tmp_path / "run", *fields, "--config.recovery.epochs=1")
