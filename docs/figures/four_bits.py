@@ -69,52 +69,50 @@ def rise_table(scores: Scores) -> str:
     rows = []
     for way, (name, texts) in WAYS.items():
         for text in texts:
-            found = [values_of(scores, way, text, code) for code in LANGUAGES]
-            cells = [
-                "" if v is None else "{:.1f} [{:.1f}, {:.1f}]".format(*mean_and_interval(v))
-                for v in found
-            ]
+            by_language = (values_of(scores, way, text, code) for code in LANGUAGES)
+            cells = (
+                "" if values is None else "{:.1f} [{:.1f}, {:.1f}]".format(*mean_and_interval(values))
+                for values in by_language
+            )
             rows.append([name, TEXTS[text], *cells])
     return "\n".join(pipes(["way", "calibrated on", *LANGUAGES], rows)) + "\n"
 
 
-def claim_table(found: list[Result]) -> str:
+def claim_table(claims: list[Result]) -> str:
     """A row for each claim of the protocol."""
     rows = []
-    for one in found:
-        digits = 3 if one.claim.question == "Q5b" else 2
-        shown = [
-            f"{value:+.{digits}f}".replace("-", "−") for value in (one.claim.mean, *one.interval)
-        ]
-        relation = f"{one.claim.relation}, {one.claim.margin:g}"
-        change = f"{shown[0]} [{shown[1]}, {shown[2]}]"
+    for result in claims:
+        claim = result.claim
+        digits = 3 if claim.question == "Q5b" else 2
+        mean, low, high = (
+            f"{value:+.{digits}f}".replace("-", "−") for value in (claim.mean, *result.interval)
+        )
         rows.append(
             [
-                f"{one.claim.question}: {one.claim.name}",
-                relation,
-                change,
-                p_value(one.p),
-                one.verdict,
+                f"{claim.question}: {claim.name}",
+                f"{claim.relation}, {claim.margin:g}",
+                f"{mean} [{low}, {high}]",
+                p_value(result.p),
+                result.verdict,
             ]
         )
     heading = ["comparison", "predicted, margin", "change [95%]", "p, Holm", "verdict"]
     return "\n".join(pipes(heading, rows)) + "\n"
 
 
-def verdicts(found: list[Result]) -> Iterator[tuple[str, str]]:
-    """By question, the languages of each verdict."""
-    for question in dict.fromkeys(one.claim.question for one in found):
-        own = [one for one in found if one.claim.question == question]
-        by_verdict: dict[str, list[str]] = {}
-        for one in own:
-            by_verdict.setdefault(one.verdict, []).append(one.claim.name.rpartition(" ")[2])
+def verdicts(claims: list[Result]) -> Iterator[tuple[str, str]]:
+    """By question its verdict, or the languages of each verdict."""
+    by_question: dict[str, dict[str, list[str]]] = {}
+    for result in claims:
+        languages = by_question.setdefault(result.claim.question, {})
+        code = result.claim.name.rpartition(" ")[2]
+        languages.setdefault(result.verdict, []).append(code)
+    for question, by_verdict in by_question.items():
         if len(by_verdict) == 1:
             yield question, next(iter(by_verdict))
-        else:
-            yield (
-                question,
-                "; ".join(f"{name} in {', '.join(codes)}" for name, codes in by_verdict.items()),
-            )
+            continue
+        parts = (f"{verdict} in {', '.join(codes)}" for verdict, codes in by_verdict.items())
+        yield question, "; ".join(parts)
 
 
 def csv(scores: Scores) -> str:
@@ -170,14 +168,14 @@ def by_bits(scores: Scores) -> Chart:
     points = []
     for grid, bits in BITS.items():
         for text, how in (("", "nearest"), (ENGLISH, "gptq"), (OWN, "gptq")):
-            found = [rise(scores, GEMMA, f"{how}_{grid}", text, code).mean() for code in FOUR]
+            rises = [rise(scores, GEMMA, f"{how}_{grid}", text, code).mean() for code in FOUR]
             name = (
                 "rounded to nearest"
                 if not text
                 else f"GPTQ on {'English' if text == ENGLISH else 'own text'}"
             )
             points.append(
-                {"bits": bits, "rise": float(np.mean(found)), "way": name, "grid": grid.upper()}
+                {"bits": bits, "rise": float(np.mean(rises)), "way": name, "grid": grid.upper()}
             )
     x = {
         "field": "bits",
@@ -209,10 +207,10 @@ def by_bits(scores: Scores) -> Chart:
 
 def written(page: str, scores: Scores) -> str:
     """The page with the tables and numbers of the scores."""
-    found = results(all_claims(scores))
-    page = with_table(page, "<!-- claims -->\n\n", claim_table(found))
+    judged = results(all_claims(scores))
+    page = with_table(page, "<!-- claims -->\n\n", claim_table(judged))
     page = with_table(page, "<!-- rises -->\n\n", rise_table(scores))
-    return with_numbers(page, {f"{name} verdict": text for name, text in verdicts(found)})
+    return with_numbers(page, {f"{name} verdict": text for name, text in verdicts(judged)})
 
 
 def main() -> None:
