@@ -61,9 +61,9 @@ def test_its_results_are_made_of_the_scores():
     results = readme.RESULTS.read_text(encoding="utf-8")
     assert with_numbers(results, readme.numbers()) == results
     assert len(re.findall("<!--n ", results)) > 5
-    packed = readme.PACKED.read_text(encoding="utf-8")
-    assert readme.written(README, results, packed) == README
-    assert packed in README
+    output = readme.OUTPUT.read_text(encoding="utf-8")
+    assert readme.written(README, results, output) == README
+    assert output in README
     assert "<!--" not in README
 
 

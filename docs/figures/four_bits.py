@@ -71,7 +71,9 @@ def rise_table(scores: Scores) -> str:
         for text in texts:
             by_language = (values_of(scores, way, text, code) for code in LANGUAGES)
             cells = (
-                "" if values is None else "{:.1f} [{:.1f}, {:.1f}]".format(*mean_and_interval(values))
+                ""
+                if values is None
+                else "{:.1f} [{:.1f}, {:.1f}]".format(*mean_and_interval(values))
                 for values in by_language
             )
             rows.append([name, TEXTS[text], *cells])

@@ -1,4 +1,4 @@
-"""README's results, whose numbers are made of the scores, and the output of `jaxprune pack` in it.
+"""README's results, whose numbers are made of the scores, and the output and costs of `jaxprune pack` in it.
 
 python docs/figures/readme.py
 
@@ -9,13 +9,15 @@ import re
 from pathlib import Path
 
 import own_text
+import packed
 import quantize
 import study
 from cells import read, with_numbers
 
 ROOT = Path(__file__).parents[2]
 README, RESULTS = ROOT / "README.md", ROOT / "studies" / "results.md"
-PACKED = ROOT / "studies" / "pack" / "gemma3-270m_fr_sw.txt"
+OUTPUT = ROOT / "studies" / "pack" / "gemma3-270m_fr_sw.txt"
+COSTS = r"(?s)(?<=\(here NTREX and FLORES\)\. ).*?(?=\n\n```text\n)"
 
 
 def numbers() -> dict[str, str]:
@@ -24,11 +26,12 @@ def numbers() -> dict[str, str]:
     return study.numbers(study.read_parts()) | quantize.numbers(read(quantize.CELLS)) | of_recovery
 
 
-def written(readme: str, results: str, packed: str) -> str:
-    """README with these results and this output."""
+def written(readme: str, results: str, output: str) -> str:
+    """README with these results, this output, and the costs of packings."""
+    readme = re.sub(COSTS, lambda _: packed.sentence(read(packed.CELLS)), readme)
     shown = re.sub("<!--.*?-->", "", results)
     readme = re.sub(r"(?s)(?<=\n## Results\n\n).*?(?=\n## )", lambda _: shown, readme)
-    return re.sub(r"(?s)(?<=\n```text\n).*?(?=```)", lambda _: packed, readme, count=1)
+    return re.sub(r"(?s)(?<=\n```text\n).*?(?=```)", lambda _: output, readme, count=1)
 
 
 def main() -> None:
@@ -36,8 +39,8 @@ def main() -> None:
     results = with_numbers(RESULTS.read_text(encoding="utf-8"), numbers())
     RESULTS.write_text(results, encoding="utf-8")
     readme = README.read_text(encoding="utf-8")
-    packed = PACKED.read_text(encoding="utf-8")
-    README.write_text(written(readme, results, packed), encoding="utf-8")
+    output = OUTPUT.read_text(encoding="utf-8")
+    README.write_text(written(readme, results, output), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -15,9 +15,16 @@ from jaxprune.base.text import byte_size
 from jaxprune.devices.compiled import compiled
 from jaxprune.devices.sharding import EVERY, device_mesh
 from jaxprune.hf.model import Model
+from jaxprune.runs.packing import speed
 from jaxprune.runs.packing.texts import Parts
 from jaxprune.runs.planning.config import QuantizeConfig
-from jaxprune.runs.planning.costs import kernel_weights, operations, writing_memory
+from jaxprune.runs.planning.costs import (
+    TOKEN,
+    TOKENIZER,
+    kernel_weights,
+    operations,
+    writing_memory,
+)
 from jaxprune.runs.planning.plan import check_fits, plan_from_config
 from jaxprune.shrinking.vocabulary import split
 
@@ -30,6 +37,8 @@ _VOCABULARIES, _ROUNDINGS, _HEAD = 4, 3, 0.3
 _EFFICIENCY = 0.65
 # The rate at which a model writes, as a share of that of the other steps.
 _WRITING = 0.5
+# Bytes for a number of the embedding while a file in 16 bits is written, whose speed is measured: three copies.
+_COMPARED = 6
 _WIDTH, _REPETITIONS = 2048, 3
 
 
@@ -86,7 +95,10 @@ def pack_plan(
     tokens = choosing * (1 + smaller) + 2 * reported + expected
     of_head = choosing * (1 + _HEAD * smaller) + (1 + _HEAD) * reported + 2 * expected
     products = 2 * (kernels * tokens + head * of_head) + _ROUNDINGS * rounded
-    memory = sum(plan.host.values())
+    # beside the rounding, the tokenizer of the model with fewer tokens
+    memory = sum(plan.host.values()) + TOKENIZER + TOKEN * model.config.vocab_size
+    if speed.is_measured():
+        memory += _COMPARED * head
     if writes:
         products += 2 * (kernels + head) * (kept + choosing + reported) / _WRITING
         memory = max(memory, sum(writing_memory(model.config).values()))

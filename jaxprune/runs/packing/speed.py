@@ -20,6 +20,11 @@ _LIBRARY = "llama_cpp"  # of llama-cpp-python
 _NEW, _PROMPT, _ROUNDS = 64, 200, 3  # tokens, characters, repetitions
 
 
+def is_measured() -> bool:
+    """Whether llama.cpp's library is installed."""
+    return importlib.util.find_spec(_LIBRARY) is not None
+
+
 def speeds(model: Model, packed: Path, text: str, folder: Path) -> dict[str, float]:
     """Tokens a second, `before` and `after`; empty if llama.cpp's library is not installed.
 
@@ -29,7 +34,7 @@ def speeds(model: Model, packed: Path, text: str, folder: Path) -> dict[str, flo
       text: its beginning is the prompt.
       folder: for the dense model's file.
     """
-    if importlib.util.find_spec(_LIBRARY) is None:
+    if not is_measured():
         return {}
     dense = folder / "dense.gguf"
     in_half = dataclasses.replace(model, source=_InHalf(model.source))
