@@ -96,12 +96,11 @@ def recovery_memory(
     distils = fields.how == DISTIL
     predicted = min(config.vocab_size, max(LEAST, sum(n * t for n, t in work.groups) // 4))
     above = distils * (config.n_layers - blocks)
-    differentiated = blocks + above
     device = {
         "fitted": _FITTED * weights,
         "masks": weights,
         "above": above * part_size(config, "blocks") * costs.size_of(work.stored),
-        "activations": 4 * rows * length * (differentiated * outputs + 3 * config.d_model)
+        "activations": 4 * rows * length * ((blocks + above) * outputs + 3 * config.d_model)
         + 2 * of_a_pass,
         "head": distils * 4 * (predicted * config.d_model + 2 * rows * length * SLICE),
     }
@@ -124,12 +123,11 @@ def recovery_operations(work: Work, run: RecoverConfig) -> int:
     config, fields = work.config, run.recovery
     kernels = sum(costs.kernel_sizes(config).values())
     tokens = sum(count * length for count, length in work.groups)
-    step = sum(step_products(fields, config.n_layers))
-    fits = len(windows_of(fields, config.n_layers))
-    passes = (1 if fits == 1 else 2) * config.n_layers
-    operations = 2 * (passes + fields.epochs * (1 - fields.held_out) * step)
+    products = step_products(fields, config.n_layers)
+    passes = (1 if len(products) == 1 else 2) * config.n_layers
+    operations = 2 * (passes + fields.epochs * (1 - fields.held_out) * sum(products))
     head = 0
     if fields.how == DISTIL:
         predicted = min(config.vocab_size, LEAST)
-        head = 2 * predicted * config.d_model * (1 + 2 * fields.epochs * fits)
+        head = 2 * predicted * config.d_model * (1 + 2 * fields.epochs * len(products))
     return int(tokens * (kernels * operations + head))
