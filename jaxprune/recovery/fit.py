@@ -77,13 +77,13 @@ def fit(
     steps = fields.epochs * steps_of(units, fields, seed)
     adamw = optimizer(fields.learning_rate, steps)
     everywhere = replicated(mesh)
-    masters = jax.tree.map(lambda leaf: leaf.astype(np.float32), params)
-    masters, keep = jax.device_put((masters, keep), everywhere)
+    params = jax.tree.map(lambda leaf: leaf.astype(np.float32, copy=False), params)
+    masters, keep = jax.device_put((params, keep), everywhere, may_alias=False)
     state = jax.device_put(adamw.init(masters), everywhere)
     initial = mean_loss(loss, masters, held_out, mesh)
     if not np.isfinite(initial):
         raise InputError(f"{loss.where}the loss of recovery is not finite; an activation overflows")
-    best, finished_epochs = Fit(jax.tree.map(np.array, masters), initial, initial, 0), 0
+    best, finished_epochs = Fit(params, initial, initial, 0), 0
     if saved is not None and saved.is_file():
         (masters, state), best, last = _restored(saved, ((masters, state), best, finished_epochs))
         masters, state = jax.device_put((masters, state), everywhere)
@@ -101,6 +101,7 @@ def fit(
             gradient = gradient_of(loss, masters, batch, mesh)
             scale = np.float32(loss.scale / tokens_of(batch))
             masters, state = step(masters, state, gradient, scale, keep, optimizer=adamw, mesh=mesh)
+            del gradient  # as large as the masters: not beside the next one
             bar.update()
         current = mean_loss(loss, masters, held_out, mesh)
         bar.show(f"{loss.where}loss {initial:.4f} → {current:.4f}")

@@ -11,10 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from jaxprune.devices.sharding import replicated
 from jaxprune.models.config import ModelConfig
 from jaxprune.recovery.fit import cut
 from jaxprune.recovery.on_grid import Levels
-from jaxprune.recovery.stacked import Start, run_blocks
+from jaxprune.recovery.stacked import Start, run_blocks, start_of
 from jaxprune.recovery.task import Task
 from jaxprune.stats.micro_batches import Context, MicroBatches
 from jaxprune.stats.predictions import (
@@ -47,15 +48,17 @@ class PredictionUnit(NamedTuple):
 
 
 class Predictions(NamedTuple):
-    """The predictions of the dense model.
+    """The predictions of the dense model, and how the outputs of a window become those of the other model.
 
     Attributes:
-      head: its head, on the devices.
+      head: the head, on the devices.
       rows: of each micro-batch `expected`, `log_p` and `valid`, see `PredictionUnit`.
+      blocks: all blocks as they are before the recovery, on the devices; None if one window has all of them.
     """
 
     head: Head
     rows: list[tuple[Any, Any, Any]]
+    blocks: Start | None
 
 
 def dense_predictions(
@@ -78,7 +81,11 @@ def dense_predictions(
         entropy = np.zeros(mask.shape, np.float32)
         expected[mask], entropy[mask] = mean_rows[own], log_p[own]
         rows.append((expected, entropy, mask))
-    return Predictions(head, rows)
+    blocks = None
+    if len(task.windows) > 1:
+        stored = start_of(task, range(task.config.n_layers))._replace(keep={})
+        blocks = jax.device_put(stored, replicated(task.mesh))
+    return Predictions(head, rows, blocks)
 
 
 def prediction_units(
@@ -113,7 +120,7 @@ def divergence_of_unit(
     config: ModelConfig,
     dtype: str,
     masters: Any,
-    fixed: tuple[tuple[Array | None, Levels], Head, Start | None],
+    fixed: tuple[tuple[Array | None, Levels], Head, tuple[Start, Array] | None],
     inputs: Array,
     expected: Array,
     log_p: Array,
@@ -123,12 +130,14 @@ def divergence_of_unit(
 
     Args:
       masters: of the blocks that are fitted.
-      fixed: their kinds and levels, the head, and the blocks above, if any, as they are before their own fit.
+      fixed: their kinds and levels, the head, and all blocks with which of them are above; None without any. All
+        windows have the same program so.
     """
     of_blocks, head, above = fixed
     states = run_blocks(config, dtype, masters, of_blocks, inputs)
     if above is not None:
-        states = run_blocks(config, dtype, above.params, above.fixed, states)
+        blocks, are_above = above
+        states = run_blocks(config, dtype, blocks.params, blocks.fixed, states, are_above)
     h = logit_inputs(config, head, states)
     values = divergence(h, expected, log_p, log_sum_exp(h, head[1]))
     return jnp.sum(jnp.where(valid, values, 0))

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from flax.traverse_util import unflatten_dict
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxprune.hf.weights import stack_layers
 from jaxprune.models.config import ModelConfig
@@ -61,15 +61,24 @@ def run_blocks(
     masters: Any,
     fixed: tuple[Array | None, Levels],
     inputs: Float[Array, "b T D"],
+    runs: Bool[Array, " blocks"] | None = None,
 ) -> Float[Array, "b T D"]:
-    """The outputs of the last of some stacked blocks; for gradients, only their products are stored."""
+    """The outputs of the last of some stacked blocks; for gradients, only their products are stored.
 
-    def body(x: Array, layer: tuple[Any, Array | None, Levels]) -> tuple[Array, None]:
-        block, kind, levels = layer
-        return block_outputs(config, dtype, joined(block, levels), x, kind), None
+    Args:
+      runs: False at blocks that are passed over; None if all run.
+    """
+
+    def body(x: Array, layer: tuple[Any, Array | None, Levels, Array | None]) -> tuple[Array, None]:
+        block, kind, levels, run = layer
+
+        def outputs(x: Array) -> Array:
+            return block_outputs(config, dtype, joined(block, levels), x, kind)
+
+        return (outputs(x) if run is None else lax.cond(run, outputs, lambda x: x, x)), None
 
     policy = jax.checkpoint_policies.save_only_these_names(PRODUCT)
-    states, _ = lax.scan(jax.checkpoint(body, policy=policy), inputs, (masters, *fixed))
+    states, _ = lax.scan(jax.checkpoint(body, policy=policy), inputs, (masters, *fixed, runs))
     return states
 
 
@@ -85,7 +94,7 @@ def finished_layers(
         masters, levels = jax.tree.map(
             lambda leaf, number=number: leaf[number], (fitted.params, start.fixed[1])
         )
-        masters = jax.tree.map(np.asarray, joined(masters, levels))
+        masters = jax.tree.map(np.array, joined(masters, levels))  # not views of all blocks
         yield finished_layer(
             task.pruned(layer), task.model.block(layer), masters, None if number else fitted
         )

@@ -50,7 +50,7 @@ def recover_by_window(task: Task) -> Generator[PrunedBlock, None, None]:
     """Recovers and yields the blocks of a model in order; the first block that a window finishes has its loss.
 
     The inputs of a window come from the recovered blocks below, so it also corrects their errors. Only its blocks,
-    their gradients and moments are in memory, with `distil` also the blocks above. Embedding, final norm and head
+    their gradients and moments are in memory, with `distil` also all blocks as stored. Embedding, final norm and head
     remain those of the model.
     """
     layers, clock = task.config.n_layers, Clock()
@@ -84,10 +84,12 @@ def recover_by_window(task: Task) -> Generator[PrunedBlock, None, None]:
                 )  # fmt: skip
                 overlap = _overlap(task, window, final, fitted)
                 done = [*finished_layers(task, final, start, fitted)]
+                del start, units, loss, fitted  # large: not beside those of the next window
                 clock.lap("recover")
             else:
                 bar.update(steps)
-            for layer, result in zip(final, done, strict=True):
+            for layer in final:
+                result = done.pop(0)
                 assert result is not None
                 host = task.model.block(layer)
                 block = pruned_params(host, result.keep, result.changed)
@@ -135,8 +137,9 @@ def _targets(
         scale = 1 / variance(units)
         return units, Loss(squared_error, fixed, task.config, task.dtype, scale, where)
     above = None
-    if following := range(window.stop, layers):
-        above = jax.device_put(start_of(task, following)._replace(keep={}), everywhere)
+    if targets.blocks is not None:
+        are_above = jax.device_put(np.arange(layers) >= window.stop, everywhere)
+        above = targets.blocks, are_above
     fixed_arrays = fixed, targets.head, above
     return prediction_units(task, inputs, targets), Loss(
         divergence_of_unit, fixed_arrays, task.config, task.dtype, where=where
@@ -154,7 +157,7 @@ def _begun(params: Any, overlap: Overlap) -> Any:
 def _overlap(task: Task, window: range, final: range, fitted: Fit) -> Overlap:
     """The fitted blocks that are not finished, which a file keeps for a recovery that resumes at the next window."""
     masters = flatten_dict(fitted.params, sep="/")
-    overlap = {path: leaf[len(final) :] for path, leaf in masters.items()}
+    overlap = {path: leaf[len(final) :].copy() for path, leaf in masters.items()}
     following = task.saved_at(final.stop)
     if following is not None and len(final) < len(window) and hosts.is_first():
         write_npz(following, overlap)

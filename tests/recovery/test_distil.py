@@ -71,11 +71,13 @@ def test_loss_and_gradient_are_those_of_whole_logits(
     rows = inputs, mean_row.reshape(states.shape), log_p.reshape(ids.shape), jnp.asarray(valid)
     of_all = jax.tree.map(jnp.asarray, (pruned.params["blocks"], layer_kinds(config)))
     blocks, kinds = jax.tree.map(lambda leaf: leaf[:fitted], of_all)
-    above, kinds_above = jax.tree.map(lambda leaf: leaf[fitted:], of_all)
-    following = stacked.Start(above, {}, (kinds_above, {})) if fitted < config.n_layers else None
+    above = None
+    if fitted < config.n_layers:
+        every = stacked.Start(of_all[0], {}, (of_all[1], {}))
+        above = every, jnp.arange(config.n_layers) >= fitted
     loss, gradient = jax.jit(
         jax.value_and_grad(divergence_of_unit, argnums=2), static_argnums=(0, 1)
-    )(config, "float32", blocks, ((kinds, {}), head, following), *rows)
+    )(config, "float32", blocks, ((kinds, {}), head, above), *rows)
     expected, norm = by_torch(pruned.params)
     np.testing.assert_allclose(loss, expected, rtol=1e-4)
     # the same length, and the same decrease along it: so it is the same vector
@@ -83,8 +85,8 @@ def test_loss_and_gradient_are_those_of_whole_logits(
     np.testing.assert_allclose(ours, norm, rtol=1e-3)
     step = 1e-3 * expected / ours
     moved = jax.tree.map(
-        lambda leaf, slope, rest: np.concatenate([leaf - step * slope, rest]),
-        blocks, gradient, above,
+        lambda leaf, slope: np.concatenate([leaf[:fitted] - step * slope, leaf[fitted:]]),
+        of_all[0], gradient,
     )  # fmt: skip
     after, _ = by_torch({**pruned.params, "blocks": moved})
     np.testing.assert_allclose((expected - after) / expected, 1e-3, rtol=0.05)

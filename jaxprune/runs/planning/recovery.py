@@ -80,7 +80,7 @@ def recovery_memory(
     Returns:
       of a device "fitted": masters, moments and gradients of the blocks of a fit; "masks": of their kernels;
         "activations": the products that gradients need, and those of one block; with `distil` "above": the blocks
-        that are not fitted; "head": the rows of the predicted tokens and their logits.
+        that are not fitted, of which all windows have all; "head": the rows of the predicted tokens and their logits.
       of a process "process"; "states": of the dense and the recovered blocks, or targets of all tokens; "blocks": the
         fitted ones as stored and the best ones so far.
     """
@@ -95,7 +95,7 @@ def recovery_memory(
     )
     distils = fields.how == DISTIL
     predicted = min(config.vocab_size, max(LEAST, sum(n * t for n, t in work.groups) // 4))
-    above = distils * (config.n_layers - blocks)
+    above = distils * (blocks < config.n_layers) * config.n_layers
     device = {
         "fitted": _FITTED * weights,
         "masks": weights,
