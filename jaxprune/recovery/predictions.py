@@ -130,8 +130,8 @@ def divergence_of_unit(
 
     Args:
       masters: of the blocks that are fitted.
-      fixed: their kinds and levels, the head, and all blocks with which of them are above; None without any. All
-        windows have the same program so.
+      fixed: their kinds and levels; the head; and if there are blocks above, all blocks as stored, with True at those
+        above, so that windows share one program.
     """
     of_blocks, head, above = fixed
     states = run_blocks(config, dtype, masters, of_blocks, inputs)

@@ -79,8 +79,8 @@ def recovery_memory(
 
     Returns:
       of a device "fitted": masters, moments and gradients of the blocks of a fit; "masks": of their kernels;
-        "activations": the products that gradients need, and those of one block; with `distil` "above": the blocks
-        that are not fitted, of which all windows have all; "head": the rows of the predicted tokens and their logits.
+        "activations": the products that gradients need, and those of one block; with `distil` "above": all
+        blocks as stored, if a fit has some of them; "head": the rows of the predicted tokens and their logits.
       of a process "process"; "states": of the dense and the recovered blocks, or targets of all tokens; "blocks": the
         fitted ones as stored and the best ones so far.
     """
