@@ -20,7 +20,7 @@ from jaxprune.models.trees import Params
 DTYPE = choice(
     ("float32", "bfloat16"),
     "float32",
-    "of the weights on the devices and of the inputs of their products; CPUs without instructions for bfloat16 store "
+    "of the weights on the devices and of the inputs of their products; CPUs that multiply float32 faster store "
     "and multiply the rounded numbers as float32",
 )
 
