@@ -3,9 +3,9 @@
     python benchmarks/first_tokens.py OUT --text FOLDER [--prompts 20]
 
 OUT is the workdir of `jaxprune pack` or `quantize`; prompts are the first halves of lines of FOLDER/<language>.txt.
-Prints the continuations, in how many the first token is equal, and for the others by how much our two likeliest logits
-differ, in standard deviations of all: llama.cpp rounds the inputs of its products to 8 bits, which decides near ties
-otherwise. Needs llama-cpp-python.
+Prints each prompt and llama.cpp's continuation, in how many the first token is equal, and for the others by how much
+our two likeliest logits differ, in standard deviations of all: llama.cpp rounds the inputs of its products to 8 bits,
+which decides near ties otherwise. Needs llama-cpp-python.
 """
 
 import argparse
@@ -29,7 +29,9 @@ def main():
     parser.add_argument("--prompts", type=int, default=20)
     arguments = parser.parse_args()
     ours = jp.load(arguments.workdir / "hf")
-    theirs = llama_cpp.Llama(str(arguments.workdir / "model.gguf"), n_ctx=512, verbose=False)
+    theirs = llama_cpp.Llama(
+        str(arguments.workdir / "model.gguf"), n_ctx=512, verbose=False, swa_full=False
+    )
     for code in arguments.languages.split(","):
         lines = (arguments.text / f"{code}.txt").read_text("utf-8").splitlines()
         equal, gaps = 0, []
@@ -46,8 +48,9 @@ def main():
                 second, first = np.sort(logits)[-2:]
                 gaps.append(float((first - second) / logits.std()))
             print(f"  {prompt} | {theirs.detokenize(new).decode('utf-8', 'replace')!r}")
-        others = ", ".join(f"{gap:.3f}" for gap in gaps) or "none"
-        print(f"{code}: {equal} of {arguments.prompts} first tokens are equal; gaps: {others}")
+        print(f"{code}: {equal} of {arguments.prompts} first tokens are equal", end="")
+        others = ", ".join(f"{gap:.3f}" for gap in gaps)
+        print(f"; two likeliest logits of the others: {others} deviations apart" if gaps else "")
 
 
 if __name__ == "__main__":

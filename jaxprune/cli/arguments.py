@@ -1,6 +1,7 @@
 """Arguments that name paths → checked paths; the command line of a command without config."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -51,6 +52,15 @@ class Arguments(argparse.ArgumentParser):
             description=described(about, program),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+
+    def parse_args(self, arguments: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
+        """The options; a flag that does not exist is named before one that is missing."""
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        for word in arguments:
+            name = word.partition("=")[0]
+            if name.startswith("--") and not any(flag.startswith(name) for flag in flags):
+                self.error(f"{name}: no such flag")
+        return super().parse_args(arguments)
 
     def error(self, message: str) -> NoReturn:
         raise InputError(" ".join(f"{message}; {self.format_usage()}".split()))

@@ -12,8 +12,8 @@ DIGEST = "0123456789abcdef" * 4
     [
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}, None),
         ({"a": 1, "b": 2}, {"a": 1, "b": 3}, "b 2, now 3"),
-        ({"a": 1}, {"a": 1, "b": "x"}, "b None, now 'x'"),
-        ({"a": 1, "b": "x"}, {"a": 1}, "b 'x', now None"),
+        ({"a": 1}, {"a": 1, "b": "x"}, "b not set, now 'x'"),
+        ({"a": 1, "b": "x"}, {"a": 1}, "b 'x', now not set"),
         ({"file a": DIGEST}, {"file a": "f" * 64}, "file a '0123456789ab…', now 'ffffffffffff…'"),
     ],
 )

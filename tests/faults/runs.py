@@ -9,6 +9,10 @@ ROWS = {
     "sweep: a part after --merge=": Fault(
         lambda p: ["sweep", "--merge=a", "b", "--workdir=c"], r"unrecognized arguments: b; usage: .*--merge PART PART"
     ),
+    "pack: a misspelt flag": Fault(
+        lambda p: ["pack", "--model=nano/gpt2", "--langages=fr", "--workdir=c"],
+        r"--langages: no such flag; usage: .*--languages",
+    ),
     "sweep: no tasks": Fault(
         lambda p: p.script("sweep", "calibration.data=nano", "evaluation.tasks=", "sweep.grid=seed=0"),
         r"evaluation\.tasks: got ''; expected tasks, on which variants",

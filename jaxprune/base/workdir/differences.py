@@ -31,5 +31,7 @@ def inputs(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 def shortened(value: Any) -> str:
     """A value for a message; only the first digits of a digest."""
+    if value is None:
+        return "not set"
     text = repr(value)
     return f"{text[:13]}…'" if isinstance(value, str) and len(value) == 64 else text

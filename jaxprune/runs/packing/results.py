@@ -113,7 +113,9 @@ def verdict(result: Mapping[str, Any]) -> str:
         return f"Measured on text that the model wrote itself; on real text the loss may be larger. {most}. {size}"
     if few:
         return f"Too little text was held out to judge {', '.join(few)}. {most}. {size}"
-    return f"Within the limit of {limit}: {most}. {size}"
+    is_certain = round(figures["high"], 3) <= result["limit"]
+    within = "Within" if is_certain else "Probably within"
+    return f"{within} the limit of {limit}: {most}. {size}"
 
 
 def file_size_text(size: int) -> str:

@@ -54,6 +54,7 @@ def _rate(file: Path, text: str) -> float:
         str(file),
         n_ctx=512,
         verbose=False,
+        swa_full=False,  # as llama.cpp's own programs
         n_threads=os.cpu_count(),
         n_threads_batch=os.cpu_count(),
     )

@@ -256,6 +256,9 @@ def test_a_bad_result_begins_with_the_fault():
         f"Over the limit of 3.0%: Swahili, {largest} +26.0% bits per byte [+20.0, +30.0]. {size}"
     )
     assert said(difference=0.0304).startswith(f"Within the limit of 3.0%: Swahili, {largest} +3.0%")
+    assert said(difference=0.025, high=0.0306).startswith(
+        f"Probably within the limit of 3.0%: Swahili, {largest} +2.5%"
+    )
     assert said(difference=0.0306).startswith(f"Over the limit of 3.0%: Swahili, {largest} +3.1%")
     assert said(parts=9).startswith("Too little text was held out to judge sw. ")
 
