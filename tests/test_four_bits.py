@@ -3,6 +3,7 @@
 import four_bits as page
 import four_bits_cells as cells
 import four_bits_claims as claims
+import four_bits_power as power
 import numpy as np
 import pytest
 
@@ -101,3 +102,31 @@ def test_the_page_has_the_scores(scores):
     assert f" {rises:.1f} [" in row
     assert text.count("own − English text, in") == 11 + 4 + 4 + 11
     assert len(page.csv(scores).splitlines()) == 1 + sum(len(c.languages) for c in cells.cells())
+
+
+def test_the_spread_of_simulated_changes_is_that_of_their_model():
+    made = power.Spread(draws=2.0, runs=1.0, rest=0.5)
+    rng = np.random.default_rng(0)
+    spreads = [power.spread_of(power.simulated(made, 3.0, rng)) for _ in range(400)]
+    variances = np.square(spreads).mean(axis=0)
+    np.testing.assert_allclose(variances, np.square(made), rtol=0.15)
+
+
+def test_power_grows_with_the_change_and_falls_with_the_spread():
+    narrow, wide = power.Spread(0.2, 0.5, 0.5), power.Spread(2.0, 0.5, 0.5)
+    of = {
+        (name, mean): power.power(spread, claims.LESS, 0.5, 11, mean)
+        for name, spread in (("narrow", narrow), ("wide", wide))
+        for mean in (-0.05, -2.0)
+    }
+    assert of["narrow", -2.0] > 0.9
+    assert of["narrow", -0.05] < 0.1
+    assert of["wide", -2.0] < of["narrow", -2.0]
+
+
+def test_a_cell_with_stored_scores_is_not_made_again(tmp_path, scores):
+    every = list(cells.cells())
+    assert all(cells.is_made(cell, tmp_path, scores.keys()) for cell in every)
+    others = scores.keys() - {"gemma/gptq_q4_0-mix-1/sw"}
+    missing = [cell.name for cell in every if not cells.is_made(cell, tmp_path, others)]
+    assert missing == ["gptq_q4_0-mix-1"]

@@ -8,17 +8,25 @@ from pathlib import Path
 
 import numpy as np
 from cells import with_numbers, with_table
-from four_bits_cells import ENGLISH, FOUR, GEMMA, LANGUAGES, MIXTURE, ONES, WRITTEN
+from four_bits_cells import (
+    ENGLISH,
+    FOUR,
+    GEMMA,
+    LANGUAGES,
+    MIXTURE,
+    ONES,
+    SCORES,
+    STUDY,
+    WRITTEN,
+)
 from four_bits_claims import (
     OWN,
-    STUDY,
     Result,
     Scores,
     all_claims,
     results,
     rise,
 )
-from four_bits_scores import SCORES
 from quantize import mean_and_interval
 from study_scores import read_arrays
 

@@ -9,7 +9,8 @@ it the calibration texts of studies/quantization/calibration.py:
 
     gemma/ gemma_texts/ gemma_pilot/    smollm2/ smollm2_texts/    qwen/ qwen_texts/
 
-WORK/MODEL/CELL has the scores of a cell; the model itself is removed when it was measured.
+WORK/MODEL/CELL has the scores of a cell; the model itself is removed when it was measured. A cell whose scores are in
+studies/four_bits is not made again, so that the study can go on in another WORK.
 """
 
 import argparse
@@ -19,12 +20,16 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
+from study_scores import read_arrays
 
 import jaxprune as jp
+
+STUDY = Path(__file__).parents[2] / "studies" / "four_bits"
+SCORES, PILOT_SCORES = STUDY / "scores.npz", STUDY / "pilot.npz"
 
 LANGUAGES = ("en", "fr", "ru", "zh", "sw", "ar", "de", "es", "hi", "th", "tr", "vi")
 FOUR = ("fr", "ru", "zh", "sw")
@@ -109,6 +114,12 @@ def compared(model: str, how: str, grid: str, codes: tuple[str, ...]) -> Iterato
                 yield Cell(model, how, grid, code, draw, (code,))
 
 
+def is_made(cell: Cell, work: Path, stored: Collection[str]) -> bool:
+    """Whether a cell was made in this folder, or all its scores are stored."""
+    names = (f"{cell.model}/{cell.name}/{code}" for code in cell.languages)
+    return (work / cell.model / cell.name / "done").is_file() or all(n in stored for n in names)
+
+
 def make(cell: Cell, work: Path, models: Path, flores: Path, lines: str, suffix: str) -> None:
     """Makes a model, measures it and removes it."""
     folder, base = work / cell.model / cell.name, models / cell.model
@@ -176,7 +187,8 @@ def main() -> None:
     arguments = parser.parse_args()
     every = list(pilot() if arguments.pilot else cells())
     where = PILOT_TEXTS if arguments.pilot else STUDY_TEXTS
-    missing = [c for c in every if not (arguments.work / c.model / c.name / "done").is_file()]
+    stored = read_arrays(PILOT_SCORES if arguments.pilot else SCORES).keys()
+    missing = [cell for cell in every if not is_made(cell, arguments.work, stored)]
     if arguments.list:
         for cell in every:
             print(

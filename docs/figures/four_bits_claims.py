@@ -5,7 +5,6 @@ import itertools
 import lzma
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from four_bits_cells import DRAWS, ENGLISH, FOUR, GEMMA, LANGUAGES, MIXTURE, QWEN, SMOLLM, WRITTEN
@@ -14,8 +13,6 @@ from study_statistics import CONFIDENCE, OPEN, REFUTED, SUPPORTED, UNTESTABLE, i
 
 from jaxprune.evaluation.scoring.metrics import holm
 from jaxprune.evaluation.scoring.perplexity import values_of_parts
-
-STUDY = Path(__file__).parents[2] / "studies" / "four_bits"
 
 LESS, EQUAL = "less", "equal"
 OWN = "own"
