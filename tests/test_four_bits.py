@@ -1,11 +1,17 @@
 """The programs of studies/four_bits: cells, comparisons and verdicts, on made-up scores whose effects are known."""
 
+import shutil
+from pathlib import Path
+
 import four_bits as page
 import four_bits_cells as cells
 import four_bits_claims as claims
 import four_bits_power as power
+import four_bits_scores as collect
 import numpy as np
 import pytest
+
+import jaxprune.nano
 
 # Rises in % by rounding, and those that English text adds in other languages.
 RISES = {"dense": 0, "nearest": 15, "search": 12, "importance": 11, "gptq": 5, "sparsegpt": 80}
@@ -130,3 +136,22 @@ def test_a_cell_with_stored_scores_is_not_made_again(tmp_path, scores):
     others = scores.keys() - {"gemma/gptq_q4_0-mix-1/sw"}
     missing = [cell.name for cell in every if not cells.is_made(cell, tmp_path, others)]
     assert missing == ["gptq_q4_0-mix-1"]
+
+
+def test_a_made_cell_is_collected(tmp_path, monkeypatch):
+    work, models = tmp_path / "work", tmp_path / "models"
+    shutil.copytree(Path(jaxprune.nano.__file__).parent / "checkpoints" / "bloom", models / "gemma")
+    (models / "gemma_texts").mkdir()
+    windows = np.random.default_rng(0).integers(3, 500, (4, 64)).astype(np.int32)
+    np.savez(models / "gemma_texts" / "sw-1.npz", input_ids=windows)
+    (tmp_path / "sw.txt").write_text("Habari ya asubuhi, rafiki yangu.\n" * 20, "utf-8")
+    cell = cells.Cell("gemma", "gptq", "q4_0", "sw", 1, ("sw",))
+    cells.make(cell, work, models, tmp_path, "0-19", "texts")
+    monkeypatch.setattr(collect, "SCORES", tmp_path / "scores.npz")
+    monkeypatch.setattr(collect, "MODELS", tmp_path / "models.json")
+    collect.main([str(work), str(tmp_path), str(tmp_path)])
+    with np.load(tmp_path / "scores.npz") as arrays:
+        assert arrays["gemma/gptq_q4_0-sw-1/sw"].shape == (2, 2)  # two runs of ten lines
+        assert cells.is_made(cell, tmp_path / "another", arrays.keys())
+    assert "gptq_q4_0-sw-1" in (tmp_path / "models.json").read_text("utf-8")
+    assert not (work / "gemma" / cell.name / "model").exists()

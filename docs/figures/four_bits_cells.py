@@ -145,7 +145,8 @@ def make(cell: Cell, work: Path, models: Path, flores: Path, lines: str, suffix:
         ],
     )  # fmt: skip
     if made.is_dir():
-        shutil.copy(made / "report.json", folder)
+        for name in ("report.json", "config.json"):
+            shutil.copy(made / name, folder)
         shutil.rmtree(made)
     (folder / "done").touch()
 

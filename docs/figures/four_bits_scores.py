@@ -6,6 +6,7 @@ Adds to scores.npz the sums of every cell, and to models.json what made it; with
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,14 @@ MODELS = STUDY / "models.json"
 LINES = 300
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Writes the files, with the cells that they have already."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
     parser.add_argument("ntrex", type=Path)
     parser.add_argument("flores", type=Path)
     parser.add_argument("--pilot", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     file = PILOT_SCORES if arguments.pilot else SCORES
     arrays, models = read_arrays(file), read(MODELS)
     for done in sorted(arguments.work.glob("*/*/done")):
@@ -39,7 +40,8 @@ def main() -> None:
             if f"compressed/{code}" not in arrays:
                 seen = compressed(arguments.ntrex, arguments.flores, code)
                 arrays[f"compressed/{code}"] = np.array(seen)
-        models[name] = origin(cell, models.get(name))
+        if not arguments.pilot:
+            models[name] = origin(cell, models.get(name))
     np.savez_compressed(file, **dict(sorted(arrays.items())))
     if not arguments.pilot:
         write(MODELS, dict(sorted(models.items())))
