@@ -32,7 +32,7 @@ def multiplying(monkeypatch):
     """Says of the CPU that it has instructions for bfloat16, or has none."""
 
     def say(native):
-        monkeypatch.setattr(products, "_every_process_multiplies_bfloat16", lambda: native)
+        monkeypatch.setattr(products, "_every_process_prefers_bfloat16", lambda: native)
 
     return say
 
