@@ -98,7 +98,7 @@ def verdict(result: Mapping[str, Any]) -> str:
     by_language, sizes = result["languages"], result["bytes"]
     worst, figures = max(by_language.items(), key=lambda item: item[1]["difference"])
     loss = figures["difference"]
-    most = f"{language(worst).name}, with the largest loss, has {points(loss)}% bits per byte"
+    most = f"{language(worst).name} loses most, {points(loss)}% bits per byte"
     if figures["low"] is not None:
         most += f" {interval((figures['low'], figures['high']), points)}"
     limit = f"{percent(result['limit'])}%"
@@ -106,7 +106,7 @@ def verdict(result: Mapping[str, Any]) -> str:
         f"{GGUF} has {file_size_text(sizes['after'])}, {percent(sizes['after'] / sizes['before'], 0)}% of "
         f"{file_size_text(sizes['before'])} in 16 bits."
     )
-    few = [code for code, own in by_language.items() if own["parts"] < FEWEST_PARTS]
+    few = [language(code).name for code, own in by_language.items() if own["parts"] < FEWEST_PARTS]
     if round(loss, 3) > result["limit"]:  # as it is printed
         return f"Over the limit of {limit}: {most}. {size}"
     if result.get("generated", {}).get("is_measured"):
