@@ -22,12 +22,22 @@ def test_a_bar_names_what_it_counts(capsys):
     with progress_bar("score", 3, 300, True, unit="steps") as bar:
         for _ in range(3):
             bar.update()
-    last = capsys.readouterr().err.split("\r")[-1]
+    last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("score 3/3 steps |")
     assert " tokens/s" in last
     with progress_bar("prune", 3, 300, False) as bar:
         bar.update()
     assert capsys.readouterr().err == ""
+
+
+def test_a_log_has_lines_without_moves_of_the_cursor(capsys):
+    with progress_bar("sweep", 2, 0, True), progress_bar("prune", 3, 0, True) as inner:
+        inner.update(3)
+    log = capsys.readouterr().err
+    assert not re.search(r"[\r\x1b]", log)
+    assert [line.split(" |")[0] for line in log.splitlines()] == [
+        "sweep 0/2 layers", "prune 0/3 layers", "prune 3/3 layers", "sweep 0/2 layers",
+    ]  # fmt: skip
 
 
 def test_an_error_is_told_on_a_line_of_its_own_while_a_bar_is_shown(capsys):

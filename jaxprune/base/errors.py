@@ -1,9 +1,11 @@
 """Errors that the user can correct: one line, no traceback."""
 
+import contextlib
 import difflib
 import re
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 _MOST_NAMES = 12
 _LONGEST = 1900  # characters of a message
@@ -76,6 +78,15 @@ def check_equal(
             raise InputError(
                 f"{where}: {name} is {first_value} in the first and {second_value} in the second; expected {allowed}"
             )
+
+
+@contextlib.contextmanager
+def said_of(folder: Path, address: str) -> Iterator[None]:
+    """Errors that name a local copy name the address in a bucket."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error).replace(str(folder), address.rstrip("/"))) from error
 
 
 def did_you_mean(value: object, choices: Iterable[str]) -> str:

@@ -54,6 +54,16 @@ class NotebookLines(io.TextIOBase):
         return len(text)
 
 
+class LogLines(io.TextIOBase):
+    """The file of bars that no terminal shows: stderr, a line each time, without moves of the cursor."""
+
+    def write(self, text: str) -> int:
+        """Writes the line of a bar."""
+        if line := text.replace("\x1b[A", "").strip():
+            print(line, file=sys.stderr, flush=True)
+        return len(text)
+
+
 @functools.lru_cache(maxsize=1)
 def _lines_of_cell(_: int) -> NotebookLines:
     return NotebookLines(sys.modules["IPython.display"].display)
@@ -61,6 +71,8 @@ def _lines_of_cell(_: int) -> NotebookLines:
 
 def tqdm_bar(total: int, shown: bool, **options: Any) -> tqdm:
     """A bar of tqdm on stderr, or in a notebook, which it leaves when it is full; silent unless `shown`.
+
+    In a log it is a line every 30 seconds.
 
     Args:
       options: further arguments of `tqdm`.
@@ -70,6 +82,8 @@ def tqdm_bar(total: int, shown: bool, **options: Any) -> tqdm:
     if shown and hasattr(shell, "kernel"):
         file = _lines_of_cell(shell.execution_count)
         return tqdm(total=total, file=file, leave=False, **options)
+    if shown and not sys.stderr.isatty():
+        return tqdm(total=total, file=LogLines(), mininterval=30, **options)
     # leave=None: a bar inside another one, such as a sweep's, goes when it is full
     return tqdm(total=total, disable=not shown, leave=None, **options)
 

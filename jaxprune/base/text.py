@@ -5,6 +5,7 @@ The first column of a table contains the names of its rows, aligned left; the ot
 
 import csv
 import io
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -133,20 +134,32 @@ class Table(NamedTuple):
       header: titles of the columns; the first names the rows.
       rows: text, or `Cell` with a verdict.
       note: a sentence below the table.
+      labels: number of the first columns that name the rows; a terminal repeats them where a table is too wide.
     """
 
     title: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     note: str = ""
+    labels: int = 1
 
-    def to_latex(self) -> str:
-        """The table for a paper, as LaTeX with the rules of booktabs."""
+    def to_latex(self, caption: str = "") -> str:
+        """The table for a paper, as LaTeX with the rules of booktabs.
+
+        Args:
+          caption: plain text that follows the title in the caption.
+        """
         import pandas
 
         rows = [[str(cell) for cell in row] for row in self.rows]
         table = pandas.DataFrame(rows, columns=pandas.Index(self.header))
-        return table.to_latex(index=False, escape=True)
+        text = table.to_latex(
+            index=False,
+            escape=True,
+            column_format="l" * self.labels + "r" * (len(self.header) - self.labels),
+            caption=re.sub(r"([&%$#_{}])", r"\\\1", f"{self.title}. {caption}".strip()),
+        )
+        return text.replace(MINUS, "$-$").replace("×", r"$\times$")
 
 
 def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -158,13 +171,15 @@ def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def table_lines(table: Table) -> list[str]:
-    """A table on a terminal; if it is wider than WIDTH it continues below, with its first column again."""
+    """A table on a terminal; if it is wider than WIDTH it continues below, with its labels again."""
     widths = _widths([table.header, *table.rows])
-    parts, width = [[0]], widths[0]
-    for place, column in enumerate(widths[1:], start=1):
-        if width + len(_GAP) + column > WIDTH and len(parts[-1]) > 1:
-            parts.append([0])
-            width = widths[0]
+    labels = [*range(table.labels)]
+    label_width = sum(widths[: table.labels]) + len(_GAP) * (table.labels - 1)
+    parts, width = [[*labels]], label_width
+    for place, column in enumerate(widths[table.labels :], start=table.labels):
+        if width + len(_GAP) + column > WIDTH and len(parts[-1]) > table.labels:
+            parts.append([*labels])
+            width = label_width
         parts[-1].append(place)
         width += len(_GAP) + column
     lines = list[str]()

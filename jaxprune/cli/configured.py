@@ -11,7 +11,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
-from jaxprune.base.errors import InputError, invalid_value
+from jaxprune.base.errors import InputError, invalid_value, said_of
 from jaxprune.base.files.store import check_address, is_address
 from jaxprune.base.schema import Field, fields_of
 from jaxprune.cli.arguments import check_folder, described
@@ -75,7 +75,8 @@ def run_configured(
             with _workdir(place) as workdir:
                 main(config, workdir)
         except OSError as error:
-            if error.errno and error.filename is None:  # the error of a full disk has no path
+            # the error of a full disk has no path; a closed pipe is that of stdout
+            if error.errno and error.filename is None and not isinstance(error, BrokenPipeError):
                 error.filename = str(place)
             raise
 
@@ -92,11 +93,8 @@ def _workdir(place: str) -> Iterator[Path]:
         return
     if "distributed" in options and (options.distributed or options.coordinator):
         raise invalid_value("--workdir", place, "a folder that all processes share")
-    with staged(place) as workdir:
-        try:
-            yield workdir
-        except InputError as error:
-            raise InputError(str(error).replace(str(workdir), place.rstrip("/"))) from error
+    with staged(place) as workdir, said_of(workdir, place):
+        yield workdir
 
 
 def prepare_process() -> None:

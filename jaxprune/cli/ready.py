@@ -32,4 +32,6 @@ def config_file(value: str) -> str:
         return value
     if name.endswith(".py"):
         raise InputError(f"--config: no file {name!r}{did_you_mean(Path(name).stem, ready)}")
-    raise invalid_value("--config", name, f"FILE.py, {', '.join(ready)}", choices=ready)
+    raise invalid_value(
+        "--config", name, f"FILE.py, base:MODEL for any model, {', '.join(ready)}", choices=ready
+    )

@@ -21,7 +21,7 @@ from jaxprune.data.nano import NANO, NANO_LANGUAGES, text_place
 # The column of sentences in FLORES+ and in FLORES-200.
 _SENTENCE_COLUMNS = ("text", "sentence")
 _CODE_COLUMN = "content"
-_DATA = "calibration.data"
+_DATA, _CODE = "calibration.data", "calibration.code"
 _HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
 # The languages of the paper's figures 1 and 3, used if the data has too many.
 PAPER_LANGUAGES = ("en", "fr", "es", "zh", "hi", "sw")
@@ -121,13 +121,13 @@ def _all_sentences(data: str | Path, code: str, field: str = _DATA) -> list[str]
     data = text_place(data, "calibration")
     folder = local_path(data)
     if not folder.is_dir():
-        return _hub_sentences(hub_id(data, field), code)
+        return _hub_sentences(hub_id(data, field), code, field)
     if any(folder.glob("*.txt")):
         return _read_lines(_pick_txt(folder, code))
     if (folder / "dev").is_dir() and any((folder / "dev").glob("*.dev")):
         return _read_lines(_pick_flores(folder, code))
     if any(folder.rglob("*.parquet")):
-        return _hub_sentences(str(folder), code)
+        return _hub_sentences(str(folder), code, field)
     raise InputError(
         f"{field}: {data} contains neither <language>.txt nor dev/<FLORES code>.dev files"
     )
@@ -178,8 +178,8 @@ def hub_id(name: str | Path, field: str) -> str:
 
 
 @contextlib.contextmanager
-def hub_data_sets(name: str) -> Iterator[Any]:
-    """The library `datasets`; its errors on reading the data set `name` become one line.
+def hub_data_sets(name: str, field: str) -> Iterator[Any]:
+    """The library `datasets`; its errors on reading the data set `name`, the value of a field, become one line.
 
     Raises:
       InputError: it is not installed, or reports an error; a gated data set appears not to exist.
@@ -189,7 +189,7 @@ def hub_data_sets(name: str) -> Iterator[Any]:
         datasets = importlib.import_module("datasets")
     except ImportError:
         raise InputError(
-            f"{name}: no such folder; to read it from the hub: pip install datasets"
+            f"{field}: {name} is no folder; set another, or to read it from the hub: pip install datasets"
         ) from None
     try:
         yield datasets
@@ -199,13 +199,15 @@ def hub_data_sets(name: str) -> Iterator[Any]:
         message = " ".join(str(error).split())
         if isinstance(error, ConnectionError):
             unreachable = "no such folder, and the hub cannot be reached"
-            raise ConnectionError(f"{name}: {unreachable}: {message}") from error
+            raise ConnectionError(f"{field}: {name}: {unreachable}: {message}") from error
         terms = " (if it is gated: accept its terms and `hf auth login`)"
-        raise InputError(f"{name}: {message}{'' if Path(name).exists() else terms}") from error
+        raise InputError(
+            f"{field}: {name}: {message}{'' if Path(name).exists() else terms}"
+        ) from error
 
 
-def _hub_sentences(name: str, code: str) -> list[str]:
-    with hub_data_sets(name) as datasets:
+def _hub_sentences(name: str, code: str, field: str) -> list[str]:
+    with hub_data_sets(name, field) as datasets:
         configurations = datasets.get_dataset_config_names(name)
         # FLORES+ renamed some languages: its code is the last one of the table.
         spellings = [*reversed(language(code).flores), code]
@@ -242,7 +244,7 @@ def code_samples(source: str | Path, samples: int, seed: int, draw: str | None =
         files = sorted(path for path in folder.rglob("*.py") if path.is_file())
         count, read = len(files), lambda index: _decode(files[index].read_bytes())
     else:
-        rows = _hub_code(hub_id(source, "calibration.code"))
+        rows = _hub_code(hub_id(source, _CODE))
         count, read = len(rows), lambda index: str(rows[int(index)][_CODE_COLUMN])
     own, draws = (0, 1) if draw is None else numbers(draw)
     chosen: list[str] = []
@@ -268,7 +270,7 @@ def _decode(raw: bytes) -> str:
 
 
 def _hub_code(name: str) -> Any:
-    with hub_data_sets(name) as datasets:
+    with hub_data_sets(name, _CODE) as datasets:
         rows = datasets.load_dataset(name, split="train")
     if _CODE_COLUMN not in rows.column_names:
         raise InputError(f"{name}: columns {' '.join(rows.column_names)}; expected {_CODE_COLUMN}")

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from jaxprune.base.text import NONE, VERDICTS, Cell, Table, count, p_value
-from jaxprune.evaluation.changes import MEAN, MEAN_NON_ENGLISH, Change
+from jaxprune.evaluation.changes import FEWEST_PARTS, MEAN, MEAN_NON_ENGLISH, Change
 from jaxprune.evaluation.figures import (
     Figures,
     by_key,
@@ -26,8 +26,9 @@ ABOUT_CHANGES = (
     f"Changes are in points; of perplexities and bits per byte they are ratios. Their {CONFIDENCE:.0%} "
     "intervals: paired bootstrap over rows, or over groups of rows if the task has groups "
     f"({count(RESAMPLES)} resamples, drawn jointly in all languages of a mean); of perplexity: Student's interval "
-    "over parts of the text. p: of accuracy in a language McNemar's exact test, of translations sacrebleu's paired "
-    "bootstrap, otherwise that of the interval. p Holm: p after Holm's correction over the languages of the task; "
+    f"over parts of the text, of which fewer than {FEWEST_PARTS} are too little. p: of accuracy in a language "
+    "McNemar's exact test, of translations sacrebleu's paired bootstrap, otherwise that of the interval. p Holm: p "
+    "after Holm's correction over the languages of the task; "
     f"better and worse: at most {ALPHA}. Other measures are not corrected for multiple tests."
 )
 
@@ -45,8 +46,7 @@ def comparison_tables(
     base, *others = names
     figures, tables = by_key(measurements), list[Table]()
     if len(others) > 1:
-        labels = {name: [name] for name in names}
-        tables += overview_tables(labels, measurements, changes)
+        tables += overview_tables({name: [name] for name in names}, measurements, changes)
     for run in others:
         rows, run_tables = [row for row in changes if row.run == run], list[Table]()
         for task in dict.fromkeys(row.task for row in rows):
@@ -67,7 +67,7 @@ def _change_table(figures: Figures, rows: Sequence[Change]) -> Table:
     first = rows[0]
     run, base, task, measure = first.run, first.base, first.task, first.measure
     unit = "ratio" if MEASURES[measure].scale == "ratio" else "change"
-    title, tested = f"{task}: {MEASURES[measure].title}", any(row.p is not None for row in rows)
+    title, tested = table_title(task, measure), any(row.p is not None for row in rows)
     corrected = any(row.p_holm is not None for row in rows)
     has_verdict = corrected or measure == "perplexity"
     header = ["language", "n", base, run, unit, "95% interval", *["p"] * tested]
@@ -104,6 +104,12 @@ def _pair_table(
     columns = [*(MEASURES[name].column for name in measures), "chosen %"]
     header = ["language", *(f"{column} {run}" for column in columns for run in runs)]
     return Table(f"{task}: other figures", header, rows)
+
+
+def table_title(task: str, measure: str) -> str:
+    """The title of a table, as "xnli: accuracy, %", or of a column."""
+    title = MEASURES[measure].title
+    return title if task == measure else f"{task}: {title}"
 
 
 def overview_tables(
@@ -147,8 +153,9 @@ def overview_tables(
                 if name in known
             ]
             if rows:
-                title = f"{task}: {MEASURES[measure].title}"
-                tables.append(Table(title, [*label_names, *codes], rows))
+                title = table_title(task, measure)
+                header = [*label_names, *codes]
+                tables.append(Table(title, header, rows, labels=len(label_names)))
     return tables
 
 
@@ -159,10 +166,12 @@ def overview_cell(figure: Measurement | None, change: Change | None) -> str:
     measure, kind = change.measure, verdict(change)
     sign = "×" if MEASURES[measure].scale == "ratio" else ""
     bounds = "" if change.low is None else f" {show_bounds(change)}"
-    star = "*" if change.p_holm is not None and change.p_holm <= ALPHA else ""
-    end = " too little text" if kind == "few" else star
+    ends = {"few": " too little text", "better": "*", "worse": "*"}
     shown = show_value(measure, change.value)
-    return Cell(f"{shown} ({sign}{show_difference(measure, change.difference)}{bounds}){end}", kind)
+    return Cell(
+        f"{shown} ({sign}{show_difference(measure, change.difference)}{bounds}){ends.get(kind, '')}",
+        kind,
+    )
 
 
 def conclusion(changes: Sequence[Change], measurements: Sequence[Measurement]) -> str:
@@ -189,9 +198,14 @@ def conclusion(changes: Sequence[Change], measurements: Sequence[Measurement]) -
         if at_chance := by_kind.get("chance"):
             where = ", ".join(f"{row.task} {row.language}" for row in at_chance)
             parts.append(f"no conclusion in {where}, where {rows[0].base} is at chance")
-        if ratios := [1 + row.difference for row in rows if row.measure == "perplexity"]:
-            least, most = ratio(min(ratios)), ratio(max(ratios))
-            parts.append(f"perplexity ×{least}" + (f" to ×{most}" if most != least else ""))
+        ratios = {row.language: 1 + row.difference for row in rows if row.measure == "perplexity"}
+        if ratios:
+            ends = dict.fromkeys(
+                (min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__))
+            )
+            parts.append(
+                "perplexity " + " to ".join(f"×{ratio(ratios[code])} ({code})" for code in ends)
+            )
         if parts:
             sentences.append(f"{run} against {rows[0].base}: {'; '.join(parts)}.")
     return " ".join(sentences)

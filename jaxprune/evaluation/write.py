@@ -19,7 +19,7 @@ def print_evaluation(evaluation: Evaluation, workdir: Path) -> None:
     for table in evaluation.tables:
         print("\n".join(f"  {line}".rstrip() for line in _printed(table)))
     written = ", ".join(evaluation.parts)
-    print(f"\n  written: {written}")
+    print(f"\n  written: {workdir.name}/: {written}")
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:

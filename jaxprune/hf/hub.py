@@ -69,10 +69,12 @@ def _snapshot(model: str, revision: str | None, patterns: list[str]) -> Path:
         )
     except errors.LocalEntryNotFoundError:
         raise ConnectionError(
-            f"{model}: no such folder, and the hub cannot be reached; run hf download {model} --local-dir FOLDER "
-            "where it can, and name FOLDER as the model"
+            f"{model}: no such folder, and the hub cannot be reached; set model to a folder, which "
+            f"hf download {model} --local-dir FOLDER writes on a machine that reaches the hub"
         ) from None
-    except (errors.HFValidationError, errors.HfHubHTTPError) as error:
+    except errors.HFValidationError:
+        raise InputError(f"{model}: no such folder, and no hub id (owner/name)") from None
+    except errors.HfHubHTTPError as error:
         reason = str(error).strip().split("\n")[0]
         raise InputError(
             f"{model}: neither a folder nor a repository of the hub ({reason})"

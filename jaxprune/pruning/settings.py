@@ -192,6 +192,6 @@ class Settings(PruningFields, Selection):
             by_method, got = DEMONSTRATIONS in self.method.sets, ", ".join(others) or "none"
             allocation = self.resolved_allocation.name
             reader = f"criterion {name}" if by_method else f"allocation {allocation}"
-            raise InputError(f"batches: {reader} needs one set, got {got}")
+            raise InputError(f"batches: {reader} needs one calibration set, got {got}")
         if CODE in sets and CODE not in roles:
             raise InputError(f"batches: criterion {name} needs a set with role 'code' as well")

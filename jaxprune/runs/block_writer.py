@@ -62,7 +62,7 @@ class BlockWriter:
         self._finished = finished_layers(run.folder)
         run.keep(layers=model.config.n_layers)
         if hosts.is_first() and self._finished:
-            print(f"resuming at layer {self._finished} of {model.config.n_layers}")
+            print(f"resuming after {self._finished} of {model.config.n_layers} layers")
         writes_hf = config.output.hf and hosts.is_first()
         self._hf = HfWriter(model, run.folder / "hf") if writes_hf else None
         self._blocks: list[Params] = []  # with output.params
@@ -105,7 +105,7 @@ class BlockWriter:
                 if hosts.any_of(terminated.is_set()):
                     self._wait()
                     raise TerminatedError(
-                        f"terminated after layer {block.layer} of {self._model.config.n_layers}"
+                        f"terminated after {block.layer + 1} of {self._model.config.n_layers} layers"
                     )
             self._wait()
 

@@ -162,8 +162,10 @@ def _settings(fields: Mapping[str, Any], rules: Mapping[str, Field]) -> Iterator
     if fields.get("calibration.stats") is not None:
         hidden.update(_SAMPLE_FIELDS)
     kind = KINDS.get(fields.get("calibration.kind", ""))
+    if kind is not None and not kind.has_target:
+        hidden.add("calibration.target")
     if kind is not None and kind.is_generated:
-        hidden |= {"calibration.data", "calibration.target"}
+        hidden.add("calibration.data")
     if "quantize.how" in rules and not ROUNDINGS[fields["quantize.how"]].needs:
         hidden.update(path for path in rules if path.startswith("calibration."))
     for path, rule in rules.items():

@@ -73,7 +73,11 @@ def _checked_values(path: str, values: Any) -> tuple[Any, ...]:
     checked = []
     for value in values:
         plain = value.item() if isinstance(value, np.generic) else value
-        checked.append(check(f"grid: {path}", plain, AXES[path]))
+        try:
+            checked.append(check(f"grid: {path}", plain, AXES[path]))
+        except InputError as error:
+            hint = "; several values are separated by |" if "," in str(plain) else ""
+            raise InputError(f"{error}{hint}") from None
     texts = [value_text(path, value) for value in checked]
     for text in texts:
         if re.search(r"[\s|]", text):

@@ -28,7 +28,7 @@ def dense_jobs(config: SweepConfig) -> dict[str, list[str]]:
     """The languages in which the dense model is evaluated, by folder.
 
     Raises:
-      InputError: no such task or text, no task, or one with none of the languages.
+      InputError: no such task or text, nothing to evaluate, or a task with none of the languages.
     """
     fields = config.evaluation
     languages: dict[str, list[str]] = {}
@@ -37,13 +37,15 @@ def dense_jobs(config: SweepConfig) -> dict[str, list[str]]:
         protocol = protocol_of(fields, config.compat)
         available = languages_of(task, protocol=protocol, data=fields.data)
         languages[task.name] = _evaluated_of(available, config, f"task {task.name}")
-    if not languages:
-        raise InputError("evaluation.tasks: got ''; expected tasks, on which variants are compared")
     if text := fields.perplexity:
         languages[PERPLEXITY] = _evaluated_of(text_languages(text), config, text)
     if fields.translation:
         target = config.calibration.target
         languages[TRANSLATION] = [code for code in evaluation_languages(config) if code != target]
+    if not languages:
+        raise InputError(
+            "evaluation: nothing to compare variants on; set evaluation.tasks, perplexity or translation"
+        )
     return languages
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ class SweepResult(NotebookTable):
         return _own_tables(self.variants, self.axes, self.comparison)
 
     @functools.cached_property
-    def all_tables(self) -> list[Table]:
+    def tables(self) -> list[Table]:
         """A table for each measure, with a row for each variant and a column for each axis and each language."""
         dense, *others = self.variants
         labels = {dense.name: [dense.name, *[NONE] * (len(self.axes) - 1)]}
@@ -90,8 +91,8 @@ class SweepResult(NotebookTable):
     def main_tables(self) -> list[Table]:
         """The first table of each task, text and translation: the paper's if there is one."""
         first: dict[str, Table] = {}
-        for table in self.own_tables or self.all_tables:
-            first.setdefault(table.title.partition(":")[0], table)
+        for table in self.own_tables or self.tables:
+            first.setdefault(re.split("[:,]", table.title)[0], table)
         return list(first.values())
 
     @property

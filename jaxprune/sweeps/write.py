@@ -75,7 +75,7 @@ def _missing(result: SweepResult) -> Iterator[str]:
 def _page(result: SweepResult) -> str:
     """The page: changes against dense, then tables, the first of each open, and charts."""
     compared = result.comparison
-    own, all_tables, over_draws = result.own_tables, result.all_tables, drawn_tables(result.drawn)
+    own, all_tables, over_draws = result.own_tables, result.tables, drawn_tables(result.drawn)
     charts = [
         Folded(f"{task}: every variant by language", [Charts(drawn)])
         for task in dict.fromkeys(row.task for row in compared.changes)

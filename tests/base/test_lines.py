@@ -35,6 +35,10 @@ def test_a_table_that_is_wider_than_the_terminal_continues_below():
     assert second[1].startswith("en")
     shown = [word for line in lines for word in line.split() if "x" in word]
     assert sorted(shown) == sorted(cells * 2)
+    labelled = Table("", ["criterion", "source", *cells], [["wanda", "sw", *cells]], labels=2)
+    parts = "\n".join(table_lines(labelled)).split("\n\n")
+    assert len(parts) > 1
+    assert all(part.split("\n")[1].split()[:2] == ["wanda", "sw"] for part in parts)
 
 
 def test_pipes_are_markdown():
@@ -75,3 +79,11 @@ def test_a_table_in_latex_has_all_cells_and_no_command_of_its_text():
     lines = table.to_latex().splitlines()
     assert r"run & p\_holm \\" in lines
     assert r"wanda\_fr & 58.0 (+1\%)* \\" in lines
+
+
+def test_the_caption_of_a_table_in_latex_is_plain_text():
+    table = Table("nli, %", ["run", "source", "fr"], [["a", "en", "−1 (×0.5)"]], labels=2)
+    latex = table.to_latex("wanda_fr: 50% & #1")
+    assert r"\caption{nli, \%. wanda\_fr: 50\% \& \#1}" in latex
+    assert r"\begin{tabular}{llr}" in latex
+    assert r"$-$1 ($\times$0.5)" in latex

@@ -330,7 +330,7 @@ def test_a_store_without_its_package_names_the_extra(monkeypatch):
 
     monkeypatch.setattr(fsspec, "filesystem", missing)
     with pytest.raises(
-        InputError, match=r"s3://b/x needs a package; run pip install 'jaxprune\[s3\]'"
+        InputError, match=r"s3:// needs a package; run pip install 'jaxprune\[s3\]'"
     ):
         Store("s3://b/x", "--workdir")
 

@@ -38,7 +38,7 @@ def test_files_are_taken_as_they_are(tmp_path, monkeypatch):
     [
         (
             "blom:3b",
-            r"--config: got 'blom'; expected FILE\.py, apertus, .* \(did you mean bloom\?\)",
+            r"--config: got 'blom'; expected FILE\.py, base:MODEL .* \(did you mean bloom\?\)",
         ),
         ("paper/mpgt", r"--config: got 'paper/mpgt'; .* \(did you mean paper/mgpt\?\)"),
         ("", "--config: got ''; expected FILE.py"),

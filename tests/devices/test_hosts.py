@@ -287,7 +287,7 @@ def test_two_processes_are_stopped_and_one_goes_on(tokens, tmp_path, capfd):
     assert [process.returncode for process in processes] == [143, 143], outputs
     capfd.readouterr()
     prune_as_configured(tmp_path / "run", tmp_path / "model", fields(tokens))
-    assert "resuming at layer" in "".join(capfd.readouterr())
+    assert "resuming after" in "".join(capfd.readouterr())
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
 
 

@@ -93,7 +93,7 @@ def test_the_card_has_the_figures_of_the_comparison(runs, monkeypatch, capfd):
     assert header == ["n", "dense", "pruned", "change", "95% interval", "p"]
     found = {one.dataset_config: one.metric_value for one in card.data.eval_results}
     assert found == {row.language: round(row.value, 4) for row in changes if row.p_holm is not None}
-    _, perplexities = table(card.text, "### perplexity: perplexity")
+    _, perplexities = table(card.text, "### perplexity")
     [of_sw] = [row for row in compared.changes if row[3:5] == ("sw", "perplexity")]
     ratio, low, high = (f"{1 + v:.3f}" for v in (of_sw.difference, of_sw.low, of_sw.high))
     shown = ["120", "66.50", "1,234.00", ratio, f"[{low}, {high}]", "worse"]

@@ -222,7 +222,8 @@ def test_ratios_of_perplexity_stand_on_a_log_axis_with_a_line_at_1(tmp_path):
         ratios = np.exp([rise.mean(), rise.mean() - reach, rise.mean() + reach])
         shown = "{:.3f} [{:.3f}, {:.3f}]".format(*ratios)
         assert title == f"{code}, b: {shown}, {word}"
-        assert rows[code][1].endswith(f"(×{shown})")
+        star = "" if word == "no significant change" else "*"
+        assert rows[code][1].endswith(f"(×{shown}){star}")
     [figure] = [f for f in root.iter("figure") if f.find("figcaption/b").text.startswith("perplex")]
     assert any(text.text == "over a (log)" for text in figure.iter("text"))
 
@@ -314,7 +315,7 @@ def test_the_commands_that_made_a_run_make_it_again(fields, tmp_path, monkeypatc
     write_report(last, (), tmp_path / "page.html")
     page = parsed((tmp_path / "page.html").read_text(encoding="utf-8"))
     lines = [shlex.split("".join(one.itertext())) for one in page.iter("code")]
-    folders = {"PRUNED": str(tmp_path / "again0"), "last": str(tmp_path / "again")}
+    folders = {"PRUNED": str(tmp_path / "again0"), "runs/last": str(tmp_path / "again")}
     for program, command, *arguments in [
         line for line in lines if "prune" in line[1] or "rec" in line[1]
     ]:

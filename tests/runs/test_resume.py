@@ -298,7 +298,7 @@ def test_kills_change_no_bit(deep, tokens, tmp_path, capfd):
         process.wait()
         if process.returncode != 0:
             assert not (workdir / "report.json").exists()
-    assert "resuming at layer" in gone_on(deep, tokens, workdir, capfd)
+    assert "resuming after" in gone_on(deep, tokens, workdir, capfd)
 
 
 def test_sigterm_finishes_the_layer(deep, tokens, tmp_path, capfd):
@@ -310,10 +310,10 @@ def test_sigterm_finishes_the_layer(deep, tokens, tmp_path, capfd):
     output, _ = process.communicate()
     assert process.returncode == 143
     done = len(list((workdir / "progress").glob("layer_*.npz")))
-    assert f"terminated after layer {done - 1} of 24; the same command resumes" in output
+    assert f"terminated after {done} of 24 layers; the same command resumes" in output
     assert "Traceback" not in output
     assert not list(workdir.glob("*.new"))
-    assert f"resuming at layer {done} of 24" in gone_on(deep, tokens, workdir, capfd)
+    assert f"resuming after {done} of 24 layers" in gone_on(deep, tokens, workdir, capfd)
 
 
 def test_two_runs_in_one_folder(unfinished):

@@ -285,7 +285,7 @@ def test_a_sweep_of_an_earlier_version_is_refused(tmp_path):
         ({"pruning.allocation": "arithmetic", "pruning.slope": 0.9, "pruning.sparsity": 0.6, "sweep.grid": "seed=0"},
          "arithmetic: got"),
         ({"pruning.ignore": "9/mlp/up"}, "9/mlp/up"),
-        ({"evaluation.tasks": ""}, "evaluation.tasks: got ''; expected tasks, on which variants"),
+        ({"evaluation.tasks": "", "evaluation.translation": None}, "evaluation: nothing to compare variants on"),
         ({"evaluation.languages": "zh"}, "none of zh in task nano_nli"),
         ({"pruning.pattern": "1:4"}, r"no product is valid; .*: pruning\.sparsity: got 0\.5"),
     ],

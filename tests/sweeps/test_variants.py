@@ -191,6 +191,11 @@ def test_languages_of_the_evaluation_are_the_target_and_those_of_the_grid():
     assert evaluation_languages(job("seed=0", **{"calibration.source": "sw"})) == ["en", "sw"]
 
 
+def test_text_alone_is_enough_to_compare_variants():
+    config = job("seed=0", **{"evaluation.tasks": "", "evaluation.perplexity": "nano"})
+    assert dense_jobs(config) == {"perplexity": ["en", "fr"]}
+
+
 # Ready configs.
 
 

@@ -69,7 +69,7 @@ class Store:
         except ImportError:
             extra = _EXTRAS[scheme]
             raise InputError(
-                f"{where}: {self.address} needs a package; run pip install 'jaxprune[{extra}]'"
+                f"{where}: {scheme}:// needs a package; run pip install 'jaxprune[{extra}]'"
             ) from None
 
     def facts(self, below: str = "") -> dict[str, tuple[int, str]]:

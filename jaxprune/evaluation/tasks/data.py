@@ -168,7 +168,7 @@ class Source:
             options["data_files"] = {self.split: self._fill(self.files, language)}
         elif self.config is not None:
             options["name"] = self._fill(self.config, language)
-        with hub_data_sets(name) as datasets:
+        with hub_data_sets(name, "evaluation.tasks, evaluation.data") as datasets:
             table = datasets.load_dataset(name, **options)
         where = " ".join(filter(None, (name, options.get("name"), self.split)))
         return [Row(i, f"{where} row {i}", fields) for i, fields in enumerate(table)]

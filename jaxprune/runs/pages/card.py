@@ -1,14 +1,15 @@
 """Evaluations of a run → the model card in its `hf/`, with the tables of its measurements."""
 
 import os
+from collections.abc import Sequence
 
 from jaxprune.base.files import manifest
 from jaxprune.base.templates import render
 from jaxprune.base.text import as_code, pipes
 from jaxprune.base.workdir.reading import MODEL_DIGEST, has_card
-from jaxprune.evaluation.change_tables import ABOUT_CHANGES, comparison_tables, conclusion
+from jaxprune.evaluation.change_tables import ABOUT_CHANGES, conclusion
 from jaxprune.evaluation.changes import Change
-from jaxprune.evaluation.comparison import Comparison
+from jaxprune.evaluation.comparison import Comparison, compare_evaluations
 from jaxprune.evaluation.evaluation import Evaluation
 from jaxprune.evaluation.run_tables import ABOUT_MEASURES, overlap_note
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
@@ -63,19 +64,18 @@ def _measured(run: RunFiles, comparison: Comparison | None) -> Measured:
     for row in measurements:
         if row.measure == "accuracy":
             accuracy.setdefault(row.task, {})[row.language] = row.value
-    evaluations, changes = [run.evaluation], list[Change]()
+    evaluations: Sequence[Evaluation] = [run.evaluation]
+    changes: Sequence[Change] = ()
     if comparison:
-        evaluations = [comparison.evaluations[0], comparison.evaluations[-1]]
-        base, pruned = (evaluation.name for evaluation in evaluations)
-        changes = [row for row in comparison.changes if row.run == pruned]
+        pair = compare_evaluations([comparison.evaluations[0], comparison.evaluations[-1]])
+        evaluations, changes, tables = pair.evaluations, pair.changes, pair.tables
+        base, pruned = map(as_code, pair.names)
         notes = [
-            f"{as_code(base)} is the dense model, {as_code(pruned)} this one.",
-            conclusion(changes, comparison.measurements),
-            *comparison.notes,
-            *comparison.left_out,
+            f"{base} is the dense model, {pruned} this one.",
+            conclusion(changes, pair.measurements),
+            *pair.notes,
+            *pair.left_out,
         ]
-        measurements = [row for evaluation in evaluations for row in evaluation.measurements]
-        tables = comparison_tables([base, pruned], measurements, changes)
     else:
         notes = [
             "The dense model is not evaluated here: `jaxprune report RUN --against DENSE` adds changes."

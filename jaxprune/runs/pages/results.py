@@ -8,6 +8,7 @@ from jaxprune.evaluation.change_tables import (
     comparison_tables,
     conclusion,
     overview_cell,
+    table_title,
 )
 from jaxprune.evaluation.changes import Change
 from jaxprune.evaluation.comparison import Comparison
@@ -20,7 +21,6 @@ from jaxprune.evaluation.figures import (
     figures_and_means,
     show_value,
 )
-from jaxprune.evaluation.measurements import MEASURES
 from jaxprune.evaluation.pictures import accuracy_charts, change_charts
 from jaxprune.evaluation.run_tables import ABOUT_MEASURES, accuracy_summary, overlap_note
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
@@ -121,8 +121,7 @@ def main_table(evaluations: Sequence[Evaluation], changes: Sequence[Change]) -> 
     ]
     header = ["language"]
     for (task, measure), runs in columns.items():
-        title = MEASURES[measure].title
-        title = title if task == measure else f"{task}: {title}"
+        title = table_title(task, measure)
         header += [f"{title}, {name}" if len(evaluations) > 1 else title for name in runs]
     note = "In brackets the change against the first run with its 95% interval; *: significant."
     return Table("Results by language", header, rows, note if changes else "")

@@ -106,7 +106,7 @@ def model_parts(run: RunFiles) -> list[Part]:
     if run.report and run.config:
         parts += [
             Command(_DID[name], line)
-            for name, line in commands(run.config, run.report, *short_names([run.folder]))
+            for name, line in commands(run.config, run.report, f"runs/{run.folder.resolve().name}")
         ]
     return parts
 

@@ -517,7 +517,7 @@ def test_a_local_copy_of_a_hub_set_is_read_as_one(hub, tmp_path, monkeypatch):
 
 def test_without_the_extra_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(InputError, match=r"facebook/xnli: .*pip install datasets"):
+    with pytest.raises(InputError, match=r"evaluation\.data: facebook/xnli .*pip install datasets"):
         questions(load_task("xnli"), "fr")
 
 
