@@ -316,7 +316,7 @@ def test_wrong_lists_are_refused(listed, message, model):
     [
         ({"ignore": "9/*"}, "ignore: got '9/.'; expected patterns that match a kernel, such as 3/mlp/out; a block has"),
         ({"ignore": "*"}, "ignore: . match all kernels"),
-        ({"allocation": "owl"}, "batches: allocation owl needs one set, got none"),
+        ({"allocation": "owl"}, "batches: allocation owl needs one calibration set, got none"),
     ],
 )  # fmt: skip
 def test_what_a_model_cannot_do_is_refused(fields, message, model):
