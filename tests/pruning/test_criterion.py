@@ -300,5 +300,7 @@ def test_a_record_without_its_set_is_refused(prune):
     own = jp.Criterion("mine", "", lambda kernel, _: kernel, measures=("demonstrations", "code"))
     with pytest.raises(jp.InputError, match="batches: criterion mine needs a set with role 'code'"):
         prune(own, batch())
-    with pytest.raises(jp.InputError, match="batches: criterion own needs one calibration set, got none"):
+    with pytest.raises(
+        jp.InputError, match="batches: criterion own needs one calibration set, got none"
+    ):
         prune(unfit(wanda), batch("code"))
