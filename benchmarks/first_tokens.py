@@ -24,9 +24,9 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("workdir", type=Path)
-    parser.add_argument("--text", type=Path, required=True)
-    parser.add_argument("--languages", default="fr,sw")
-    parser.add_argument("--prompts", type=int, default=20)
+    parser.add_argument("--text", type=Path, required=True, help="folder of <language>.txt")
+    parser.add_argument("--languages", default="fr,sw", help="of the prompts (default: fr,sw)")
+    parser.add_argument("--prompts", type=int, default=20, help="of each language (default: 20)")
     arguments = parser.parse_args()
     ours = jp.load(arguments.workdir / "hf")
     theirs = llama_cpp.Llama(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from jaxprune.base.errors import InputError
+from jaxprune.base.errors import InputError, did_you_mean
 from jaxprune.base.files.places import local_path
 from jaxprune.base.files.store import is_address
 
@@ -59,7 +59,7 @@ class Arguments(argparse.ArgumentParser):
         for word in arguments:
             name = word.partition("=")[0]
             if name.startswith("--") and not any(flag.startswith(name) for flag in flags):
-                self.error(f"{name}: no such flag")
+                self.error(f"{name}: no such flag{did_you_mean(name, flags)}")
         return super().parse_args(arguments)
 
     def error(self, message: str) -> NoReturn:

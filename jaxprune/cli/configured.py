@@ -75,8 +75,7 @@ def run_configured(
             with _workdir(place) as workdir:
                 main(config, workdir)
         except OSError as error:
-            # the error of a full disk has no path; a closed pipe is that of stdout
-            if error.errno and error.filename is None and not isinstance(error, BrokenPipeError):
+            if error.errno and error.filename is None:  # the error of a full disk has no path
                 error.filename = str(place)
             raise
 

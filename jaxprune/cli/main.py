@@ -22,7 +22,7 @@ COMMANDS = {
     "sweep": "prune and evaluate one model for every product of a grid of settings",
     "status": "say how far a run or a sweep is, in a folder or a bucket",
     "imatrix": "write llama.cpp's importance matrix of the languages of a run",
-    "report": "write one HTML page about a run, a comparison or a sweep",
+    "report": "write one HTML page about a run, its changes against others, or a sweep",
     "verify": "compare every file of a finished run with its digest",
 }
 

@@ -69,7 +69,7 @@ def _change_table(figures: Figures, rows: Sequence[Change]) -> Table:
     unit = "ratio" if MEASURES[measure].scale == "ratio" else "change"
     title, tested = table_title(task, measure), any(row.p is not None for row in rows)
     corrected = any(row.p_holm is not None for row in rows)
-    has_verdict = corrected or measure == "perplexity"
+    has_verdict = corrected or task == PERPLEXITY
     header = ["language", "n", base, run, unit, "95% interval", *["p"] * tested]
     header += [*["p Holm"] * corrected, *[""] * has_verdict]
     lines = []
@@ -198,13 +198,16 @@ def conclusion(changes: Sequence[Change], measurements: Sequence[Measurement]) -
         if at_chance := by_kind.get("chance"):
             where = ", ".join(f"{row.task} {row.language}" for row in at_chance)
             parts.append(f"no conclusion in {where}, where {rows[0].base} is at chance")
-        ratios = {row.language: 1 + row.difference for row in rows if row.measure == "perplexity"}
-        if ratios:
-            ends = dict.fromkeys(
-                (min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__))
-            )
+        texts = sorted(
+            (row for row in rows if row.measure == "perplexity"), key=lambda row: row.difference
+        )
+        if texts:
+            ends = dict.fromkeys((texts[0], texts[-1]))
+            few = [row.language for row in texts if verdict(row) == "few"]
             parts.append(
-                "perplexity " + " to ".join(f"×{ratio(ratios[code])} ({code})" for code in ends)
+                "perplexity "
+                + " to ".join(f"×{ratio(1 + row.difference)} ({row.language})" for row in ends)
+                + f", on too little text in {', '.join(few)}" * bool(few)
             )
         if parts:
             sentences.append(f"{run} against {rows[0].base}: {'; '.join(parts)}.")

@@ -53,7 +53,7 @@ def verdict(change: Change, chance: bool = False) -> str:
     """
     if change.parts is not None and change.parts < FEWEST_PARTS:
         return "few"
-    if change.measure == "perplexity" and change.low is not None and change.high is not None:
+    if change.task == PERPLEXITY and change.low is not None and change.high is not None:
         return "worse" if change.low > 0 else "better" if change.high < 0 else "unclear"
     if change.p_holm is None:
         return "untested"

@@ -20,7 +20,14 @@ from jaxprune.runs.smaller_facts import languages_of, split_table
 _RELATION = "finetune"
 _QUANTIZED = "quantized"
 # The facts of a packed model; its calibration follows from the command.
-_PACKED_FACTS = ("quantize.grid", "quantize.how", "quantize.embedding", "warning", GGUF)
+_PACKED_FACTS = (
+    "quantize.grid",
+    "linear layers by grid",
+    "quantize.how",
+    "quantize.embedding",
+    "warning",
+    GGUF,
+)
 
 
 @dataclasses.dataclass(frozen=True)

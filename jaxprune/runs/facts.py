@@ -3,6 +3,7 @@
 import itertools
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
@@ -134,6 +135,9 @@ def _quantized_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> di
     before = {**report, **quantized}  # of a recovered one, the run that was recovered
     fields = _checked(flatten_dict(quantized.get("config", config), sep="."), QUANTIZE_FIELDS)
     facts: dict[str, str | None] = dict(_settings(fields, QUANTIZE_FIELDS))
+    if quantized.get("grids"):
+        used = Counter(name for layer in quantized["grids"] for name in layer.values())
+        facts["linear layers by grid"] = ", ".join(f"{name} {n}" for name, n in used.most_common())
     warnings = filter(None, (few_tokens(before), quantized.get("warning")))
     facts |= _calibration_facts(before) | {"warning": " ".join(warnings)}
     return facts | {GGUF: byte_size(sizes[GGUF]) if GGUF in sizes else None}

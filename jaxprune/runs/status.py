@@ -33,9 +33,11 @@ def run_status(workdir: Path) -> str:
         parts.append(_running(workdir) or STOPPED)
         if left := _time_left(layers, record.get("layers", 0)):
             parts.append(left)
+    elif "result" in (packing := read_json(workdir / PACKING)):
+        parts.append(f"finished in {seconds(packing['seconds'])} s")
     elif report := read_json(workdir / REPORT):
         parts.append(f"finished in {seconds(report['seconds']['total'])} s")
-    elif (packing := read_json(workdir / PACKING)) and "result" not in packing:
+    elif packing:
         steps = workdir / STEPS
         measured = sorted(folder.parent.name for folder in steps.glob(f"*/{CHOOSING}"))
         parts.append(f"packing, measured: {', '.join(measured) or 'nothing yet'}")

@@ -17,13 +17,15 @@ def verify(run: Path) -> list[str]:
     Raises:
       InputError: no complete run: report.json, which is written last, or its digests are missing.
     """
+    if not run.is_dir():
+        raise InputError(f"{run}: no such folder; expected the --workdir of a run")
     try:
         report = read_report(run) or {}
     except ChangedReportError as error:
         return [one_line(str(error).removeprefix(f"{run}/"))]
     if not report.keys() & {"shrunk", "quantized", "sparsity"}:
         raise InputError(
-            f"{run}: no complete run; expected report.json, which jaxprune prune, recover, shrink and quantize write "
-            "last"
+            f"{run}: no complete run; expected report.json, which jaxprune prune, recover, shrink, quantize "
+            "and pack write last"
         )
     return [one_line(fault) for fault in file_faults(run, report, digests=True)]

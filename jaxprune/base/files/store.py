@@ -147,8 +147,10 @@ class Store:
         """Turns errors of the store's libraries into OSErrors with the address; some are neither."""
         try:
             yield
-        except (FileExistsError, FileNotFoundError):
+        except FileExistsError:
             raise
+        except FileNotFoundError as error:  # of a missing bucket, too, whose error does not name it
+            raise FileNotFoundError(f"{self.address}: {error}") from error
         except Exception as error:
             is_described = isinstance(error, OSError) and str(error)
             message = str(error) if is_described else f"{type(error).__name__}: {error}"

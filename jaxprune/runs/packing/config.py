@@ -1,5 +1,6 @@
 """The config of the command pack."""
 
+import dataclasses
 import re
 
 from jaxprune.base.errors import InputError
@@ -62,6 +63,10 @@ class PackConfig:
         """Rejects two limits; raises InputError."""
         if self.size is not None and self.loss is not None:
             raise InputError("--loss: set with --size; set one of them")
+
+    def same_job(self) -> "PackConfig":
+        """The config by which packings are compared: the default limit counts as not set."""
+        return dataclasses.replace(self, loss=None) if self.loss == _LOSS else self
 
     @property
     def largest_loss(self) -> float:

@@ -88,7 +88,11 @@ def pack_from_config(
     began = time.perf_counter()
     job = _job(config, workdir)
     identity = {
-        **{f"--{name}": value for name, value in texts_of(config).items() if value is not None},
+        **{
+            f"--{name}": value
+            for name, value in texts_of(config.same_job()).items()
+            if value is not None
+        },
         "the model's files": job.model.source.fingerprint.digest,
         "the texts": job.parts.digest,
     }

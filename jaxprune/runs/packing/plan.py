@@ -62,8 +62,8 @@ class PackPlan(NamedTuple):
         if self.available is not None:
             memory += f" of {byte_size(self.available)}"
         return (
-            f"about {max(1, round(self.seconds / 60))} min on this machine; at most {memory} of memory and "
-            f"{byte_size(self.disk)} of disk, {byte_size(self.free)} are free"
+            f"about {max(1, round(self.seconds / 60))} min on this machine; about {memory} of memory and "
+            f"at most {byte_size(self.disk)} of disk, {byte_size(self.free)} are free"
         )
 
 

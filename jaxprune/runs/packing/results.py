@@ -140,23 +140,26 @@ def result_table(result: Mapping[str, Any]) -> Table:
     return Table("", _HEADER, rows)
 
 
-def print_packed(record: Mapping[str, Any], workdir: Path) -> None:
-    """Prints the verdict, the table, and the next commands."""
+def packed_facts(record: Mapping[str, Any]) -> dict[str, str]:
+    """Tokens, seconds and speed of a finished packing."""
     result = record["result"]
-    tokens = result["tokens"]
-    report = read_report(workdir) or {}
+    tokens, speed = result["tokens"], result["speed"]
     facts = {
         "tokens": f"{count(tokens['after'])} of {count(tokens['before'])}",
-        "written": f"{workdir}/{GGUF}, {workdir}/hf",
         "seconds": count(record["seconds"]),
+        "speed": f"generates {speed['after']:.0f} tokens/s in llama.cpp, the dense model in 16 bits {speed['before']:.0f}"
+        if speed
+        else "not measured, as llama-cpp-python is not installed",
     }
     if "generated" in result:
         facts["text"] = "written by the model itself, for want of --text"
-    facts["speed"] = "not measured, as llama-cpp-python is not installed"
-    if speed := result["speed"]:
-        facts["speed"] = (
-            f"generates {speed['after']:.0f} tokens/s in llama.cpp, the dense model in 16 bits {speed['before']:.0f}"
-        )
+    return facts
+
+
+def print_packed(record: Mapping[str, Any], workdir: Path) -> None:
+    """Prints the verdict, the table, and the next commands."""
+    result, report = record["result"], read_report(workdir) or {}
+    facts = {**packed_facts(record), "written": f"{workdir}/{GGUF}, {workdir}/hf"}
     if warning := report.get("quantized", {}).get("warning"):
         facts["warning"] = warning
     commands = {

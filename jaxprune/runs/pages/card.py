@@ -85,7 +85,7 @@ def _measured(run: RunFiles, comparison: Comparison | None) -> Measured:
     if text and (overlap := overlap_note(text.facts)):
         notes.append(overlap)
     first = main_table(evaluations, changes)
-    terms = [ABOUT_CHANGES, ABOUT_MEASURES] if changes else [ABOUT_MEASURES]
+    terms = [ABOUT_CHANGES] * bool(changes) + [ABOUT_MEASURES] * bool(run.evaluation.tasks)
     results = render(
         "results.md",
         notes=[note for note in notes if note],

@@ -4,13 +4,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxprune.report.charts.points import Point, point_chart
-from jaxprune.report.document import Charts, Command, Part, Section
-from jaxprune.runs.packing.results import file_size_text, pack_command, result_table, verdict
+from jaxprune.report.document import Charts, Command, Facts, Note, Part, Section
+from jaxprune.runs.packing.results import (
+    file_size_text,
+    pack_command,
+    packed_facts,
+    result_table,
+    verdict,
+)
 
 
 def packing_lead(record: Mapping[str, Any]) -> list[Part]:
-    """The verdict, and the command."""
-    return [verdict(record["result"]), Command("Packed by", pack_command(record))]
+    """The verdict, the facts of the terminal, and the command."""
+    facts = Facts(packed_facts(record))
+    return [verdict(record["result"]), facts, Command("Packed by", pack_command(record))]
 
 
 def packing_section(record: Mapping[str, Any]) -> Section:
@@ -32,4 +39,9 @@ def packing_section(record: Mapping[str, Any]) -> Section:
         y_title="bits per byte, % more",
         reference=("limit", 100 * result["limit"]),
     )
-    return Section("packed", "Size and loss", [result_table(result), Charts([chart])])
+    about = (
+        "The picture has the losses on the part of the text by which the model was chosen, the table those on the "
+        "other part. The limit is one of bits per byte; perplexities are per token of the dense model, so their ratios "
+        "are larger."
+    )
+    return Section("packed", "Size and loss", [result_table(result), Charts([chart]), Note(about)])

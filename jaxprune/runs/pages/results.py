@@ -90,8 +90,9 @@ def results_section(
         tables, terms = comparison_tables(names, measurements, changes), [ABOUT_CHANGES]
     else:
         tables, terms = evaluations[0].tables, []
+    terms += [ABOUT_MEASURES] * any(evaluation.tasks for evaluation in evaluations)
     parts.append(Folded("all measures", tables))
-    parts.append(Folded("method and terms", [*map(Note, [*terms, ABOUT_MEASURES])]))
+    parts.append(Folded("method and terms", [*map(Note, terms)]))
     return Section("results", "Results", parts)
 
 

@@ -106,6 +106,8 @@ def rented(name: str) -> Rented:
     is_slice = "-" in spelled
     if kind not in CHIPS or is_slice != (kind in _TPU_NAMES) or not count:
         raise invalid_value("--chip", name, _EXPECTED, choices=CHIPS)
+    if is_slice and count < _TPUS and count.bit_count() > 1:
+        raise invalid_value("--chip", name, f"1, 2, 4 or 8 {kind}, or more")
     if count > per_host and count % per_host:
         raise invalid_value(
             "--chip", name, f"a multiple of {per_host} {kind}, the number of a host"
