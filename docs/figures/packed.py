@@ -77,7 +77,7 @@ def sentence(cells: dict) -> str:
     (small, small_memory), (large, large_memory) = others
     return (
         f"On two cores this took {minutes} minutes and {memory} GB; "
-        f"SmolLM2-135M takes {small} and {small_memory}, Qwen2.5-Coder-0.5B {large} and {large_memory}:"
+        f"SmolLM2-135M takes {small} minutes and {small_memory} GB, Qwen2.5-Coder-0.5B {large} and {large_memory}:"
     )
 
 

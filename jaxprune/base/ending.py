@@ -27,7 +27,8 @@ def errors_in_one_line() -> Iterator[None]:
     """Prints `error: …` and ends the process, with 2 for bad input and with 1 for errors of the environment.
 
     The exit code is 130 after SIGINT and 143 after SIGTERM, as if the signal had killed the process, and 141 without a
-    line if nobody reads the output. Output that cannot be written is an error too. Any other exception is a bug and keeps its traceback, as every error with `--debug`.
+    line if nobody reads the output. Output that cannot be written is an error too. Any other exception is a bug and
+    keeps its traceback, as every error with `--debug`.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

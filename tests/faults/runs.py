@@ -11,11 +11,11 @@ ROWS = {
     ),
     "pack: a misspelt flag": Fault(
         lambda p: ["pack", "--model=nano/gpt2", "--langages=fr", "--workdir=c"],
-        r"--langages: no such flag; usage: .*--languages",
+        r"--langages: no such flag \(did you mean --languages\?\); usage: ",
     ),
     "sweep: no tasks": Fault(
         lambda p: p.script("sweep", "calibration.data=nano", "evaluation.tasks=", "sweep.grid=seed=0"),
-        r"evaluation\.tasks: got ''; expected tasks, on which variants",
+        r"evaluation: nothing to compare variants on; set evaluation\.tasks",
     ),
     "compare: no argument": Fault(lambda p: ["compare"], r"BASE, RUN; usage: compare\.py"),
     "compare: out is a file": Fault(

@@ -31,9 +31,10 @@ def run(whole, tmp_path):
 
 def test_a_run_that_is_not_complete_is_refused(run, tmp_path):
     (run / "report.json").unlink()
-    for folder in (run, tmp_path / "none"):
-        with pytest.raises(jp.InputError, match="no complete run"):
-            verify(folder)
+    with pytest.raises(jp.InputError, match="no complete run"):
+        verify(run)
+    with pytest.raises(jp.InputError, match="none: no such folder"):
+        verify(tmp_path / "none")
 
 
 def test_a_report_that_was_changed_is_a_difference(run):

@@ -143,14 +143,16 @@ def result_table(result: Mapping[str, Any]) -> Table:
 def packed_facts(record: Mapping[str, Any]) -> dict[str, str]:
     """Tokens, seconds and speed of a finished packing."""
     result = record["result"]
-    tokens, speed = result["tokens"], result["speed"]
+    tokens = result["tokens"]
     facts = {
         "tokens": f"{count(tokens['after'])} of {count(tokens['before'])}",
         "seconds": count(record["seconds"]),
-        "speed": f"generates {speed['after']:.0f} tokens/s in llama.cpp, the dense model in 16 bits {speed['before']:.0f}"
-        if speed
-        else "not measured, as llama-cpp-python is not installed",
+        "speed": "not measured, as llama-cpp-python is not installed",
     }
+    if speed := result["speed"]:
+        facts["speed"] = (
+            f"generates {speed['after']:.0f} tokens/s in llama.cpp, the dense model in 16 bits {speed['before']:.0f}"
+        )
     if "generated" in result:
         facts["text"] = "written by the model itself, for want of --text"
     return facts

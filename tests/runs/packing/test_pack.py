@@ -18,9 +18,10 @@ from jaxprune.data.nano import text_place
 from jaxprune.recovery import in_time
 from jaxprune.runs.packing import measure, pack, texts
 from jaxprune.runs.packing.config import PackConfig
-from jaxprune.runs.packing.results import print_packed, result_table, verdict
+from jaxprune.runs.packing.results import packed_facts, print_packed, result_table, verdict
 from jaxprune.runs.packing.texts import parts_of
 from jaxprune.runs.pages.write import write_report
+from jaxprune.runs.status import run_status
 from jaxprune.runs.verify import verify
 
 CALIBRATION = Path(text_place("nano", "calibration"))
@@ -100,6 +101,13 @@ def test_the_page_begins_with_the_verdict(packed):
     page = (workdir / "report.html").read_text()
     assert verdict(record["result"]).split(": ")[0] in page
     assert "Sizes and largest losses" in page
+    assert packed_facts(record)["tokens"] in page
+    assert run_status(workdir).startswith(f"finished in {record['seconds']:,.1f} s")
+
+
+def test_the_default_limit_is_the_same_packing():
+    assert config(loss="3%").same_job() == config(loss=None).same_job()
+    assert config(loss="2%").same_job() != config(loss=None).same_job()
 
 
 class Killed(BaseException):
