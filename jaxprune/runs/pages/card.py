@@ -67,7 +67,9 @@ def _measured(run: RunFiles, comparison: Comparison | None) -> Measured:
     evaluations: Sequence[Evaluation] = [run.evaluation]
     changes: Sequence[Change] = ()
     if comparison:
-        pair = compare_evaluations([comparison.evaluations[0], comparison.evaluations[-1]])
+        pair = comparison
+        if len(pair.names) > 2:
+            pair = compare_evaluations([comparison.evaluations[0], comparison.evaluations[-1]])
         evaluations, changes, tables = pair.evaluations, pair.changes, pair.tables
         base, pruned = map(as_code, pair.names)
         notes = [
