@@ -102,7 +102,8 @@ def analyse(folder):
     figure = folder / "analysis" / "figures" / "overlap_hidden.png"
     figure.parent.mkdir(parents=True)
     write_png(bar_chart([("a", 1.0)], title="overlap", most=2), figure)
-    write_json(folder / "analysis" / "analysis.json", {"tokens": {"monolingual/fr": 9}})
+    analysis = {"tokens": {"monolingual/fr": 9}, "config": {"model": "analysed model"}}
+    write_json(folder / "analysis" / "analysis.json", analysis)
     return figure.read_bytes()
 
 

@@ -43,10 +43,12 @@ def join(
             heartbeat_timeout_seconds=_HEARTBEAT, shutdown_timeout_seconds=_LONGEST_END,
         )  # fmt: skip
     except (ValueError, RuntimeError) as error:
-        raise InputError(
-            f"--distributed: {' '.join(str(error).split())}; expected a TPU slice, Slurm or GKE, or "
-            "--coordinator, --processes and --process"
-        ) from error
+        if coordinator is None:
+            raise InputError(
+                "--distributed: no TPU slice, Slurm or GKE was found; expected one of these, or --coordinator, "
+                "--processes and --process"
+            ) from error
+        raise InputError(f"--coordinator: {' '.join(str(error).split())}") from error
 
 
 def is_first() -> bool:

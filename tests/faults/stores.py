@@ -125,7 +125,7 @@ ROWS = {
         lambda p: both(
             run_there(p, lambda run: (run / "report.json").unlink()), ["verify", "test://bucket/run"]
         ),
-        r"run: no complete run",
+        r"test://bucket/run: no complete run",
     ),
     "texts that are not in the bucket": Fault(
         lambda p: both(bucket(p), p.wanda("test://bucket/texts")), r"test://bucket/texts: no such", 1

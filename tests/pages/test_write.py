@@ -359,8 +359,10 @@ def test_parts_that_are_absent_are_left_out(tmp_path):
         sections[name] = [s.get("id") for s in made(tmp_path / name).iter("section")]
     assert sections == {
         "pruned": ["sparsity", "magnitudes", "settings"],
-        "analysed": ["analysis"],
+        "analysed": ["analysis", "settings"],
     }
+    root = made(tmp_path / "analysed")
+    assert texts(root.iter("dd")) == ["analysed model"]
     translate(tmp_path / "translated", 0)
     assert [s.get("id") for s in made(tmp_path / "translated").iter("section")] == ["results"]
 

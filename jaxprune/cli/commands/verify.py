@@ -9,8 +9,10 @@ The exit code is 1 if anything differs.
 import sys
 from collections.abc import Sequence
 
+from jaxprune.base.errors import said_of
+from jaxprune.base.files.places import local_path
 from jaxprune.base.workdir.json_files import REPORT
-from jaxprune.cli.arguments import Arguments, path
+from jaxprune.cli.arguments import Arguments
 from jaxprune.runs.verify import verify
 from jaxprune.sweeps.sweep_json import is_sweep
 
@@ -18,16 +20,18 @@ from jaxprune.sweeps.sweep_json import is_sweep
 def main(program: str, arguments: Sequence[str]) -> None:
     """`jaxprune verify`: verifies RUN."""
     parser = Arguments(program, "RUN", __doc__)
-    parser.add_argument("run", metavar="RUN", type=path, help="workdir of a run, or of a sweep")
-    run = parser.parse_args(arguments).run
+    parser.add_argument("run", metavar="RUN", help="workdir of a run, or of a sweep")
+    place = parser.parse_args(arguments).run
+    run = local_path(place)
     variants = sorted(report.parent for report in run.glob(f"*/{REPORT}")) if is_sweep(run) else []
-    differences = [
-        f"{folder.name}: {line}" if variants else line
-        for folder in variants or [run]
-        for line in verify(folder)
-    ]
+    with said_of(run, place):
+        differences = [
+            f"{folder.name}: {line}" if variants else line
+            for folder in variants or [run]
+            for line in verify(folder)
+        ]
     for line in differences:
         print(f"differs: {line}")
     if differences:
         sys.exit(1)
-    print(f"{arguments[-1]}: OK{f', {len(variants)} variants' if variants else ''}")
+    print(f"{place}: OK{f', {len(variants)} variants' if variants else ''}")

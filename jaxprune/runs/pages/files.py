@@ -21,7 +21,7 @@ class RunFiles(NamedTuple):
 
     Attributes:
       folder: the workdir.
-      config: config.json, empty if absent.
+      config: config.json, or the config of an analysis without a run, or empty.
       report: report.json, empty if absent.
       evaluation: evaluation of the model, without parts if there is none.
       stats: statistics of the calibration set, None if absent.
@@ -49,15 +49,15 @@ def read_files(folder: Path) -> RunFiles:
     evaluation = open_evaluation(folder)
     report = read_report(folder) or {}
     manifest.check_whole(folder / "analysis")
-    is_analysed = bool(read_json(folder / "analysis" / "analysis.json"))  # written last
-    if not (evaluation.parts or report or is_analysed):
+    analysis = read_json(folder / "analysis" / "analysis.json")  # written last
+    if not (evaluation.parts or report or analysis):
         raise InputError(
             f"{folder}: nothing to report; expected report.json (jaxprune prune), "
             "<task>/evaluation.json (jaxprune evaluate) or analysis/ (jaxprune analyze)"
         )
     stats = checkpoint.restore_stats(folder / "stats") if (folder / "stats").is_dir() else None
-    config = read_config(folder, report)
-    figures = sorted((folder / "analysis" / "figures").glob("*.png")) if is_analysed else []
+    config = read_config(folder, report) or analysis.get("config", {})
+    figures = sorted((folder / "analysis" / "figures").glob("*.png")) if analysis else []
     packing = read_json(folder / PACKING)
     finished = packing if "result" in packing else {}
     return RunFiles(folder, config, report, evaluation, stats, figures, finished)

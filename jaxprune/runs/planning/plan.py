@@ -84,7 +84,8 @@ def check_fits(plan: Plan) -> None:
     Raises:
       InputError: names the memory that is too small, and the settings that need less.
     """
-    work, machines = plan.work, plan.machines
+    work, machines, host = plan.work, plan.machines, plan.host
+    without_samples = sum(host.values()) - host.get("states", 0)
     settings = {
         "output.params=false": work.params,
         "pruning.propagate=block": work.propagate == "site" and not work.gram,
@@ -92,7 +93,8 @@ def check_fits(plan: Plan) -> None:
         "a larger mesh.model": not machines.cpu and machines.devices > machines.model,
         "dtype=bfloat16": work.dtype == "float32"
         and not (machines.cpu and product_dtype("bfloat16") == "float32"),
-        "fewer calibration.samples": work.samples,
+        "fewer calibration.samples": plan.fits[0]
+        and (plan.room[1] is None or without_samples <= plan.room[1]),
     }
     check_memory((plan.device, plan.host), plan.room, settings)
 

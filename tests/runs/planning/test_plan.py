@@ -181,6 +181,16 @@ def test_a_smaller_micro_batch_where_two_rows_do_not_fit():
         plan.check_fits(shared)
 
 
+def test_fewer_samples_are_suggested_only_where_they_suffice():
+    work = Work(config=CONFIGS["bloom"], groups=((8, 4096),), samples=8)
+    host = plan.planned(work, Machines(), (None, 1)).host  # with the smallest micro-batch
+    needed = sum(host.values())
+    with pytest.raises(jp.InputError, match=r"expected .*fewer calibration\.samples or a larger"):
+        plan.check_fits(plan.planned(work, Machines(), (None, needed - host["states"])))
+    with pytest.raises(jp.InputError, match=r"expected (?!.*calibration\.samples).*a larger"):
+        plan.check_fits(plan.planned(work, Machines(), (None, needed - host["states"] - 1)))
+
+
 def test_host_memory_within_a_fifth_of_what_a_process_takes(tmp_path, monkeypatch, capfd):
     """Most of it is Python and its packages; benchmarks/memory.py does the same for large models."""
     arguments = (
