@@ -52,7 +52,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     config = checked(PackConfig, set_values, "--")
     prepare_process()
     if options.plan:
-        print(plan_from_config(config, options.workdir))
+        print(plan_from_config(config, options.workdir, overwrite=options.overwrite))
         return
     record = pack_from_config(config, options.workdir, overwrite=options.overwrite)
     print_packed(record, options.workdir)

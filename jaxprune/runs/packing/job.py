@@ -12,11 +12,12 @@ from jaxprune.evaluation.folders import open_evaluation
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, Perplexity
 from jaxprune.hf.model import Model
 from jaxprune.pruning.quantization import QuantizeFields
+from jaxprune.recovery.config import DISTIL, RecoveryFields
 from jaxprune.runs.evaluate import evaluate_from_config
 from jaxprune.runs.packing.config import PackConfig
 from jaxprune.runs.packing.steps import GRID, Losses, Vocabulary
 from jaxprune.runs.packing.texts import Parts
-from jaxprune.runs.planning.config import QuantizeConfig
+from jaxprune.runs.planning.config import QuantizeConfig, RecoverConfig
 from jaxprune.stats.config import CalibrationFields
 
 STEPS, TEXTS, DENSE, GENERATED = "steps", "texts", "dense", "generated"
@@ -71,6 +72,13 @@ class Job:
         return QuantizeConfig(
             model=model, seed=self.config.seed, calibration=CalibrationFields(**self.calibration),
             quantize=QuantizeFields(grid=GRID, size=size),
+        )  # fmt: skip
+
+    def recovery(self, model: str, run: Path) -> RecoverConfig:
+        """The config of a recovery of a rounded model, whose dense model is `model`, on the kept texts."""
+        return RecoverConfig(
+            model=model, seed=self.config.seed, calibration=TextFields(**self.calibration),
+            recovery=RecoveryFields(run=str(run), how=DISTIL, minutes=self.config.recover),
         )  # fmt: skip
 
 

@@ -10,12 +10,10 @@ from jaxprune.base.progress import say
 from jaxprune.base.text import points
 from jaxprune.base.workdir.json_files import REPORT
 from jaxprune.base.workdir.reading import GGUF, read_report
-from jaxprune.data.config import TextFields
 from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.gguf.write import file_size
 from jaxprune.hf.model import Model, load
 from jaxprune.pruning.quantization import QuantizeFields
-from jaxprune.recovery.config import DISTIL, RecoveryFields
 from jaxprune.runs.packing.job import (
     Job,
     Perplexities,
@@ -32,7 +30,7 @@ from jaxprune.runs.packing.steps import (
     Vocabulary,
 )
 from jaxprune.runs.pipeline import calibration_of
-from jaxprune.runs.planning.config import RecoverConfig, ShrinkConfig
+from jaxprune.runs.planning.config import ShrinkConfig
 from jaxprune.runs.planning.costs import kernel_weights
 from jaxprune.runs.quantize import quantize_to_workdir
 from jaxprune.runs.recover import recover_to_workdir
@@ -113,14 +111,8 @@ def _errors_of_grids(job: Job, vocabulary: Vocabulary) -> Sequence[Any] | None:
 def recovered(job: Job, before: Measured, dense: Perplexities) -> Measured:
     """Fits a rounded model to the dense one with the same tokens, and measures it."""
     name = f"{before.name}_recovered"
-    config = RecoverConfig(
-        model=job.folder_of(before.choice.vocabulary), seed=job.config.seed,
-        calibration=TextFields(**job.calibration),
-        recovery=RecoveryFields(
-            run=str(job.steps / before.name), how=DISTIL, minutes=job.config.recover
-        ),
-    )  # fmt: skip
     if not (job.steps / name / REPORT).exists():
+        config = job.recovery(job.folder_of(before.choice.vocabulary), job.steps / before.name)
         recover_to_workdir(config, job.steps / name)
     return _measured_step(job, name, before.choice, dense)
 

@@ -87,17 +87,8 @@ def pack_from_config(
     """
     began = time.perf_counter()
     job = _job(config, workdir)
-    identity = {
-        **{
-            f"--{name}": value
-            for name, value in texts_of(config.same_job()).items()
-            if value is not None
-        },
-        "the model's files": job.model.source.fingerprint.digest,
-        "the texts": job.parts.digest,
-    }
     with locked(job.steps):
-        record = _begun(job, identity, overwrite)
+        record = _begun(job, overwrite)
         if "result" not in record:
             job = _with_texts(job, record)
             if "chosen" not in record:
@@ -107,16 +98,18 @@ def pack_from_config(
     return record
 
 
-def plan_from_config(config: PackConfig, workdir: Path) -> PackPlan:
-    """The estimated costs of a packing; writes nothing. Raises as `pack_from_config`."""
-    return _plan(_job(config, workdir))
+def plan_from_config(config: PackConfig, workdir: Path, *, overwrite: bool = False) -> PackPlan:
+    """The estimated costs of a whole packing; writes nothing. Raises as `pack_from_config`."""
+    job = _job(config, workdir)
+    _earlier(job, overwrite)
+    return pack_plan(job)
 
 
 def _with_texts(job: Job, record: Mapping[str, Any]) -> Job:
     """The packing with its texts, which are in files then; the model writes them first if there are none."""
     if "chosen" not in record:
         whole = " for a whole packing, which goes on here" if (job.steps / TEXTS).exists() else ""
-        say(f"pack: {_plan(job)}{whole}")
+        say(f"pack: {pack_plan(job)}{whole}")
     if job.config.text is None:
         text = own_text(job.model, job.config, job.steps / GENERATED)
         job = dataclasses.replace(job, parts=parts_of(job.config, text))
@@ -147,11 +140,6 @@ def _finish(job: Job, record: dict[str, Any], began: float) -> None:
     _remove_steps(job, TEXTS, DENSE, tokens.name)
 
 
-def _plan(job: Job) -> PackPlan:
-    rounding, writes = job.rounding(job.config.model), job.config.text is None
-    return pack_plan(job.model, job.parts, rounding, job.workdir, writes=writes)
-
-
 def _job(config: PackConfig, workdir: Path) -> Job:
     config.check_alternatives()
     model = load(config.model)
@@ -168,24 +156,43 @@ def _job(config: PackConfig, workdir: Path) -> Job:
     return Job(config, model, parts_of(config, text), workdir)
 
 
-def _begun(job: Job, identity: Mapping[str, Any], overwrite: bool) -> dict[str, Any]:
-    """The record of an earlier packing with this identity, which may be unfinished, or a new one."""
-    file = job.workdir / PACKING
-    record = read_json(file)
+def _begun(job: Job, overwrite: bool) -> dict[str, Any]:
+    """The record of an earlier packing of the same, which may be unfinished, or a new one."""
+    record = _earlier(job, overwrite)
     if record and not overwrite:
-        if differs := difference(record["identity"], identity):
-            raise InputError(
-                f"--workdir: {job.workdir} has a packing with {differs}; expected --overwrite, or another folder"
-            )
         return record
     if record:
         _remove_steps(job)
         shutil.rmtree(job.workdir / PERPLEXITY, ignore_errors=True)  # of the older model
-    elif (job.workdir / REPORT).exists():
-        raise InputError(f"--workdir: {job.workdir} has another run; expected another folder")
-    record = {"identity": identity}
-    write_json(file, record)
+    record = {"identity": _identity(job)}
+    write_json(job.workdir / PACKING, record)
     return record
+
+
+def _earlier(job: Job, overwrite: bool) -> dict[str, Any]:
+    """The record of the packing in the workdir, empty if there is none.
+
+    Raises:
+      InputError: it is another packing, which is not to be overwritten, or another run.
+    """
+    record = read_json(job.workdir / PACKING)
+    if not record and (job.workdir / REPORT).exists():
+        raise InputError(f"--workdir: {job.workdir} has another run; expected another folder")
+    if record and not overwrite and (differs := difference(record["identity"], _identity(job))):
+        raise InputError(
+            f"--workdir: {job.workdir} has a packing with {differs}; expected --overwrite, or another folder"
+        )
+    return record
+
+
+def _identity(job: Job) -> dict[str, Any]:
+    """The settings, model and texts that make the packing."""
+    settings = texts_of(job.config.same_job()).items()
+    return {
+        **{f"--{name}": value for name, value in settings if value is not None},
+        "the model's files": job.model.source.fingerprint.digest,
+        "the texts": job.parts.digest,
+    }
 
 
 def _remove_steps(job: Job, *kept: str) -> None:

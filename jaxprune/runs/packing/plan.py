@@ -3,7 +3,6 @@
 import dataclasses
 import shutil
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -14,10 +13,8 @@ from jaxprune.base.errors import InputError
 from jaxprune.base.text import byte_size
 from jaxprune.devices.compiled import compiled
 from jaxprune.devices.sharding import EVERY, device_mesh
-from jaxprune.hf.model import Model
 from jaxprune.runs.packing import speed
-from jaxprune.runs.packing.texts import Parts
-from jaxprune.runs.planning.config import QuantizeConfig
+from jaxprune.runs.packing.job import Job
 from jaxprune.runs.planning.costs import (
     TOKEN,
     TOKENIZER,
@@ -26,6 +23,7 @@ from jaxprune.runs.planning.costs import (
     writing_memory,
 )
 from jaxprune.runs.planning.plan import check_fits, plan_from_config
+from jaxprune.runs.planning.recovery import recovery_memory
 from jaxprune.shrinking.vocabulary import split
 
 # Tokens of each language after which the model's probabilities of all tokens are measured.
@@ -67,26 +65,22 @@ class PackPlan(NamedTuple):
         )
 
 
-def pack_plan(
-    model: Model, parts: Parts, rounding: QuantizeConfig, workdir: Path, *, writes: bool
-) -> PackPlan:
+def pack_plan(job: Job) -> PackPlan:
     """Estimates from the sizes of the model and the texts, and from the measured rate of a large product.
-
-    Args:
-      rounding: the config of a rounding of the dense model.
-      writes: whether the model writes the texts first.
 
     Raises:
       InputError: the memory or the disk is too small.
     """
+    model, parts, rounding = job.model, job.parts, job.rounding(job.config.model)
     plan = plan_from_config(rounding)
     check_fits(plan)
     choosing, reported, kept = (
         sum(len(ids) for texts in part.values() for ids in split(model, texts))
         for part in (parts.choosing, parts.reported, parts.kept)
     )
-    length = kept * rounding.calibration.shots // sum(map(len, parts.kept.values()))
-    calibration = ((rounding.calibration.samples, min(length, rounding.calibration.max_length)),)
+    lines, shots = sum(map(len, parts.kept.values())), rounding.calibration.shots
+    length = min(kept * shots // lines, rounding.calibration.max_length)
+    calibration = ((rounding.calibration.samples, length),)
     rounded = operations(dataclasses.replace(plan.work, groups=calibration))
     expected = len(parts.kept) * EXPECTED
     kernels = kernel_weights(model.config)
@@ -99,18 +93,24 @@ def pack_plan(
     memory = sum(plan.host.values()) + TOKENIZER + TOKEN * model.config.vocab_size
     if speed.is_measured():
         memory += _COMPARED * head
-    if writes:
+    if job.config.text is None:
         products += 2 * (kernels + head) * (kept + choosing + reported) / _WRITING
         memory = max(memory, sum(writing_memory(model.config).values()))
     stored = model.size * jnp.dtype(model.dtype).itemsize
-    folder = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
-    disk = _VOCABULARIES * stored + 5 * _ROUNDINGS * model.size  # hf/ in float32, and model.gguf
-    estimates = PackPlan(
-        products / (_EFFICIENCY * product_rate()), memory, plan.room[1], disk,
-        shutil.disk_usage(folder).free,
-    )  # fmt: skip
+    parents = (job.workdir, *job.workdir.absolute().parents)
+    folder = next(path for path in parents if path.exists())
+    seconds, written = products / (_EFFICIENCY * product_rate()), _ROUNDINGS
+    if job.config.recover is not None:
+        seconds, written = seconds + 60 * job.config.recover, written + 1
+        most = min(map(len, parts.kept.values())) // shots
+        all_samples = dataclasses.replace(plan.work, groups=((most, length),))
+        recovery = job.recovery(job.config.model, job.workdir)
+        needed = recovery_memory(all_samples, plan.machines, recovery, on_grid=True)
+        memory = max(memory, sum(needed[1].values()))
+    disk = _VOCABULARIES * stored + 5 * written * model.size  # hf/ in float32, and model.gguf
+    estimates = PackPlan(seconds, memory, plan.room[1], disk, shutil.disk_usage(folder).free)
     if estimates.disk > estimates.free:
-        raise InputError(f"--workdir: {workdir} has too little room: {estimates}")
+        raise InputError(f"--workdir: {job.workdir} has too little room: {estimates}")
     return estimates
 
 

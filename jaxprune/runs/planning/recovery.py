@@ -28,6 +28,8 @@ from jaxprune.stats.probe import SAMPLES_PER_DEVICE
 
 # Bytes of a fitted weight on a device: the master, two moments, a gradient, and the sum of gradients.
 _FITTED = 5 * 4
+# Of a weight on a grid: its value and its gradient; masters and moments are those of a scale for 32 weights.
+_FITTED_ON_GRID = 2 * 4 + _FITTED // 32
 
 
 def show_recovery_plan(run: RecoverConfig, processes: int, rented: Rented | None) -> None:
@@ -42,7 +44,8 @@ def show_recovery_plan(run: RecoverConfig, processes: int, rented: Rented | None
     """
     config, stored = sizes_of(run)
     folder = local_path(run.recovery.run)
-    if "shrunk" in (read_report(folder) or {}):
+    report = read_report(folder) or {}
+    if "shrunk" in report:
         config = load_config(folder / "hf")
     machines, free = machines_of(run.mesh, processes, rented)
     work = Work(
@@ -51,7 +54,7 @@ def show_recovery_plan(run: RecoverConfig, processes: int, rented: Rented | None
     )  # fmt: skip
     fits = windows_of(run.recovery, config.n_layers)
     blocks = max(len(window) for window, _ in fits)
-    memory = recovery_memory(work, machines, run)
+    memory = recovery_memory(work, machines, run, on_grid="quantized" in report)
     rows = {
         "model": f"{run.model}: {blocks_text(config)}",
         "samples": ", ".join(f"{count} x {length}" for count, length in work.groups) + " tokens",
@@ -73,12 +76,15 @@ def show_recovery_plan(run: RecoverConfig, processes: int, rented: Rented | None
 
 
 def recovery_memory(
-    work: Work, machines: Machines, run: RecoverConfig
+    work: Work, machines: Machines, run: RecoverConfig, *, on_grid: bool
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Peak bytes of a device, and of a process, by part; on CPUs the process includes its devices.
 
+    Args:
+      on_grid: whether the model is quantized, so that scales are fitted.
+
     Returns:
-      of a device "fitted": masters, moments and gradients of the blocks of a fit; "masks": of their kernels;
+      of a device "fitted": masters, moments and gradients of the blocks of a fit; "masks": of their kernels, or levels;
         "activations": the products that gradients need, and those of one block; with `distil` "above": all
         blocks as stored, if a fit has some of them; "head": the rows of the predicted tokens and their logits.
       of a process "process"; "states": of the dense and the recovered blocks, or targets of all tokens; "blocks": the
@@ -97,7 +103,7 @@ def recovery_memory(
     predicted = min(config.vocab_size, max(LEAST, sum(n * t for n, t in work.groups) // 4))
     above = distils * (blocks < config.n_layers) * config.n_layers
     device = {
-        "fitted": _FITTED * weights,
+        "fitted": (_FITTED_ON_GRID if on_grid else _FITTED) * weights,
         "masks": weights,
         "above": above * part_size(config, "blocks") * costs.size_of(work.stored),
         "activations": 4 * rows * length * ((blocks + above) * outputs + 3 * config.d_model)

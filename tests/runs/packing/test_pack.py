@@ -16,11 +16,12 @@ from jaxprune.base.schema import checked
 from jaxprune.data.languages import LANGUAGES
 from jaxprune.data.nano import text_place
 from jaxprune.recovery import in_time
-from jaxprune.runs.packing import measure, pack, texts
+from jaxprune.runs.packing import measure, pack, plan, texts
 from jaxprune.runs.packing.config import PackConfig
 from jaxprune.runs.packing.results import packed_facts, print_packed, result_table, verdict
 from jaxprune.runs.packing.texts import parts_of
 from jaxprune.runs.pages.write import write_report
+from jaxprune.runs.planning.costs import kernel_weights
 from jaxprune.runs.status import run_status
 from jaxprune.runs.verify import verify
 
@@ -157,6 +158,8 @@ def test_a_finished_packing_is_not_repeated_and_other_settings_are_refused(packe
         InputError, match=r"has a packing with --loss '2%', now '4%'; expected --over"
     ):
         pack.pack_from_config(config(loss="4%"), workdir)
+    with pytest.raises(InputError, match="expected --overwrite"):
+        pack.plan_from_config(config(loss="4%"), workdir)
     assert contents(workdir) == before
 
 
@@ -176,6 +179,18 @@ def test_a_file_that_is_too_small_is_refused(tmp_path):
         pack.pack_from_config(config(size="0.1MB"), tmp_path)
     with pytest.raises(InputError, match=rf"{start}; expected 0.\d MB"):
         pack.pack_from_config(config(size="0.5MB"), tmp_path)
+
+
+def test_the_plan_has_the_minutes_and_the_memory_of_a_recovery(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "product_rate", lambda: 1e12)
+    without, with_recovery = (
+        pack.plan_from_config(config(recover=minutes), tmp_path) for minutes in (None, 7)
+    )
+    assert with_recovery.seconds == without.seconds + 7 * 60
+    assert with_recovery.disk > without.disk
+    # each weight in the blocks and its gradient, in float32
+    assert with_recovery.memory > 2 * 4 * kernel_weights(jp.load("nano/bloom").config)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_recovery_stays_within_the_size(packed, tmp_path, monkeypatch):
