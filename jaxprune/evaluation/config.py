@@ -57,7 +57,7 @@ class EvaluationFields:
     )
     translation: str | None = text(
         None,
-        "xnli, nano, or a folder or hub data set id of sentences",
+        "xnli, nano, a folder or hub data set id of sentences, or nothing",
         "sentences to translate into `calibration.target`",
     )
     translation_rows: int | None = integer(None, 1, "number of sentences of each language")

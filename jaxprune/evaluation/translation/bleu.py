@@ -88,4 +88,7 @@ def _import(module: str) -> Any:
     try:
         return importlib.import_module(f"sacrebleu.{module}")
     except ImportError:
-        raise InputError("translation: sacrebleu is not installed; pip install sacrebleu") from None
+        raise InputError(
+            "evaluation.translation: sacrebleu is not installed; pip install sacrebleu, or leave translations out "
+            "with --config.evaluation.translation="
+        ) from None
