@@ -180,12 +180,18 @@ def numbers(cells: dict) -> dict[str, str]:
     pairs = {
         "owl − uniform, sum": ("sparsegpt_owl", "sparsegpt"),
         "owl − uniform, mean": ("sparsegpt_owl_mean", "sparsegpt_mean"),
+        "swaps − wanda, 2:4": ("swaps_24", "wanda_24"),
+        "swaps − sparsegpt, 2:4": ("swaps_sparsegpt_24", "sparsegpt_24"),
+        "wanda with refit − sparsegpt, 2:4": ("wanda_24_refit", "sparsegpt_24"),
+        "wanda with refit − sparsegpt, 50%": ("wanda_refit", "sparsegpt"),
     }
     changes = {name: rise(cells[one], cells[other]) for name, (one, other) in pairs.items()}
+    distance = rise(cells["sparsegpt_24"], cells["wanda_24"])[0]
+    share = changes["swaps − wanda, 2:4"][0] / distance
     return {
         name: f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]".replace("-", "\N{MINUS SIGN}")
         for name, (mean, low, high) in changes.items()
-    }
+    } | {"swaps of the distance, 2:4": f"{share:.0%}"}
 
 
 def written(page: str, cells: dict, whole: dict) -> str:
