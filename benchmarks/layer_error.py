@@ -17,8 +17,8 @@ import jaxprune as jp
 LANGUAGES = "en,fr,ru,zh,sw"
 
 
-def lost(dense, pruned, gram):
-    """By layer, the relative error of a kernel, [L, in, out]."""
+def relative_errors(dense, pruned, gram):
+    """The relative error of a kernel, [L, in, out], by layer."""
 
     def energy(weights):
         return np.einsum("lio,lio->l", weights, np.matmul(gram, weights))
@@ -46,7 +46,9 @@ def main():
     for run in arguments.runs:
         pruned = flatten_dict(jp.load(run / "hf").params["blocks"], sep="/")
         errors = {
-            kernel: lost(*(np.float32(tree[kernel]) for tree in (dense, pruned)), grams[site])
+            kernel: relative_errors(
+                *(np.float32(tree[kernel]) for tree in (dense, pruned)), grams[site]
+            )
             for kernel, site in stats.sites
         }
         by_kernel = ", ".join(f"{kernel} {error.mean():.4f}" for kernel, error in errors.items())

@@ -23,8 +23,9 @@ def main(program: str, arguments: Sequence[str]) -> None:
     parser.add_argument("run", metavar="RUN", help="workdir of a run, or of a sweep")
     place = parser.parse_args(arguments).run
     run = local_path(place)
-    variants = sorted(report.parent for report in run.glob(f"*/{REPORT}")) if is_sweep(run) else []
     with said_of(run, place):
+        reports = run.glob(f"*/{REPORT}") if is_sweep(run) else []
+        variants = sorted(report.parent for report in reports)
         differences = [
             f"{folder.name}: {line}" if variants else line
             for folder in variants or [run]

@@ -28,8 +28,8 @@ from jaxprune.stats.probe import SAMPLES_PER_DEVICE
 
 # Bytes of a fitted weight on a device: the master, two moments, a gradient, and the sum of gradients.
 _FITTED = 5 * 4
-# Of a weight on a grid: its value and its gradient; masters and moments are those of a scale for 32 weights.
-_FITTED_ON_GRID = 2 * 4 + _FITTED // 32
+# Of a weight on a grid: its value and its gradient; 32 weights share the master and the moments of a scale.
+_FITTED_ON_GRID = 2 * 4
 
 
 def show_recovery_plan(run: RecoverConfig, processes: int, rented: Rented | None) -> None:
