@@ -19,6 +19,7 @@ from jaxprune.stats.probe import probe
 from jaxprune.stats.stats import ActivationStats
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.grid import value_text
+from jaxprune.sweeps.sweep_json import SAMPLES
 from jaxprune.sweeps.variants import Variant
 
 # The fields of code, and those of sentences beside kind and source, which a set's name has in any case.
@@ -73,7 +74,7 @@ class CalibrationSets:
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of the tokens of each set."""
-        return {f"calibration {name}": digest(batches) for name, batches in self._batches.items()}
+        return {f"{SAMPLES}{name}": digest(batches) for name, batches in self._batches.items()}
 
     def _sampled(self, config: MethodConfig) -> dict[str, list[Batch]]:
         """The sets of a config; the role of a batch is the name of its set."""

@@ -10,6 +10,7 @@ from jaxprune.evaluation.tasks.questions import languages_of, load_task
 from jaxprune.evaluation.translation.results import TRANSLATION
 from jaxprune.evaluation.workload import protocol_of
 from jaxprune.sweeps.config import SweepConfig
+from jaxprune.sweeps.sweep_json import begun_jobs
 from jaxprune.sweeps.variants import SOURCE, Variant
 
 Jobs = Mapping[str, Sequence[str]]  # folder of scores → languages
@@ -77,33 +78,24 @@ def jobs(variant: Variant, dense: Jobs, evaluate: str) -> dict[str, list[str]]:
 
 
 def unfinished(planned: Sequence[Variant], config: SweepConfig, workdir: Path) -> list[Variant]:
-    """The variants that lack scores which the dense model has, in one of their languages of the config.
+    """The variants that lack scores in one of their languages of the config.
 
     Args:
-      planned: all variants, the dense model first.
+      planned: variants of the sweep.
       config: config of the sweep.
-      workdir: workdir of the sweep; neither the model nor texts need be here.
-
-    Raises:
-      InputError: no scores of the dense model.
+      workdir: workdir of the sweep, whose sweep.json names all evaluations; neither the model nor texts need be here.
     """
-    dense, *others = planned
-    wanted = evaluation_languages(config)
-    scored = {
-        folder: [code for code in codes if code in wanted]
-        for folder, codes in _scored(workdir / dense.name).items()
+    wanted, evaluated = evaluation_languages(config), begun_jobs(workdir)
+    dense = {
+        folder: [code for code in codes if code in wanted] for folder, codes in evaluated.items()
     }
-    if not any(scored.values()):
-        raise InputError(
-            f"{workdir / dense.name}: no scores; expected those of the dense model, the base of all changes"
-        )
     return [
         variant
-        for variant in others
+        for variant in planned
         for has in [_scored(workdir / variant.name)]
         if any(
             {*codes} - {*has.get(folder, ())}
-            for folder, codes in jobs(variant, scored, config.sweep.evaluate).items()
+            for folder, codes in jobs(variant, dense, config.sweep.evaluate).items()
         )
     ]
 

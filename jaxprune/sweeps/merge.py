@@ -6,7 +6,6 @@ from pathlib import Path
 
 from jaxprune.base.errors import InputError, check_equal, listed
 from jaxprune.base.files import manifest
-from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.whole import write_json
 from jaxprune.base.progress import say
 from jaxprune.base.workdir.json_files import CONFIG, EVALUATION, REPORT
@@ -16,6 +15,9 @@ from jaxprune.runs.run import SWEEP
 from jaxprune.sweeps.result import SweepResult
 from jaxprune.sweeps.sweep_json import WORKERS, begun_sweep, is_sweep
 from jaxprune.sweeps.write import rebuild
+
+# Parts of sweep.json that all shares of a sweep have in common.
+_COMPARED = ("config", "digests")
 
 
 def merge(parts: Sequence[Path], workdir: Path) -> SweepResult:
@@ -44,8 +46,8 @@ def merge(parts: Sequence[Path], workdir: Path) -> SweepResult:
         for part in parts:
             for variant in sorted({file.parents[1] for file in part.glob(f"*/*/{EVALUATION}")}):
                 _copy_variant(variant, workdir / variant.name)
-            if not is_sweep(workdir):
-                write_json(workdir / SWEEP, read_json(part / SWEEP))
+        begun = begun_sweep(parts[0])
+        write_json(workdir / SWEEP, {name: begun[name] for name in _COMPARED})
         return rebuild(workdir)
 
 
@@ -53,7 +55,7 @@ def _check_same(first: Path, second: Path) -> None:
     """Rejects parts of two sweeps, whose config or inputs differ."""
     a, b = begun_sweep(first), begun_sweep(second)
     where, allowed = f"{first} and {second}", "parts of one sweep"
-    for name in ("config", "digests"):
+    for name in _COMPARED:
         check_equal(where, a[name], b[name], allowed)
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jaxprune.base.errors import InputError
 from jaxprune.base.text import NONE, NotebookTable, Table
 from jaxprune.evaluation.change_tables import overview_tables
 from jaxprune.evaluation.changes import MEAN, MEAN_NON_ENGLISH, Change
 from jaxprune.evaluation.comparison import Comparison, compare_evaluations
 from jaxprune.evaluation.folders import open_evaluation
-from jaxprune.evaluation.measurements import Measurement, frame
+from jaxprune.evaluation.measurements import Measurement, evaluated_folders, frame
 from jaxprune.report.charts.chart import Chart
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.jobs import evaluation_languages, unfinished
@@ -162,7 +163,12 @@ def read_result(config: SweepConfig, workdir: Path) -> SweepResult:
       InputError: no scores of the dense model; as `open_evaluation` and `compare_evaluations`.
     """
     planned, left_out = variants(config)
-    missing = unfinished(planned, config, workdir)
+    dense, *others = planned
+    if not any(evaluated_folders(workdir / dense.name)):
+        raise InputError(
+            f"{workdir / dense.name}: no scores; expected those of the dense model, the base of all changes"
+        )
+    missing = unfinished(others, config, workdir)
     codes = evaluation_languages(config)
     finished = [variant for variant in planned if variant not in missing]
     runs = [open_evaluation(workdir / v.name).within(codes).renamed(v.name) for v in finished]

@@ -14,7 +14,7 @@ from jaxprune.sweeps.result import SweepResult
 from jaxprune.sweeps.runner import Runner
 from jaxprune.sweeps.sweep_json import WORKERS, check_same_sweep, joined
 from jaxprune.sweeps.variants import left_out_lines, variants
-from jaxprune.sweeps.workers import make_all, shard_of
+from jaxprune.sweeps.workers import make_all, shard_of, share_of_flag
 from jaxprune.sweeps.write import rebuild, write_result
 
 
@@ -64,7 +64,7 @@ def sweep_from_config(
       config: validated.
       workdir: receives a folder for each variant, measurements.csv, changes.csv and report.html.
         Complete variants are kept, damaged parts are repeated.
-      shard: makes a share of the variants, and no tables; see `shard_of`.
+      shard: makes a share of the variants, and no tables; see `share_of_flag`.
 
     Returns:
       The comparison of all variants; None of a share, or if another worker writes its tables.
@@ -78,11 +78,12 @@ def sweep_from_config(
     check_workdir(workdir, model.folder)
     check_same_sweep(config, workdir)
     runner = Runner(config, model, workdir)
-    planned = runner.variants if shard is None else shard_of(runner.variants, shard)
+    shard = shard and share_of_flag(shard)
+    planned = shard_of(runner.variants, shard) if shard else runner.variants
     for line in left_out_lines(runner.left_out):
         say(f"sweep: {line}")
     runner.check()
-    with joined(config, workdir, runner.digests):  # after all inputs were checked
+    with joined(config, workdir, runner.digests, shard):  # after all inputs were checked
         make_all(planned, workdir, runner.is_whole, runner.make)
     if shard is not None:
         return None
@@ -103,6 +104,6 @@ def print_plan(config: SweepConfig, shard: str | None = None) -> None:
     if config.evaluation.translation:
         metrics_of(config.calibration.target)
     made, left_out = variants(config)
-    planned = made if shard is None else shard_of(made, shard)
+    planned = shard_of(made, share_of_flag(shard)) if shard else made
     names = (f"  {variant.name}" for variant in planned)
     print("\n".join([*left_out_lines(left_out), f"variants: {len(planned)}", *names]))

@@ -4,15 +4,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxprune.base.errors import InputError
 from jaxprune.base.workdir.json_files import EVALUATION
 from jaxprune.base.workdir.locks import PROGRESS
+from jaxprune.evaluation.measurements import MEASUREMENTS
 from jaxprune.runs.buckets.ownership import owner_of
 from jaxprune.runs.run import RECORD
 from jaxprune.runs.status import duration, holder_of
 from jaxprune.sweeps.jobs import unfinished
-from jaxprune.sweeps.sweep_json import begun_config
+from jaxprune.sweeps.sweep_json import begun_config, begun_shares
 from jaxprune.sweeps.variants import variants
+from jaxprune.sweeps.workers import shard_of
 
 _MOST = 12  # names in a line
 
@@ -23,15 +24,18 @@ def sweep_status(workdir: Path) -> str:
     Raises:
       InputError: no sweep.
     """
-    config = begun_config(workdir)
+    config, shares = begun_config(workdir), begun_shares(workdir)
     planned = variants(config).made
-    try:
-        left = unfinished(planned, config, workdir)
-    except InputError:  # not even the dense model has scores
-        left = planned
+    if shares:
+        planned = [variant for share in shares for variant in shard_of(planned, share)]
+    left = unfinished(planned, config, workdir)
     names = [variant.name for variant in left]
     done = [variant.name for variant in planned if variant.name not in names]
     lines = [f"{len(done)} of {len(planned)} variants are done{_time_left(workdir, done, names)}"]
+    if shares:
+        lines[0] = f"share {', '.join(shares)}: {lines[0]}"
+    if not left:
+        lines[0] += _next(workdir, shares)
     running = {
         name: holder for name in names if (holder := holder_of(workdir / PROGRESS / f"{name}.lock"))
     }
@@ -48,6 +52,13 @@ def sweep_status(workdir: Path) -> str:
     if others := [name for name in names if name not in running and name not in begun]:
         lines.append(f"  to do: {_some(others)}")
     return "\n".join(lines)
+
+
+def _next(workdir: Path, shares: Sequence[str]) -> str:
+    """The step after all variants are done, if there is one."""
+    if shares:
+        return "; jaxprune sweep --merge joins the shares"
+    return "" if (workdir / MEASUREMENTS).is_file() else "; the tables are not written yet"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """sweep.json: config and inputs of a sweep, which must not change until it is complete."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from jaxprune.runs.run import SWEEP
 from jaxprune.sweeps.config import SweepConfig
 
 CONFIG = SWEEP  # its name
+SAMPLES = "calibration "  # begins the names of digests of sets of samples
 # Names of locks: of the start of a worker, and of all workers.
 _START, WORKERS = "start.lock", "workers.lock"
 # Fields that may change between starts: those that only add or omit variants or evaluations, and those of sources,
@@ -48,6 +49,21 @@ def begun_config(workdir: Path) -> SweepConfig:
     return config_of(begun_sweep(workdir)["config"], SweepConfig)
 
 
+def begun_jobs(workdir: Path) -> dict[str, list[str]]:
+    """The languages of all evaluations in sweep.json, by folder of scores."""
+    languages: dict[str, list[str]] = {}
+    for name in begun_sweep(workdir)["digests"]:
+        folder, _, code = name.rpartition(" ")
+        if folder and not name.startswith(SAMPLES):
+            languages.setdefault(folder, []).append(code)
+    return languages
+
+
+def begun_shares(workdir: Path) -> Sequence[str]:
+    """The shares i/n that a workdir has; empty: all of the sweep."""
+    return begun_sweep(workdir).get("shares", ())
+
+
 def check_same_sweep(config: SweepConfig, workdir: Path) -> None:
     """Rejects a workdir with variants of another config.
 
@@ -68,12 +84,16 @@ def check_same_sweep(config: SweepConfig, workdir: Path) -> None:
 
 
 @contextlib.contextmanager
-def joined(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) -> Iterator[None]:
-    """Joins the workers of a sweep, which all have its config; writes sweep.json if config or inputs are new.
+def joined(
+    config: SweepConfig, workdir: Path, digests: Mapping[str, str], shard: str | None
+) -> Iterator[None]:
+    """Joins the workers of a sweep, which all have its config; writes sweep.json if config, inputs or share are new.
 
     Args:
       config: config of the sweep.
+      workdir: workdir of the sweep.
       digests: SHA-256 by name of the model, sets of samples, and rows and texts by language.
+      shard: the share i/n that the worker makes; None: all variants.
 
     Raises:
       InputError: as `check_same_sweep`; an input that has changed; workers of another config are running.
@@ -81,7 +101,9 @@ def joined(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) -> It
     with contextlib.ExitStack() as stack:
         with locked(workdir, _START, wait=True):
             check_same_sweep(config, workdir)
+            is_new = not is_sweep(workdir)
             write_sweep(config, workdir, digests)
+            _note_share(workdir, shard, is_new=is_new)
             # the last worker may be writing the tables
             stack.enter_context(locked(workdir, WORKERS, shared=True, wait=True))
         yield
@@ -97,7 +119,7 @@ def write_sweep(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) 
                 f"{name}: has changed since the sweep in {workdir} began (SHA-256 {before[name][:12]}…, "
                 f"now {digest[:12]}…); choose another --workdir"
             )
-    new = {"config": _texts(config), "digests": {**before, **digests}}
+    new = {**sweep, "config": _texts(config), "digests": {**before, **digests}}
     if sweep == new:
         return
     try:
@@ -108,6 +130,16 @@ def write_sweep(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) 
             f"--workdir: workers of this sweep with other variants are running in {workdir}; "
             "use their config, or wait for their end"
         ) from None
+
+
+def _note_share(workdir: Path, shard: str | None, *, is_new: bool) -> None:
+    """Adds a share to those that the workdir has, so that `jaxprune status` counts their variants alone."""
+    sweep = begun_sweep(workdir)
+    shares = sweep.get("shares", [])
+    has_all = shard is None or not (is_new or shares)
+    now = [] if has_all else sorted({*shares, shard})
+    if now != shares:
+        write_json(workdir / CONFIG, {**sweep, "shares": now})
 
 
 def is_sweep(workdir: Path) -> bool:

@@ -64,10 +64,15 @@ def _owned(variant: Variant, workdir: Path, act: Callable[[Variant], bool]) -> b
 
 
 def shard_of(planned: Sequence[Variant], shard: str) -> list[Variant]:
-    """Every n-th variant, from the i-th on.
+    """Every n-th variant, from the i-th on, of a share i/n."""
+    number, count = map(int, shard.split("/"))
+    return [*planned[number::count]]
+
+
+def share_of_flag(shard: str) -> str:
+    """A share i/n with i from 0 to n - 1.
 
     Args:
-      planned: all variants.
       shard: i/n, with i from 0 to n, where n is the same as 0; with "auto" as i, the number that Slurm gives to a task
         of an array, Kubernetes to a pod of an indexed Job, or SkyPilot to a node.
 
@@ -81,4 +86,4 @@ def shard_of(planned: Sequence[Variant], shard: str) -> list[Variant]:
             raise InputError(f"--shard: auto, but none of {', '.join(_NUMBERS)} is set")
     if not (number.isdecimal() and count.isdecimal() and 0 < int(count) >= int(number)):
         raise invalid_value("--shard", f"{number}/{count}", "i/n with i from 0 to n, or auto/n")
-    return [*planned[int(number) % int(count) :: int(count)]]
+    return f"{int(number) % int(count)}/{int(count)}"

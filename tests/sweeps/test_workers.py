@@ -79,8 +79,11 @@ def test_the_status_of_a_sweep(alone, tmp_path):
     assert is_running.startswith(f"  running: {running}, process ")
     assert is_stopped == f"  stopped, go on when the command is repeated: {stopped}"
     assert is_to_do == f"  to do: {to_do}"
-    shutil.rmtree(workdir / "dense")
-    assert sweep_status(workdir).startswith(f"0 of {len(NAMES)} variants are done\n")
+    (alone_again := tmp_path / "alone").mkdir()
+    for part in (*NAMES, "sweep.json"):
+        copy = shutil.copytree if (alone / part).is_dir() else shutil.copy
+        copy(alone / part, alone_again / part)
+    assert sweep_status(alone_again).endswith(" variants are done; the tables are not written yet")
 
 
 def test_workers_share_the_variants_and_give_the_tables_of_one(alone, tmp_path, monkeypatch):
@@ -186,6 +189,31 @@ def test_merged_shares_give_the_tables_of_one(alone, shares, tmp_path, monkeypat
     assert contents(merged) == contents(alone)
 
 
+def test_the_status_of_a_share_counts_its_variants(shares, tmp_path):
+    for number in (0, 1):  # the second lacks the dense model
+        count = len(NAMES[number::2])
+        assert sweep_status(shares / str(number)) == (
+            f"share {number}/2: {count} of {count} variants are done; "
+            "jaxprune sweep --merge joins the shares"
+        )
+    unfinished = tmp_path / "part"
+    shutil.copytree(shares / "1", unfinished)
+    shutil.rmtree(unfinished / NAMES[1] / "perplexity")
+    [first, to_do] = sweep_status(unfinished).splitlines()
+    assert first == f"share 1/2: 1 of {len(NAMES[1::2])} variants are done"
+    assert to_do == f"  to do: {NAMES[1]}"
+
+
+def test_a_workdir_has_its_shares_or_all_variants(tmp_path):
+    def joined(shard):
+        with sweep_json.joined(job(), tmp_path, {}, shard):
+            return sweep_json.begun_shares(tmp_path)
+
+    assert [joined(shard) for shard in ("1/4", "0/4", "1/4", None, "2/4")] == [
+        ["1/4"], ["0/4", "1/4"], ["0/4", "1/4"], [], [],
+    ]  # fmt: skip
+
+
 def test_a_share_that_has_not_started_is_named_and_merged_later(
     alone, shares, tmp_path, monkeypatch, capfd
 ):
@@ -284,22 +312,24 @@ def test_the_tables_of_an_unfinished_sweep_name_what_is_missing(alone, tmp_path,
     [("0/2", [0, 2, 4]), ("1/2", [1, 3]), ("2/2", [0, 2, 4]), ("0/1", range(5)), ("6/7", [])],
 )
 def test_shares_are_every_nth_variant(shard, places):
-    assert workers.shard_of(PLANNED, shard) == [PLANNED[place] for place in places]
+    assert workers.shard_of(PLANNED, workers.share_of_flag(shard)) == [
+        PLANNED[place] for place in places
+    ]
 
 
 def test_the_number_of_a_share_comes_from_the_scheduler(monkeypatch):
     for name in ("SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX", "SKYPILOT_NODE_RANK"):
         with monkeypatch.context() as patch:
             patch.setenv(name, "1")
-            assert workers.shard_of(PLANNED, "auto/4") == PLANNED[1::4]
+            assert workers.share_of_flag("auto/4") == "1/4"
     with pytest.raises(InputError, match="--shard: auto, but none of SLURM_ARRAY_TASK_ID, "):
-        workers.shard_of(PLANNED, "auto/4")
+        workers.share_of_flag("auto/4")
 
 
 @pytest.mark.parametrize("shard", ["1", "3/2", "0/0", "-1/2", "a/b"])
 def test_other_shares_are_refused(shard):
     with pytest.raises(InputError, match=r"--shard: got .*; expected i/n with i from 0 to n, or"):
-        workers.shard_of(PLANNED, shard)
+        workers.share_of_flag(shard)
 
 
 def test_a_plan_lists_the_variants_of_a_share_and_what_is_left_out(tmp_path, monkeypatch, capfd):
