@@ -14,16 +14,19 @@ _END = 500  # characters kept of its end, which says what is allowed
 _LONGEST_HINTED = 100
 
 
+# Local copy of a folder in a bucket → its address, which messages name.
+_ADDRESSES: dict[str, str] = {}
+
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 3
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
 
 
 class InputError(ValueError):
-    """Bad input. The message is one line: the place, the fault, and what to do."""
+    """Bad input. The message is one line: the place (in a bucket its address), the fault, and what to do."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(one_line(message))
+        super().__init__(one_line(with_addresses(message)))
 
     def add_note(self, note: str) -> None:
         """Adds nothing: JAX would add two lines about its own frames."""
@@ -80,13 +83,26 @@ def check_equal(
             )
 
 
+def is_copy_of(folder: Path, address: str) -> None:
+    """From now on, messages name an address in a bucket in place of its local copy."""
+    _ADDRESSES[str(folder)] = address.rstrip("/")
+
+
 @contextlib.contextmanager
-def said_of(folder: Path, address: str) -> Iterator[None]:
-    """Errors that name a local copy name the address in a bucket."""
+def copy_of(folder: Path, address: str) -> Iterator[None]:
+    """In this context, messages name an address in a bucket in place of its local copy."""
+    is_copy_of(folder, address)
     try:
         yield
-    except InputError as error:
-        raise InputError(str(error).replace(str(folder), address.rstrip("/"))) from error
+    finally:
+        del _ADDRESSES[str(folder)]
+
+
+def with_addresses(message: str) -> str:
+    """A message with the addresses of folders in buckets in place of their local copies."""
+    for folder, address in _ADDRESSES.items():
+        message = message.replace(folder, address)
+    return message
 
 
 def did_you_mean(value: object, choices: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
-from jaxprune.base.errors import InputError, invalid_value, said_of
+from jaxprune.base.errors import InputError, copy_of, invalid_value
 from jaxprune.base.files.store import check_address, is_address
 from jaxprune.base.schema import Field, fields_of
 from jaxprune.cli.arguments import check_folder, described
@@ -92,7 +92,7 @@ def _workdir(place: str) -> Iterator[Path]:
         return
     if "distributed" in options and (options.distributed or options.coordinator):
         raise invalid_value("--workdir", place, "a folder that all processes share")
-    with staged(place) as workdir, said_of(workdir, place):
+    with staged(place) as workdir, copy_of(workdir, place):
         yield workdir
 
 

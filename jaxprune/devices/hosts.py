@@ -48,6 +48,9 @@ def join(
                 "--distributed: no TPU slice, Slurm or GKE was found; expected one of these, or --coordinator, "
                 "--processes and --process"
             ) from error
+        for flag, value in (("--processes", processes), ("--process", process)):
+            if value is None:
+                raise InputError(f"{flag}: not set; expected it beside --coordinator") from error
         raise InputError(f"--coordinator: {' '.join(str(error).split())}") from error
 
 

@@ -106,17 +106,20 @@ class QuantizeFields:
         smallest = Types(self.grid, self.embedding)
         if self.size is None:
             return smallest
-        room = self.size - file_size(model, smallest)
-        if room < 0:
-            least = byte_size(self.size - room)
-            raise InputError(
-                f"quantize.size: {byte_size(self.size)} is too small for {smallest.kernels}, and {smallest.embedding} "
-                f"of the embedding, which take {least}; jaxprune shrink keeps fewer tokens"
-            )
+        least = file_size(model, smallest)
+        self.check_size(least)
         if not measured:
             return smallest
-        chosen = chosen_grids(model.config, measured, self._grids(), room)
+        chosen = chosen_grids(model.config, measured, self._grids(), self.size - least)
         return dataclasses.replace(smallest, by_layer=chosen)
+
+    def check_size(self, least: int) -> None:
+        """Rejects a `size` below that of a file with `grid` for all kernels, in bytes."""
+        if self.size is not None and self.size < least:
+            raise InputError(
+                f"quantize.size: {byte_size(self.size)} is too small for {self.grid}, and {self.embedding} "
+                f"of the embedding, which take {byte_size(least)}; jaxprune shrink keeps fewer tokens"
+            )
 
     def _grids(self) -> tuple[Grid, ...]:
         """Those that kernels may have, by their bits."""

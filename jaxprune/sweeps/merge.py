@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxprune.base.errors import InputError, check_equal, listed
+from jaxprune.base.errors import InputError, check_equal, listed, with_addresses
 from jaxprune.base.files import manifest
 from jaxprune.base.files.whole import write_json
 from jaxprune.base.progress import say
@@ -37,7 +37,7 @@ def merge(parts: Sequence[Path], workdir: Path) -> SweepResult:
     """
     waiting = [part for part in parts if {*part.glob("*")} <= {part / PROGRESS}]
     if 0 < len(waiting) < len(parts):
-        say(f"sweep: {listed(waiting)}: not started; merges the rest")
+        say(f"sweep: {with_addresses(listed(waiting))}: not started; merges the rest")
         parts = [part for part in parts if part not in waiting]
     sweeps = [workdir, *parts] if is_sweep(workdir) else parts
     for sweep in sweeps:

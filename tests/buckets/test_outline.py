@@ -4,9 +4,10 @@ import fsspec
 import pytest
 from jobs import job
 
-from jaxprune.base.files import store
+from jaxprune.base.errors import InputError
+from jaxprune.base.files import places, store
 from jaxprune.base.files.store import Store
-from jaxprune.cli.commands import report
+from jaxprune.cli.commands import compare, report
 from jaxprune.runs.evaluate import evaluate_from_config
 from jaxprune.runs.pipeline import prune_from_config
 
@@ -50,3 +51,13 @@ def test_a_page_on_a_run_in_a_bucket_is_written_there(bucket, monkeypatch, capsy
     assert after == before  # the card too
     report.main("jaxprune report", [ADDRESS, "--out", str(tmp_path / "page.html")])
     assert (tmp_path / "page.html").read_text() == page
+
+
+def test_errors_name_the_address_of_a_damaged_run(bucket, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    places._downloaded.cache_clear()
+    bucket.write("nano_nli/scores.npz", b"damaged")
+    commands = [(report, [ADDRESS]), (compare, [ADDRESS, ADDRESS, "--out", str(tmp_path / "out")])]
+    for command, arguments in commands:
+        with pytest.raises(InputError, match=f"^{ADDRESS}/nano_nli"):
+            command.main("jaxprune", arguments)

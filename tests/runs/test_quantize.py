@@ -21,6 +21,7 @@ from jaxprune.runs import pipeline
 from jaxprune.runs.card import model_card
 from jaxprune.runs.facts import run_facts
 from jaxprune.runs.pipeline import calibration_of, prune_from_config
+from jaxprune.runs.planning.plan import plan_from_config
 from jaxprune.runs.quantize import quantize_from_config, quantize_to_workdir
 from jaxprune.runs.recover import recover_from_config
 from jaxprune.runs.verify import verify
@@ -142,6 +143,8 @@ def test_a_size_that_no_grid_fits_is_refused(tmp_path):
         quantized(tmp_path, quantize__size="0.7MB")
     with pytest.raises(jp.InputError, match=r"quantize\.grid: got f16; expected another grid"):
         quantized(tmp_path, quantize__size="2MB", quantize__grid="f16")
+    with pytest.raises(jp.InputError, match=r"quantize\.size: 0\.1 MB is too small .* take 0\.\d"):
+        plan_from_config(job(MODEL, "quantize", quantize__size="0.1MB"))
 
 
 def test_the_card_names_grid_languages_and_the_file(tmp_path):

@@ -304,9 +304,7 @@ def test_what_a_later_variant_lacks_is_told_before_the_first(
 
 
 def test_verify_reads_all_variants(finished, monkeypatch, capfd):
-    assert (
-        run_here(monkeypatch, capfd, "verify", finished).stdout == f"{finished}: OK, 2 variants\n"
-    )
+    assert run_here(monkeypatch, capfd, "verify", finished).stdout == f"{finished}: OK, 2 runs\n"
     flip_bit(finished / "wanda-fr-0.5" / "config.json")
     bad = run_here(monkeypatch, capfd, "verify", finished)
     assert bad.returncode == 1

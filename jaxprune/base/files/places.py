@@ -5,6 +5,7 @@ import functools
 import hashlib
 from pathlib import Path
 
+from jaxprune.base.errors import is_copy_of
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.store import Store, is_address
 from jaxprune.base.files.whole import user_cache, write_json
@@ -57,4 +58,5 @@ def _downloaded(address: str) -> Path:
             (folder / name).unlink(missing_ok=True)
         store.download(objects.keys() - kept.keys(), folder)
         write_json(record, objects)
+    is_copy_of(folder, address)
     return folder

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from absl import flags
 
+from jaxprune.base.errors import is_copy_of
 from jaxprune.cli.arguments import Arguments, output, path
 from jaxprune.cli.configured import run_configured
 from jaxprune.sweeps.config import SweepConfig
@@ -42,7 +43,8 @@ def _share(text: str) -> Path:
     try:
         return path(text)
     except FileNotFoundError:
-        return Path(text)
+        is_copy_of(share := Path(text), text)
+        return share
 
 
 def define() -> None:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from jaxprune.base.errors import InputError, said_of
+from jaxprune.base.errors import InputError, copy_of
 from jaxprune.base.files.store import Store, is_address
 
 _MOST = 1 << 20  # bytes of a small file
@@ -51,5 +51,5 @@ def outline(place: str, is_needed: Callable[[str, int], bool] = is_small) -> Ite
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
             os.utime(file, (written, written))
-        with said_of(workdir, place):
+        with copy_of(workdir, place):
             yield workdir

@@ -162,10 +162,14 @@ def plan_from_config(run: MethodConfig, processes: int = 1, rented: Rented | Non
       run: validated.
       processes: number of hosts like this one, each with the mesh of the config.
       rented: other machines in place of these; the mesh of the config is that of one of their hosts.
+
+    Raises:
+      InputError: the model does not fit the settings, or `quantize.size` is too small.
     """
     config, stored = sizes_of(run)
     if isinstance(run, QuantizeConfig):
         check_grids(config, run.quantize)
+        run.quantize.check_size(_least_size(run, config))
         stored = "float32"
     work = _work(config, stored, _groups(run), run)
     if rented is not None:
@@ -336,12 +340,16 @@ def _target(run: MethodConfig, config: ModelConfig) -> dict[str, str]:
     if not isinstance(run, QuantizeConfig):
         return {"sparsity": _sparsity(run, config)}
     fields = run.quantize
-    size = tensors_size(config, Types(fields.grid, fields.embedding))
     return {
         "grid": f"{fields.grid}, by {run.settings.method.name}; embedding {fields.embedding}",
-        GGUF: f"{byte_size(size)} and the tokenizer"
+        GGUF: f"{byte_size(_least_size(run, config))} and the tokenizer"
         + ("" if fields.size is None else f", filled up to {byte_size(fields.size)}"),
     }
+
+
+def _least_size(run: QuantizeConfig, config: ModelConfig) -> int:
+    """Bytes of the tensors of model.gguf where all kernels have `quantize.grid`."""
+    return tensors_size(config, Types(run.quantize.grid, run.quantize.embedding))
 
 
 def _sparsity(run: MethodConfig, config: ModelConfig) -> str:
