@@ -147,7 +147,7 @@ class Table(NamedTuple):
         """The table for a paper, as LaTeX with the rules of booktabs.
 
         Args:
-          caption: plain text that follows the title in the caption.
+          caption: plain text that follows the title and the note in the caption.
         """
         import pandas
 
@@ -157,7 +157,9 @@ class Table(NamedTuple):
             index=False,
             escape=True,
             column_format="l" * self.labels + "r" * (len(self.header) - self.labels),
-            caption=re.sub(r"([&%$#_{}])", r"\\\1", f"{self.title}. {caption}".strip()),
+            caption=re.sub(
+                r"([&%$#_{}])", r"\\\1", " ".join([f"{self.title}.", self.note, caption]).strip()
+            ),
         )
         return text.replace(MINUS, "$-$").replace("×", r"$\times$")
 

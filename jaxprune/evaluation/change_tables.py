@@ -32,6 +32,10 @@ ABOUT_CHANGES = (
     f"better and worse: at most {ALPHA}. Other measures are not corrected for multiple tests."
 )
 
+_ABOUT_STARS = (
+    f"* significant at {ALPHA}; of perplexities and bits per byte, the interval excludes 1."
+)
+
 
 def comparison_tables(
     names: Sequence[str], measurements: Sequence[Measurement], changes: Sequence[Change]
@@ -155,7 +159,9 @@ def overview_tables(
             if rows:
                 title = table_title(task, measure)
                 header = [*label_names, *codes]
-                tables.append(Table(title, header, rows, labels=len(label_names)))
+                has_star = any(cell.endswith("*") for row in rows for cell in row)
+                note = _ABOUT_STARS if has_star else ""
+                tables.append(Table(title, header, rows, note, labels=len(label_names)))
     return tables
 
 

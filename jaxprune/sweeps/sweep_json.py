@@ -36,9 +36,13 @@ def _texts(config: SweepConfig) -> dict[str, Any]:
     return {path: texts[path] for path in fields_of(SweepConfig) if path not in _PLACE}
 
 
-def begun_sweep(workdir: Path) -> dict[str, dict[str, Any]]:
-    """The contents of sweep.json: values of the config by path, and digests by name; rejects a workdir without it."""
-    sweep: dict[str, dict[str, Any]] = read_json(workdir / CONFIG)
+def begun_sweep(workdir: Path) -> dict[str, Any]:
+    """The contents of sweep.json: values of the config by path, digests by name, and the shares that the workdir has.
+
+    Raises:
+      InputError: no sweep.json.
+    """
+    sweep = read_json(workdir / CONFIG)
     if not sweep:
         raise InputError(f"{workdir / CONFIG}: missing; expected the --workdir of a sweep")
     return sweep
@@ -61,7 +65,8 @@ def begun_jobs(workdir: Path) -> dict[str, list[str]]:
 
 def begun_shares(workdir: Path) -> Sequence[str]:
     """The shares i/n that a workdir has; empty: all of the sweep."""
-    return begun_sweep(workdir).get("shares", ())
+    shares: list[str] = begun_sweep(workdir).get("shares", [])
+    return shares
 
 
 def check_same_sweep(config: SweepConfig, workdir: Path) -> None:
@@ -134,12 +139,10 @@ def write_sweep(config: SweepConfig, workdir: Path, digests: Mapping[str, str]) 
 
 def _note_share(workdir: Path, shard: str | None, *, is_new: bool) -> None:
     """Adds a share to those that the workdir has, so that `jaxprune status` counts their variants alone."""
-    sweep = begun_sweep(workdir)
-    shares = sweep.get("shares", [])
-    has_all = shard is None or not (is_new or shares)
-    now = [] if has_all else sorted({*shares, shard})
+    shares = begun_shares(workdir)
+    now = [] if shard is None or not (is_new or shares) else sorted({*shares, shard})
     if now != shares:
-        write_json(workdir / CONFIG, {**sweep, "shares": now})
+        write_json(workdir / CONFIG, {**begun_sweep(workdir), "shares": now})
 
 
 def is_sweep(workdir: Path) -> bool:

@@ -59,7 +59,7 @@ def print_tables(result: SweepResult, workdir: Path) -> None:
     """Prints the first table of each evaluation, notes on missing variants, and the written files."""
     lines = []
     for table in result.main_tables:
-        lines += ["", table.title, *table_lines(table)]
+        lines += ["", table.title, *table_lines(table), *wrapped(table.note)]
     for note in (*_missing(result), *result.comparison.notes):
         lines += ["", *wrapped(note)]
     print("\n".join(f"  {line}".rstrip() for line in lines))

@@ -1,7 +1,7 @@
-"""Compares the files of a finished run, or of the variants of a sweep, with its report.
+"""Compares the files of finished runs, or of the variants of a sweep, with their reports.
 
 jaxprune verify runs/nano
-jaxprune verify s3://bucket/runs/nano
+jaxprune verify runs/dense s3://bucket/runs/nano
 
 The exit code is 1 if anything differs.
 """
@@ -17,10 +17,16 @@ from jaxprune.sweeps.sweep_json import is_sweep
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
-    """`jaxprune verify`: verifies RUN."""
-    parser = Arguments(program, "RUN", __doc__)
-    parser.add_argument("run", metavar="RUN", help="workdir of a run, or of a sweep")
-    place = parser.parse_args(arguments).run
+    """`jaxprune verify`: verifies each RUN."""
+    parser = Arguments(program, "RUN [RUN ...]", __doc__)
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="workdirs of runs, or of sweeps")
+    verified = [_is_whole(place) for place in parser.parse_args(arguments).runs]
+    if not all(verified):
+        sys.exit(1)
+
+
+def _is_whole(place: str) -> bool:
+    """Prints how a run, or each of a sweep, differs from its report; returns whether none does."""
     run = local_path(place)
     reports = run.glob(f"*/{REPORT}") if is_sweep(run) else []
     variants = sorted(report.parent for report in reports)
@@ -31,6 +37,6 @@ def main(program: str, arguments: Sequence[str]) -> None:
     ]
     for line in differences:
         print(f"differs: {line}")
-    if differences:
-        sys.exit(1)
-    print(f"{place}: OK{f', {len(variants)} runs' if variants else ''}")
+    result = "differs" if differences else "OK"
+    print(f"{place}: {result}{f', {len(variants)} runs' if variants else ''}")
+    return not differences
