@@ -7,11 +7,13 @@ import four_bits as page
 import four_bits_cells as cells
 import four_bits_claims as claims
 import four_bits_power as power
-import four_bits_scores as collect
+import jobs
 import numpy as np
 import pytest
 
+import jaxprune as jp
 import jaxprune.nano
+from jaxprune.runs.quantize import quantize_from_config
 
 # Rises in % by rounding, and those that English text adds in other languages.
 RISES = {"dense": 0, "nearest": 15, "search": 12, "importance": 11, "gptq": 5, "sparsegpt": 80}
@@ -130,28 +132,51 @@ def test_power_grows_with_the_change_and_falls_with_the_spread():
     assert of["wide", -2.0] < of["narrow", -2.0]
 
 
-def test_a_cell_with_stored_scores_is_not_made_again(tmp_path, scores):
-    every = list(cells.cells())
-    assert all(cells.is_made(cell, tmp_path, scores.keys()) for cell in every)
-    others = scores.keys() - {"gemma/gptq_q4_0-mix-1/sw"}
-    missing = [cell.name for cell in every if not cells.is_made(cell, tmp_path, others)]
-    assert missing == ["gptq_q4_0-mix-1"]
-
-
-def test_a_made_cell_is_collected(tmp_path, monkeypatch):
-    work, models = tmp_path / "work", tmp_path / "models"
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A small study, of the bundled model; the command line of its cells."""
+    models = tmp_path / "models"
     shutil.copytree(Path(jaxprune.nano.__file__).parent / "checkpoints" / "bloom", models / "gemma")
     (models / "gemma_texts").mkdir()
     windows = np.random.default_rng(0).integers(3, 500, (4, 64)).astype(np.int32)
     np.savez(models / "gemma_texts" / "sw-1.npz", input_ids=windows)
     (tmp_path / "sw.txt").write_text("Habari ya asubuhi, rafiki yangu.\n" * 20, "utf-8")
-    cell = cells.Cell("gemma", "gptq", "q4_0", "sw", 1, ("sw",))
-    cells.make(cell, work, models, tmp_path, "0-19", "texts")
-    monkeypatch.setattr(collect, "SCORES", tmp_path / "scores.npz")
-    monkeypatch.setattr(collect, "MODELS", tmp_path / "models.json")
-    collect.main([str(work), str(tmp_path), str(tmp_path)])
-    with np.load(tmp_path / "scores.npz") as arrays:
-        assert arrays["gemma/gptq_q4_0-sw-1/sw"].shape == (2, 2)  # two runs of ten lines
-        assert cells.is_made(cell, tmp_path / "another", arrays.keys())
-    assert "gptq_q4_0-sw-1" in (tmp_path / "models.json").read_text("utf-8")
-    assert not (work / "gemma" / cell.name / "model").exists()
+    made = [
+        cells.Cell("gemma", "dense", languages=("sw",)),
+        cells.Cell("gemma", "gptq", "q4_0", "sw", 1, ("sw",)),
+        cells.Cell("gemma", "search", "q4_0", cells.ONES, languages=("sw",)),
+        cells.Cell("gemma", "sparsegpt", "", "sw", 1, ("sw",)),
+    ]
+    monkeypatch.setattr(cells, "cells", lambda: made)
+    monkeypatch.setattr(cells, "STUDY_TEXTS", ("0-19", "texts"))
+    for name, file in (("SCORES", "scores.npz"), ("MODELS", "models.json")):
+        monkeypatch.setattr(cells, name, tmp_path / file)
+    monkeypatch.setattr("sys.argv", ["cells", str(models), str(tmp_path), str(tmp_path)])
+    return tmp_path
+
+
+def test_cells_are_those_of_the_commands_and_are_made_once(study, monkeypatch):
+    cells.main()
+    scores, models = cells.read_arrays(study / "scores.npz"), cells.read(study / "models.json")
+    config = jobs.job(
+        str(study / "models/gemma"), "quantize", calibration__kind="tokens",
+        calibration__data=str(study / "models/gemma_texts/sw-1.npz"),
+    )  # fmt: skip
+    quantize_from_config(config, study / "quantized")
+    evaluated = jp.evaluate(
+        jp.load(study / "quantized/hf"), perplexity=study, languages="sw", progress=False
+    )
+    sums = scores["gemma/gptq_q4_0-sw-1/sw"]
+    assert sums.shape == (2, 2)  # two runs of ten lines
+    np.testing.assert_array_equal(sums[:, 0], evaluated.perplexities["sw"].part_sums)
+    names = ("dense", "search_q4_0-ones-0", "sparsegpt-sw-1")
+    changed = [scores[f"gemma/{name}/sw"][:, 0].sum() for name in names]
+    assert len({sums[:, 0].sum(), *changed}) == 4
+    assert {*models} == {f"gemma/{cell.name}" for cell in cells.cells()}
+    assert models["gemma/gptq_q4_0-sw-1"]["text"] == models["gemma/sparsegpt-sw-1"]["text"] != ""
+    del scores["gemma/sparsegpt-sw-1/sw"]
+    cells.save(study / "scores.npz", scores)
+    made, real = [], cells.model_of
+    monkeypatch.setattr(cells, "model_of", lambda *a: made.append(a[0].name) or real(*a))
+    cells.main()
+    assert made == ["sparsegpt-sw-1"]

@@ -1,35 +1,44 @@
-"""Makes the models of docs/four_bits.md and measures them: a cell is a model in a number of languages.
+"""Makes the models of studies/four_bits and measures them: a cell is a model in a number of languages.
 
-python docs/figures/four_bits_cells.py WORK MODELS FLORES            makes those that WORK lacks, question by question
-python docs/figures/four_bits_cells.py WORK MODELS FLORES --list     lists all, and those that are done
-python docs/figures/four_bits_cells.py WORK MODELS FLORES --pilot    makes those of the pilot
+python docs/figures/four_bits_cells.py MODELS NTREX FLORES            makes those that are missing, question by question
+python docs/figures/four_bits_cells.py MODELS NTREX FLORES --list     lists all, and those that are done
+python docs/figures/four_bits_cells.py MODELS NTREX FLORES --pilot    makes those of the pilot
 
 MODELS has a folder for each pretrained model, moved off its source file's grids by benchmarks/off_grid.py, and beside
 it the calibration texts of studies/quantization/calibration.py:
 
     gemma/ gemma_texts/ gemma_pilot/    smollm2/ smollm2_texts/    qwen/ qwen_texts/
 
-WORK/MODEL/CELL has the scores of a cell; the model itself is removed when it was measured. A cell whose scores are in
-studies/four_bits is not made again, so that the study can go on in another WORK.
+After each cell its sums are added to scores.npz, and what made it to models.json; with --pilot to pilot.npz alone. The
+models themselves are not kept.
 """
 
 import argparse
 import dataclasses
+import functools
 import itertools
-import shutil
+import lzma
+import os
 import subprocess
-import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import jax
 import numpy as np
-from study_scores import read_arrays
+from cells import read, write
+from study_scores import cpu, read_arrays
 
 import jaxprune as jp
+from jaxprune.data.batches import Batch, digest
+from jaxprune.pruning.quantization import QuantizeFields, with_rounded_tables
+from jaxprune.pruning.result import stacked_result
 
 STUDY = Path(__file__).parents[2] / "studies" / "four_bits"
 SCORES, PILOT_SCORES = STUDY / "scores.npz", STUDY / "pilot.npz"
+MODELS = STUDY / "models.json"
+LINES = 300  # of FLORES
 
 LANGUAGES = ("en", "fr", "ru", "zh", "sw", "ar", "de", "es", "hi", "th", "tr", "vi")
 FOUR = ("fr", "ru", "zh", "sw")
@@ -68,11 +77,9 @@ class Cell:
         return f"{way}-{self.text}-{self.draw}" if self.text else way
 
     @property
-    def flags(self) -> list[str]:
-        """Fields of the command that makes the model."""
-        if self.how == "sparsegpt":
-            return ["--config.pruning.criterion=sparsegpt", "--config.pruning.sparsity=0.5"]
-        return [f"--config.quantize.how={self.how}", f"--config.quantize.grid={self.grid}"]
+    def scores(self) -> list[str]:
+        """The names of its sums, a language each."""
+        return [f"{self.model}/{self.name}/{code}" for code in self.languages]
 
 
 def cells() -> Iterator[Cell]:
@@ -114,91 +121,116 @@ def compared(model: str, how: str, grid: str, codes: tuple[str, ...]) -> Iterato
                 yield Cell(model, how, grid, code, draw, (code,))
 
 
-def is_made(cell: Cell, work: Path, stored: Collection[str]) -> bool:
-    """Whether a cell was made in this folder, or all its scores are stored."""
-    names = (f"{cell.model}/{cell.name}/{code}" for code in cell.languages)
-    return (work / cell.model / cell.name / "done").is_file() or all(n in stored for n in names)
+def model_of(cell: Cell, dense: jp.Model, batches: list[Batch]) -> jp.Model:
+    """The model of a cell, in memory.
+
+    Args:
+      batches: its calibration text.
+    """
+    if cell.how == "dense":
+        return dense
+    if cell.how == "sparsegpt":
+        result = jp.prune(dense, batches, criterion="sparsegpt", sparsity=0.5, progress=False)
+        return dense.replace(result.params)
+    if cell.text == ONES:
+        return rounded_for_ones(cell, dense)
+    return jp.quantize(dense, batches, grid=cell.grid, how=cell.how, progress=False).model
 
 
-def make(cell: Cell, work: Path, models: Path, flores: Path, lines: str, suffix: str) -> None:
-    """Makes a model, measures it and removes it."""
-    folder, base = work / cell.model / cell.name, models / cell.model
-    made = folder / "model"
-    if cell.how != "dense":
-        texts = models / f"{cell.model}_{suffix}"
-        calibration = [
-            "--config.calibration.kind=tokens",
-            f"--config.calibration.data={texts / f'{cell.text}-{cell.draw}.npz'}",
-        ]
-        if cell.text == ONES:
-            calibration = [f"--config.calibration.stats={statistics_of_ones(base, work / ONES)}"]
-        command = "prune" if cell.how == "sparsegpt" else "quantize"
-        run(command, base, made, [*cell.flags, *(calibration if cell.text else [])])
-        base = made / "hf"
-    run(
-        "evaluate", base, folder,
-        [
-            "--config.evaluation.tasks=",
-            f"--config.evaluation.perplexity={flores}",
-            f"--config.evaluation.perplexity_lines={lines}",
-            f"--config.evaluation.languages={','.join(cell.languages)}",
-        ],
+def rounded_for_ones(cell: Cell, dense: jp.Model) -> jp.Model:
+    """The model as `jp.quantize` rounds it, where all inputs count the same."""
+    tokens = np.full((1, 2), dense.tokenizer.bos_token_id, np.int32)
+    batch = Batch(tokens, np.ones_like(tokens, bool), "tokens", np.zeros(1, np.int32))
+    stats = jp.probe(dense, [batch], progress=False)
+    sums = jax.tree.map(np.ones_like, stats.sums)
+    ones = dataclasses.replace(stats, sums=sums, tokens=dict.fromkeys(stats.tokens, 1))
+    fields = QuantizeFields(grid=cell.grid, how=cell.how)
+    tables = with_rounded_tables(dense, fields)
+    settings = jp.Settings(criterion=fields.method, sparsity=0.0, propagate="dense")
+    blocks = list(jp.prune_blocks(tables, [], settings, stats=ones, progress=False))
+    return dense.replace(stacked_result(tables, blocks, []).params)
+
+
+def measured(cell: Cell, model: jp.Model, flores: Path, lines: str) -> Mapping[str, np.ndarray]:
+    """The sums of log-probabilities and the tokens of each run of lines, [runs, 2], and its bytes, by their names."""
+    evaluation = jp.evaluate(
+        model, languages=cell.languages, perplexity=flores, perplexity_lines=lines,
+        name=cell.name, progress=False,
     )  # fmt: skip
-    if made.is_dir():
-        for name in ("report.json", "config.json"):
-            shutil.copy(made / name, folder)
-        shutil.rmtree(made)
-    (folder / "done").touch()
+    arrays = {}
+    for code, text in evaluation.perplexities.items():
+        arrays[f"{cell.model}/{cell.name}/{code}"] = np.stack(
+            [text.part_sums, text.part_tokens], axis=1
+        )
+        arrays[f"bytes/{cell.model}/{code}"] = text.part_bytes
+    return arrays
 
 
-def statistics_of_ones(base: Path, folder: Path) -> Path:
-    """Saved statistics by which all inputs count the same."""
-    if not folder.is_dir():
-        model = jp.load(base)
-        batch = jp.token_batches(np.array([[model.tokenizer.bos_token_id] * 2], np.int32))
-        stats = jp.probe(model, batch, progress=False)
-        sums = {
-            key: {
-                site: {name: np.ones_like(values) for name, values in statistics.items()}
-                for site, statistics in sites.items()
-            }
-            for key, sites in stats.sums.items()
-        }
-        ones = dataclasses.replace(stats, sums=sums, tokens=dict.fromkeys(stats.tokens, 1))
-        jp.checkpoint.save_stats(folder, ones, model)
-    return folder
+def compressed(ntrex: Path, flores: Path, code: str) -> float:
+    """Bits per byte of the measured lines of a language by LZMA after its NTREX."""
+    lines = (flores / f"{code}.txt").read_text("utf-8").split("\n")[:LINES]
+    seen, text = (ntrex / f"{code}.txt").read_text("utf-8"), "\n".join(lines)
+    sizes = [len(lzma.compress(part.encode(), preset=9)) for part in (seen, seen + text)]
+    return 8 * (sizes[1] - sizes[0]) / len(text.encode())
 
 
-def run(command: str, base: Path, workdir: Path, flags: list[str]) -> None:
-    """Runs a command of jaxprune, or resumes it."""
-    program = [sys.executable, "-m", "jaxprune", command, "--config", f"base:{base}"]
-    subprocess.run(
-        [*program, "--workdir", str(workdir), *flags], check=True, stdout=subprocess.DEVNULL
-    )
+def origin(dense: jp.Model, batches: list[Batch]) -> dict[str, str]:
+    """What made a model: the commit, the CPU, and digests of the dense model and of the calibration text."""
+    head = ["git", "-C", str(STUDY), "rev-parse", "--short=12", "HEAD"]
+    commit = subprocess.run(head, check=True, capture_output=True, text=True).stdout.strip()
+    return {
+        "commit": commit, "cpu": cpu(), "jax": jax.__version__,
+        "model": dense.source.fingerprint.digest[:16],
+        "text": digest(batches)[:16] if batches else "",
+    }  # fmt: skip
+
+
+def save(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes the arrays; a stop leaves the file as it was, or as it is to be."""
+    unfinished = file.with_name(f"unfinished-{file.name}")
+    np.savez_compressed(unfinished, **dict(sorted(arrays.items())))
+    os.replace(unfinished, file)
 
 
 def main() -> None:
     """Makes what is missing, and prints the seconds of each cell."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("models", type=Path)
-    parser.add_argument("flores", type=Path)
+    for name in ("models", "ntrex", "flores"):
+        parser.add_argument(name, type=Path)
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--pilot", action="store_true")
     arguments = parser.parse_args()
     every = list(pilot() if arguments.pilot else cells())
-    where = PILOT_TEXTS if arguments.pilot else STUDY_TEXTS
-    stored = read_arrays(PILOT_SCORES if arguments.pilot else SCORES).keys()
-    missing = [cell for cell in every if not is_made(cell, arguments.work, stored)]
+    file, (lines, suffix) = (
+        (PILOT_SCORES, PILOT_TEXTS) if arguments.pilot else (SCORES, STUDY_TEXTS)
+    )
+    arrays: dict[str, Any] = read_arrays(file)
+    missing = [cell for cell in every if not arrays.keys() >= {*cell.scores}]
     if arguments.list:
         for cell in every:
-            print(
-                "" if cell in missing else "done", cell.model, cell.name, ",".join(cell.languages)
-            )
+            state = "" if cell in missing else "done"
+            print(state, cell.model, cell.name, ",".join(cell.languages))
         return
+    opened = functools.lru_cache(maxsize=1)(jp.load)
     for number, cell in enumerate(missing, len(every) - len(missing) + 1):
         began = time.perf_counter()
-        make(cell, arguments.work, arguments.models, arguments.flores, *where)
+        dense, texts = (
+            opened(arguments.models / cell.model),
+            arguments.models / f"{cell.model}_{suffix}",
+        )
+        has_text = cell.text not in ("", ONES)
+        batches = jp.token_batches(texts / f"{cell.text}-{cell.draw}.npz") if has_text else []
+        arrays |= measured(cell, model_of(cell, dense, batches), arguments.flores, lines)
+        if cell.how == "dense":
+            codes = cell.languages
+            arrays |= {
+                f"compressed/{c}": np.array(compressed(arguments.ntrex, arguments.flores, c))
+                for c in codes
+            }
+        save(file, arrays)
+        if not arguments.pilot:
+            name = f"{cell.model}/{cell.name}"
+            write(MODELS, dict(sorted((read(MODELS) | {name: origin(dense, batches)}).items())))
         seconds = time.perf_counter() - began
         print(f"{number}/{len(every)} {cell.model} {cell.name}: {seconds:.0f} s", flush=True)
 

@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import lzma
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -187,9 +186,3 @@ def is_testable(scores: Scores, model: str, code: str) -> bool:
     """Whether the dense model needs fewer bits per byte than LZMA that has seen news of the language."""
     sums, count = scores[f"{model}/dense/{code}"][:, 0].sum(), scores[f"bytes/{model}/{code}"].sum()
     return bool(-sums / np.log(2) / count < scores[f"compressed/{code}"])
-
-
-def compressed_bits(seen: str, text: str) -> float:
-    """Bits per byte of a text by LZMA after another one."""
-    sizes = [len(lzma.compress(part.encode(), preset=9)) for part in (seen, seen + text)]
-    return 8 * (sizes[1] - sizes[0]) / len(text.encode())
