@@ -1,16 +1,17 @@
 """Calibration texts of equal numbers of tokens, in disjoint draws of a text.
 
-python studies/quantization/calibration.py MODEL TEXT OUT [--languages en,fr] [--draws 4] [--windows 48] [--mixture mix]
+python studies/quantization/calibration.py MODEL TEXT OUT [--languages en,fr] [--draws 4] [--windows 48] [--order 1]
 
 Writes OUT/LANGUAGE-DRAW.npz and OUT/MIXTURE-DRAW.npz for `calibration.kind=tokens`: windows of 256 tokens, the first of
 which is BOS, in the mixture as many of each language, at equal distances. TEXT is a folder of <language>.txt; its
-documents stay whole: draw d of n has every n-th document, in random order. Without an index of documents they are runs
-of 50 lines. With TEXT=generated the model writes draw d itself, with seed d, in OUT/generated_LANGUAGE-DRAW.npz,
-and there is no mixture.
+documents stay whole: draw d of n has every n-th document, in random order, which --order changes. Without an index of
+documents they are runs of 50 lines. With TEXT=generated the model writes draw d itself, with seed d, in
+OUT/generated_LANGUAGE-DRAW.npz, and there is no mixture.
 """
 
 import argparse
 import csv
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--windows", type=int, default=70)
     parser.add_argument("--mixture", default="five")
+    parser.add_argument("--order", type=int, default=0)
     arguments = parser.parse_args()
     model, codes = jp.load(arguments.model), arguments.languages.split(",")
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -42,23 +44,26 @@ def main() -> None:
                 windows = written(model, code, draw, arguments.windows)
                 save(arguments.out, f"{GENERATED}_{code}", draw, windows)
             continue
-        texts = {code: drawn(Path(arguments.text), code, draw, arguments.draws) for code in codes}
-        by_language = {code: cut(model, text) for code, text in texts.items()}
-        for code, rows in by_language.items():
+        by_language = {}
+        for code in codes:
+            documents = by_draw(Path(arguments.text), code, arguments.draws, arguments.order)[draw]
+            by_language[code] = rows = cut(model, "\n".join(documents))
+            if len(rows) < arguments.windows:
+                sys.exit(f"{code}: draw {draw} has {len(rows)} windows; try another --order")
             save(arguments.out, code, draw, rows[: arguments.windows])
         mixed = mixture(by_language, arguments.windows)
         save(arguments.out, arguments.mixture, draw, mixed)
 
 
-def drawn(folder: Path, code: str, draw: int, draws: int) -> str:
-    """The documents of a draw."""
+def by_draw(folder: Path, code: str, draws: int, order: int) -> list[list[str]]:
+    """The documents of each draw."""
     lines = (folder / f"{code}.txt").read_text(encoding="utf-8").split("\n")
     by_document: dict[str, list[str]] = {}
     for line, document in zip(lines, documents_of(folder, len(lines)), strict=False):
         by_document.setdefault(document, []).append(line)
-    order = np.random.default_rng(0).permutation(len(by_document))
-    names = [*by_document]
-    return "\n".join(line for number in order[draw::draws] for line in by_document[names[number]])
+    documents = ["\n".join(lines) for lines in by_document.values()]
+    shuffled = np.random.default_rng(order).permutation(len(documents))
+    return [[documents[number] for number in shuffled[draw::draws]] for draw in range(draws)]
 
 
 def documents_of(folder: Path, lines: int) -> Iterator[str]:
