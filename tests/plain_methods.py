@@ -99,7 +99,7 @@ def gptq(rows, gram, tokens, levels, extremes, damping=0.01):
     return rows
 
 
-def swaps(rows, start, keep, gram, group=None, candidates=16):
+def swaps(rows, start, keep, gram, group=None):
     """(new rows, keep) [out, in] of exact swaps from another method's result: every error is computed as a whole."""
     rows, new, gram = rows.astype(np.float64), start.astype(np.float64), gram.astype(np.float64)
     new, keep = np.where(keep, new, 0), keep.copy()
@@ -115,7 +115,7 @@ def swaps(rows, start, keep, gram, group=None, candidates=16):
                 alone = [
                     error_of(np.where(np.arange(len(made)) == j, weights, made)) for j in dropped
                 ]
-                dropped = dropped[np.argsort(alone, kind="stable")[:candidates]]
+                dropped = dropped[[np.argmin(alone)]]
             best = (np.inf, None, None)
             for j in dropped:
                 for i in np.flatnonzero(kept):

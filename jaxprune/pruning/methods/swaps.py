@@ -7,8 +7,9 @@ it by
   ŵ_i (H_ii ŵ_i + 2 (He)_i) + e_j (H_jj e_j - 2 (He)_j) - 2 H_ij ŵ_i e_j.
 
 Each step makes the exchange of every output that lowers its error most, within a group of an N:M pattern; without a
-pattern it is sought among all kept weights and the dropped ones that would lower the error most by themselves. An
-output is finished when no exchange lowers its error. A mask of `sparsegpt` comes with its updated weights; those that
+pattern it is sought among all kept weights and the dropped one that would lower the error most by itself: sixteen such
+weights take nine times as long, for a layer error that is 1% lower. An output is finished when no exchange lowers its
+error. A mask of `sparsegpt` comes with its updated weights; those that
 are kept again have their own values.
 """
 
@@ -25,7 +26,6 @@ from jaxprune.pruning.following import following
 from jaxprune.pruning.method import Method, Pruned
 
 _STEPS = 200  # exchanges of an output at most
-_CANDIDATES = 16  # dropped weights of an output that may be exchanged with any kept one
 _LEAST = 1e-6  # least decrease, as a share of the error at the beginning: less may be rounding
 
 
@@ -139,13 +139,8 @@ def _best(
             return better(best, of_all, gram[rows, back][:, None])
 
         return lax.fori_loop(0, group, with_place, none)
-    _, candidates = lax.top_k(-again.T, min(_CANDIDATES, len(weights)))
-
-    def with_candidate(number: Array, best: _Exchange) -> _Exchange:
-        back = candidates[:, number]
-        return better(best, jnp.broadcast_to(back, weights.shape), gram[back].T)
-
-    return lax.fori_loop(0, candidates.shape[1], with_candidate, none)
+    back = jnp.argmin(again, axis=0)
+    return better(none, jnp.broadcast_to(back, weights.shape), gram[back].T)
 
 
 @functools.cache
