@@ -158,7 +158,9 @@ class Table(NamedTuple):
             escape=True,
             column_format="l" * self.labels + "r" * (len(self.header) - self.labels),
             caption=re.sub(
-                r"([&%$#_{}])", r"\\\1", " ".join([f"{self.title}.", self.note, caption]).strip()
+                r"([&%$#_{}])",
+                r"\\\1",
+                " ".join(filter(None, [f"{self.title}.", self.note, caption])),
             ),
         )
         return text.replace(MINUS, "$-$").replace("×", r"$\times$")

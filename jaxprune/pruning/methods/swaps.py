@@ -14,6 +14,7 @@ are kept again have their own values.
 """
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -72,17 +73,14 @@ def exchanged(
     least = _LEAST * jnp.sum((weights - new) * slope, axis=0)
     rows = jnp.arange(len(weights))[:, None]
 
-    def at(array: Array, row: Int[Array, " out"]) -> Float[Array, " out"]:
-        return jnp.take_along_axis(array, row[None], axis=0)[0]
-
     def exchange(step: tuple[Array, _State]) -> tuple[Array, _State]:
         count, state = step
         best = _best(weights, state, gram, group)
         is_open = state.is_open & (best.change < -least)
         leaving, returning = rows == best.out, rows == best.back
         moved = is_open & (leaving | returning)
-        back, out = at(weights, best.back), at(state.new, best.out)
-        changed = gram[best.out].T * out - gram[best.back].T * back
+        back, out = _at(weights, best.back), _at(state.new, best.out)
+        changed = gram[:, best.out] * out - gram[:, best.back] * back
         return count + 1, _State(
             state.keep ^ moved,
             jnp.where(moved, jnp.where(returning, weights, 0), state.new),
@@ -106,41 +104,37 @@ def _best(
     diagonal = jnp.diag(gram)[:, None]
     leave = jnp.where(keep, new * (diagonal * new + 2 * slope), jnp.inf)
     again = jnp.where(keep, jnp.inf, weights * (diagonal * weights - 2 * slope))
-
-    def better(best: _Exchange, back: Int[Array, "in out"], together: Array) -> _Exchange:
-        """The best exchange so far, or one with `back` of each kept weight, if that is better.
-
-        Args:
-          together: H_ij of each kept weight i and its `back` j.
-        """
-        alone = jnp.take_along_axis(again, back, axis=0)
-        value = jnp.take_along_axis(weights, back, axis=0)
-        change = leave + alone - 2 * together * new * value
-        change = jnp.where(jnp.isfinite(alone), change, jnp.inf)
+    if group is None:
+        back = jnp.argmin(again, axis=0)
+        change = leave - 2 * gram[:, back] * new * _at(weights, back)
         out = jnp.argmin(change, axis=0)
-        found = _Exchange(
-            jnp.min(change, axis=0), out, jnp.take_along_axis(back, out[None], axis=0)[0]
-        )
-        is_better = found.change < best.change
-        return _Exchange(
-            *(jnp.where(is_better, new, old) for new, old in zip(found, best, strict=True))
-        )
+        return _Exchange(_at(change, out) + _at(again, back), out, back)
+    terms = [array.reshape(-1, group, weights.shape[1]) for array in (leave, again, new, weights)]
+    numbers = jnp.arange(len(weights) // group)
+    within = gram.reshape(len(numbers), group, len(numbers), group)[numbers, :, numbers]
+    place = jnp.argmin(_changes(terms, within[..., None]).min(axis=(1, 2)), axis=0)
+    chosen = [_at(array, place[None]) for array in terms]
+    changes = _changes(chosen, jnp.moveaxis(within[place], 0, -1)).reshape(group**2, -1)
+    pair = jnp.argmin(changes, axis=0)
+    first = place * group
+    return _Exchange(_at(changes, pair), first + pair // group, first + pair % group)
 
-    outputs = weights.shape[1]
-    none = _Exchange(
-        jnp.full(outputs, jnp.inf), jnp.zeros(outputs, jnp.int32), jnp.zeros(outputs, jnp.int32)
-    )
-    rows = jnp.arange(len(weights))
-    if group is not None:
 
-        def with_place(place: Array, best: _Exchange) -> _Exchange:
-            back = rows // group * group + place
-            of_all = jnp.broadcast_to(back[:, None], weights.shape)
-            return better(best, of_all, gram[rows, back][:, None])
+def _changes(terms: Sequence[Array], within: Array) -> Array:
+    """The changes [..., M, M, out] by the exchange of weights i and j of a group.
 
-        return lax.fori_loop(0, group, with_place, none)
-    back = jnp.argmin(again, axis=0)
-    return better(none, jnp.broadcast_to(back, weights.shape), gram[back].T)
+    Args:
+      terms: the changes by i and by j alone, ŵ and w, each [..., M, out].
+      within: H_ij, [..., M, M, out] or [..., M, M, 1].
+    """
+    leave, again, new, weights = terms
+    together = within * new[..., :, None, :] * weights[..., None, :, :]
+    return leave[..., :, None, :] + again[..., None, :, :] - 2 * together
+
+
+def _at(array: Array, places: Int[Array, "... out"]) -> Array:
+    """The entries at one place of the first axis for each output."""
+    return jnp.take_along_axis(array, places[None], axis=0)[0]
 
 
 @functools.cache
