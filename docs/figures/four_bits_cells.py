@@ -121,6 +121,13 @@ def compared(model: str, how: str, grid: str, codes: tuple[str, ...]) -> Iterato
                 yield Cell(model, how, grid, code, draw, (code,))
 
 
+def calibration(cell: Cell, texts: Path) -> list[Batch]:
+    """The calibration text of a cell; empty if it reads none."""
+    if cell.text in ("", ONES):
+        return []
+    return jp.token_batches(texts / f"{cell.text}-{cell.draw}.npz")
+
+
 def model_of(cell: Cell, dense: jp.Model, batches: list[Batch]) -> jp.Model:
     """The model of a cell, in memory.
 
@@ -214,23 +221,18 @@ def main() -> None:
     opened = functools.lru_cache(maxsize=1)(jp.load)
     for number, cell in enumerate(missing, len(every) - len(missing) + 1):
         began = time.perf_counter()
-        dense, texts = (
-            opened(arguments.models / cell.model),
-            arguments.models / f"{cell.model}_{suffix}",
-        )
-        has_text = cell.text not in ("", ONES)
-        batches = jp.token_batches(texts / f"{cell.text}-{cell.draw}.npz") if has_text else []
+        dense = opened(arguments.models / cell.model)
+        batches = calibration(cell, arguments.models / f"{cell.model}_{suffix}")
         arrays |= measured(cell, model_of(cell, dense, batches), arguments.flores, lines)
         if cell.how == "dense":
-            codes = cell.languages
             arrays |= {
-                f"compressed/{c}": np.array(compressed(arguments.ntrex, arguments.flores, c))
-                for c in codes
+                f"compressed/{code}": compressed(arguments.ntrex, arguments.flores, code)
+                for code in cell.languages
             }
-        save(file, arrays)
         if not arguments.pilot:
-            name = f"{cell.model}/{cell.name}"
-            write(MODELS, dict(sorted((read(MODELS) | {name: origin(dense, batches)}).items())))
+            made = {f"{cell.model}/{cell.name}": origin(dense, batches)}
+            write(MODELS, dict(sorted((read(MODELS) | made).items())))
+        save(file, arrays)
         seconds = time.perf_counter() - began
         print(f"{number}/{len(every)} {cell.model} {cell.name}: {seconds:.0f} s", flush=True)
 

@@ -83,15 +83,15 @@ def check_equal(
             )
 
 
-def is_copy_of(folder: Path, address: str) -> None:
-    """From now on, messages name an address in a bucket in place of its local copy."""
+def register_copy(folder: Path, address: str) -> None:
+    """Makes all later messages name an address in a bucket in place of its local copy."""
     _ADDRESSES[str(folder)] = address.rstrip("/")
 
 
 @contextlib.contextmanager
 def copy_of(folder: Path, address: str) -> Iterator[None]:
-    """In this context, messages name an address in a bucket in place of its local copy."""
-    is_copy_of(folder, address)
+    """Makes messages in this context name an address in a bucket in place of its local copy."""
+    register_copy(folder, address)
     try:
         yield
     finally:

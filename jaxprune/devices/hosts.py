@@ -49,7 +49,7 @@ def join(
                 "--processes and --process"
             ) from error
         for flag, value in (("--processes", processes), ("--process", process)):
-            if value is None:
+            if value is None and isinstance(error, ValueError):  # no scheduler says it either
                 raise InputError(f"{flag}: not set; expected it beside --coordinator") from error
         raise InputError(f"--coordinator: {' '.join(str(error).split())}") from error
 

@@ -17,7 +17,7 @@ CHANGES = "changes.csv"
 def print_evaluation(evaluation: Evaluation, workdir: Path) -> None:
     """Prints the tables of an evaluation and the written folders."""
     for table in evaluation.tables:
-        print("\n".join(f"  {line}".rstrip() for line in _printed(table)))
+        print("\n".join(f"  {line}".rstrip() for line in printed(table)))
     written = ", ".join(evaluation.parts)
     print(f"\n  written: {workdir.name}/: {written}")
 
@@ -38,13 +38,14 @@ def comparison_text(comparison: Comparison) -> str:
     """Lines for a terminal of `tables.WIDTH` columns."""
     lines = [line for note in comparison.notes for line in wrapped(note)]
     for table in comparison.tables:
-        lines += _printed(table)
+        lines += printed(table)
     lines += ["", *wrapped(conclusion(comparison.changes, comparison.measurements))]
     lines += [line for note in comparison.left_out for line in wrapped(note)]
     return "\n".join(["", *lines, "", *wrapped(ABOUT_CHANGES)]) + "\n"
 
 
-def _printed(table: Table) -> Iterator[str]:
+def printed(table: Table) -> Iterator[str]:
+    """Lines of a table with its title and note for a terminal."""
     yield from ("", *wrapped(table.title), *table_lines(table))
     yield from wrapped(table.note) if table.note else ()
 

@@ -78,8 +78,8 @@ def sweep_from_config(
     check_workdir(workdir, model.folder)
     check_same_sweep(config, workdir)
     runner = Runner(config, model, workdir)
-    shard = shard and share_of_flag(shard)
-    planned = shard_of(runner.variants, shard) if shard else runner.variants
+    shard = None if shard is None else share_of_flag(shard)
+    planned = runner.variants if shard is None else shard_of(runner.variants, shard)
     for line in left_out_lines(runner.left_out):
         say(f"sweep: {line}")
     runner.check()
@@ -104,6 +104,6 @@ def print_plan(config: SweepConfig, shard: str | None = None) -> None:
     if config.evaluation.translation:
         metrics_of(config.calibration.target)
     made, left_out = variants(config)
-    planned = shard_of(made, share_of_flag(shard)) if shard else made
+    planned = made if shard is None else shard_of(made, share_of_flag(shard))
     names = (f"  {variant.name}" for variant in planned)
     print("\n".join([*left_out_lines(left_out), f"variants: {len(planned)}", *names]))

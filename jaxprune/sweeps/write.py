@@ -5,12 +5,12 @@ from pathlib import Path
 
 from jaxprune.base.errors import listed
 from jaxprune.base.files.whole import write_text
-from jaxprune.base.text import Table, table_lines, wrapped
+from jaxprune.base.text import Table, wrapped
 from jaxprune.evaluation.change_tables import ABOUT_CHANGES
 from jaxprune.evaluation.measurements import MEASUREMENTS, frame
 from jaxprune.evaluation.pictures import change_charts
 from jaxprune.evaluation.run_tables import ABOUT_MEASURES
-from jaxprune.evaluation.write import CHANGES
+from jaxprune.evaluation.write import CHANGES, printed
 from jaxprune.report.document import Charts, Folded, Note, Part, Section, page, write_page
 from jaxprune.runs.pages.results import comparison_lead
 from jaxprune.sweeps.config import SweepConfig
@@ -57,9 +57,7 @@ def write_result(config: SweepConfig, workdir: Path) -> SweepResult:
 
 def print_tables(result: SweepResult, workdir: Path) -> None:
     """Prints the first table of each evaluation, notes on missing variants, and the written files."""
-    lines = []
-    for table in result.main_tables:
-        lines += ["", table.title, *table_lines(table), *wrapped(table.note)]
+    lines = [line for table in result.main_tables for line in printed(table)]
     for note in (*_missing(result), *result.comparison.notes):
         lines += ["", *wrapped(note)]
     print("\n".join(f"  {line}".rstrip() for line in lines))

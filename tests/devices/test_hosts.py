@@ -349,3 +349,15 @@ def test_too_few_samples_for_the_processes(monkeypatch):
     batch = jp.Batch(tokens, tokens > 0, "x", np.arange(2, dtype=np.int32))
     with pytest.raises(jp.InputError, match="2 samples are too few for 3 processes"):
         CalibrationStates([batch], device_mesh(), 2)
+
+
+@pytest.mark.parametrize("flag", ["--processes", "--process"])
+def test_a_missing_number_of_a_process_is_named(flag):
+    numbers = {"--processes": 2, "--process": 0} | {flag: None}
+    program = (
+        f"from jaxprune.devices import hosts; hosts.join('127.0.0.1:1', *{[*numbers.values()]})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert f"InputError: {flag}: not set; expected it beside --coordinator" in done.stderr

@@ -79,11 +79,14 @@ def test_the_status_of_a_sweep(alone, tmp_path):
     assert is_running.startswith(f"  running: {running}, process ")
     assert is_stopped == f"  stopped, go on when the command is repeated: {stopped}"
     assert is_to_do == f"  to do: {to_do}"
-    (alone_again := tmp_path / "alone").mkdir()
-    for part in (*NAMES, "sweep.json"):
-        copy = shutil.copytree if (alone / part).is_dir() else shutil.copy
-        copy(alone / part, alone_again / part)
-    assert sweep_status(alone_again).endswith(" variants are done; the tables are not written yet")
+    shutil.rmtree(workdir / "dense")  # the others still count
+    assert sweep_status(workdir).startswith(f"{len(done) - 1} of {len(NAMES)} variants are done\n")
+    without_tables = tmp_path / "without"
+    shutil.copytree(alone, without_tables)
+    (without_tables / "measurements.csv").unlink()
+    assert sweep_status(without_tables) == (
+        f"{len(NAMES)} of {len(NAMES)} variants are done; the tables are not written yet"
+    )
 
 
 def test_workers_share_the_variants_and_give_the_tables_of_one(alone, tmp_path, monkeypatch):
@@ -326,10 +329,16 @@ def test_the_number_of_a_share_comes_from_the_scheduler(monkeypatch):
         workers.share_of_flag("auto/4")
 
 
-@pytest.mark.parametrize("shard", ["1", "3/2", "0/0", "-1/2", "a/b"])
+@pytest.mark.parametrize("shard", ["", "1", "3/2", "0/0", "-1/2", "a/b"])
 def test_other_shares_are_refused(shard):
     with pytest.raises(InputError, match=r"--shard: got .*; expected i/n with i from 0 to n, or"):
         workers.share_of_flag(shard)
+
+
+def test_an_empty_share_is_not_the_whole_sweep(tmp_path):
+    with pytest.raises(InputError, match="--shard: got '/'"):
+        sweep_from_config(job(), tmp_path, shard="")
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_plan_lists_the_variants_of_a_share_and_what_is_left_out(tmp_path, monkeypatch, capfd):

@@ -5,7 +5,7 @@ import functools
 import hashlib
 from pathlib import Path
 
-from jaxprune.base.errors import is_copy_of
+from jaxprune.base.errors import register_copy
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.store import Store, is_address
 from jaxprune.base.files.whole import user_cache, write_json
@@ -58,5 +58,5 @@ def _downloaded(address: str) -> Path:
             (folder / name).unlink(missing_ok=True)
         store.download(objects.keys() - kept.keys(), folder)
         write_json(record, objects)
-    is_copy_of(folder, address)
+    register_copy(folder, address)
     return folder

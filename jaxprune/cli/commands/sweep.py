@@ -15,7 +15,7 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxprune.base.errors import is_copy_of
+from jaxprune.base.errors import register_copy
 from jaxprune.cli.arguments import Arguments, output, path
 from jaxprune.cli.configured import run_configured
 from jaxprune.sweeps.config import SweepConfig
@@ -43,7 +43,8 @@ def _share(text: str) -> Path:
     try:
         return path(text)
     except FileNotFoundError:
-        is_copy_of(share := Path(text), text)
+        share = Path(text)
+        register_copy(share, text)
         return share
 
 

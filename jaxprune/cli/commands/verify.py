@@ -20,12 +20,12 @@ def main(program: str, arguments: Sequence[str]) -> None:
     """`jaxprune verify`: verifies each RUN."""
     parser = Arguments(program, "RUN [RUN ...]", __doc__)
     parser.add_argument("runs", metavar="RUN", nargs="+", help="workdirs of runs, or of sweeps")
-    verified = [_is_whole(place) for place in parser.parse_args(arguments).runs]
+    verified = [_verified(place) for place in parser.parse_args(arguments).runs]
     if not all(verified):
         sys.exit(1)
 
 
-def _is_whole(place: str) -> bool:
+def _verified(place: str) -> bool:
     """Prints how a run, or each of a sweep, differs from its report; returns whether none does."""
     run = local_path(place)
     reports = run.glob(f"*/{REPORT}") if is_sweep(run) else []

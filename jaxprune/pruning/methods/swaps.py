@@ -9,8 +9,7 @@ it by
 Each step makes the exchange of every output that lowers its error most, within a group of an N:M pattern; without a
 pattern it is sought among all kept weights and the dropped one that would lower the error most by itself: sixteen such
 weights take nine times as long, for a layer error that is 1% lower. An output is finished when no exchange lowers its
-error. A mask of `sparsegpt` comes with its updated weights; those that
-are kept again have their own values.
+error. A mask of `sparsegpt` comes with its updated weights; those that are kept again have their own values.
 """
 
 import functools
