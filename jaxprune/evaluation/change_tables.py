@@ -32,9 +32,8 @@ ABOUT_CHANGES = (
     f"better and worse: at most {ALPHA}. Other measures are not corrected for multiple tests."
 )
 
-_ABOUT_STARS = (
-    f"* significant at {ALPHA}; of perplexities and bits per byte, the interval excludes 1."
-)
+# Note of tables with the cells of `overview_cell`.
+ABOUT_CELLS = f"In brackets the change against the first run with its {CONFIDENCE:.0%} interval; *: significant."
 
 
 def comparison_tables(
@@ -159,8 +158,7 @@ def overview_tables(
             if rows:
                 title = table_title(task, measure)
                 header = [*label_names, *codes]
-                has_star = any(cell.endswith("*") for row in rows for cell in row)
-                note = _ABOUT_STARS if has_star else ""
+                note = ABOUT_CELLS if changes else ""
                 tables.append(Table(title, header, rows, note, labels=len(label_names)))
     return tables
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from jaxprune.base.text import Cell, Table
 from jaxprune.evaluation.change_tables import (
+    ABOUT_CELLS,
     ABOUT_CHANGES,
     comparison_tables,
     conclusion,
@@ -124,8 +125,7 @@ def main_table(evaluations: Sequence[Evaluation], changes: Sequence[Change]) -> 
     for (task, measure), runs in columns.items():
         title = table_title(task, measure)
         header += [f"{title}, {name}" if len(evaluations) > 1 else title for name in runs]
-    note = "In brackets the change against the first run with its 95% interval; *: significant."
-    return Table("Results by language", header, rows, note if changes else "")
+    return Table("Results by language", header, rows, ABOUT_CELLS if changes else "")
 
 
 def _main_cell(
