@@ -26,6 +26,13 @@ def test_recovery_closes_half_of_the_gap():
     assert CELLS["wanda_distil2"]["seconds"] < 20 * 60
 
 
+def test_windows_after_refit_remove_nearly_half_in_less_memory():
+    """Of Wanda's loss, with the memory of `distil` and of two blocks."""
+    before, after = (methods.rise(CELLS[n], CELLS["dense"])[0] for n in ("wanda", "refit_window2"))
+    assert 1 - after / before > 0.45
+    assert CELLS["refit_window2"]["memory"] < 0.4 * CELLS["wanda_distil2"]["memory"]
+
+
 def rise(one, other, cells=CELLS):
     """As the page writes it, or without its interval."""
     middle, low, high = methods.rise(cells[one], cells[other])

@@ -28,6 +28,10 @@ BEGIN_WHOLE = "<!-- studies/methods/whole.json -->\n\n"
 SETTINGS = ("criterion", "start", "refit", "group", "allocation")
 DEFAULTS = {"group": "row", "allocation": "uniform", "combine": "sum", "samples": 100}
 DRAWS = 10_000
+# Cells of which the page says what they remove of Wanda's loss, and their memory relative to that of `distil`.
+REMOVED = {"refit": "wanda_refit_499", "distil": "wanda_distil2"} | {
+    f"window {blocks}": f"refit_window{blocks}" for blocks in (2, 4, 6)
+}
 
 
 def cell(run: Path, *, alone: bool) -> dict:
@@ -50,7 +54,8 @@ def cell(run: Path, *, alone: bool) -> dict:
     pattern = of_pruning["pruning"]["pattern"]
     if "pruned" in report:
         recovery = config["recovery"]
-        settings |= {"recovery": recovery["how"], "blocks": recovery.get("blocks")}
+        settings |= {"recovery": recovery["how"]}
+        settings |= {name: recovery.get(name) for name in ("blocks", "stride")}
     return {
         "pattern": f"{report['sparsity']['overall']:.0%}" if pattern == "unstructured" else pattern,
         "settings": {k: v for k, v in settings.items() if v and v != DEFAULTS.get(k)},
@@ -185,13 +190,17 @@ def numbers(cells: dict) -> dict[str, str]:
         "wanda with refit − sparsegpt, 2:4": ("wanda_24_refit", "sparsegpt_24"),
         "wanda with refit − sparsegpt, 50%": ("wanda_refit", "sparsegpt"),
     }
+    dense = cells["dense"]
     changes = {name: rise(cells[one], cells[other]) for name, (one, other) in pairs.items()}
     distance = rise(cells["sparsegpt_24"], cells["wanda_24"])[0]
-    share = changes["swaps − wanda, 2:4"][0] / distance
+    shares = {"swaps of the distance, 2:4": changes["swaps − wanda, 2:4"][0] / distance}
+    for name, key in REMOVED.items():
+        shares[f"{name}, removed"] = 1 - rise(cells[key], dense)[0] / rise(cells["wanda"], dense)[0]
+        shares[f"{name}, memory"] = cells[key]["memory"] / cells["wanda_distil2"]["memory"]
     return {
         name: f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]".replace("-", "\N{MINUS SIGN}")
         for name, (mean, low, high) in changes.items()
-    } | {"swaps of the distance, 2:4": f"{share:.0%}"}
+    } | {name: f"{share:.0%}" for name, share in shares.items()}
 
 
 def written(page: str, cells: dict, whole: dict) -> str:

@@ -3,6 +3,7 @@
 The size of a micro-batch depends on free memory and changes bits, so all processes must use the same values.
 """
 
+import ctypes
 import re
 from pathlib import Path
 
@@ -36,6 +37,16 @@ def available_memory(root: Path = Path("/")) -> int | None:
     free = _field(root / "proc/meminfo", r"MemAvailable:\s+(\d+) kB", 1024)
     limits = (free, *_free_in_cgroups(root))
     return min((limit for limit in limits if limit is not None), default=None)
+
+
+def release_freed() -> None:
+    """Returns the memory of freed arrays to the system, which glibc keeps for arrays below 32 MB.
+
+    Arrays of a pass differ from those of the next, so what is kept grows from block to block.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
+    if trim is not None:
+        trim(0)
 
 
 def _free_in_cgroups(root: Path) -> list[int]:

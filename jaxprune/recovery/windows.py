@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Float
 from jaxprune.base.files.arrays import read_npz, write_npz
 from jaxprune.base.progress import Clock, PassBar, progress_bar
 from jaxprune.devices import hosts
+from jaxprune.devices.memory import release_freed
 from jaxprune.devices.sharding import block_shares, replicated
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.pruned_block import pruned_params
@@ -78,6 +79,7 @@ def recover_by_window(task: Task) -> Generator[PrunedBlock, None, None]:
                 clock.lap("forward")
                 bar.show("")
                 overlap = _kept(task, window) if overlap is None else overlap
+                release_freed()
                 fitted = fit(
                     _begun(start.params, overlap), start.keep, units, loss, task.fields, task.seed,
                     task.mesh, bar, task.saved if len(window) == layers else None,
@@ -85,6 +87,7 @@ def recover_by_window(task: Task) -> Generator[PrunedBlock, None, None]:
                 overlap = _overlap(task, window, final, fitted)
                 done = [*finished_layers(task, final, start, fitted)]
                 del start, units, loss, fitted  # large: not beside those of the next window
+                release_freed()
                 clock.lap("recover")
             else:
                 bar.update(steps)
