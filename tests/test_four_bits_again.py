@@ -1,0 +1,84 @@
+"""Three cells of studies/four_bits, made again from nothing: `pytest -m again`, about 10 minutes on two cores.
+
+Runs where JAXPRUNE_MODELS names a folder that holds gemma3-270m/, smollm2-135m/ and qwen2.5-coder-0.5b/, and
+JAXPRUNE_DATA one that holds ntrex/ and flores_full/. Cells of texts that a model writes are left out: a draw takes
+longer to write than all three cells.
+"""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import four_bits_cells as cells
+import jax
+import numpy as np
+import pytest
+
+import jaxprune as jp
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = os.environ.get("JAXPRUNE_MODELS")
+DATA = os.environ.get("JAXPRUNE_DATA")
+SOURCES = {
+    cells.GEMMA: "gemma3-270m",
+    cells.SMOLLM: "smollm2-135m",
+    cells.QWEN: "qwen2.5-coder-0.5b",
+}
+SCORES = cells.read_arrays(cells.SCORES)
+MADE = [
+    cell
+    for cell in cells.cells()
+    if cell.scores[0] in SCORES and not cell.text.startswith(cells.WRITTEN)
+]
+pytestmark = [
+    pytest.mark.again,
+    pytest.mark.skipif(not FOLDERS, reason="JAXPRUNE_MODELS names no folder of real models"),
+    pytest.mark.skipif(not DATA, reason="JAXPRUNE_DATA names no folder of texts"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _at_full_speed():
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """The function that makes a model off its grid, and its calibration texts, once; their folder."""
+    out = tmp_path_factory.mktemp("models")
+
+    def make(name: str) -> Path:
+        if not (out / name).is_dir():
+            for program, *arguments in (
+                ("benchmarks/off_grid.py", Path(FOLDERS, SOURCES[name]), out / name),
+                (
+                    "studies/quantization/calibration.py", out / name, Path(DATA, "ntrex"), out / f"{name}_texts",
+                    "--languages", ",".join(cells.LANGUAGES), "--draws", "4", "--windows", "48",
+                    "--mixture", cells.MIXTURE, "--order", "1",
+                ),
+            ):  # fmt: skip
+                subprocess.run([sys.executable, ROOT / program, *arguments], check=True)
+        return out
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "cell", random.Random(0).sample(MADE, min(3, len(MADE))), ids=lambda cell: cell.name
+)
+def test_a_cell_has_the_committed_scores(cell, models):
+    folder = models(cell.model)
+    dense = jp.load(folder / cell.model)
+    lines, suffix = cells.STUDY_TEXTS
+    batches = cells.calibration(cell, folder / f"{cell.model}_{suffix}")
+    again = cells.measured(
+        cell, cells.model_of(cell, dense, batches), Path(DATA, "flores_full"), lines
+    )
+    for name in cell.scores:
+        # sums are in another order on another CPU, which rounds a few weights to the other side
+        np.testing.assert_allclose(again[name][:, 0], SCORES[name][:, 0], rtol=2e-2, err_msg=name)
+        np.testing.assert_array_equal(again[name][:, 1], SCORES[name][:, 1])
