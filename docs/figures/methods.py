@@ -135,12 +135,12 @@ def picture(cells: dict) -> Chart:
         if one["seconds"] is not None
     ]  # fmt: skip
     y = {"field": "name", "type": "nominal", "sort": None}
-    names = y | {"axis": {"title": None, "labelLimit": 400, "grid": True}}
+    names = y | {"axis": {"title": None, "labelLimit": 600, "grid": True}}
     colour = {"field": "pattern", "type": "nominal", "legend": None}
 
     def along(field: str, title: str) -> dict:
         scale = {"type": "log", "nice": False, "padding": 12}
-        axis = {"title": title, "labelOverlap": True}
+        axis = {"title": title, "labelOverlap": True, "labelSeparation": 6}
         return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
 
     rise_axis = along("rise", "log-perplexity above the dense model")
@@ -187,6 +187,9 @@ def numbers(cells: dict) -> dict[str, str]:
         "owl − uniform, mean": ("sparsegpt_owl_mean", "sparsegpt_mean"),
         "swaps − wanda, 2:4": ("swaps_24", "wanda_24"),
         "swaps − sparsegpt, 2:4": ("swaps_sparsegpt_24", "sparsegpt_24"),
+        "swaps − wanda, 50%": ("swaps50_wanda", "wanda"),
+        "swaps − sparsegpt, 50%": ("swaps50_sparsegpt", "sparsegpt"),
+        "swaps after wanda − sparsegpt, 50%": ("swaps50_wanda", "sparsegpt"),
         "wanda with refit − sparsegpt, 2:4": ("wanda_24_refit", "sparsegpt_24"),
         "wanda with refit − sparsegpt, 50%": ("wanda_refit", "sparsegpt"),
     }
