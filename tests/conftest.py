@@ -46,6 +46,14 @@ def _checks(request):
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+@pytest.fixture(scope="module")
+def at_full_speed():
+    """XLA's optimisations, for tests on real models."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _few_programs():
     """Unloads compiled programs after a file, if there are many: Linux allows a process 65,530 mapped regions."""

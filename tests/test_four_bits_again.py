@@ -5,22 +5,19 @@ JAXPRUNE_DATA one that holds ntrex/ and flores_full/. Cells of texts that a mode
 longer to write than all three cells.
 """
 
-import os
 import random
 import subprocess
 import sys
 from pathlib import Path
 
 import four_bits_cells as cells
-import jax
 import numpy as np
 import pytest
+from again import DATA, FOLDERS, MARKS
 
 import jaxprune as jp
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = os.environ.get("JAXPRUNE_MODELS")
-DATA = os.environ.get("JAXPRUNE_DATA")
 SOURCES = {
     cells.GEMMA: "gemma3-270m",
     cells.SMOLLM: "smollm2-135m",
@@ -32,18 +29,7 @@ MADE = [
     for cell in cells.cells()
     if cell.scores[0] in SCORES and not cell.text.startswith(cells.WRITTEN)
 ]
-pytestmark = [
-    pytest.mark.again,
-    pytest.mark.skipif(not FOLDERS, reason="JAXPRUNE_MODELS names no folder of real models"),
-    pytest.mark.skipif(not DATA, reason="JAXPRUNE_DATA names no folder of texts"),
-]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _at_full_speed():
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", True)
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 import study
+from again import DATA, FOLDERS, MARKS
 from study_scores import MODELS, of_run
 
 import jaxprune as jp
@@ -23,26 +23,13 @@ from jaxprune.cli.config.validate import validate
 from jaxprune.sweeps.runner import Runner
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = os.environ.get("JAXPRUNE_MODELS")
-DATA = os.environ.get("JAXPRUNE_DATA")
 SEED, COUNT = 0, 3
 MADE = [
     (part, name)
     for part, models in json.loads(MODELS.read_text("utf-8")).items()
     for name in models
 ]
-pytestmark = [
-    pytest.mark.again,
-    pytest.mark.skipif(not FOLDERS, reason="JAXPRUNE_MODELS names no folder of real models"),
-    pytest.mark.skipif(not DATA, reason="JAXPRUNE_DATA names no folder of texts"),
-]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _at_full_speed():
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", True)
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
