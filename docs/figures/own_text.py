@@ -17,6 +17,8 @@ from jaxprune.evaluation.folders import open_evaluation
 
 PAGE = Path(__file__).parents[1] / "after_pruning.md"
 CELLS = Path(__file__).parents[2] / "studies" / "methods" / "own_text.json"
+# Of one run in French, where models are made one after the other: OUT/times of studies/methods/own_text.sh.
+TIMES = CELLS.with_name("own_text_times.txt")
 BEGIN = "<!-- studies/methods/own_text.json -->\n\n"
 LANGUAGES = ("fr", "ru", "zh", "sw")
 DENSE, TWICE, ONCE, ALLOCATED_ONCE = "dense", "twice", "once", "allocated_once"
@@ -44,10 +46,15 @@ def cell(folder: Path, name: str, seconds: dict[str, float]) -> dict:
     return {"parts": parts, **settings, "cpu_seconds": own}
 
 
+def cpu_seconds(file: Path) -> dict[str, float]:
+    """The CPU seconds of the models NAME_LANGUAGE of a file of times."""
+    lines = (line.split() for line in file.read_text("utf-8").splitlines())
+    return {line[0]: float(line[1]) for line in lines}
+
+
 def collected(folder: Path) -> dict:
     """The cells of all models."""
-    lines = (line.split() for line in (folder / "times").read_text("utf-8").splitlines())
-    seconds = {line[0]: float(line[1]) for line in lines}
+    seconds = cpu_seconds(folder / "times")
     return {name: cell(folder, name, seconds) for name in (DENSE, *MODELS)}
 
 
@@ -80,7 +87,16 @@ def numbers(cells: dict) -> dict[str, str]:
     """Numbers of the page's prose by name."""
     once, twice = (np.mean([*cells[name]["cpu_seconds"].values()]) for name in (ONCE, TWICE))
     made = {f"own text, {name.replace('_', ' ')}": _mean(cells, name) for name in MODELS}
-    return made | {"own text, time of once": f"{once / twice:.2f}"}
+    french = cpu_seconds(TIMES)
+    recovery = french["allocated_once_fr"] / french["twice_fr"]
+    total = (french["allocated_once_fr"] + french["allocated_fr"]) / (
+        french["twice_fr"] + french["sparsegpt_fr"]
+    )
+    return made | {
+        "own text, time of once": f"{once / twice:.2f}",
+        "own text, recovery after allocation": f"{recovery:.2f}",
+        "own text, with pruning": f"{total:.2f}",
+    }
 
 
 def _mean(cells: dict, name: str) -> str:

@@ -40,7 +40,7 @@ def available_memory(root: Path = Path("/")) -> int | None:
 
 
 def release_freed() -> None:
-    """Returns the memory of freed arrays to the system, which glibc keeps for arrays below 32 MB.
+    """Returns freed memory to the system, which glibc keeps for arrays below 32 MB and other objects.
 
     Arrays of a pass differ from those of the next, so what is kept grows from block to block.
     """

@@ -85,6 +85,10 @@ class Model:
             )
         return tokenizer
 
+    def release_tokenizer(self) -> None:
+        """Frees the memory of the tokenizer, 0.3 GB for a vocabulary of 262,144; the next use reads it again."""
+        self.__dict__.pop("tokenizer", None)
+
     @functools.cached_property
     def tokenizer_digest(self) -> str:
         """SHA-256 of the tokenizer's rules, independent of the format of its files; raises as `tokenizer`."""

@@ -16,6 +16,7 @@ from jaxprune.data.demonstrations import sampled, sampled_lines
 from jaxprune.data.kinds import KINDS
 from jaxprune.devices import hosts
 from jaxprune.devices.machine import environment
+from jaxprune.devices.memory import release_freed
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.model import Model
 from jaxprune.hf.origin import origin_of
@@ -225,4 +226,7 @@ def calibration_batches(
     if not kind.reads_text:
         check_all_rows(fields)
         return token_batches(fields.data, compat=config.compat)
-    return grouped(sampled(model.tokenizer, fields, config.seed, config.compat))
+    batches = grouped(sampled(model.tokenizer, fields, config.seed, config.compat))
+    model.release_tokenizer()  # nothing else of a run needs it before the end
+    release_freed()
+    return batches

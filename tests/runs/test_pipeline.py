@@ -1,11 +1,13 @@
 """Whole jobs on a bundled model: what is written, and what a run that dies leaves."""
 
 import contextlib
+import gc
 import io
 import json
 import os
 import re
 import shutil
+import weakref
 from pathlib import Path
 
 import jax
@@ -23,7 +25,7 @@ from jaxprune.hf import finite
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.runs import block_writer, checkpoint
-from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.runs.pipeline import calibration_batches, prune_from_config
 from jaxprune.stats.calibration_sets import demonstrations, token_batches
 
 MODEL = Path(CHECKPOINTS["bloom"])
@@ -265,6 +267,16 @@ def test_the_script_prunes(tokens, run, tmp_path):
     assert report["digests"] == run[1]["digests"]
     assert "4/4 layers" in done.stderr
     assert "sparsity" in done.stdout
+
+
+def test_no_tokenizer_stays_in_memory_once_the_samples_are_read():
+    model = jp.load(MODEL)
+    tokenizer = weakref.ref(model.tokenizer)
+    batches = calibration_batches(job(MODEL, calibration__data="nano"), model)
+    gc.collect()
+    assert batches
+    assert tokenizer() is None
+    assert model.tokenizer.eos_token_id is not None  # read again
 
 
 def test_peak_memory_of_a_system_that_does_not_record_it(tmp_path, monkeypatch):
