@@ -6,6 +6,7 @@ from pathlib import Path
 import four_bits as page
 import four_bits_cells as cells
 import four_bits_claims as claims
+import four_bits_numbers as numbers
 import four_bits_power as power
 import jobs
 import numpy as np
@@ -49,7 +50,7 @@ def test_each_cell_is_made_once_and_the_pilot_shares_no_text():
 
 
 def test_verdicts_follow_the_effects(scores):
-    verdicts = dict(page.verdicts(claims.results(claims.all_claims(scores))))
+    verdicts = dict(numbers.verdicts(claims.results(claims.all_claims(scores))))
     assert verdicts["Q1"] == verdicts["Q1 Qwen"] == verdicts["Q4a"] == claims.SUPPORTED
     assert verdicts["Q2"] == verdicts["Q5a"] == claims.SUPPORTED
 
@@ -100,16 +101,30 @@ def test_a_language_that_a_compressor_knows_better_is_not_testable(scores):
 
 
 def test_the_page_has_the_scores(scores):
-    template = (
-        "<!-- claims -->\n\n\n<!--/-->\n<!-- rises -->\n\n\n<!--/-->\n<!--n Q1 verdict-->x<!--/-->"
+    template = "<!-- {0} -->\n\n\n<!--/-->\n".format
+    template = "".join(map(template, ("claims", "rises", "floors"))) + (
+        "<!--n Q1 verdict-->x<!--/--> <!--n gptq own rises-->x<!--/--> <!--n Q1 mean-->x<!--/-->"
     )
-    text = page.written(template, scores)
+    prose, tables = page.prose_and_tables(scores)
+    text = page.written(template, prose, tables)
     assert f"<!--n Q1 verdict-->{claims.SUPPORTED}<!--/-->" in text
+    others = [code for code in cells.LANGUAGES if code != "en"]
+    own = [claims.rise(scores, "gemma", "gptq_q4_0", code, code).mean() for code in others]
+    assert f"<!--n gptq own rises-->{min(own):.1f} to {max(own):.1f}%<!--/-->" in text
+    english = [claims.rise(scores, "gemma", "gptq_q4_0", "en", code).mean() for code in others]
+    change = f"{np.mean(own) - np.mean(english):.1f}".replace("-", "−")
+    assert f"<!--n Q1 mean-->{change} [" in text
     rises = claims.rise(scores, "gemma", "gptq_q4_0", "en", "th").mean()
     row = next(line for line in text.splitlines() if "Q4_0, `gptq` | English" in line)
     assert f" {rises:.1f} [" in row
+    sums = scores["qwen/dense/ru"][:, 0].sum()
+    row = next(line for line in text.splitlines() if line.startswith("| Qwen2.5-Coder-0.5B |"))
+    assert row.split("|")[4].strip() == f"{-sums / np.log(2) / (30 * 1500):.2f}"
     assert text.count("own − English text, in") == 11 + 4 + 4 + 11
     assert len(page.csv(scores).splitlines()) == 1 + sum(len(c.languages) for c in cells.cells())
+    assert [row.split("|")[1].strip() for row in tables["coverage"].splitlines()[2:]] == [
+        "Q1", "Q1 SmolLM2", "Q1 Qwen", "Q2", "Q3", "Q4a", "Q4b", "Q5a", "Q5b",
+    ]  # fmt: skip
 
 
 def test_the_spread_of_simulated_changes_is_that_of_their_model():

@@ -1,9 +1,9 @@
-"""The tables and pictures of docs/four_bits.md, its numbers, and studies/four_bits/cells.csv, from the scores.
+"""The tables, numbers and pictures of docs/four_bits.md and studies/paper.md, and cells.csv, from the scores.
 
 python docs/figures/four_bits.py
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from four_bits_claims import (
     results,
     rise,
 )
+from four_bits_numbers import coverage_table, floor_table, numbers
 from quantize import mean_and_interval
 from study_scores import read_arrays
 
@@ -36,7 +37,7 @@ from jaxprune.report.charts.chart import Chart, write_png
 from jaxprune.report.charts.heatmap import heatmap
 
 FIGURES = Path(__file__).parent
-PAGE = FIGURES.parent / "four_bits.md"
+PAGE, PAPER = FIGURES.parent / "four_bits.md", STUDY.parent / "paper.md"
 CELLS = STUDY / "cells.csv"
 
 # The rows of the table of rises: name, way, texts.
@@ -108,21 +109,6 @@ def claim_table(claims: list[Result]) -> str:
         )
     heading = ["comparison", "predicted, margin", "change [95%]", "p, Holm", "verdict"]
     return "\n".join(pipes(heading, rows)) + "\n"
-
-
-def verdicts(claims: list[Result]) -> Iterator[tuple[str, str]]:
-    """By question its verdict, or the languages of each verdict."""
-    by_question: dict[str, dict[str, list[str]]] = {}
-    for result in claims:
-        languages = by_question.setdefault(result.claim.question, {})
-        code = result.claim.name.rpartition(" ")[2]
-        languages.setdefault(result.verdict, []).append(code)
-    for question, by_verdict in by_question.items():
-        if len(by_verdict) == 1:
-            yield question, next(iter(by_verdict))
-            continue
-        parts = (f"{verdict} in {', '.join(codes)}" for verdict, codes in by_verdict.items())
-        yield question, "; ".join(parts)
 
 
 def csv(scores: Scores) -> str:
@@ -215,19 +201,34 @@ def by_bits(scores: Scores) -> Chart:
     return Chart("Gemma 3 270M, mean of French, Russian, Chinese and Swahili", view)
 
 
-def written(page: str, scores: Scores) -> str:
-    """The page with the tables and numbers of the scores."""
-    judged = results(all_claims(scores))
-    page = with_table(page, "<!-- claims -->\n\n", claim_table(judged))
-    page = with_table(page, "<!-- rises -->\n\n", rise_table(scores))
-    return with_numbers(page, {f"{name} verdict": text for name, text in verdicts(judged)})
+def prose_and_tables(scores: Scores) -> tuple[dict[str, str], dict[str, str]]:
+    """The numbers of the prose, and the tables, by their names on the pages."""
+    claims = all_claims(scores)
+    judged = results(claims)
+    tables = {
+        "claims": claim_table(judged),
+        "rises": rise_table(scores),
+        "floors": floor_table(scores),
+        "coverage": coverage_table(claims),
+    }
+    return numbers(scores, judged), tables
+
+
+def written(page: str, prose: Mapping[str, str], tables: Mapping[str, str]) -> str:
+    """The page with these numbers, and with those of the tables that it has."""
+    for name, table in tables.items():
+        if (begin := f"<!-- {name} -->\n\n") in page:
+            page = with_table(page, begin, table)
+    return with_numbers(page, prose)
 
 
 def main() -> None:
     """Writes all of it."""
     scores = read_arrays(SCORES)
     CELLS.write_text(csv(scores), "utf-8")
-    PAGE.write_text(written(PAGE.read_text("utf-8"), scores), "utf-8")
+    prose, tables = prose_and_tables(scores)
+    for page in (PAGE, PAPER):
+        page.write_text(written(page.read_text("utf-8"), prose, tables), "utf-8")
     for name, chart in {"languages": by_language(scores), "bits": by_bits(scores)}.items():
         write_png(chart, FIGURES / f"four-bits-{name}.png")
 
