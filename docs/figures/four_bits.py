@@ -138,21 +138,17 @@ def csv(scores: Scores) -> str:
 
 def by_language(scores: Scores) -> Chart:
     """Rises by language and calibration."""
-    rows = [
-        (way, text)
-        for way in ("importance_q4_0", "gptq_q4_0")
-        for text in WAYS[way][1]
-        if text != WRITTEN
-    ]
-    rows = [("nearest_q4_0", ""), *rows]
-    values = [
-        [values_of(scores, way, text, code).mean() for code in LANGUAGES] for way, text in rows
-    ]
-    names = [
-        ", ".join(filter(None, (WAYS[way][0].replace("`", ""), TEXTS[text]))) for way, text in rows
-    ]
+    rows = {
+        ("nearest_q4_0", ""): "nearest, no text",
+        ("importance_q4_0", ENGLISH): "importance, English",
+        ("importance_q4_0", OWN): "importance, own text",
+        ("gptq_q4_0", ENGLISH): "GPTQ, English",
+        ("gptq_q4_0", OWN): "GPTQ, own text",
+        ("gptq_q4_0", MIXTURE): "GPTQ, all twelve",
+    }
+    values = [[rise(scores, GEMMA, *row, code).mean() for code in LANGUAGES] for row in rows]
     return heatmap(
-        np.array(values), names, [language(code).name for code in LANGUAGES],
+        np.array(values), [*rows.values()], [language(code).name for code in LANGUAGES],
         title="Gemma 3 270M in Q4_0: bits per byte above the dense model's, %",
         x_title="measured in", y_title="rounded by, calibrated on", unit="%",
         show=lambda value: f"{value:.1f}",
