@@ -29,7 +29,8 @@ SETTINGS = ("criterion", "start", "refit", "group", "allocation")
 DEFAULTS = {"group": "row", "allocation": "uniform", "combine": "sum", "samples": 100}
 DRAWS = 10_000
 # Cells of which the page says what they remove of Wanda's loss, and their memory relative to that of `distil`.
-REMOVED = {"refit": "wanda_refit_499", "distil": "wanda_distil2"} | {
+DISTIL = "refit_distil2"
+REMOVED = {"refit": "wanda_refit_499", "distil": DISTIL} | {
     f"window {blocks}": f"refit_window{blocks}" for blocks in (2, 4, 6)
 }
 
@@ -180,8 +181,13 @@ def whole_table(cells: dict, whole: dict) -> str:
     return "\n".join(pipes(heading, shown)) + "\n"
 
 
-def numbers(cells: dict) -> dict[str, str]:
-    """Numbers of the page's prose by name: differences of log-perplexity with their intervals."""
+def removed(key: str, cells: dict) -> float:
+    """The share of Wanda's loss that a model does not have."""
+    return 1 - rise(cells[key], cells["dense"])[0] / rise(cells["wanda"], cells["dense"])[0]
+
+
+def numbers(cells: dict, whole: dict) -> dict[str, str]:
+    """Numbers of the page's prose by name: differences of log-perplexity with their intervals, and shares."""
     pairs = {
         "owl − uniform, sum": ("sparsegpt_owl", "sparsegpt"),
         "owl − uniform, mean": ("sparsegpt_owl_mean", "sparsegpt_mean"),
@@ -193,13 +199,13 @@ def numbers(cells: dict) -> dict[str, str]:
         "wanda with refit − sparsegpt, 2:4": ("wanda_24_refit", "sparsegpt_24"),
         "wanda with refit − sparsegpt, 50%": ("wanda_refit", "sparsegpt"),
     }
-    dense = cells["dense"]
     changes = {name: rise(cells[one], cells[other]) for name, (one, other) in pairs.items()}
     distance = rise(cells["sparsegpt_24"], cells["wanda_24"])[0]
     shares = {"swaps of the distance, 2:4": changes["swaps − wanda, 2:4"][0] / distance}
     for name, key in REMOVED.items():
-        shares[f"{name}, removed"] = 1 - rise(cells[key], dense)[0] / rise(cells["wanda"], dense)[0]
-        shares[f"{name}, memory"] = cells[key]["memory"] / cells["wanda_distil2"]["memory"]
+        shares[f"{name}, removed"] = removed(key, cells)
+        shares[f"{name}, removed on all lines"] = removed(key, whole)
+        shares[f"{name}, memory"] = cells[key]["memory"] / cells[DISTIL]["memory"]
     return {
         name: f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]".replace("-", "\N{MINUS SIGN}")
         for name, (mean, low, high) in changes.items()
@@ -208,7 +214,7 @@ def numbers(cells: dict) -> dict[str, str]:
 
 def written(page: str, cells: dict, whole: dict) -> str:
     """The page with the tables of these cells."""
-    page = with_numbers(with_table(page, BEGIN, table(cells)), numbers(cells))
+    page = with_numbers(with_table(page, BEGIN, table(cells)), numbers(cells, whole))
     return with_sources(with_table(page, BEGIN_WHOLE, whole_table(cells, whole)))
 
 

@@ -13,6 +13,7 @@ from jaxprune.base.errors import InputError
 from jaxprune.base.files.arrays import read_npz, write_npz
 from jaxprune.base.progress import PassBar
 from jaxprune.devices import hosts
+from jaxprune.devices.memory import release_freed
 from jaxprune.devices.sharding import replicated
 from jaxprune.models.trees import MaskTree
 from jaxprune.recovery.config import RecoveryFields
@@ -71,6 +72,7 @@ def fit(
     Raises:
       InputError: the loss is not finite, or the file of the state is damaged.
     """
+    release_freed()  # of the forward passes
     rng = np.random.default_rng(seed)
     held_out, fitted_units = _split(units, fields.held_out, rng)
     size = _units_of_step(units, fields)
@@ -90,6 +92,7 @@ def fit(
         finished_epochs = int(last)
         best = Fit(best.params, initial, float(best.after), int(best.epochs))
     for epoch in range(1, fields.epochs + 1):
+        release_freed()  # of compilation, and of the epoch before
         batches = [*_batches(fitted_units, size, rng)]
         if epoch <= finished_epochs:
             bar.update(len(batches))

@@ -79,7 +79,6 @@ def recover_by_window(task: Task) -> Generator[PrunedBlock, None, None]:
                 clock.lap("forward")
                 bar.show("")
                 overlap = _kept(task, window) if overlap is None else overlap
-                release_freed()
                 fitted = fit(
                     _begun(start.params, overlap), start.keep, units, loss, task.fields, task.seed,
                     task.mesh, bar, task.saved if len(window) == layers else None,
