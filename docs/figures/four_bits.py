@@ -24,10 +24,11 @@ from four_bits_claims import (
     Result,
     Scores,
     all_claims,
+    bits_per_byte,
     results,
     rise,
 )
-from four_bits_numbers import coverage_table, floor_table, numbers
+from four_bits_numbers import coverage_table, floor_table, numbers, with_interval
 from quantize import mean_and_interval
 from study_scores import read_arrays
 
@@ -95,14 +96,11 @@ def claim_table(claims: list[Result]) -> str:
     for result in claims:
         claim = result.claim
         digits = 3 if claim.question == "Q5b" else 2
-        mean, low, high = (
-            f"{value:+.{digits}f}".replace("-", "−") for value in (claim.mean, *result.interval)
-        )
         rows.append(
             [
                 f"{claim.question}: {claim.name}",
                 f"{claim.relation}, {claim.margin:g}",
-                f"{mean} [{low}, {high}]",
+                with_interval((claim.mean, *result.interval), digits),
                 p_value(result.p),
                 result.verdict,
             ]
@@ -119,8 +117,6 @@ def csv(scores: Scores) -> str:
             continue
         model, cell, code = name.split("/")
         way, text, draw = (*cell.rsplit("-", 2), "", "")[:3] if "-" in cell else (cell, "", "")
-        size = scores[f"bytes/{model}/{code}"].sum()
-        bits = -sums[:, 0].sum() / np.log(2) / size
         rows.append(
             (
                 model,
@@ -128,7 +124,7 @@ def csv(scores: Scores) -> str:
                 text,
                 draw,
                 code,
-                f"{bits:.6g}",
+                f"{bits_per_byte(scores, model, cell, code):.6g}",
                 f"{-sums[:, 0].sum() / sums[:, 1].sum():.6g}",
             )
         )

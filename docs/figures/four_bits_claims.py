@@ -184,5 +184,10 @@ def _written(scores: Scores) -> Iterator[Claim]:
 
 def is_testable(scores: Scores, model: str, code: str) -> bool:
     """Whether the dense model needs fewer bits per byte than LZMA that has seen news of the language."""
-    sums, count = scores[f"{model}/dense/{code}"][:, 0].sum(), scores[f"bytes/{model}/{code}"].sum()
-    return bool(-sums / np.log(2) / count < scores[f"compressed/{code}"])
+    return bits_per_byte(scores, model, "dense", code) < float(scores[f"compressed/{code}"])
+
+
+def bits_per_byte(scores: Scores, model: str, cell: str, code: str) -> float:
+    """Of a cell in a language, on all lines."""
+    log_probability = scores[f"{model}/{cell}/{code}"][:, 0].sum()
+    return float(-log_probability / np.log(2) / scores[f"bytes/{model}/{code}"].sum())

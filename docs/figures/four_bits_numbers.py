@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from four_bits_cells import ENGLISH, GEMMA, LANGUAGES, MIXTURE, QWEN, SMOLLM
-from four_bits_claims import OWN, Claim, Result, Scores, rise
+from four_bits_claims import OWN, Claim, Result, Scores, bits_per_byte, rise
 from four_bits_power import Spread, coverage, spread_of
 from quantize import mean_and_interval
 
@@ -27,7 +27,7 @@ def numbers(scores: Scores, judged: Sequence[Result]) -> dict[str, str]:
         digits = 3 if question == "Q5b" else 1
         made[f"{question} changes"] = _range([claim.mean for claim in claims], digits)
         together = np.mean([claim.values for claim in claims], axis=0)
-        made[f"{question} mean"] = with_interval(together, digits)
+        made[f"{question} mean"] = with_interval(mean_and_interval(together), digits)
     nearest = {code: rise(scores, GEMMA, "nearest_q4_0", "", code).mean() for code in OTHERS}
     made["nearest rises"] = _range([*nearest.values()]) + "%"
     for way, texts in _GIVEN.items():
@@ -55,9 +55,9 @@ def verdicts(judged: Sequence[Result]) -> Iterator[tuple[str, str]]:
         yield question, "; ".join(parts)
 
 
-def with_interval(values: np.ndarray, digits: int) -> str:
-    """The mean of changes [draws, runs] with its 95% interval, with signs."""
-    shown = (f"{value:+.{digits}f}".replace("-", "−") for value in mean_and_interval(values))
+def with_interval(change: Sequence[float], digits: int) -> str:
+    """A change and the ends of its interval, with signs."""
+    shown = (f"{value:+.{digits}f}".replace("-", "−") for value in change)
     return "{} [{}, {}]".format(*shown)
 
 
@@ -71,18 +71,15 @@ def floor_table(scores: Scores) -> str:
     """Bits per byte of the dense models, and of LZMA after news of the language, in Markdown."""
     rows = []
     for model, name in NAMES.items():
-        bits = (_dense_bits(scores, model, code) for code in LANGUAGES)
-        rows.append([name, *("" if value is None else f"{value:.2f}" for value in bits)])
+        row = [
+            f"{bits_per_byte(scores, model, 'dense', code):.2f}"
+            if f"{model}/dense/{code}" in scores
+            else ""
+            for code in LANGUAGES
+        ]
+        rows.append([name, *row])
     floors = (f"{float(scores[f'compressed/{code}']):.2f}" for code in LANGUAGES)
     return "\n".join(pipes(["", *LANGUAGES], [*rows, ["LZMA", *floors]])) + "\n"
-
-
-def _dense_bits(scores: Scores, model: str, code: str) -> float | None:
-    """Bits per byte of a dense model; None if it was not measured in the language."""
-    sums = scores.get(f"{model}/dense/{code}")
-    if sums is None:
-        return None
-    return float(-sums[:, 0].sum() / np.log(2) / scores[f"bytes/{model}/{code}"].sum())
 
 
 def coverage_table(claims: Sequence[Claim]) -> str:

@@ -28,9 +28,8 @@ BEGIN_WHOLE = "<!-- studies/methods/whole.json -->\n\n"
 SETTINGS = ("criterion", "start", "refit", "group", "allocation")
 DEFAULTS = {"group": "row", "allocation": "uniform", "combine": "sum", "samples": 100}
 DRAWS = 10_000
-# Cells of which the page says what they remove of Wanda's loss, and their memory relative to that of `distil`.
-DISTIL = "refit_distil2"
-REMOVED = {"refit": "wanda_refit_499", "distil": DISTIL} | {
+# Cells of which the page says how much of Wanda's loss they remove.
+REMOVED = {"refit": "wanda_refit_499", "distil": "refit_distil2"} | {
     f"window {blocks}": f"refit_window{blocks}" for blocks in (2, 4, 6)
 }
 
@@ -181,11 +180,6 @@ def whole_table(cells: dict, whole: dict) -> str:
     return "\n".join(pipes(heading, shown)) + "\n"
 
 
-def removed(key: str, cells: dict) -> float:
-    """The share of Wanda's loss that a model does not have."""
-    return 1 - rise(cells[key], cells["dense"])[0] / rise(cells["wanda"], cells["dense"])[0]
-
-
 def numbers(cells: dict, whole: dict) -> dict[str, str]:
     """Numbers of the page's prose by name: differences of log-perplexity with their intervals, and shares."""
     pairs = {
@@ -203,9 +197,10 @@ def numbers(cells: dict, whole: dict) -> dict[str, str]:
     distance = rise(cells["sparsegpt_24"], cells["wanda_24"])[0]
     shares = {"swaps of the distance, 2:4": changes["swaps − wanda, 2:4"][0] / distance}
     for name, key in REMOVED.items():
-        shares[f"{name}, removed"] = removed(key, cells)
-        shares[f"{name}, removed on all lines"] = removed(key, whole)
-        shares[f"{name}, memory"] = cells[key]["memory"] / cells[DISTIL]["memory"]
+        left = rise(whole[key], whole["dense"])[0] / rise(whole["wanda"], whole["dense"])[0]
+        shares[f"{name}, removed on all lines"] = 1 - left
+    window, distil = (cells[REMOVED[name]]["memory"] for name in ("window 2", "distil"))
+    shares["window 2, memory"] = window / distil
     return {
         name: f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]".replace("-", "\N{MINUS SIGN}")
         for name, (mean, low, high) in changes.items()

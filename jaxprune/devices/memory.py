@@ -40,7 +40,7 @@ def available_memory(root: Path = Path("/")) -> int | None:
 
 
 def release_freed() -> None:
-    """Returns freed memory to the system, which glibc keeps for arrays below 32 MB and other objects.
+    """Returns freed memory to the system; glibc keeps blocks below 32 MB.
 
     Arrays of a pass differ from those of the next, so what is kept grows from block to block.
     """
