@@ -196,10 +196,13 @@ def units_of(inputs: MicroBatches, targets: MicroBatches) -> list[Unit]:
 
 def variance(units: Sequence[Unit]) -> float:
     """The variance of the dense outputs over real tokens, summed over features."""
-    real = [unit.targets[unit.valid] for unit in units]
-    count = sum(map(len, real))
-    mean = sum(part.sum(axis=0, dtype=np.float64) for part in real) / count
-    return sum(float(np.square(part - mean).sum()) for part in real) / count
+    count = sum(int(unit.valid.sum()) for unit in units)
+    mean = sum(_real(unit).sum(axis=0, dtype=np.float64) for unit in units) / count
+    return sum(float(np.square(_real(unit) - mean).sum()) for unit in units) / count
+
+
+def _real(unit: Unit) -> Float[np.ndarray, "n D"]:
+    return unit.targets[unit.valid]
 
 
 def squared_error(
