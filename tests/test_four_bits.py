@@ -55,6 +55,14 @@ def test_verdicts_follow_the_effects(scores):
     assert verdicts["Q2"] == verdicts["Q5a"] == claims.SUPPORTED
 
 
+def test_verdicts_that_differ_name_their_languages(scores):
+    english, own = (f"gemma/gptq_q4_0-{code}-{{}}/sw" for code in ("en", "sw"))
+    changed = scores | {own.format(draw): scores[english.format(draw)] for draw in range(4)}
+    verdicts = dict(numbers.verdicts(claims.results(claims.all_claims(changed))))
+    assert verdicts["Q1"].startswith("supported in French, Russian")
+    assert verdicts["Q1"].endswith("; refuted in Swahili")
+
+
 def test_a_rise_is_in_percent_of_the_mean_of_the_dense_bits(scores):
     dense, own = (scores[f"gemma/{name}/sw"][:, 0] for name in ("dense", "gptq_q4_0-sw-2"))
     rise = claims.rise(scores, "gemma", "gptq_q4_0", claims.OWN, "sw")

@@ -10,6 +10,7 @@ from four_bits_power import Spread, coverage, spread_of
 from quantize import mean_and_interval
 
 from jaxprune.base.text import pipes
+from jaxprune.data.languages import language
 
 OTHERS = tuple(code for code in LANGUAGES if code != ENGLISH)
 NAMES = {GEMMA: "Gemma 3 270M", SMOLLM: "SmolLM2-135M", QWEN: "Qwen2.5-Coder-0.5B"}
@@ -46,12 +47,12 @@ def verdicts(judged: Sequence[Result]) -> Iterator[tuple[str, str]]:
     for result in judged:
         languages = by_question.setdefault(result.claim.question, {})
         code = result.claim.name.rpartition(" ")[2]
-        languages.setdefault(result.verdict, []).append(code)
+        languages.setdefault(result.verdict, []).append(language(code).name)
     for question, by_verdict in by_question.items():
         if len(by_verdict) == 1:
             yield question, next(iter(by_verdict))
             continue
-        parts = (f"{verdict} in {', '.join(codes)}" for verdict, codes in by_verdict.items())
+        parts = (f"{verdict} in {', '.join(names)}" for verdict, names in by_verdict.items())
         yield question, "; ".join(parts)
 
 
