@@ -7,6 +7,7 @@ import numpy as np
 from four_bits_cells import ENGLISH, GEMMA, LANGUAGES, MIXTURE, QWEN, SMOLLM
 from four_bits_claims import OWN, Claim, Result, Scores, bits_per_byte, rise
 from four_bits_power import Spread, coverage, spread_of
+from jaxtyping import Float
 from quantize import mean_and_interval
 
 from jaxprune.base.text import pipes
@@ -27,8 +28,7 @@ def numbers(scores: Scores, judged: Sequence[Result]) -> dict[str, str]:
         claims = list(group)
         digits = 3 if question == "Q5b" else 1
         made[f"{question} changes"] = _range([claim.mean for claim in claims], digits)
-        together = np.mean([claim.values for claim in claims], axis=0)
-        made[f"{question} mean"] = with_interval(mean_and_interval(together), digits)
+        made[f"{question} mean"] = with_interval(mean_and_interval(_mean_of(claims)), digits)
     nearest = {code: rise(scores, GEMMA, "nearest_q4_0", "", code).mean() for code in OTHERS}
     made["nearest rises"] = _range([*nearest.values()]) + "%"
     for way, texts in _GIVEN.items():
@@ -39,6 +39,12 @@ def numbers(scores: Scores, judged: Sequence[Result]) -> dict[str, str]:
             removed = [100 * (1 - values[code] / nearest[code]) for code in OTHERS]
             made[f"{name} removes"] = _range(removed, 0) + "%"
     return made
+
+
+def _mean_of(claims: Sequence[Claim]) -> Float[np.ndarray, "draws runs"]:
+    """The mean change of languages; the last lines of some are no whole window, so that they have a run less."""
+    runs = min(claim.values.shape[1] for claim in claims)
+    return np.mean([claim.values[:, :runs] for claim in claims], axis=0)
 
 
 def verdicts(judged: Sequence[Result]) -> Iterator[tuple[str, str]]:
