@@ -1,4 +1,4 @@
-"""The programs of studies/four_bits: cells, comparisons and verdicts, on made-up scores whose effects are known."""
+"""Pages of studies/four_bits against its scores, and its programs on made-up scores whose effects are known."""
 
 import shutil
 from pathlib import Path
@@ -11,6 +11,7 @@ import four_bits_power as power
 import jobs
 import numpy as np
 import pytest
+from scipy import stats
 
 import jaxprune as jp
 import jaxprune.nano
@@ -19,6 +20,45 @@ from jaxprune.runs.quantize import quantize_from_config
 # Rises in % by rounding, and those that English text adds in other languages.
 RISES = {"dense": 0, "nearest": 15, "search": 12, "importance": 11, "gptq": 5, "sparsegpt": 80}
 OF_ENGLISH = {"q4_0": 8, "iq4_nl": 6, "q5_0": 2, "q8_0": 0.01}
+
+
+@pytest.fixture(scope="module")
+def committed():
+    """The scores of the study."""
+    return cells.read_arrays(cells.SCORES)
+
+
+def test_pages_and_paper_have_the_committed_scores(committed):
+    prose, tables = page.prose_and_tables(committed)
+    for file in page.PAGES:
+        text = file.read_text("utf-8")
+        assert page.written(text, prose, tables) == text
+        assert text.count("<!--n ") > 5
+    assert page.CELLS.read_text("utf-8") == page.csv(committed)
+
+
+def test_all_cells_are_made_and_recorded(committed):
+    assert {*committed} >= {name for cell in cells.cells() for name in cell.scores}
+    assert {*cells.read(cells.MODELS)} == {f"{cell.model}/{cell.name}" for cell in cells.cells()}
+
+
+def test_what_the_pages_say_in_words(committed):
+    def loss(way, text, code):
+        return claims.rise(committed, "gemma", way, text, code).mean()
+
+    for code in numbers.OTHERS:
+        # docs/guide/choose.md: more than twice as much on English text
+        assert loss("gptq_q4_0", "en", code) > 2 * loss("gptq_q4_0", claims.OWN, code)
+        # docs/four_bits.md: about as bad as rounding without text
+        of_nearest = loss("gptq_q4_0", "en", code) / loss("nearest_q4_0", "", code)
+        assert (of_nearest > 0.95) == (code in ("ar", "hi", "th"))
+    for model in ("smollm2", "qwen"):
+        known = [code for code in cells.FOUR if claims.is_testable(committed, model, code)]
+        assert known == ["fr", "ru", "zh"]
+    # studies/paper.md: languages with a run less
+    runs = {code: len(committed[f"gemma/dense/{code}"]) for code in cells.LANGUAGES}
+    assert {code for code, count in runs.items() if count == 29} == {"zh", "de"}
+    assert {*runs.values()} == {29, 30}
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +111,38 @@ def test_a_rise_is_in_percent_of_the_mean_of_the_dense_bits(scores):
     rise = claims.rise(scores, "gemma", "gptq_q4_0", claims.OWN, "sw")
     assert rise.shape == (4, 30)
     np.testing.assert_allclose(rise[2].mean(), 100 * (own.sum() / dense.sum() - 1))
+
+
+def test_an_interval_of_one_draw_is_over_its_runs(scores):
+    values = claims.rise(scores, "gemma", "nearest_q4_0", "", "sw")
+    mean, low, high = claims.mean_and_interval(values)
+    expected = stats.t.interval(0.95, 29, values.mean(), stats.sem(values[0]))
+    np.testing.assert_allclose((mean, low, high), (values.mean(), *expected))
+    mean, low, high = claims.mean_and_interval(
+        claims.rise(scores, "gemma", "gptq_q4_0", "en", "sw")
+    )
+    assert low < mean < high
+
+
+def test_ranges_leave_out_what_is_not_testable(scores):
+    english, own = (f"qwen/gptq_q4_0-{code}-{{}}/sw" for code in ("en", "sw"))
+    changed = scores | {own.format(draw): 2 * scores[english.format(draw)] for draw in range(4)}
+    for floor, codes in ((2.0, cells.FOUR), (0.0, ("fr", "ru", "zh"))):
+        of_floor = changed | {"compressed/sw": np.array(floor)}
+        made = numbers.numbers(of_floor, claims.results(claims.all_claims(of_floor)))
+        largest = max(
+            np.subtract(*(claims.rise(changed, "qwen", "gptq_q4_0", text, code) for text in (code, "en"))).mean()
+            for code in codes
+        )  # fmt: skip
+        assert (largest > 100) == ("sw" in codes)
+        assert made["Q1 Qwen changes"].endswith(f" to {numbers.decimal(largest)}")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(-0.04, "0.0"), (-0.06, "−0.1"), (0.04, "0.0"), (12.34, "12.3")]
+)
+def test_numbers_have_a_true_minus_and_zeros_no_sign(value, text):
+    assert numbers.decimal(value) == text
 
 
 @pytest.mark.parametrize(

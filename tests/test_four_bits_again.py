@@ -43,8 +43,6 @@ def models(tmp_path_factory):
                 ("benchmarks/off_grid.py", Path(FOLDERS, SOURCES[name]), out / name),
                 (
                     "studies/quantization/calibration.py", out / name, Path(DATA, "ntrex"), out / f"{name}_texts",
-                    "--languages", ",".join(cells.LANGUAGES), "--draws", "4", "--windows", "48",
-                    "--mixture", cells.MIXTURE, "--order", "1",
                 ),
             ):  # fmt: skip
                 subprocess.run([sys.executable, ROOT / program, *arguments], check=True)

@@ -1,8 +1,11 @@
-"""The tables, numbers and pictures of docs/four_bits.md and studies/paper.md, and cells.csv, from the scores.
+"""The tables, numbers and pictures of docs/four_bits.md, the guides to four bits and studies/paper.md, and cells.csv.
+
+All of them are made of the scores alone:
 
 python docs/figures/four_bits.py
 """
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,11 +28,11 @@ from four_bits_claims import (
     Scores,
     all_claims,
     bits_per_byte,
+    mean_and_interval,
     results,
     rise,
 )
-from four_bits_numbers import coverage_table, floor_table, numbers, with_interval
-from quantize import mean_and_interval
+from four_bits_numbers import coverage_table, decimal, floor_table, numbers, with_interval
 from study_scores import read_arrays
 
 from jaxprune.base.text import csv_text, p_value, pipes
@@ -38,7 +41,11 @@ from jaxprune.report.charts.chart import Chart, write_png
 from jaxprune.report.charts.heatmap import heatmap
 
 FIGURES = Path(__file__).parent
-PAGE, PAPER = FIGURES.parent / "four_bits.md", STUDY.parent / "paper.md"
+PAGES = (
+    FIGURES.parent / "four_bits.md",
+    FIGURES.parent / "guide" / "quantize.md",
+    STUDY.parent / "paper.md",
+)
 CELLS = STUDY / "cells.csv"
 
 # The rows of the table of rises: name, way, texts.
@@ -83,7 +90,7 @@ def rise_table(scores: Scores) -> str:
             cells = (
                 ""
                 if values is None
-                else "{:.1f} [{:.1f}, {:.1f}]".format(*mean_and_interval(values))
+                else "{} [{}, {}]".format(*map(decimal, mean_and_interval(values)))
                 for values in by_language
             )
             rows.append([name, TEXTS[text], *cells])
@@ -147,50 +154,46 @@ def by_language(scores: Scores) -> Chart:
         np.array(values), [*rows.values()], [language(code).name for code in LANGUAGES],
         title="Gemma 3 270M in Q4_0: bits per byte above the dense model's, %",
         x_title="measured in", y_title="rounded by, calibrated on", unit="%",
-        show=lambda value: f"{value:.1f}",
+        limits=(0, 24), show=lambda value: f"{value:.1f}",
     )  # fmt: skip
 
 
 def by_bits(scores: Scores) -> Chart:
-    """Rise against bits of a weight, mean of four languages, by calibration."""
+    """The mean rise of four languages by grid, the smallest first, and by calibration."""
+    ways = {
+        ("nearest", ""): "rounded to nearest",
+        ("gptq", ENGLISH): "GPTQ on English",
+        ("gptq", OWN): "GPTQ on the language itself",
+    }
     points = []
-    for grid, bits in BITS.items():
-        for text, how in (("", "nearest"), (ENGLISH, "gptq"), (OWN, "gptq")):
-            rises = [rise(scores, GEMMA, f"{how}_{grid}", text, code).mean() for code in FOUR]
-            name = (
-                "rounded to nearest"
-                if not text
-                else f"GPTQ on {'English' if text == ENGLISH else 'own text'}"
-            )
-            points.append(
-                {"bits": bits, "rise": float(np.mean(rises)), "way": name, "grid": grid.upper()}
-            )
-    x = {
-        "field": "bits",
-        "type": "quantitative",
-        "scale": {"domain": [4, 9]},
-        "title": "bits of a weight",
-    }
-    scale = {"type": "log"}
-    y = {
-        "field": "rise",
-        "type": "quantitative",
-        "scale": scale,
-        "title": "bits per byte above dense, %",
-    }
-    colour = {"field": "way", "type": "nominal", "legend": {"title": None}}
+    for (grid, bits), ((how, text), name) in itertools.product(BITS.items(), ways.items()):
+        mean = np.mean([rise(scores, GEMMA, f"{how}_{grid}", text, code).mean() for code in FOUR])
+        label = f"{mean:.1f}" if mean >= 0.1 else f"{mean:.2f}"
+        grid_name = f"{grid.upper()}, {bits} bits"
+        points.append({"grid": grid_name, "rise": float(mean), "way": name, "label": label})
+    order = [*ways.values()]
+    x = {"field": "grid", "type": "nominal", "sort": None, "axis": {"title": None, "labelAngle": 0}}
+    axis = {"title": "bits per byte above the dense model's, %", "values": [0.01, 0.1, 1, 10]}
+    y = {"field": "rise", "type": "quantitative", "scale": {"type": "log"}, "axis": axis}
+    encoding = {
+        "x": x, "y": y, "xOffset": {"field": "way", "sort": order},
+        "color": {"field": "way", "type": "nominal", "sort": order, "legend": {"title": None, "labelLimit": 300}},
+    }  # fmt: skip
     layer = [
+        {"mark": {"type": "point", "filled": True, "size": 70, "opacity": 1}, "encoding": encoding},
         {
-            "mark": {"type": "point", "filled": True, "size": 60},
-            "encoding": {"x": x, "y": y, "color": colour},
-        },
-        {
-            "mark": {"type": "text", "align": "left", "dx": 6},
-            "encoding": {"x": x, "y": y, "text": {"field": "grid"}, "color": colour},
+            "mark": {"type": "text", "dy": -10},
+            "encoding": encoding | {"text": {"field": "label"}},
         },
     ]
-    view = {"data": {"values": points}, "width": 480, "height": 320, "layer": layer}
-    return Chart("Gemma 3 270M, mean of French, Russian, Chinese and Swahili", view)
+    view = {"data": {"values": points}, "width": 560, "height": 300, "layer": layer}
+    return Chart("Gemma 3 270M by grid, mean of French, Russian, Chinese and Swahili", view)
+
+
+def numbers_of_prose() -> dict[str, str]:
+    """The numbers of the prose, of the committed scores."""
+    scores = read_arrays(SCORES)
+    return numbers(scores, results(all_claims(scores)))
 
 
 def prose_and_tables(scores: Scores) -> tuple[dict[str, str], dict[str, str]]:
@@ -219,7 +222,7 @@ def main() -> None:
     scores = read_arrays(SCORES)
     CELLS.write_text(csv(scores), "utf-8")
     prose, tables = prose_and_tables(scores)
-    for page in (PAGE, PAPER):
+    for page in PAGES:
         page.write_text(written(page.read_text("utf-8"), prose, tables), "utf-8")
     for name, chart in {"languages": by_language(scores), "bits": by_bits(scores)}.items():
         write_png(chart, FIGURES / f"four-bits-{name}.png")

@@ -102,9 +102,15 @@ def rise(scores: Scores, model: str, way: str, text: str, code: str) -> np.ndarr
 
 
 def log_perplexity(scores: Scores, way: str, text: str, code: str) -> np.ndarray:
-    """By draw and run of ten lines; the mean over the runs is the mean over tokens."""
-    rows = [scores[f"{GEMMA}/{way}-{text}-{draw}/{code}"] for draw in DRAWS]
-    return np.stack([-values_of_parts(*each.T) for each in rows])
+    """By draw and run of ten lines; the mean over runs is that over tokens. Without a text there is one draw."""
+    names = [f"{way}-{text}-{draw}" for draw in DRAWS] if text else [way]
+    return np.stack([-values_of_parts(*scores[f"{GEMMA}/{name}/{code}"].T) for name in names])
+
+
+def mean_and_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """The mean with its 95% interval over draws and runs; over runs alone if there is one draw."""
+    interval, _ = interval_of(values[0] if len(values) == 1 else values, CONFIDENCE)
+    return float(values.mean()), *interval
 
 
 def all_claims(scores: Scores) -> list[Claim]:

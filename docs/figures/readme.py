@@ -8,9 +8,9 @@ The results are written in studies/results.md, with the names of their numbers; 
 import re
 from pathlib import Path
 
+import four_bits
 import own_text
 import packed
-import quantize
 import study
 from cells import read, with_numbers
 
@@ -23,7 +23,7 @@ COSTS = r"(?s)(?<=\(here NTREX and FLORES\)\. ).*?(?=\n\n```text\n)"
 def numbers() -> dict[str, str]:
     """The numbers of both studies, and of recoveries, by name."""
     of_recovery = own_text.numbers(read(own_text.CELLS))
-    return study.numbers(study.read_parts()) | quantize.numbers(read(quantize.CELLS)) | of_recovery
+    return study.numbers(study.read_parts()) | four_bits.numbers_of_prose() | of_recovery
 
 
 def written(readme: str, results: str, output: str) -> str:

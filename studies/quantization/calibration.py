@@ -2,7 +2,7 @@
 
 python studies/quantization/calibration.py MODEL TEXT OUT [--languages en,fr] [--draws 4] [--windows 48] [--order 1]
 
-Writes OUT/LANGUAGE-DRAW.npz and OUT/MIXTURE-DRAW.npz for `calibration.kind=tokens`: windows of 256 tokens, the first of
+Writes OUT/LANGUAGE-DRAW.npz and OUT/mix-DRAW.npz for `calibration.kind=tokens`: windows of 256 tokens, the first of
 which is BOS, in the mixture as many of each language, at equal distances. TEXT is a folder of <language>.txt; its
 documents stay whole: draw d of n has every n-th document, in random order, which --order changes. Without an index of
 documents they are runs of 50 lines. With TEXT=generated the model writes draw d itself, with seed d, in
@@ -20,7 +20,7 @@ import numpy as np
 import jaxprune as jp
 from jaxprune.runs.generated import written_texts
 
-GENERATED = "generated"
+GENERATED, MIXTURE = "generated", "mix"
 WIDTH, RUN = 256, 50
 
 
@@ -30,11 +30,10 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("text")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--languages", default="en,fr,ru,zh,sw")
-    parser.add_argument("--draws", type=int, default=3)
-    parser.add_argument("--windows", type=int, default=70)
-    parser.add_argument("--mixture", default="five")
-    parser.add_argument("--order", type=int, default=0)
+    parser.add_argument("--languages", default="en,fr,ru,zh,sw,ar,de,es,hi,th,tr,vi")
+    parser.add_argument("--draws", type=int, default=4)
+    parser.add_argument("--windows", type=int, default=48)
+    parser.add_argument("--order", type=int, default=1)
     arguments = parser.parse_args()
     model, codes = jp.load(arguments.model), arguments.languages.split(",")
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -51,8 +50,7 @@ def main() -> None:
             if len(rows) < arguments.windows:
                 sys.exit(f"{code}: draw {draw} has {len(rows)} windows; try another --order")
             save(arguments.out, code, draw, rows[: arguments.windows])
-        mixed = mixture(by_language, arguments.windows)
-        save(arguments.out, arguments.mixture, draw, mixed)
+        save(arguments.out, MIXTURE, draw, mixture(by_language, arguments.windows))
 
 
 def by_draw(folder: Path, code: str, draws: int, order: int) -> list[list[str]]:
