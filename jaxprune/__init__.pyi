@@ -29,13 +29,13 @@ from .runs.imatrix import save_imatrix as save_imatrix
 from .runs.packing.in_python import Packed as Packed
 from .runs.packing.in_python import pack as pack
 from .runs.plots import plot as plot
-from .runs.quantize_in_memory import QuantizeResult as QuantizeResult
-from .runs.quantize_in_memory import quantize as quantize
-from .runs.recover_in_memory import recover as recover
 from .shrinking.shrink import shrink as shrink
 from .stats.calibration_sets import demonstrations as demonstrations
 from .stats.calibration_sets import token_batches as token_batches
 from .stats.combine import combine as combine
 from .stats.probe import probe as probe
 from .stats.stats import ActivationStats as ActivationStats
+from .steps.quantize_in_memory import QuantizeResult as QuantizeResult
+from .steps.quantize_in_memory import quantize as quantize
+from .steps.recover_in_memory import recover as recover
 from .sweeps.run import sweep as sweep

@@ -32,10 +32,9 @@ from jaxprune.hf.source import InMemory
 from jaxprune.hf.weights import shapes
 from jaxprune.models.attention import attend, by_keys
 from jaxprune.models.config import ModelConfig
+from jaxprune.pages.job import run_from_config
 from jaxprune.runs import checkpoint, pipeline
 from jaxprune.runs.analyze import analyze_from_config
-from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.recover import recover_from_config
 from jaxprune.stats import walk
 from jaxprune.stats.blocks import blocks
 
@@ -250,7 +249,7 @@ def read_half(folder, out):
 
 def prune_as_configured(workdir, model, changed):
     """A pruning run of a config with these fields changed."""
-    prune_from_config(job(model, **changed), Path(workdir))
+    run_from_config(job(model, **changed), Path(workdir))
 
 
 def prune_where_memory_is(bytes_here, workdir, model, changed):
@@ -302,7 +301,7 @@ def one_of_two(plan):
 
 def recovered_run(changed, workdir):
     """A recovery with these fields."""
-    return recover_from_config(job(changed["model"], "recover", **changed), Path(workdir))
+    return run_from_config(job(changed["model"], "recover", **changed), Path(workdir))
 
 
 def analyzed(changed, workdir):

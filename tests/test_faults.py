@@ -15,7 +15,7 @@ from jobs import on_tokens
 from run_scripts import run_here
 
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.pages.job import run_from_config
 
 # What a refused run may leave: what it was asked for, layers to go on from, files under the name of unfinished ones.
 # What could not be uploaded stays in the local copy of a workdir, which the line names.
@@ -37,7 +37,7 @@ def whole_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     np.savez(folder / "tokens.npz", input_ids=np.arange(64, dtype=np.int32).reshape(4, 16))
     run = folder / "run"
-    prune_from_config(on_tokens(CHECKPOINTS["bloom"], folder / "tokens.npz", output__hf=False), run)
+    run_from_config(on_tokens(CHECKPOINTS["bloom"], folder / "tokens.npz", output__hf=False), run)
     (run / "xnli").mkdir()
     scores = np.eye(3, dtype=np.float32)[[0, 1, 2, 1]]
     labels = np.array([0, 1, 2, 0], np.int32)

@@ -15,7 +15,7 @@ from scipy import stats
 
 import jaxprune as jp
 import jaxprune.nano
-from jaxprune.runs.quantize import quantize_from_config
+from jaxprune.pages.job import run_from_config
 
 # Rises in % by rounding, and those that English text adds in other languages.
 RISES = {"dense": 0, "nearest": 15, "search": 12, "importance": 11, "gptq": 5, "sparsegpt": 80}
@@ -260,7 +260,7 @@ def test_cells_are_those_of_the_commands_and_are_made_once(study, monkeypatch):
         str(study / "models/gemma"), "quantize", calibration__kind="tokens",
         calibration__data=str(study / "models/gemma_texts/sw-1.npz"),
     )  # fmt: skip
-    quantize_from_config(config, study / "quantized")
+    run_from_config(config, study / "quantized")
     evaluated = jp.evaluate(
         jp.load(study / "quantized/hf"), perplexity=study, languages="sw", progress=False
     )

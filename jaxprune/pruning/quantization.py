@@ -9,7 +9,6 @@ from typing import Any
 from jaxprune.base.errors import InputError
 from jaxprune.base.schema import choice, config_record, rule
 from jaxprune.base.text import byte_size
-from jaxprune.hf.gguf.architecture import check_architecture
 from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.gguf.write import file_size
 from jaxprune.hf.model import Model
@@ -129,12 +128,11 @@ class QuantizeFields:
 
 
 def check_grids(config: ModelConfig, fields: QuantizeFields) -> None:
-    """Rejects a model that llama.cpp does not have, and grids whose blocks do not divide its kernels or embedding.
+    """Rejects grids whose blocks do not divide the kernels or the embedding.
 
     Raises:
-      InputError: names the attribute, or the field, the kernel and the grid that fits.
+      InputError: names the field, the kernel and the grid that fits.
     """
-    check_architecture(config)
     if fields.size is not None and not GRIDS[fields.grid].levels:
         raise InputError(
             f"quantize.grid: got {fields.grid}; expected another grid, with quantize.size"

@@ -13,7 +13,7 @@ from jaxprune.data.batches import Batch, by_kind, set_tokens
 from jaxprune.hf.model import Model
 from jaxprune.hf.weights import stack_layers
 from jaxprune.models.trees import MaskTree, Params
-from jaxprune.pruning.summary import summarise
+from jaxprune.pruning.summary import seconds_by_stage, sparsity_of
 from jaxprune.stats.finished import PrunedBlock
 from jaxprune.stats.stats import ActivationStats
 
@@ -63,8 +63,11 @@ def stacked_result(
     """
     keep = {path: np.stack([block.keep[path] for block in blocks]) for path in blocks[0].keep}
     stacked = stack_layers([block.params for block in blocks])
-    tokens = by_kind(set_tokens(batches))
-    report = summarise([b.kept for b in blocks], [b.seconds for b in blocks], tokens)
+    report = {
+        "sparsity": sparsity_of([block.kept for block in blocks]),
+        "tokens": by_kind(set_tokens(batches)),
+        "seconds": seconds_by_stage([block.seconds for block in blocks]),
+    }
     return PruneResult(
         params={"embed": model.part("embed"), "blocks": stacked, "head": model.part("head")},
         masks={"blocks": unflatten_dict(keep, sep="/")},

@@ -6,6 +6,7 @@ one after the other, and report.json comes last. Whoever opens the workdir after
 """
 
 import contextlib
+import functools
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,11 +29,12 @@ from jaxprune.base.workdir.reading import (
     read_unchanged,
 )
 from jaxprune.devices import hosts
-from jaxprune.runs.identity import agree
+from jaxprune.runs.layer_file import finished_layers, layer_file, read_layer
+from jaxprune.stats.finished import FinishedLayer
+from jaxprune.steps.identity import agree
 
 RECORD, LAYERS = "run.json", "layer_*.npz"
-# The state of a fit of all blocks together, which comes before the first layer; of windows, files beside it.
-FIT, FITS = "fit.npz", "fit*.npz"
+FITS = "fit*.npz"  # of fits that come before the first layer, or of windows
 SWEEP = "sweep.json"  # the record of a sweep, in its workdir
 # The files in `progress/` of a run that is being put in place.
 COMMIT = (REPORT, CONFIG, GGUF, OLDER)
@@ -43,11 +45,12 @@ class UnfinishedError(InputError):
 
 
 class Run:
-    """A run of a workdir, for which other runs are locked out.
+    """A run of a workdir, for which other runs are locked out; a `Progress` of its step.
 
     Attributes:
       identity: see `run_identity`.
       folder: `progress/`, which the run fills with its outputs.
+      record: run.json: the identity, and the values that a resumed run keeps; equal in all processes.
       result: the content of report.json. A run that is complete already has it; an unfinished one sets it when all its
         outputs are sealed, and is then put in place.
     """
@@ -57,21 +60,26 @@ class Run:
     ) -> None:
         self.identity = identity
         self.folder = workdir / PROGRESS
+        self.record: dict[str, Any] = {}
         self.result = result
 
-    @property
-    def record(self) -> dict[str, Any]:
-        """run.json: the identity, and the values that a resumed run keeps.
-
-        Raises:
-          UnfinishedError: the file is broken.
-        """
-        return read_record(self.folder)
-
     def keep(self, **values: Any) -> None:
-        """Adds values to the record, which a resumed run keeps; on process 0."""
+        """Adds values to the record, which a resumed run keeps; all processes call it with equal values."""
+        self.record |= values
         if hosts.is_first():
-            write_json(self.folder / RECORD, {**self.record, **values})
+            write_json(self.folder / RECORD, self.record)
+
+    @functools.cached_property
+    def finished_layers(self) -> int:
+        """The number of layers that were finished when the run was opened."""
+        return finished_layers(self.folder)
+
+    def finished(self, layer: int) -> FinishedLayer | None:
+        """The result of a layer in an interrupted run, or None."""
+        if layer >= self.finished_layers:
+            return None
+        with _as_unfinished_errors():
+            return read_layer(layer_file(self.folder, layer))
 
 
 @contextlib.contextmanager
@@ -125,6 +133,7 @@ def open_run(
             hosts.wait("begun")
             if hosts.any_of(not (run.folder / RECORD).is_file()):
                 raise InputError(f"--workdir: {workdir} is not the same folder on all hosts")
+            run.record = read_record(run.folder)
         yield run
         if complete is None and run.result is not None and hosts.is_first():
             run.result = _commit(run.folder, config, run.result)
@@ -229,12 +238,12 @@ def _clear_outputs(folder: Path) -> None:
 
 def read_record(folder: Path) -> dict[str, Any]:
     """The record in `progress/`; empty without a file."""
-    with as_unfinished_errors():
+    with _as_unfinished_errors():
         return read_json(folder / RECORD)
 
 
 @contextlib.contextmanager
-def as_unfinished_errors() -> Iterator[None]:
+def _as_unfinished_errors() -> Iterator[None]:
     """Turns an InputError about one of the files of an unfinished run into an UnfinishedError."""
     try:
         yield

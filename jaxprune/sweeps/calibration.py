@@ -12,11 +12,11 @@ from jaxprune.data.languages import MIX
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.model import Model
 from jaxprune.pruning.criterion import CODE
-from jaxprune.runs.pipeline import calibration_batches
 from jaxprune.runs.planning.config import MethodConfig
 from jaxprune.stats.grouping import share_shapes
 from jaxprune.stats.probe import probe
 from jaxprune.stats.stats import ActivationStats
+from jaxprune.steps.samples import calibration_batches
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.grid import value_text
 from jaxprune.sweeps.sweep_json import SAMPLES

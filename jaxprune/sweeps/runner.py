@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,15 @@ from jaxprune.evaluation.measurements import read_evaluation
 from jaxprune.evaluation.workload import read_workload
 from jaxprune.hf.model import Model
 from jaxprune.pruning.quantization import with_rounded_tables
-from jaxprune.runs.block_writer import check_outputs
-from jaxprune.runs.pipeline import prune_to_workdir
-from jaxprune.runs.planning.config import MethodConfig, PruneConfig, QuantizeConfig, RecoverConfig
+from jaxprune.runs.card import model_card
+from jaxprune.runs.planning.config import MethodConfig, QuantizeConfig, RecoverConfig
 from jaxprune.runs.planning.plan import check_fits, plan_of
-from jaxprune.runs.pruned_model import model_digest, pruned_model
-from jaxprune.runs.quantize import quantize_to_workdir
-from jaxprune.runs.recover import recover_from_config
 from jaxprune.runs.run import UnfinishedError
+from jaxprune.runs.run_step import run_step
+from jaxprune.steps.by_config import step_of
+from jaxprune.steps.finished_run import model_digest, pruned_model
+from jaxprune.steps.prune import Prune, check_outputs
+from jaxprune.steps.quantize import Quantize
 from jaxprune.sweeps.calibration import CalibrationSets
 from jaxprune.sweeps.config import SweepConfig
 from jaxprune.sweeps.grid import PRUNING, QUANTIZE
@@ -89,7 +90,7 @@ class Runner:
         """Rejects variants that this machine or the model does not allow, before the dense model is evaluated.
 
         Raises:
-          InputError: as `prune_from_config`.
+          InputError: as `run_from_config`.
         """
         mesh = device_mesh(self._config.mesh.data, self._config.mesh.model)
         for variant in self.variants:
@@ -144,18 +145,12 @@ class Runner:
     def _make_run(self, variant: Variant) -> None:
         """Prunes, quantizes or recovers; a damaged or older run starts over."""
         folder, config = self._workdir / variant.name, variant.config
-        run: Callable[..., Any]
-        if isinstance(config, QuantizeConfig):
-            batches = self.sets.batches(config)
-            run = functools.partial(quantize_to_workdir, self.model, batches, config, folder)
-        elif isinstance(config, PruneConfig):
-            batches = self.sets.batches(config)
-            run = functools.partial(
-                prune_to_workdir, self.model, batches, config, folder,
-                stats=self.sets.stats(config),
-            )  # fmt: skip
-        else:
-            run = functools.partial(recover_from_config, self._recovery(variant), folder)
+        step = step_of(self._recovery(variant) if variant.pruned else config)
+        opened = None
+        if isinstance(step, Prune | Quantize):  # whose samples variants share
+            stats = self.sets.stats(step.config) if isinstance(step, Prune) else None
+            opened = step.opened(self.model, self.sets.batches(step.config), stats)
+        run = functools.partial(run_step, step, folder, model_card, opened=opened)
         try:
             run(overwrite=(folder / REPORT).is_file())  # it is damaged
         except UnfinishedError:  # of another version or kind of device, or damaged

@@ -18,9 +18,9 @@ from recount import recount
 
 import jaxprune as jp
 from jaxprune.devices import hosts
+from jaxprune.pages.job import run_from_config
 from jaxprune.pruning import loop
-from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.pruned_model import pruned_model
+from jaxprune.steps.finished_run import pruned_model
 from jaxprune.sweeps.run import sweep_from_config
 
 CASES = {
@@ -48,10 +48,10 @@ def crashed(config, workdir):
     whole = loop.prune_kernels
     loop.prune_kernels = killed_after(iter(range(2)), whole)
     with contextlib.suppress(Killed):
-        prune_from_config(config, workdir)
+        run_from_config(config, workdir)
     loop.prune_kernels = whole
     assert len([*(workdir / "progress").glob("layer_*.npz")]) == 2
-    return prune_from_config(config, workdir)
+    return run_from_config(config, workdir)
 
 
 def in_use(model, case, workdir):
@@ -95,7 +95,7 @@ def main():
     found, alone = {}, not processes and jax.device_count() == 1
     for case in CASES:
         config = job(model, case)
-        report = prune_from_config(config, workdir / case)
+        report = run_from_config(config, workdir / case)
         found[case] = {"digests": report["digests"]}
         if alone:
             again = crashed(config, workdir / f"{case}-crashed")

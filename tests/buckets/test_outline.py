@@ -8,8 +8,8 @@ from jaxprune.base.errors import InputError
 from jaxprune.base.files import places, store
 from jaxprune.base.files.store import Store
 from jaxprune.cli.commands import compare, report
+from jaxprune.pages.job import run_from_config
 from jaxprune.runs.evaluate import evaluate_from_config
-from jaxprune.runs.pipeline import prune_from_config
 
 ADDRESS = "memory://bucket/runs/one"
 
@@ -21,7 +21,7 @@ def bucket(tmp_path, monkeypatch):
     fsspec.filesystem("memory").store.clear()
     run = tmp_path / "run"
     config = job("nano/bloom", "prune", calibration__data="nano", calibration__samples=2)
-    prune_from_config(config, run)
+    run_from_config(config, run)
     evaluated = {"evaluation__tasks": "nano_nli", "evaluation__rows": 2}
     evaluate_from_config(job(str(run / "hf"), "evaluate", **evaluated), run)
     bucket = Store(ADDRESS, "--workdir")

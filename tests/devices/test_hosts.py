@@ -28,11 +28,11 @@ from jaxprune.cli.config.validate import validate
 from jaxprune.devices import hosts
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.evaluation.folders import open_evaluation
+from jaxprune.pages.job import run_from_config
 from jaxprune.runs.analyze import analyze_from_config
 from jaxprune.runs.evaluate import evaluate_from_config
 from jaxprune.runs.planning.costs import Machines
 from jaxprune.runs.planning.plan import plan_from_config
-from jaxprune.runs.shrink import shrink_from_config
 from jaxprune.stats.states import CalibrationStates
 
 ROOT = Path(__file__).parents[2]
@@ -136,7 +136,7 @@ def smaller(run):
         "calibration.data": "nano", "calibration.kind": "monolingual", "calibration.source": "fr,sw",
         "calibration.samples": 12,
     }  # fmt: skip
-    shrink_from_config(jobs.job("nano/bloom", "shrink", shrink__drop_layers="1"), run)
+    run_from_config(jobs.job("nano/bloom", "shrink", shrink__drop_layers="1"), run)
     how = {"recovery.how": "distil", "recovery.run": str(run)}
     return {"model": "nano/bloom", **calibration, **FIT, **how}
 

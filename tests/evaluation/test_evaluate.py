@@ -18,8 +18,8 @@ from jaxprune.evaluation import evaluate
 from jaxprune.evaluation.folders import open_evaluation
 from jaxprune.evaluation.measurements import read_evaluation, read_measurements
 from jaxprune.evaluation.scoring import metrics
+from jaxprune.pages.job import run_from_config
 from jaxprune.runs.evaluate import evaluate_from_config
-from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.sweeps.run import sweep_from_config
 from nano import corpus
 
@@ -199,7 +199,7 @@ def test_the_same_evaluation_is_made_again_and_stays_until_then(tmp_path, monkey
 
 def test_another_model_than_that_of_a_run_is_not_evaluated_into_it(tmp_path):
     config = jobs.job(NANO / "bloom", pruning__criterion="magnitude")
-    prune_from_config(config, tmp_path)
+    run_from_config(config, tmp_path)
     with pytest.raises(InputError, match=rf"of another model; expected {tmp_path}/hf as"):
         evaluate_from_config(job(), tmp_path)
     with pytest.raises(InputError, match=rf"of a run; give its model, {tmp_path}/hf"):
@@ -212,7 +212,7 @@ def test_another_model_than_that_of_a_run_is_not_evaluated_into_it(tmp_path):
         sweep_from_config(sweep, tmp_path)
     (tmp_path / "sweep.json").write_text("{}")
     with pytest.raises(InputError, match="contains a sweep; expected another folder"):
-        prune_from_config(config, tmp_path)
+        run_from_config(config, tmp_path)
 
 
 def test_a_folder_with_other_files_is_not_replaced(tmp_path):

@@ -12,10 +12,11 @@ from jaxprune.evaluation.overlap import calibration_overlap
 from jaxprune.evaluation.scoring.perplexity import texts
 from jaxprune.evaluation.write import print_evaluation
 from jaxprune.nano import CHECKPOINTS
+from jaxprune.pages.job import run_from_config
 from jaxprune.runs.evaluate import evaluate_from_config
 from jaxprune.runs.pages.write import write_report
-from jaxprune.runs.pipeline import calibration_batches, prune_from_config
-from jaxprune.runs.pruned_model import pruned_model
+from jaxprune.steps.finished_run import pruned_model
+from jaxprune.steps.samples import calibration_batches
 
 NOTE = "The calibration set contains lines of the text that perplexity is measured on: "
 
@@ -39,7 +40,7 @@ def place(tmp_path_factory):
     for code in ("en", "fr", "sw"):
         lines = sentences("nano", code)[:60]
         (folder / "text" / f"{code}.txt").write_text("".join(f"{line} \n" for line in lines))
-    prune_from_config(job(folder), folder / "run")
+    run_from_config(job(folder), folder / "run")
     return folder
 
 

@@ -15,7 +15,7 @@ from run_scripts import run_here
 
 from jaxprune.evaluation.in_memory import compare
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.pages.job import run_from_config
 
 PERPLEXITY = {"en": (20.0, 25.5), "sw": (66.5, 1234.0)}
 
@@ -35,7 +35,7 @@ def made(tmp_path_factory):
     """(dense, pruned): evaluations of the dense model, and a pruned run with its own."""
     folder = tmp_path_factory.mktemp("runs")
     config = job(CHECKPOINTS["bloom"], pruning__criterion="magnitude")
-    report = prune_from_config(config, folder / "pruned")
+    report = run_from_config(config, folder / "pruned")
     evaluated(folder / "dense", 0, report["models"]["dense"])
     evaluated(folder / "pruned", 1, report["models"]["hf"])
     return folder / "dense", folder / "pruned"

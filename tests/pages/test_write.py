@@ -36,9 +36,8 @@ from jaxprune.evaluation.in_memory import compare
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.nano import CHECKPOINTS
+from jaxprune.pages.job import run_from_config
 from jaxprune.runs.pages.write import write_report
-from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.recover import recover_from_config
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -309,9 +308,9 @@ def test_the_commands_that_made_a_run_make_it_again(fields, tmp_path, monkeypatc
     first, last = tmp_path / "first", tmp_path / "last"
     is_recovered = "recovery__epochs" in fields
     given = {"calibration__data": str(texts), "calibration__samples": 4, **fields}
-    prune_from_config(job(model, **given), first if is_recovered else last)
+    run_from_config(job(model, **given), first if is_recovered else last)
     if is_recovered:
-        recover_from_config(job(model, recovery__run=str(first), **given), last)
+        run_from_config(job(model, recovery__run=str(first), **given), last)
     write_report(last, (), tmp_path / "page.html")
     page = parsed((tmp_path / "page.html").read_text(encoding="utf-8"))
     lines = [shlex.split("".join(one.itertext())) for one in page.iter("code")]

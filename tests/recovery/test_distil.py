@@ -20,10 +20,9 @@ import jaxprune as jp
 from jaxprune.data.batches import Batch
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.models.model import layer_kind, layer_kinds, modules
+from jaxprune.pages.job import run_from_config
 from jaxprune.recovery import fit, stacked, windows
 from jaxprune.recovery.predictions import divergence_of_unit
-from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.recover import recover_from_config
 from jaxprune.stats import predictions
 
 FAMILIES = ("bloom", "llama", "gemma3", "cohere")
@@ -163,7 +162,7 @@ def test_a_step_has_as_many_samples_as_the_setting_says(tiny_folder, monkeypatch
 @pytest.fixture(scope="module")
 def pruned_run(tmp_path_factory, tokens, tiny_folder):
     folder, model = tmp_path_factory.mktemp("runs"), tiny_folder("gemma3")
-    prune_from_config(job(model, tokens), folder / "pruned")
+    run_from_config(job(model, tokens), folder / "pruned")
     return folder / "pruned"
 
 
@@ -174,7 +173,7 @@ def distilled(pruned_run, tokens, tiny_folder, tmp_path_factory):
         tiny_folder("gemma3"), tokens, recovery__run=str(pruned_run), recovery__how="distil"
     )
     workdir = tmp_path_factory.mktemp("distilled")
-    return config, workdir, recover_from_config(config, workdir)
+    return config, workdir, run_from_config(config, workdir)
 
 
 def test_a_workdir_like_any_other(distilled, pruned_run):
@@ -210,11 +209,11 @@ def test_it_resumes_with_the_same_bits(
         patch.setattr(windows, "fit", fit_or_end)
         patch.setattr(module, name, killed_after(iter(range(count)), getattr(module, name)))
         with pytest.raises(Killed):
-            recover_from_config(config, tmp_path)
+            run_from_config(config, tmp_path)
     assert handlers == handlers[:1] * 2  # a signal ends it, as its state is saved
     steps, step = [], fit.step
     monkeypatch.setattr(fit, "step", lambda *a, **k: steps.append(0) or step(*a, **k))
-    again = recover_from_config(config, tmp_path)
+    again = run_from_config(config, tmp_path)
     assert again["digests"] == report["digests"]
     assert again["losses"] == report["losses"]
     assert len(steps) == epochs * len(jp.token_batches(str(tokens)))

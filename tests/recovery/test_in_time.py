@@ -9,11 +9,10 @@ from jobs import job
 
 import jaxprune as jp
 from jaxprune.data.batches import first_samples
+from jaxprune.pages.job import run_from_config
 from jaxprune.recovery import in_time
 from jaxprune.recovery.in_time import LEAST_EPOCHS, MOST_EPOCHS, PLANNED, Speed, chosen
 from jaxprune.runs import recover
-from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.recover import recover_from_config
 
 MODEL, LEAST = "nano/bloom", 16
 
@@ -54,7 +53,7 @@ def test_the_choice_is_an_ordinary_recovery(how, monkeypatch):
 
 def test_a_stopped_run_keeps_its_choice(tmp_path, monkeypatch):
     fields = {"calibration__data": "nano", "calibration__lines": "0-99"}
-    prune_from_config(job(MODEL, **fields, calibration__samples=4), tmp_path / "pruned")
+    run_from_config(job(MODEL, **fields, calibration__samples=4), tmp_path / "pruned")
     config = job(MODEL, **fields, recovery__run=str(tmp_path / "pruned"), recovery__minutes=1)
     monkeypatch.setattr(in_time, "chosen", lambda *_: (19, 1))
     whole = recover.recover_blocks
@@ -66,9 +65,9 @@ def test_a_stopped_run_keeps_its_choice(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(recover, "recover_blocks", stops)
         with pytest.raises(KeyboardInterrupt):
-            recover_from_config(config, tmp_path / "recovered")
+            run_from_config(config, tmp_path / "recovered")
     monkeypatch.setattr(in_time, "chosen", lambda *_: 1 / 0)  # not asked again
-    report = recover_from_config(config, tmp_path / "recovered")
+    report = run_from_config(config, tmp_path / "recovered")
     assert report["in_minutes"] == {"samples": 19, "epochs": 1}
     card = (tmp_path / "recovered/hf/README.md").read_text(encoding="utf-8")
     assert "19" in next(

@@ -19,10 +19,9 @@ from torch_loop import blocks_of
 
 import jaxprune as jp
 from jaxprune.base.workdir.reading import OUTPUTS
+from jaxprune.pages.job import run_from_config
 from jaxprune.recovery import windows
-from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.pruned_model import pruned_model
-from jaxprune.runs.recover import recover_from_config
+from jaxprune.steps.finished_run import pruned_model
 
 
 def output_of_block(model, ids, number):
@@ -160,9 +159,9 @@ def test_stored_weights_of_bfloat16_are_rounded(tiny_folder, tokens, tmp_path):
 def runs(tmp_path_factory, tokens, tiny_folder):
     """(model, pruned run, recovered run)."""
     folder, model = tmp_path_factory.mktemp("runs"), tiny_folder("gemma3")
-    prune_from_config(job(model, tokens), folder / "pruned")
+    run_from_config(job(model, tokens), folder / "pruned")
     fields = {"recovery__run": str(folder / "pruned"), "pruning__sparsity": 0.1}
-    recover_from_config(job(model, tokens, **fields), folder / "recovered")
+    run_from_config(job(model, tokens, **fields), folder / "recovered")
     return model, folder / "pruned", folder / "recovered"
 
 
@@ -208,9 +207,9 @@ def resumed(config, run, fits, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(windows, "fit", killed_after(iter(range(fits)), whole))
         with pytest.raises(Killed):
-            recover_from_config(config, run)
+            run_from_config(config, run)
         patch.setattr(windows, "fit", lambda *arguments: calls.append(0) or whole(*arguments))
-        recover_from_config(config, run)
+        run_from_config(config, run)
     return len(calls)
 
 
@@ -228,7 +227,7 @@ def test_windows_that_overlap_resume_with_the_same_bits(
 ):
     model, pruned, _ = runs
     config = in_windows(model, tokens, pruned, recovery__how=how)
-    whole = recover_from_config(config, tmp_path / "whole")
+    whole = run_from_config(config, tmp_path / "whole")
     assert len(whole["losses"]) == 2  # of three blocks
     assert all(after < before for before, after in whole["losses"])
     assert resumed(config, tmp_path / "run", fits, monkeypatch) == 2 - fits
@@ -243,7 +242,7 @@ def test_a_shared_block_begins_as_the_window_before_left_it(runs, tokens, tmp_pa
     """The second window then has the loss of the blocks that the first one fitted, and of the third as pruned."""
     model, pruned, _ = runs
     shared, apart = (
-        recover_from_config(
+        run_from_config(
             in_windows(model, tokens, pruned, recovery__stride=stride), tmp_path / str(stride)
         )
         for stride in (1, 2)
@@ -254,7 +253,7 @@ def test_a_shared_block_begins_as_the_window_before_left_it(runs, tokens, tmp_pa
 
 def test_windows_of_one_block_are_blocks(runs, tokens, tmp_path):
     model, pruned, done = runs
-    report = recover_from_config(
+    report = run_from_config(
         in_windows(model, tokens, pruned, recovery__blocks=1), tmp_path / "run"
     )
     assert report["digests"] == report_of(done)["digests"]
@@ -279,16 +278,16 @@ def test_another_recovery_is_another_run(runs, tokens):
     model, pruned, done = runs
     config = job(model, tokens, recovery__run=str(pruned), recovery__epochs=2)
     with pytest.raises(jp.InputError, match=r"complete run with config\.recovery\.epochs 4, now 2"):
-        recover_from_config(config, done)
+        run_from_config(config, done)
     # it combines no statistics
     config = job(model, tokens, recovery__run=str(pruned), calibration__combine="max")
-    assert recover_from_config(config, done) == report_of(done)
+    assert run_from_config(config, done) == report_of(done)
 
 
 def test_a_recovered_model_is_recovered_again(runs, tokens, tmp_path, capsys):
     model, _, done = runs
     config = job(model, tokens, recovery__run=str(done))
-    report = recover_from_config(config, tmp_path)
+    report = run_from_config(config, tmp_path)
     assert "mean loss of a block on held-out samples" in capsys.readouterr().out
     assert recount(tmp_path) == []
     first = report_of(done)["losses"]
@@ -327,17 +326,15 @@ def test_what_is_no_finished_run_of_the_model_is_refused(runs, tokens, tiny_fold
     ]
     for dense, run, message in cases:
         with pytest.raises(jp.InputError, match=message):
-            recover_from_config(
-                job(dense, tokens, recovery__run=run and str(run)), tmp_path / "out"
-            )
+            run_from_config(job(dense, tokens, recovery__run=run and str(run)), tmp_path / "out")
     config = job(model, tokens, recovery__run=str(pruned))
     with pytest.raises(jp.InputError, match=r"is recovery\.run itself"):
-        recover_from_config(config, pruned, overwrite=True)
+        run_from_config(config, pruned, overwrite=True)
     shutil.copytree(pruned, tmp_path / "copy")
     (tmp_path / "copy/checkpoint/metadata/metadata").write_text("{}")
     config = job(model, tokens, recovery__run=str(tmp_path / "copy"))
     with pytest.raises(jp.InputError, match=r"metadata.*expected an unchanged run"):
-        recover_from_config(config, tmp_path / "out")
+        run_from_config(config, tmp_path / "out")
     assert not any((tmp_path / "out" / name).exists() for name in OUTPUTS)
 
 

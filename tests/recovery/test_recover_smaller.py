@@ -15,10 +15,9 @@ from run_scripts import run_here
 import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.data.batches import Batch
+from jaxprune.pages.job import run_from_config
 from jaxprune.recovery import fit
 from jaxprune.runs.pages.write import write_report
-from jaxprune.runs.recover import recover_from_config
-from jaxprune.runs.shrink import shrink_from_config
 from jaxprune.shrinking.vocabulary import teacher_of
 
 
@@ -36,14 +35,14 @@ def smaller(tmp_path_factory):
     """A workdir with fewer tokens and layers."""
     run = tmp_path_factory.mktemp("smaller")
     fields = {"shrink__vocabulary": "nano", "shrink__languages": "fr", "shrink__layers": 3}
-    shrink_from_config(nano(**fields), run)
+    run_from_config(nano(**fields), run)
     return run
 
 
 @pytest.fixture(scope="module")
 def recovered(smaller, tmp_path_factory):
     config, run = nano(recovery__run=str(smaller)), tmp_path_factory.mktemp("recovered")
-    return config, run, recover_from_config(config, run)
+    return config, run, run_from_config(config, run)
 
 
 def test_the_loss_is_torchs_divergence_over_the_tokens_that_are_left(smaller):
@@ -110,7 +109,7 @@ def test_the_ready_config_of_the_bundled_models_recovers_a_smaller_one(
 
 def test_a_recovered_model_is_recovered_again(recovered, tmp_path):
     _, run, report = recovered
-    again = recover_from_config(nano(recovery__run=str(run), recovery__epochs=1), tmp_path / "run")
+    again = run_from_config(nano(recovery__run=str(run), recovery__epochs=1), tmp_path / "run")
     first = json.loads((run / "config.json").read_text())
     assert again["shrunk"] == {**report["shrunk"], "recoveries": [first]}
     assert again["losses"][0][0] <= report["losses"][0][0]
@@ -129,15 +128,15 @@ def test_it_resumes_with_the_same_bits(recovered, tmp_path, monkeypatch, capsys)
     with monkeypatch.context() as patch:
         patch.setattr(fit, "mean_loss", killed_after(iter(range(3)), fit.mean_loss))
         with pytest.raises(Killed):
-            recover_from_config(config, tmp_path / "run")
+            run_from_config(config, tmp_path / "run")
     assert not (tmp_path / "run/hf").exists()
     steps, step = [], fit.step
     monkeypatch.setattr(fit, "step", lambda *a, **k: steps.append(0) or step(*a, **k))
-    again = recover_from_config(config, tmp_path / "run")
+    again = run_from_config(config, tmp_path / "run")
     assert again["models"] == report["models"]
     assert again["losses"] == report["losses"]
     done = len(steps)
-    recover_from_config(config, tmp_path / "run")
+    run_from_config(config, tmp_path / "run")
     assert "is complete" in capsys.readouterr().out
     assert 0 < done == len(steps)
 
@@ -149,7 +148,7 @@ def test_a_run_in_memory_and_settings_without_effect(smaller, tmp_path):
     assert found.report["losses"][0][1] <= found.report["losses"][0][0]
     config = nano(recovery__run=str(smaller), output__card=False)
     with pytest.raises(InputError, match=r"output.card: got False; expected True, of a smaller"):
-        recover_from_config(config, tmp_path / "run")
+        run_from_config(config, tmp_path / "run")
 
 
 def test_samples_of_the_dense_tokenizer_are_refused(smaller):
@@ -189,7 +188,7 @@ def test_windows_learn_the_dropped_layers_too(smaller, tmp_path):
     expected = float(error / target.var(dim=0, correction=0).sum())
     np.testing.assert_allclose(result.report["losses"][0][0], expected, rtol=1e-4)
     assert all(after < before for before, after in result.report["losses"])
-    run = recover_from_config(
+    run = run_from_config(
         nano(recovery__run=str(smaller), recovery__how="window"), tmp_path / "run"
     )
     assert all(after < before for before, after in run["losses"])
@@ -200,7 +199,7 @@ def test_windows_learn_the_dropped_layers_too(smaller, tmp_path):
 def test_a_model_of_others_is_refused(smaller, tmp_path):
     other = dataclasses.replace(nano(recovery__run=str(smaller)), model="nano/gpt2")
     with pytest.raises(InputError, match="model: got nano/gpt2, another model than the dense one"):
-        recover_from_config(other, tmp_path / "run")
+        run_from_config(other, tmp_path / "run")
     small = jp.load(smaller / "hf")
     params = small.params
     params["embed"]["tokens"] = params["embed"]["tokens"] + 1

@@ -9,11 +9,11 @@ from jobs import on_tokens
 
 import jaxprune as jp
 from jaxprune.models.model import kernel_shapes
-from jaxprune.runs.identity import run_identity
+from jaxprune.pages.job import run_from_config
 from jaxprune.runs.pages.write import write_report
-from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.planning.costs import operations
 from jaxprune.runs.planning.plan import plan_from_config, print_plan
+from jaxprune.steps.identity import run_identity
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_plan_card_and_page_show_the_layers(tiny_folder, tokens, tmp_path, capsy
     assert said.startswith("50.0% of the kernels that are not ignored, ")
     assert "% by layer" in said
 
-    prune_from_config(config, tmp_path / "run")
+    run_from_config(config, tmp_path / "run")
     printed = capsys.readouterr().out
     assert "% by layer" in printed
     written = rows_of(printed)["written"]
@@ -114,7 +114,7 @@ def test_the_page_shows_what_an_allocation_measured(allocation, tiny_folder, tok
     config = on_tokens(
         tiny_folder("bloom"), tokens, pruning__allocation=allocation, pruning__sparsity=0.5
     )
-    prune_from_config(config, tmp_path / "run")
+    run_from_config(config, tmp_path / "run")
     measured = json.loads((tmp_path / "run" / "report.json").read_text())["allocation"]["measured"]
     assert len(measured) == 3
     write_report(tmp_path / "run")

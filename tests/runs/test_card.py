@@ -17,9 +17,9 @@ from jaxprune.cli.configured import parse
 from jaxprune.hf.model import load
 from jaxprune.hf.origin import origin_of
 from jaxprune.nano import CHECKPOINTS
+from jaxprune.pages.job import run_from_config
 from jaxprune.runs.card import Measured, model_card
 from jaxprune.runs.facts import commands
-from jaxprune.runs.pipeline import prune_from_config
 
 README = """---
 license: gemma
@@ -65,7 +65,7 @@ def card_of(config, measured=None, **origin):
 
 def test_a_run_writes_a_card_in_place_of_the_models_own(folder, tmp_path):
     config = job(folder, pruning__criterion="magnitude", pruning__pattern="2:4")
-    prune_from_config(config, tmp_path / "run")
+    run_from_config(config, tmp_path / "run")
     hf = tmp_path / "run" / "hf"
     card = ModelCard.load(hf / "README.md")
     assert card.data.to_dict() == {
@@ -111,7 +111,7 @@ def test_a_run_writes_a_card_in_place_of_the_models_own(folder, tmp_path):
 def test_no_card_leaves_the_models_own(folder, tmp_path):
     (folder / "pytorch_model.bin").write_bytes(b"a second copy, which is not read")
     config = job(folder, pruning__criterion="magnitude", output__card=False)
-    report = prune_from_config(config, tmp_path / "run")
+    report = run_from_config(config, tmp_path / "run")
     assert report["weight_bytes"]["dense"] == (folder / "model.safetensors").stat().st_size
     assert (tmp_path / "run" / "hf" / "README.md").read_text() == README
 

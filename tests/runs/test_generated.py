@@ -8,12 +8,10 @@ from jobs import job
 
 import jaxprune as jp
 from jaxprune.data.languages import LANGUAGES
+from jaxprune.pages.job import run_from_config
 from jaxprune.runs.generated import written_texts
 from jaxprune.runs.pages.files import read_files
 from jaxprune.runs.pages.write import run_page
-from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.recover import recover_from_config
-from jaxprune.runs.shrink import shrink_from_config
 
 CODES = ("fr", "sw", "fr", "sw", "fr")
 QUIET = {"progress": False}
@@ -53,7 +51,7 @@ def test_a_run_reads_no_data_and_shows_its_text(tmp_path):
         "nano/gpt2", calibration__kind="generated", calibration__data="nowhere", calibration__samples=4,
         calibration__source="fr,sw", calibration__max_length=24, seed=5,
     )  # fmt: skip
-    report = prune_from_config(config, tmp_path / "run")
+    report = run_from_config(config, tmp_path / "run")
     assert list(report["languages"]["generated"]) == ["fr", "sw"]
     batches = jp.generated_batches(jp.load("nano/gpt2"), "fr,sw", samples=4, max_length=24, seed=5)
     assert report["tokens"] == {"generated": sum(batch.num_tokens for batch in batches)}
@@ -71,9 +69,9 @@ def test_a_smaller_model_and_its_recovery_show_what_the_dense_model_wrote(tmp_pa
         "calibration__max_length": 24, "seed": 5,
     }  # fmt: skip
     layers = model.config.n_layers - 1
-    shrunk = shrink_from_config(job("nano/gpt2", shrink__layers=layers, **text), tmp_path / "small")
+    shrunk = run_from_config(job("nano/gpt2", shrink__layers=layers, **text), tmp_path / "small")
     recovery = {"recovery__run": str(tmp_path / "small"), "recovery__epochs": 1}
-    recovered = recover_from_config(job("nano/gpt2", **recovery, **text), tmp_path / "recovered")
+    recovered = run_from_config(job("nano/gpt2", **recovery, **text), tmp_path / "recovered")
     written = written_texts(model, CODES[:2], 24, seed=5, **QUIET)
     for report in (shrunk, recovered):
         assert list(report["generated"].values()) == written

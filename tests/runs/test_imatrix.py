@@ -12,8 +12,8 @@ from jobs import on_tokens
 import jaxprune as jp
 from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.gguf.write import write_gguf
+from jaxprune.pages.job import run_from_config
 from jaxprune.runs.imatrix import imatrix_of_run
-from jaxprune.runs.quantize import quantize_from_config
 
 
 def matrix_of(file):
@@ -40,7 +40,7 @@ def run(tmp_path_factory):
     job = on_tokens(
         folder / "dense", folder / "tokens.npz", command="quantize", quantize__how="importance"
     )
-    quantize_from_config(job, folder / "run")
+    run_from_config(job, folder / "run")
     return folder
 
 

@@ -24,9 +24,10 @@ from jaxprune.devices import machine
 from jaxprune.hf import finite
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.nano import CHECKPOINTS
+from jaxprune.pages.job import run_from_config
 from jaxprune.runs import block_writer, checkpoint
-from jaxprune.runs.pipeline import calibration_batches, prune_from_config
 from jaxprune.stats.calibration_sets import demonstrations, token_batches
+from jaxprune.steps.samples import calibration_batches
 
 MODEL = Path(CHECKPOINTS["bloom"])
 
@@ -53,7 +54,7 @@ def run(tokens, tmp_path_factory):
     config = on_tokens(
         MODEL, tokens, pruning__criterion="refined", pruning__sparsity=0.5, output__params=True
     )
-    report = prune_from_config(config, workdir)
+    report = run_from_config(config, workdir)
     result = jp.prune(
         jp.load(MODEL),
         token_batches(str(tokens)),
@@ -138,7 +139,7 @@ def in_words(tmp_path_factory):
         calibration__max_length=32, seed=3, pruning__propagate="dense", output__hf=False,
     )  # fmt: skip
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        report = prune_from_config(config, workdir)
+        report = run_from_config(config, workdir)
     return workdir, report, printed.getvalue()
 
 
@@ -170,7 +171,7 @@ def test_a_criterion_without_statistics_reads_no_calibration(tmp_path):
     config = job(
         MODEL, calibration__data="/nowhere", pruning__criterion="magnitude", pruning__pattern="2:4"
     )
-    report = prune_from_config(config, tmp_path)
+    report = run_from_config(config, tmp_path)
     assert names(tmp_path) == {"config.json", "report.json", "checkpoint", "hf"}
     assert report["tokens"] == {}
     assert report["sparsity"]["overall"] == 0.5
@@ -215,7 +216,7 @@ def test_a_run_that_dies_leaves_nothing_that_looks_finished(
     with monkeypatch.context() as patch:
         patch.setattr(*DEATHS[where])
         with pytest.raises(OSError, match="no space left on device"):
-            prune_from_config(config, workdir, overwrite=True)
+            run_from_config(config, workdir, overwrite=True)
     if before == "a whole run":
         assert names(workdir) == names(run[0]) | {"progress"}
         assert recount(workdir) == []
@@ -232,7 +233,7 @@ def test_a_run_that_reads_bad_weights_says_where(tokens, tmp_path, monkeypatch):
     broken = tmp_path / "broken"
     jp.export_hf(loaded, params, broken)
     with pytest.raises(jp.InputError, match="layer 1, site mlp_out"):
-        prune_from_config(on_tokens(broken, tokens), tmp_path / "workdir")
+        run_from_config(on_tokens(broken, tokens), tmp_path / "workdir")
     assert names(tmp_path / "workdir") == {"progress"}
     layers = (tmp_path / "workdir" / "progress").glob("layer_*")
     assert [file.name for file in layers] == ["layer_00000.npz"]
@@ -245,7 +246,7 @@ def test_a_model_in_the_way_of_its_own_outputs_is_refused_and_left(run, tmp_path
     link.symlink_to(workdir / "hf")
     for path in (workdir / "hf", link):
         with pytest.raises(jp.InputError, match=r"--workdir: .* contains the model itself"):
-            prune_from_config(job(path, pruning__criterion="magnitude"), workdir)
+            run_from_config(job(path, pruning__criterion="magnitude"), workdir)
     assert names(workdir) == names(run[0])
     assert_equal(params_of_hf(workdir / "hf"), run[2].params)
 

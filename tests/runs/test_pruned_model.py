@@ -10,8 +10,8 @@ from recount import recount
 
 import jaxprune as jp
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.runs.pipeline import prune_from_config
-from jaxprune.runs.pruned_model import pruned_model
+from jaxprune.pages.job import run_from_config
+from jaxprune.steps.finished_run import pruned_model
 
 
 def sparsegpt(**fields):
@@ -25,12 +25,12 @@ def assert_equal(one, other):
 
 def test_a_method_that_changes_weights_needs_the_folder_that_has_them(tmp_path):
     with pytest.raises(jp.InputError, match=r"output\.hf: got False.*expected output\.hf=true"):
-        prune_from_config(sparsegpt(output__hf=False), tmp_path / "run")
+        run_from_config(sparsegpt(output__hf=False), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_changed_weights_are_read_from_hf_and_ignored_blocks_are_dense(tmp_path):
-    prune_from_config(sparsegpt(pruning__ignore="1/*"), tmp_path / "run")
+    run_from_config(sparsegpt(pruning__ignore="1/*"), tmp_path / "run")
     assert recount(tmp_path / "run") == []
     dense = jp.load(CHECKPOINTS["bloom"])
     pruned, exported = pruned_model(dense, tmp_path / "run"), jp.load(tmp_path / "run" / "hf")

@@ -14,17 +14,16 @@ import jaxprune as jp
 from jaxprune.base.workdir.reading import read_report
 from jaxprune.models.grids import GRIDS
 from jaxprune.models.model import kernel_shapes
+from jaxprune.pages.job import quantize_to_workdir, run_from_config
 from jaxprune.pruning import loop
 from jaxprune.pruning.roundings import ROUNDINGS
 from jaxprune.pruning.roundings.rounding import rounding_method
 from jaxprune.runs import pipeline
 from jaxprune.runs.card import model_card
 from jaxprune.runs.facts import run_facts
-from jaxprune.runs.pipeline import calibration_of, prune_from_config
 from jaxprune.runs.planning.plan import plan_from_config
-from jaxprune.runs.quantize import quantize_from_config, quantize_to_workdir
-from jaxprune.runs.recover import recover_from_config
 from jaxprune.runs.verify import verify
+from jaxprune.steps.samples import calibration_of
 
 MODEL = "nano/bloom"
 
@@ -32,7 +31,7 @@ MODEL = "nano/bloom"
 def quantized(workdir, model=MODEL, **fields):
     samples = {"calibration__data": "nano", "calibration__samples": 4}
     config = job(model, "quantize", **samples, **fields)
-    return quantize_from_config(config, workdir)
+    return run_from_config(config, workdir)
 
 
 def equal(first, second):
@@ -119,11 +118,11 @@ def test_errors_of_another_size_give_the_same_file(tmp_path, monkeypatch):
 def test_statistics_of_a_run_take_the_place_of_a_pass(tmp_path):
     """They give the same file as samples whose statistics are those of the dense model; Gram matrices are not saved."""
     samples = {"calibration__data": "nano", "calibration__samples": 4}
-    prune_from_config(job(MODEL, **samples, pruning__propagate="dense"), tmp_path / "wanda")
+    run_from_config(job(MODEL, **samples, pruning__propagate="dense"), tmp_path / "wanda")
     stats = {"calibration__stats": str(tmp_path / "wanda")}
     for how in ("importance", "search"):
         config = job(MODEL, "quantize", quantize__how=how, **stats)
-        report = quantize_from_config(config, tmp_path / how)
+        report = run_from_config(config, tmp_path / how)
         assert verify(tmp_path / how) == []
         assert "calibration.kind" not in run_facts(config.json(), report)
     model = jp.load(MODEL)
@@ -135,7 +134,7 @@ def test_statistics_of_a_run_take_the_place_of_a_pass(tmp_path):
     for block in jp.prune_blocks(model, [], settings, stats=probed, progress=False):
         assert equal(dict(block.params), dict(file.block(block.layer)))
     with pytest.raises(jp.InputError, match="saves no gram, which the criterion needs"):
-        quantize_from_config(job(MODEL, "quantize", **stats), tmp_path / "gptq")
+        run_from_config(job(MODEL, "quantize", **stats), tmp_path / "gptq")
 
 
 def test_a_size_that_no_grid_fits_is_refused(tmp_path):
@@ -193,7 +192,7 @@ def test_a_recovery_stays_on_the_grid(how, tmp_path):
         MODEL, recovery__run=str(tmp_path / "four"), recovery__how=how, recovery__epochs=2,
         calibration__data="nano", calibration__samples=24,
     )  # fmt: skip
-    report = recover_from_config(config, tmp_path / "fitted")
+    report = run_from_config(config, tmp_path / "fitted")
     card = (tmp_path / "fitted/hf/README.md").read_text(encoding="utf-8")
     assert "were then fitted to the dense model" in card
     assert "bit-identical" not in card

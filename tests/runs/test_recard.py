@@ -20,7 +20,7 @@ from jaxprune.base.files import manifest
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.workdir.reading import read_report
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.pages.job import run_from_config
 
 JOB = job(CHECKPOINTS["bloom"], pruning__criterion="magnitude")
 
@@ -28,7 +28,7 @@ JOB = job(CHECKPOINTS["bloom"], pruning__criterion="magnitude")
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("finished") / "run"
-    prune_from_config(JOB, workdir)
+    run_from_config(JOB, workdir)
     return workdir
 
 
@@ -61,10 +61,10 @@ def test_a_run_with_another_card_is_the_same_whole_run(run, capsys):
         assert card(run) == manifest.signed(text)
         assert recount(run) == []
     assert contents(run) == files | {"hf/README.md": manifest.signed("newer\n").encode()}
-    prune_from_config(JOB, run)  # nothing is made anew
+    run_from_config(JOB, run)  # nothing is made anew
     assert "run is complete" in capsys.readouterr().out
     assert card(run) == manifest.signed("newer\n")
-    prune_from_config(JOB, run, overwrite=True)
+    run_from_config(JOB, run, overwrite=True)
     assert card(run).startswith("---\n")
     assert recount(run) == []
 
@@ -114,7 +114,7 @@ def test_a_card_that_somebody_changed_is_not_overwritten_with_the_run(run):
     file.write_text("mine")
     before = contents(run)
     with pytest.raises(jp.InputError, match=r"README\.md exists and was not written by jaxprune"):
-        prune_from_config(JOB, run, overwrite=True)
+        run_from_config(JOB, run, overwrite=True)
     assert contents(run) == before
 
 

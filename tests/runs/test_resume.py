@@ -19,12 +19,12 @@ from recount import recount
 
 import jaxprune as jp
 from jaxprune.base.workdir.differences import difference
+from jaxprune.pages.job import run_from_config
 from jaxprune.pruning import loop
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.runs import pipeline
-from jaxprune.runs.identity import run_identity
-from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.run import open_run
+from jaxprune.steps.identity import run_identity
 
 ROOT = Path(__file__).parents[2]
 RUNS = [*({"pruning__propagate": way} for way in PROPAGATIONS), {"pruning__criterion": "random"}]
@@ -51,7 +51,7 @@ def crash(monkeypatch, config, workdir, after):
         limited = killed_after(iter(range(after)), loop.prune_kernels)
         patch.setattr(loop, "prune_kernels", limited)
         with pytest.raises(Killed):
-            prune_from_config(config, workdir)
+            run_from_config(config, workdir)
 
 
 @pytest.mark.parametrize("fields", RUNS, ids=lambda fields: next(iter(fields.values())))
@@ -59,7 +59,7 @@ def test_a_run_that_crashed_goes_on_with_the_same_bits(
     fields, tiny_folder, tokens, tmp_path, monkeypatch
 ):
     config = with_params(tiny_folder("bloom"), tokens, **fields)
-    prune_from_config(config, tmp_path / "whole")
+    run_from_config(config, tmp_path / "whole")
     each = 4 if fields.get("pruning__propagate") == "site" else 1  # selections a layer
     for after in (each + each // 2, each):  # within a layer; then one more layer
         crash(monkeypatch, config, tmp_path / "broken", after)
@@ -74,7 +74,7 @@ def test_a_run_that_crashed_goes_on_with_the_same_bits(
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "prune_kernels", noted)
-        prune_from_config(config, tmp_path / "broken")
+        run_from_config(config, tmp_path / "broken")
     assert selected == [2] * each
     assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
     assert not (tmp_path / "broken" / "progress").exists()
@@ -87,11 +87,11 @@ def test_a_method_that_changes_weights_goes_on_at_every_layer(
     config = with_params(
         tiny_folder("qwen3"), tokens, pruning__propagate="site", pruning__criterion="sparsegpt"
     )
-    prune_from_config(config, tmp_path / "whole")
+    run_from_config(config, tmp_path / "whole")
     layers = jp.load(tiny_folder("qwen3")).config.n_layers
     for _ in range(layers - 1):
         crash(monkeypatch, config, tmp_path / "broken", 4)
-    prune_from_config(config, tmp_path / "broken")
+    run_from_config(config, tmp_path / "broken")
     assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
     assert recount(tmp_path / "broken") == []
 
@@ -104,12 +104,12 @@ def test_a_run_that_crashed_measures_nothing_again(
         tiny_folder("bloom"), tokens, pruning__criterion=criterion, pruning__allocation="owl",
         pruning__sparsity=0.5, pruning__ignore="1/mlp/out",
     )  # fmt: skip
-    prune_from_config(config, tmp_path / "whole")
+    run_from_config(config, tmp_path / "whole")
     crash(monkeypatch, config, tmp_path / "broken", 2)
     record = json.loads((tmp_path / "broken" / "progress" / "run.json").read_text())
     assert len(record["measured"]) == jp.load(tiny_folder("bloom")).config.n_layers
     monkeypatch.setattr(pipeline, "measure_blocks", None)
-    report = prune_from_config(config, tmp_path / "broken")
+    report = run_from_config(config, tmp_path / "broken")
     assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
     assert not (tmp_path / "broken" / "progress").exists()
     assert recount(tmp_path / "broken") == []
@@ -177,20 +177,20 @@ def test_another_job_is_refused_and_named(unfinished, change, named, monkeypatch
     model, text, workdir = unfinished
     config = change(model, text)
     if change is with_params:
-        monkeypatch.setattr("jaxprune.runs.identity._code", lambda *parts: "other")
+        monkeypatch.setattr("jaxprune.steps.identity._code", lambda *parts: "other")
     before = contents(workdir)
     with pytest.raises(
         jp.InputError, match=f"contains an unfinished run with {named}.*--overwrite"
     ):
-        prune_from_config(config, workdir)
+        run_from_config(config, workdir)
     assert contents(workdir) == before
 
 
 def test_an_unfinished_run_is_replaced_when_told(unfinished):
     model, text, workdir = unfinished
     config = change_config(model, text)
-    prune_from_config(config, workdir, overwrite=True)
-    prune_from_config(config, workdir.with_name("fresh"))
+    run_from_config(config, workdir, overwrite=True)
+    run_from_config(config, workdir.with_name("fresh"))
     assert outcome(workdir) == outcome(workdir.with_name("fresh"))
 
 
@@ -217,8 +217,8 @@ def test_what_goes_into_the_hugging_face_folder_is_of_the_job(tiny_folder, token
 
 def test_other_devices_and_evaluation_are_no_other_job(unfinished):
     model, text, workdir = unfinished
-    prune_from_config(with_params(model, text, mesh__data=1, evaluation__rows=3), workdir)
-    prune_from_config(with_params(model, text), workdir.with_name("fresh"))
+    run_from_config(with_params(model, text, mesh__data=1, evaluation__rows=3), workdir)
+    run_from_config(with_params(model, text), workdir.with_name("fresh"))
     assert outcome(workdir) == outcome(workdir.with_name("fresh"))
 
 
@@ -227,7 +227,7 @@ def test_a_damaged_layer_is_refused(unfinished):
     file = workdir / "progress" / "layer_00000.npz"
     flip_bit(file, file.stat().st_size // 2)
     with pytest.raises(jp.InputError, match=r"layer_00000.npz: damaged; expected --overwrite"):
-        prune_from_config(with_params(model, text), workdir)
+        run_from_config(with_params(model, text), workdir)
 
 
 # Processes.
@@ -263,14 +263,14 @@ def deep(tmp_path_factory, tokens):
     """A deep model, and what a run on it that nobody touched gives."""
     folder = tmp_path_factory.mktemp("deep")
     deep_model(folder / "model")
-    prune_from_config(with_params(folder / "model", tokens, output__params=False), folder / "whole")
+    run_from_config(with_params(folder / "model", tokens, output__params=False), folder / "whole")
     return folder / "model", outcome(folder / "whole")
 
 
 def gone_on(deep, tokens, workdir, capfd):
     """Runs the command of `start` in this process, to its end; what it says."""
     capfd.readouterr()
-    prune_from_config(with_params(deep[0], tokens, output__params=False), workdir)
+    run_from_config(with_params(deep[0], tokens, output__params=False), workdir)
     assert outcome(workdir) == deep[1]
     return "".join(capfd.readouterr())
 
@@ -324,6 +324,6 @@ def test_two_runs_in_one_folder(unfinished):
         open_run(workdir, about, config.json()),
         pytest.raises(jp.InputError, match="another run is writing to"),
     ):
-        prune_from_config(config, workdir, overwrite=True)
-    prune_from_config(config, workdir)
+        run_from_config(config, workdir, overwrite=True)
+    run_from_config(config, workdir)
     assert set(os.listdir(workdir)) >= {"report.json", "checkpoint", "hf"}

@@ -13,7 +13,7 @@ from recount import recount
 
 import jaxprune as jp
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.pages.job import run_from_config
 from jaxprune.stats import states
 
 
@@ -30,7 +30,7 @@ def job(model="nano/bloom", **fields):
 def measured(tmp_path_factory):
     """A finished run, and its report."""
     workdir = tmp_path_factory.mktemp("measured") / "run"
-    return workdir, prune_from_config(job(), workdir)
+    return workdir, run_from_config(job(), workdir)
 
 
 def masks_digest(report):
@@ -41,13 +41,13 @@ def test_a_second_mask_needs_no_pass(measured, tmp_path, monkeypatch):
     """Of another sparsity and criterion, with the bits of a run of its own."""
     run, report = measured
     other = {"pruning.criterion": "ria", "pruning.sparsity": 0.3, "calibration.combine": "mean"}
-    want = prune_from_config(job(**other), tmp_path / "passed")
+    want = run_from_config(job(**other), tmp_path / "passed")
 
     def fail(*_, **__):
         raise AssertionError("a pass over a block")
 
     monkeypatch.setattr(states, "run_segment", fail)
-    got = prune_from_config(job(**{"calibration.stats": str(run)}, **other), tmp_path / "saved")
+    got = run_from_config(job(**{"calibration.stats": str(run)}, **other), tmp_path / "saved")
     assert masks_digest(got) == masks_digest(want) != masks_digest(report)
     assert got["tokens"] == want["tokens"]
     assert got["languages"] == want["languages"]
@@ -57,7 +57,7 @@ def test_a_second_mask_needs_no_pass(measured, tmp_path, monkeypatch):
 
 def test_a_criterion_without_data_has_no_lines_of_saved_statistics(measured, tmp_path):
     fields = {"calibration.stats": str(measured[0]), "pruning.criterion": "magnitude"}
-    report = prune_from_config(job(**fields), tmp_path / "run")
+    report = run_from_config(job(**fields), tmp_path / "run")
     assert measured[1]["calibration_lines"]
     assert not report["calibration_lines"]
 
@@ -69,7 +69,7 @@ def test_statistics_of_probe_do_as_well(measured, tmp_path):
     stats = jp.probe(model, batches, progress=False)
     jp.checkpoint.save_stats(tmp_path / "stats", stats, model)
     fields = {"calibration.stats": str(tmp_path / "stats")}
-    assert masks_digest(prune_from_config(job(**fields), tmp_path / "run")) == masks_digest(report)
+    assert masks_digest(run_from_config(job(**fields), tmp_path / "run")) == masks_digest(report)
 
 
 def bloom_and_batches():
@@ -82,7 +82,7 @@ def test_saved_statistics_of_pruned_blocks_are_refused(tmp_path):
     result = jp.prune(model, batches, sparsity=0.5, progress=False)
     jp.checkpoint.save_stats(tmp_path / "stats", result.stats, model)
     with pytest.raises(jp.InputError, match="measured with propagate 'block'; expected 'dense'"):
-        prune_from_config(job(**{"calibration.stats": str(tmp_path / "stats")}), tmp_path / "run")
+        run_from_config(job(**{"calibration.stats": str(tmp_path / "stats")}), tmp_path / "run")
     with pytest.raises(
         jp.InputError, match=r"pruning\.propagate: got 'block'; expected dense, with"
     ):
@@ -99,7 +99,7 @@ def test_saved_statistics_of_bfloat16_give_its_masks(tmp_path):
     stats = jp.probe(model, batches, dtype="bfloat16", progress=False)
     jp.checkpoint.save_stats(tmp_path / "stats", stats, model)
     fields = {"calibration.stats": str(tmp_path / "stats")}
-    report = prune_from_config(job(dtype="bfloat16", **fields), tmp_path / "run")
+    report = run_from_config(job(dtype="bfloat16", **fields), tmp_path / "run")
     result = jp.prune(
         model, batches, sparsity=0.5, propagate="dense", dtype="bfloat16", progress=False
     )
@@ -139,9 +139,9 @@ def test_a_resumed_run_may_not_change_its_statistics(measured, tmp_path):
     run, _ = measured
     model, batches = bloom_and_batches()
     jp.checkpoint.save_stats(tmp_path / "stats", jp.probe(model, batches, progress=False), model)
-    prune_from_config(job(**{"calibration.stats": str(run)}), tmp_path / "run")
+    run_from_config(job(**{"calibration.stats": str(run)}), tmp_path / "run")
     with pytest.raises(jp.InputError, match="contains a complete run with calibration"):
-        prune_from_config(job(**{"calibration.stats": str(tmp_path / "stats")}), tmp_path / "run")
+        run_from_config(job(**{"calibration.stats": str(tmp_path / "stats")}), tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -154,9 +154,7 @@ def test_a_resumed_run_may_not_change_its_statistics(measured, tmp_path):
 )
 def test_statistics_that_do_not_fit_are_refused(measured, fields, message, tmp_path):
     with pytest.raises(jp.InputError, match=message):
-        prune_from_config(
-            job(**{"calibration.stats": str(measured[0])}, **fields), tmp_path / "run"
-        )
+        run_from_config(job(**{"calibration.stats": str(measured[0])}, **fields), tmp_path / "run")
 
 
 def test_statistics_of_another_tokenizer_are_refused(measured, tmp_path):
@@ -168,7 +166,7 @@ def test_statistics_of_another_tokenizer_are_refused(measured, tmp_path):
     file.write_text(json.dumps(rules))
     config = job(tmp_path / "model", **{"calibration.stats": str(run)})
     with pytest.raises(jp.InputError, match="measured with tokenizer"):
-        prune_from_config(config, tmp_path / "run")
+        run_from_config(config, tmp_path / "run")
 
 
 def test_statistics_without_a_record_are_refused(tmp_path):
@@ -177,4 +175,4 @@ def test_statistics_without_a_record_are_refused(tmp_path):
     )
     jp.checkpoint.save_stats(tmp_path / "stats", stats)
     with pytest.raises(jp.InputError, match="no record of the model; save them by save_stats"):
-        prune_from_config(job(**{"calibration.stats": str(tmp_path / "stats")}), tmp_path / "run")
+        run_from_config(job(**{"calibration.stats": str(tmp_path / "stats")}), tmp_path / "run")

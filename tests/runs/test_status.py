@@ -14,10 +14,10 @@ from jaxprune.base.errors import InputError
 from jaxprune.base.files import store
 from jaxprune.base.files.store import Store
 from jaxprune.base.workdir.locks import locked
+from jaxprune.pages.job import run_from_config
 from jaxprune.pruning import loop
 from jaxprune.runs.buckets.outline import outline
 from jaxprune.runs.evaluate import evaluate_from_config
-from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.status import run_status
 
 MODEL = "nano/bloom"
@@ -32,7 +32,7 @@ def stopped(tmp_path_factory):
         limited = killed_after(iter(range(3)), loop.prune_kernels)
         patch.setattr(loop, "prune_kernels", limited)
         with pytest.raises(Killed):
-            prune_from_config(samples(), workdir)
+            run_from_config(samples(), workdir)
     return workdir
 
 
@@ -60,7 +60,7 @@ def test_a_run_is_stopped_or_running_and_the_time_left_is_that_of_its_layers(sto
 
 
 def test_a_finished_run_and_its_evaluations(tmp_path):
-    report = prune_from_config(samples(), tmp_path)
+    report = run_from_config(samples(), tmp_path)
     finished = f"finished in {report['seconds']['total']:,.1f} s"
     assert run_status(tmp_path) == finished
     config = job(MODEL, "evaluate", evaluation__tasks="nano_nli", evaluation__rows=2)

@@ -10,7 +10,7 @@ from run_scripts import run_alone, run_here
 
 import jaxprune as jp
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.pages.job import run_from_config
 from jaxprune.runs.verify import verify
 
 
@@ -19,7 +19,7 @@ def whole(tmp_path_factory):
     """A magnitude-pruned BLOOM with everything that is written."""
     workdir = tmp_path_factory.mktemp("whole") / "run"
     config = job(CHECKPOINTS["bloom"], pruning__criterion="magnitude", output__params=True)
-    prune_from_config(config, workdir)
+    run_from_config(config, workdir)
     return workdir
 
 

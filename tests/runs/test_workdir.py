@@ -19,10 +19,10 @@ from jaxprune.base.files import manifest
 from jaxprune.base.files.whole import write_json
 from jaxprune.base.workdir.json_files import content_digest
 from jaxprune.base.workdir.reading import check_workdir, read_report
+from jaxprune.pages.job import run_from_config
 from jaxprune.pruning import loop
 from jaxprune.runs import pipeline
 from jaxprune.runs import run as ledger_run
-from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.run import open_run
 from jaxprune.runs.verify import verify
 
@@ -34,7 +34,7 @@ def finished(tiny_folder, tmp_path_factory):
     ids = np.random.default_rng(1).integers(0, 131, (5, 24)).astype(np.int32)
     np.savez(folder / "tokens.npz", input_ids=ids)
     shutil.copytree(tiny_folder("gpt2"), folder / "model")
-    prune_from_config(job(folder), folder / "run")
+    run_from_config(job(folder), folder / "run")
     add_figures(folder / "run")
     return folder
 
@@ -64,7 +64,7 @@ def job(folder, **fields):
 
 def test_the_same_job_is_done_already(place, capsys):
     before = contents(place)
-    report = prune_from_config(job(place, mesh__data=1, evaluation__rows=3), place / "run")
+    report = run_from_config(job(place, mesh__data=1, evaluation__rows=3), place / "run")
     assert contents(place) == before
     assert report == json.loads((place / "run" / "report.json").read_text())
     said = capsys.readouterr().out
@@ -78,7 +78,7 @@ def test_a_complete_run_that_lost_a_file_is_not_told_complete(name, place):
     with pytest.raises(
         jp.InputError, match=rf"run: {name.replace('/', '(: |/)')}: missing; .*--overwrite"
     ):
-        prune_from_config(job(place), place / "run")
+        run_from_config(job(place), place / "run")
 
 
 def test_the_same_model_and_text_elsewhere_are_the_same_job(place):
@@ -86,7 +86,7 @@ def test_the_same_model_and_text_elsewhere_are_the_same_job(place):
     shutil.move(place / "tokens.npz", place / "text.npz")
     config = job(place, model=str(place / "other"), calibration__data=str(place / "text.npz"))
     before = contents(place)
-    prune_from_config(config, place / "run")
+    run_from_config(config, place / "run")
     assert contents(place) == before
 
 
@@ -121,11 +121,11 @@ def test_another_job_is_refused_and_named_and_replaces_when_told(place, change, 
     config = change(place)
     before = contents(place / "run")
     with pytest.raises(jp.InputError, match=f"contains a complete run with {named}.*--overwrite"):
-        prune_from_config(config, place / "run")
+        run_from_config(config, place / "run")
     assert contents(place / "run") == before
-    prune_from_config(config, place / "run", overwrite=True)
+    run_from_config(config, place / "run", overwrite=True)
     assert recount(place / "run") == []
-    prune_from_config(config, place / "fresh")
+    run_from_config(config, place / "fresh")
     one, other = (json.loads((place / n / "report.json").read_text()) for n in ("run", "fresh"))
     assert one["digests"]["masks"] == other["digests"]["masks"]
 
@@ -136,10 +136,10 @@ def test_a_run_that_stops_has_destroyed_nothing(place, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(loop, "prune_kernels", killed_after(iter(range(2)), loop.prune_kernels))
         with pytest.raises(Killed):
-            prune_from_config(config, place / "run", overwrite=True)
+            run_from_config(config, place / "run", overwrite=True)
     assert before.items() <= contents(place / "run").items()
     assert recount(place / "run") == []
-    prune_from_config(config, place / "run", overwrite=True)
+    run_from_config(config, place / "run", overwrite=True)
     assert recount(place / "run") == []
     assert not (place / "run" / "progress").exists()
 
@@ -164,7 +164,7 @@ def committed(place, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(ledger_run, "_put_in_place", killed_at_the_second)
         with pytest.raises(Killed):
-            prune_from_config(config, place / "run", overwrite=True)
+            run_from_config(config, place / "run", overwrite=True)
     return place, config
 
 
@@ -196,7 +196,7 @@ def test_readers_refuse_a_run_that_is_not_in_place_and_its_command_completes_it(
     for _ in range(2):
         with pytest.raises(jp.InputError, match="not yet in place; repeat its command"):
             recount(place / "run")
-    report = prune_from_config(config, place / "run")
+    report = run_from_config(config, place / "run")
     assert "run is complete" in capsys.readouterr().out
     assert recount(place / "run") == []
     assert report["sparsity"]["overall"] > 0.7
@@ -209,10 +209,10 @@ def test_a_file_that_others_put_where_an_output_belongs_is_named_and_stays(commi
     mine.write_text("mine")
     for _ in range(2):
         with pytest.raises(jp.InputError, match="hf/mine exists and was not written by jaxprune"):
-            prune_from_config(config, place / "run")
+            run_from_config(config, place / "run")
     assert mine.read_text() == "mine"
     mine.unlink()
-    prune_from_config(config, place / "run")
+    run_from_config(config, place / "run")
     assert recount(place / "run") == []
 
 
@@ -220,7 +220,7 @@ def test_parts_of_two_runs_are_refused(committed):
     place, config = committed
     shutil.rmtree(place / "run" / "progress" / "hf")
     with pytest.raises(jp.InputError, match=r"is of another run than hf/files\.json; move"):
-        prune_from_config(config, place / "run")
+        run_from_config(config, place / "run")
 
 
 def test_files_of_others_stay(place):
@@ -231,7 +231,7 @@ def test_files_of_others_stay(place):
         with pytest.raises(
             jp.InputError, match=rf"{where}/thesis\.tex exists and was not written by jaxprune"
         ):
-            prune_from_config(job(place, pruning__sparsity=0.8), place / "run", overwrite=True)
+            run_from_config(job(place, pruning__sparsity=0.8), place / "run", overwrite=True)
         assert contents(place / "run") == before
         thesis.unlink()
 
@@ -240,7 +240,7 @@ def test_a_config_of_others_stays(place):
     (place / "mine").mkdir()
     (place / "mine" / "config.json").write_text("{}")
     with pytest.raises(jp.InputError, match=r"config\.json is in no report\.json of jaxprune"):
-        prune_from_config(job(place), place / "mine")
+        run_from_config(job(place), place / "mine")
     assert (place / "mine" / "config.json").read_text() == "{}"
 
 
@@ -248,10 +248,10 @@ def test_outputs_without_their_report_are_replaced_when_their_config_is_moved_aw
     (place / "run" / "report.json").unlink()
     before = contents(place / "run")
     with pytest.raises(jp.InputError, match=r"config\.json is in no report\.json of jaxprune"):
-        prune_from_config(job(place), place / "run", overwrite=True)
+        run_from_config(job(place), place / "run", overwrite=True)
     assert contents(place / "run") == before
     (place / "run" / "config.json").unlink()  # as the message says
-    prune_from_config(job(place), place / "run")
+    run_from_config(job(place), place / "run")
     assert recount(place / "run") == []
 
 
@@ -260,14 +260,14 @@ def test_a_complete_run_of_other_code_or_versions_is_the_same_job(place, monkeyp
     others = dict.fromkeys(("code", "jax", "platform", "products"), "another")
     monkeypatch.setattr(pipeline, "run_identity", lambda *given: whole(*given) | others)
     before = contents(place / "run")
-    prune_from_config(job(place), place / "run")
+    run_from_config(job(place), place / "run")
     assert contents(place / "run") == before
 
 
 def test_what_others_put_into_progress_stays(place):
     (place / "new" / "progress").mkdir(parents=True)
     (place / "new" / "progress" / "notes").write_text("mine")
-    prune_from_config(job(place), place / "new")
+    run_from_config(job(place), place / "new")
     assert [*(place / "new" / "progress").iterdir()] == [place / "new" / "progress" / "notes"]
     (place / "other" / "progress" / "stats").mkdir(parents=True)
     (place / "other" / "progress" / "stats" / "week1.npz").write_text("mine")
@@ -275,7 +275,7 @@ def test_what_others_put_into_progress_stays(place):
         with pytest.raises(
             jp.InputError, match="progress/stats is not of an unfinished run; move it away"
         ):
-            prune_from_config(job(place), place / "other", overwrite=overwrite)
+            run_from_config(job(place), place / "other", overwrite=overwrite)
     assert (place / "other" / "progress" / "stats" / "week1.npz").read_text() == "mine"
 
 
@@ -308,7 +308,7 @@ def test_a_model_that_changes_while_it_is_read(place, monkeypatch):
 
     monkeypatch.setattr(loop, "prune_kernels", select)
     with pytest.raises(jp.InputError, match=r"model\.safetensors: changed while it was read"):
-        prune_from_config(job(place), place / "new")
+        run_from_config(job(place), place / "new")
     assert not (place / "new" / "report.json").exists()
 
 

@@ -9,7 +9,7 @@ from jobs import job
 import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.nano import CHECKPOINTS
-from jaxprune.runs.shrink import shrink_from_config
+from jaxprune.pages.job import run_from_config
 from jaxprune.shrinking import expected
 from jaxprune.shrinking.expected import expected_shares
 from jaxprune.shrinking.texts import texts_by_language
@@ -57,7 +57,7 @@ def test_a_config_has_the_shares_of_its_texts(tmp_path):
         "shrink__vocabulary": "nano", "shrink__languages": "fr", "shrink__expected": 500,
         "shrink__coverage": 0.99,
     }  # fmt: skip
-    report = shrink_from_config(job("nano/bloom", "shrink", **fields), tmp_path / "run")
+    report = run_from_config(job("nano/bloom", "shrink", **fields), tmp_path / "run")
     model = jp.load("nano/bloom")
     direct = jp.shrink(
         model, tmp_path / "direct", texts={"fr": TEXTS["fr"]}, expected=500, coverage=0.99,

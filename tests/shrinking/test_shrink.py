@@ -23,9 +23,9 @@ from small_tokenizers import KINDS, LINES, save
 import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.evaluation.measurements import read_evaluation, read_measurements
+from jaxprune.pages.job import run_from_config
 from jaxprune.runs.evaluate import evaluate_from_config
 from jaxprune.runs.pages.write import write_report
-from jaxprune.runs.shrink import shrink_from_config
 from jaxprune.shrinking.texts import texts_by_language
 
 MODELS = {
@@ -176,7 +176,7 @@ def test_texts_in_a_bucket(lines, found, texts, monkeypatch):
 
 def test_a_workdir_is_one_like_any_other(folder, texts, tmp_path, capsys):
     config = job(folder("gemma3"), shrink__vocabulary=texts, shrink__heldout=f"{texts}:0-0")
-    report = shrink_from_config(config, tmp_path / "run")
+    report = run_from_config(config, tmp_path / "run")
     assert (
         report["shrunk"]["selection"].keys()
         == report["shrunk"]["heldout"].keys()
@@ -189,12 +189,12 @@ def test_a_workdir_is_one_like_any_other(folder, texts, tmp_path, capsys):
     assert "100.0" in card
     assert str(tmp_path) not in card
     capsys.readouterr()
-    again = shrink_from_config(config, tmp_path / "run")
+    again = run_from_config(config, tmp_path / "run")
     assert "is complete; --overwrite repeats the run" in capsys.readouterr().out
     assert again["files"] == report["files"]
     other = job(folder("gemma3"), shrink__vocabulary=texts, shrink__languages="fr")
     with pytest.raises(InputError, match="contains a complete run with calibration"):
-        shrink_from_config(other, tmp_path / "run")
+        run_from_config(other, tmp_path / "run")
     flip_bit(tmp_path / "run/hf/model.safetensors")
     assert recount(tmp_path / "run") == [
         "hf: model.safetensors: damaged, its bytes are not those that were written"
@@ -234,7 +234,7 @@ def test_texts_that_are_not_there_are_refused(fields, message, folder, texts, tm
     given = {} if not fields or "shrink__layers" in fields else {"shrink__vocabulary": texts}
     given |= {n: v.format(texts=texts) if isinstance(v, str) else v for n, v in fields.items()}
     with pytest.raises(InputError, match=message):
-        shrink_from_config(job(folder("xglm"), "shrink", **given), tmp_path / "run")
+        run_from_config(job(folder("xglm"), "shrink", **given), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -251,7 +251,7 @@ def test_compared_with_the_dense_model_by_bits_per_byte(texts, tmp_path):
     runs = [tmp_path / "dense", tmp_path / "run"]
     lines = [line for code in ("en", "fr") for line in TEXTS.get(code, LINES[:1])] * 40
     (tmp_path / "fr.txt").write_text("\n".join(lines) + "\n")
-    shrink_from_config(job("nano/bloom", shrink__vocabulary=texts, shrink__languages="fr"), runs[1])
+    run_from_config(job("nano/bloom", shrink__vocabulary=texts, shrink__languages="fr"), runs[1])
     for run, model in zip(runs, ("nano/bloom", runs[1] / "hf"), strict=True):
         fields = {"perplexity": texts, "languages": "fr", "tasks": ""}
         given = {f"evaluation__{name}": value for name, value in fields.items()}
@@ -292,7 +292,7 @@ def test_frequent_words_are_kept_too(folder, texts, tmp_path, monkeypatch, capsy
         fields = {"shrink__words": number} if number else {}
         config = job(folder("bloom"), shrink__vocabulary=texts, shrink__languages="fr,sw",
                      shrink__multiple=1, **fields)  # fmt: skip
-        report = shrink_from_config(config, tmp_path / f"run{number}")
+        report = run_from_config(config, tmp_path / f"run{number}")
         sizes.append(report["shrunk"]["tokens"]["after"])
         small, whole = (
             jp.load(one).tokenizer for one in (tmp_path / f"run{number}/hf", folder("bloom"))
@@ -302,7 +302,7 @@ def test_frequent_words_are_kept_too(folder, texts, tmp_path, monkeypatch, capsy
     assert "wordfreq has no list for sw" in capsys.readouterr().out
     monkeypatch.setitem(sys.modules, "wordfreq", None)
     with pytest.raises(InputError, match=r"shrink.words: needs wordfreq; run pip install wordfreq"):
-        shrink_from_config(config, tmp_path / "other")
+        run_from_config(config, tmp_path / "other")
 
 
 def test_all_cuts_in_one_run(texts, tmp_path, monkeypatch, capfd):
@@ -312,7 +312,7 @@ def test_all_cuts_in_one_run(texts, tmp_path, monkeypatch, capfd):
         "calibration__data": "nano", "calibration__kind": "monolingual", "calibration__source": "fr,sw",
         "calibration__samples": 4,
     }  # fmt: skip
-    found = shrink_from_config(job("nano/xglm", **fields), tmp_path / "run")["shrunk"]
+    found = run_from_config(job("nano/xglm", **fields), tmp_path / "run")["shrunk"]
     given = (f"--config.{path.replace('__', '.')}={value}" for path, value in fields.items())
     workdir = f"--workdir={tmp_path / 'run'}"
     done = run_here(monkeypatch, capfd, "shrink", "--config=base:nano/xglm", workdir, *given)
@@ -351,7 +351,7 @@ LINES_OF_TOKENS = {"shrink.layers": 2, "calibration.kind": "tokens", "calibratio
 def test_calibration_that_a_cut_does_not_read_is_refused(fields, message, tmp_path):
     given = {"calibration.data": "nano", "calibration.source": "fr,sw", "calibration.samples": 4}
     with pytest.raises(InputError, match=message):
-        shrink_from_config(job("nano/xglm", "shrink", **given, **fields), tmp_path / "run")
+        run_from_config(job("nano/xglm", "shrink", **given, **fields), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -361,7 +361,7 @@ def test_samples_without_a_language(tmp_path):
     np.savez(tmp_path / "tokens.npz", input_ids=tokens, attention_mask=np.ones_like(tokens))
     config = job("nano/xglm", shrink__layers=3, shrink__mlp=0.5, calibration__kind="tokens",
                  calibration__data=str(tmp_path / "tokens.npz"))  # fmt: skip
-    found = shrink_from_config(config, tmp_path / "run")["shrunk"]
+    found = run_from_config(config, tmp_path / "run")["shrunk"]
     [kind] = found["depth"]["influence"]
     assert found["width"]["shares"].keys() == {kind}
     assert (

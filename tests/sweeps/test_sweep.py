@@ -20,11 +20,10 @@ from jaxprune.base.files import manifest
 from jaxprune.base.workdir.locks import LockedError, locked
 from jaxprune.base.workdir.reading import is_complete
 from jaxprune.evaluation import evaluate
+from jaxprune.pages.job import run_from_config
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.settings import Settings
 from jaxprune.runs import checkpoint
-from jaxprune.runs.quantize import quantize_from_config
-from jaxprune.runs.recover import recover_from_config
 from jaxprune.sweeps import calibration, sweep_json
 from jaxprune.sweeps.calibration import CalibrationSets
 from jaxprune.sweeps.run import print_plan, sweep_from_config
@@ -332,7 +331,7 @@ def test_a_recovered_variant_is_the_recovery_of_its_pruned_variant(recovered, tm
     jax.tree.map(np.testing.assert_array_equal, *(checkpoint.restore(f).masks for f in folders))
     fields = {"recovery.run": str(workdir / "wanda"), "recovery.epochs": 1}
     fields |= {"calibration.data": "nano", "calibration.samples": 8}
-    recover_from_config(jobs.job(NANO, "recover", **fields), tmp_path / "alone")
+    run_from_config(jobs.job(NANO, "recover", **fields), tmp_path / "alone")
     assert digests_of(tmp_path / "alone") == digests_of(workdir / "wanda-block")
     scored = json.loads((workdir / "wanda-block/nano_nli/evaluation.json").read_text())
     assert scored["model_sha256"] == jp.load(workdir / "wanda-block/hf").source.fingerprint.digest
@@ -417,7 +416,7 @@ def test_a_sweep_of_grids_has_the_runs_of_quantize(tmp_path):
     assert [*result.table["quantize.grid"].dropna().unique()] == ["q4_0", "q8_0"]
     own = {name: fields[name] for name in ("calibration.samples",)}
     config = jobs.job(NANO, "quantize", **{"calibration.data": "nano"}, **own)
-    quantize_from_config(config, tmp_path / "alone")
+    run_from_config(config, tmp_path / "alone")
     file = (tmp_path / "alone/model.gguf").read_bytes()
     assert (tmp_path / "sweep/q4_0/model.gguf").read_bytes() == file
     assert (tmp_path / "sweep/q4_0-distil/model.gguf").is_file()

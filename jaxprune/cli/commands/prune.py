@@ -10,7 +10,7 @@ shared workdir.
 from pathlib import Path
 
 from jaxprune.cli.configured import define_planned, run_or_plan
-from jaxprune.runs.pipeline import prune_from_config
+from jaxprune.pages.job import run_from_config
 from jaxprune.runs.planning.config import PruneConfig
 
 define = define_planned
@@ -18,4 +18,4 @@ define = define_planned
 
 def prune(config: PruneConfig, workdir: Path) -> None:
     """Prunes `config.model` and writes to `workdir`, or prints the plan of the run."""
-    run_or_plan(prune_from_config, config, workdir)
+    run_or_plan(run_from_config, config, workdir)

@@ -10,12 +10,12 @@ repeated. On several hosts, run the same command on each, with --distributed and
 from pathlib import Path
 
 from jaxprune.cli.configured import define_planned, run_or_plan
+from jaxprune.pages.job import run_from_config
 from jaxprune.runs.planning.config import QuantizeConfig
-from jaxprune.runs.quantize import quantize_from_config
 
 define = define_planned
 
 
 def quantize(config: QuantizeConfig, workdir: Path) -> None:
     """Quantizes `config.model` and writes to `workdir`, or prints the plan of the run."""
-    run_or_plan(quantize_from_config, config, workdir)
+    run_or_plan(run_from_config, config, workdir)

@@ -10,13 +10,13 @@ on each, with --distributed and a shared workdir.
 from pathlib import Path
 
 from jaxprune.cli.configured import define_planned, run_or_plan
+from jaxprune.pages.job import run_from_config
 from jaxprune.runs.planning.config import RecoverConfig
 from jaxprune.runs.planning.recovery import show_recovery_plan
-from jaxprune.runs.recover import recover_from_config
 
 define = define_planned
 
 
 def recover(config: RecoverConfig, workdir: Path) -> None:
     """Recovers the model of `config.recovery.run` and writes to `workdir`, or prints the plan of the recovery."""
-    run_or_plan(recover_from_config, config, workdir, show_recovery_plan)
+    run_or_plan(run_from_config, config, workdir, show_recovery_plan)

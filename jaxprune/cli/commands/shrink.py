@@ -11,9 +11,9 @@ from pathlib import Path
 from absl import flags
 
 from jaxprune.cli.configured import define_overwrite, define_plan
+from jaxprune.pages.job import run_from_config
 from jaxprune.runs.planning.config import ShrinkConfig
 from jaxprune.runs.planning.smaller import show_shrink_plan
-from jaxprune.runs.shrink import shrink_from_config
 
 
 def define() -> None:
@@ -29,4 +29,4 @@ def shrink(config: ShrinkConfig, workdir: Path) -> None:
     if flags.FLAGS.plan:
         show_shrink_plan(config)
         return
-    shrink_from_config(config, workdir, overwrite=flags.FLAGS.overwrite)
+    run_from_config(config, workdir, overwrite=flags.FLAGS.overwrite)

@@ -25,6 +25,12 @@ class _Kind(NamedTuple):
     pre: str
 
 
+def check_tokenizer(model: Model) -> None:
+    """Rejects a tokenizer that llama.cpp does not have; raises InputError."""
+    if model.has_tokenizer:
+        _kind_of(rules_of(model.tokenizer, model.folder), model.folder)
+
+
 def write_tokenizer(writer: Any, model: Model) -> None:
     """Adds the tokenizer of a model to a `gguf.GGUFWriter`; a model without one gets none.
 

@@ -21,7 +21,7 @@ from jaxprune.hf.gguf.tensors import (
     tensor_size,
     tensors_size,
 )
-from jaxprune.hf.gguf.tokenizer import write_tokenizer
+from jaxprune.hf.gguf.tokenizer import check_tokenizer, write_tokenizer
 from jaxprune.hf.model import Model
 
 
@@ -41,6 +41,12 @@ def write_gguf(model: Model, types: Types, file: Path) -> None:
     for array in _tensors(model, types):
         writer.write_tensor_data(array)
     writer.close()
+
+
+def check_written(model: Model) -> None:
+    """Rejects a model or tokenizer that llama.cpp does not have; raises InputError."""
+    check_architecture(model.config)
+    check_tokenizer(model)
 
 
 def file_size(model: Model, types: Types) -> int:

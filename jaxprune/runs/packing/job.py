@@ -13,11 +13,13 @@ from jaxprune.evaluation.scoring.perplexity import PERPLEXITY, Perplexity
 from jaxprune.hf.model import Model
 from jaxprune.pruning.quantization import QuantizeFields
 from jaxprune.recovery.config import DISTIL, RecoveryFields
+from jaxprune.runs.card import model_card
 from jaxprune.runs.evaluate import evaluate_from_config
 from jaxprune.runs.packing.config import PackConfig
 from jaxprune.runs.packing.steps import GRID, Losses, Vocabulary
 from jaxprune.runs.packing.texts import Parts
 from jaxprune.runs.planning.config import QuantizeConfig, RecoverConfig
+from jaxprune.runs.store import Store
 from jaxprune.stats.config import CalibrationFields
 
 STEPS, TEXTS, DENSE, GENERATED = "steps", "texts", "dense", "generated"
@@ -56,7 +58,13 @@ class Job:
         """The model with these tokens before rounding."""
         if not vocabulary.coverage:
             return self.config.model
+        assert vocabulary.name is not None  # only models that were made are rounded
         return str(self.steps / vocabulary.name / "hf")
+
+    @property
+    def store(self) -> Store:
+        """Its finished steps."""
+        return Store(self.steps, model_card)
 
     @property
     def calibration(self) -> dict[str, Any]:

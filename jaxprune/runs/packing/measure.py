@@ -8,13 +8,13 @@ import numpy as np
 
 from jaxprune.base.progress import say
 from jaxprune.base.text import points
-from jaxprune.base.workdir.json_files import REPORT
 from jaxprune.base.workdir.reading import GGUF, read_report
 from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.gguf.write import file_size
 from jaxprune.hf.model import Model, load
 from jaxprune.pruning.quantization import QuantizeFields
 from jaxprune.runs.packing.job import (
+    DENSE,
     Job,
     Perplexities,
     losses_of,
@@ -29,44 +29,41 @@ from jaxprune.runs.packing.steps import (
     Measured,
     Vocabulary,
 )
-from jaxprune.runs.pipeline import calibration_of
 from jaxprune.runs.planning.config import ShrinkConfig
 from jaxprune.runs.planning.costs import kernel_weights
-from jaxprune.runs.quantize import quantize_to_workdir
-from jaxprune.runs.recover import recover_to_workdir
-from jaxprune.runs.shrink import shrink_to_workdir
 from jaxprune.shrinking.choose import NothingDroppedError
 from jaxprune.shrinking.config import ShrinkFields
 from jaxprune.shrinking.expected import Shares, expected_shares
 from jaxprune.shrinking.texts import texts_by_language
+from jaxprune.steps.quantize import Quantize
+from jaxprune.steps.recover import Recover
+from jaxprune.steps.shrink import Shrink
 
 
 def all_tokens(job: Job) -> Vocabulary:
     """The vocabulary of the dense model."""
     none = dict.fromkeys(job.config.languages, 0.0)
-    return Vocabulary({}, job.model.config.vocab_size, *_sizes(job.model), none)
+    return Vocabulary({}, job.model.config.vocab_size, *_sizes(job.model), none, DENSE)
 
 
 def measured_vocabulary(
     job: Job, vocabulary: Vocabulary, expected: Shares, dense: Perplexities
 ) -> Vocabulary | None:
     """Makes and measures the model with the tokens of a prediction; None if these are all tokens."""
-    folder = job.steps / vocabulary.name
-    if not (folder / REPORT).exists():
-        fields = ShrinkFields(
-            vocabulary=(job.texts("kept"),), languages=job.config.languages, expected=EXPECTED,
-            coverage=vocabulary.coverage, heldout=(job.texts("reported"),),
-        )  # fmt: skip
-        config = ShrinkConfig(model=job.config.model, shrink=fields)
-        try:
-            shrink_to_workdir(config, folder, expected=expected)
-        except NothingDroppedError:
-            return None
+    fields = ShrinkFields(
+        vocabulary=(job.texts("kept"),), languages=job.config.languages, expected=EXPECTED,
+        coverage=vocabulary.coverage, heldout=(job.texts("reported"),),
+    )  # fmt: skip
+    step = Shrink(ShrinkConfig(model=job.config.model, shrink=fields), expected)
+    try:
+        folder = job.store.made(step, f"tokens_{vocabulary.tokens}")
+    except NothingDroppedError:
+        return None
     smaller = load(folder / "hf")
-    losses = losses_of(measured_texts(job, vocabulary.name, str(smaller.folder)), dense)
+    losses = losses_of(measured_texts(job, folder.name, str(smaller.folder)), dense)
     say(f"{smaller.config.vocab_size:,} tokens: {_shown(losses)}")
     return dataclasses.replace(
-        vocabulary, smallest=_sizes(smaller)[0], losses=losses, is_measured=True
+        vocabulary, name=folder.name, smallest=_sizes(smaller)[0], losses=losses
     )
 
 
@@ -89,32 +86,26 @@ def _sizes(model: Model) -> tuple[int, int]:
     return file_size(model, Types(fields.grid, fields.embedding)), kernel_weights(model.config)
 
 
-def rounded(job: Job, choice: Choice, dense: Perplexities) -> Measured:
-    """Rounds the model of a choice, calibrated on all languages, and measures it."""
-    name = f"{choice.vocabulary.name}_{choice.size}"
-    folder = job.steps / name
-    config = job.rounding(job.folder_of(choice.vocabulary), choice.size)
-    if not (folder / REPORT).exists():
-        model = config.open_model()
-        batches, _ = calibration_of(config, model)
-        measured = _errors_of_grids(job, choice.vocabulary)
-        quantize_to_workdir(model, batches, config, folder, measured=measured)
-    return _measured_step(job, name, choice, dense)
+def rounded(job: Job, choice: Choice, earlier: Sequence[Measured], dense: Perplexities) -> Measured:
+    """Rounds the model of a choice, calibrated on all languages, and measures it.
 
-
-def _errors_of_grids(job: Job, vocabulary: Vocabulary) -> Sequence[Any] | None:
-    """The errors that an earlier rounding of the same model measured, as they do not depend on its size."""
-    reports = (read_report(folder) or {} for folder in job.steps.glob(f"{vocabulary.name}_*"))
-    return next((r["allocation"]["measured"] for r in reports if "allocation" in r), None)
+    Args:
+      earlier: the roundings before; one of the same model has measured the errors of its grids, which do not depend on
+        the size.
+    """
+    vocabulary = choice.vocabulary
+    same = [step.name for step in earlier if step.choice.vocabulary.name == vocabulary.name]
+    measured = read_report(job.steps / same[0])["allocation"]["measured"] if same else None
+    step = Quantize(job.rounding(job.folder_of(vocabulary), choice.size), measured)
+    folder = job.store.made(step, f"{vocabulary.tokens}_{choice.size}")
+    return _measured_step(job, folder.name, choice, dense)
 
 
 def recovered(job: Job, before: Measured, dense: Perplexities) -> Measured:
     """Fits a rounded model to the dense one with the same tokens, and measures it."""
-    name = f"{before.name}_recovered"
-    if not (job.steps / name / REPORT).exists():
-        config = job.recovery(job.folder_of(before.choice.vocabulary), job.steps / before.name)
-        recover_to_workdir(config, job.steps / name)
-    return _measured_step(job, name, before.choice, dense)
+    config = job.recovery(job.folder_of(before.choice.vocabulary), job.steps / before.name)
+    folder = job.store.made(Recover(config), f"{before.choice.vocabulary.tokens}_recovered")
+    return _measured_step(job, folder.name, before.choice, dense)
 
 
 def _measured_step(job: Job, name: str, choice: Choice, dense: Perplexities) -> Measured:

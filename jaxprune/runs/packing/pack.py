@@ -239,7 +239,7 @@ def _measured_choices(job: Job, dense: Perplexities) -> list[Measured]:
         choice = _predicted(job.config, vocabularies, rounding)
         if any(choice.is_close(step.choice) for step in measured):
             break
-        measured.append(rounded(job, choice, dense))
+        measured.append(rounded(job, choice, measured, dense))
         rounding = rounding_losses(measured[-1])
     return measured
 
@@ -252,7 +252,7 @@ def _proposed(
         return None
     every = [*vocabularies, *tokens.balanced(vocabularies)]
     best = _predicted(config, every, rounding).vocabulary
-    if best.is_measured or any(best.is_like(vocabulary) for vocabulary in vocabularies):
+    if best.name is not None or any(best.is_like(vocabulary) for vocabulary in vocabularies):
         return None
     return best
 

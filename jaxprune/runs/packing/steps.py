@@ -36,7 +36,7 @@ class Vocabulary:
       smallest: bytes of the file with kernels of `LEAST_BITS`.
       weights: number of weights in kernels.
       losses: by language, without rounding.
-      is_measured: whether there is a model with these tokens; if not, its size and losses are predictions.
+      name: of the step that made the model with these tokens; None: its size and losses are predictions.
     """
 
     coverage: Coverage
@@ -44,12 +44,7 @@ class Vocabulary:
     smallest: int
     weights: int
     losses: Losses
-    is_measured: bool = True
-
-    @property
-    def name(self) -> str:
-        """The name of the folder of the model with these tokens."""
-        return f"tokens_{self.tokens}"
+    name: str | None = None
 
     def is_like(self, measured: "Vocabulary") -> bool:
         """Whether it is hardly smaller than another vocabulary, and predicted to lose hardly less."""

@@ -65,7 +65,7 @@ class Tokens:
         """The choice to begin with, of the same coverage in all languages; its size and losses are not predicted."""
         coverage = dict.fromkeys(self._kept, _FIRST)
         tokens = int(self._union(coverage).sum())
-        return dataclasses.replace(measured[0], coverage=coverage, tokens=tokens, is_measured=False)
+        return dataclasses.replace(measured[0], coverage=coverage, tokens=tokens, name=None)
 
     def balanced(self, measured: Sequence[Vocabulary]) -> Iterator[Vocabulary]:
         """Choices of ever fewer tokens, of which each language keeps as few as cost it at most a certain loss.
@@ -83,7 +83,7 @@ class Tokens:
             if tokens <= len(kept) - ShrinkFields().multiple:
                 size = sizes[-1] - int(size_of_token * (numbers[-1] - tokens))
                 losses = {code: cost * self._missing(code, kept) for code, cost in costs.items()}
-                yield Vocabulary(coverage, tokens, size, measured[0].weights, losses, False)
+                yield Vocabulary(coverage, tokens, size, measured[0].weights, losses)
 
     def _least(self, code: str, missing: float) -> float:
         """The least coverage with which at most this share of a language's held-out tokens is missing."""

@@ -29,6 +29,7 @@ from jaxprune.models.published import published
 from jaxprune.pruning.allocated import ignored_kernels, kernel_shares, layer_shares
 from jaxprune.pruning.budget import check_pattern
 from jaxprune.pruning.quantization import check_grids
+from jaxprune.pruning.settings import Settings
 from jaxprune.runs.planning import costs
 from jaxprune.runs.planning.chips import Rented
 from jaxprune.runs.planning.config import BlocksConfig, MethodConfig, QuantizeConfig, ShrinkConfig
@@ -198,13 +199,7 @@ def _work(
     config: ModelConfig, stored: str, groups: tuple[tuple[int, int], ...], run: MethodConfig
 ) -> Work:
     settings = run.settings
-    ignored = {*ignored_kernels(config, settings.ignored)}
-    for path, shape in kernel_shapes(config).items():
-        names = {f"{layer}/{path.removesuffix('/kernel')}" for layer in range(config.n_layers)}
-        if not names <= ignored:
-            check_pattern(settings.pattern, path, shape)
-    if not settings.resolved_allocation.is_measured:
-        kernel_shares(config, settings)  # raises for shares that are not allowed
+    check_settings(config, settings)
     allocation = settings.resolved_allocation
     norms = allocation.reads_samples and allocation.measure is not None
     return Work(
@@ -226,6 +221,17 @@ def _work(
         writes=bool(groups) and KINDS[run.calibration.kind].is_generated,
         sensitivities=bool(groups) and allocation.measure_model is not None,
     )
+
+
+def check_settings(config: ModelConfig, settings: Settings) -> None:
+    """Rejects settings that do not fit the sizes of a model: patterns and shares of kernels; raises InputError."""
+    ignored = {*ignored_kernels(config, settings.ignored)}
+    for path, shape in kernel_shapes(config).items():
+        names = {f"{layer}/{path.removesuffix('/kernel')}" for layer in range(config.n_layers)}
+        if not names <= ignored:
+            check_pattern(settings.pattern, path, shape)
+    if not settings.resolved_allocation.is_measured:
+        kernel_shares(config, settings)
 
 
 def _groups(run: MethodConfig) -> tuple[tuple[int, int], ...]:

@@ -22,12 +22,12 @@ from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.weights import size
 from jaxprune.models.model import family_of, load_config, modules
 from jaxprune.nano import CHECKPOINTS
+from jaxprune.pages.job import run_from_config
 from jaxprune.pruning.budget import Budget
 from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.programs import prune_compiled
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
-from jaxprune.runs.pipeline import prune_from_config
 from jaxprune.runs.planning import chips, costs, plan
 from jaxprune.runs.planning.costs import Machines, Work
 from jaxprune.stats.calibration_sets import token_batches
@@ -155,12 +155,12 @@ def test_a_run_that_cannot_fit_is_refused_before_it_starts(tokens, tmp_path, mon
         jp.InputError,
         match=r"memory: the run needs .* expected output.params=false.* a larger machine",
     ):
-        prune_from_config(config, tmp_path / "run")
+        run_from_config(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    prune_from_config(job(BLOOM, tokens, output__params=False), tmp_path / "run")
+    run_from_config(job(BLOOM, tokens, output__params=False), tmp_path / "run")
     monkeypatch.setattr(memory, "available_memory", lambda: 1000)
     with pytest.raises(jp.InputError, match=r"0\.0 MB are available; expected .* a larger machine"):
-        prune_from_config(config, tmp_path / "other")
+        run_from_config(config, tmp_path / "other")
 
 
 def test_a_smaller_micro_batch_where_two_rows_do_not_fit():
@@ -225,7 +225,7 @@ def test_a_pattern_that_does_not_fit_is_refused(tokens, tmp_path):
     with pytest.raises(jp.InputError, match=message):
         plan.plan_from_config(config)
     with pytest.raises(jp.InputError, match=message):
-        prune_from_config(config, tmp_path / "run")
+        run_from_config(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

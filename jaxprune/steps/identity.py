@@ -6,6 +6,8 @@ package's numerical code; the versions and settings of the libraries that comput
 it only if the order of sums depends on them; free memory and reports are not in it.
 """
 
+import ast
+import functools
 import hashlib
 import importlib.metadata
 from collections.abc import Mapping, Sequence
@@ -119,11 +121,21 @@ def agree(now: Mapping[str, Any]) -> None:
             )
 
 
+@functools.cache
 def _code(*parts: str) -> str:
-    """A digest of the source of some subpackages."""
+    """A digest of the code of some subpackages, which comments, docstrings and line breaks do not change."""
     sha = hashlib.sha256()
     root = Path(__file__).parents[1]
     for part in parts:
-        for file in [root / part] if part.endswith(".py") else sorted((root / part).rglob("*.py")):
-            sha.update(f"{file.relative_to(root)}\n".encode() + file.read_bytes())
+        for file in sorted((root / part).rglob("*.py")):
+            tree = _WithoutDocstrings().visit(ast.parse(file.read_bytes()))
+            sha.update(f"{file.relative_to(root)}\n{ast.dump(tree)}".encode())
     return sha.hexdigest()
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    """Removes texts that are statements."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_text else node

@@ -23,11 +23,11 @@ from jaxprune.recovery.config import RecoveryFields
 from jaxprune.recovery.in_time import fit_into
 from jaxprune.recovery.recover import recover_blocks
 from jaxprune.recovery.task import Task, whole_layers
-from jaxprune.runs.pruned_model import check_dense, dropped_layers, finished_report, pruned_layers
 from jaxprune.shrinking.vocabulary import teacher_of
 from jaxprune.stats.blocks import DTYPE
 from jaxprune.stats.finished import FinishedLayer
 from jaxprune.stats.probe import SAMPLES_PER_DEVICE, check_samples
+from jaxprune.steps.finished_run import check_dense, dropped_layers, finished_report, pruned_layers
 
 
 def recover(
@@ -121,37 +121,42 @@ def recover(
     check_samples(batches, samples_per_device)
     # all tokens are fitted
     batches = [dataclasses.replace(batch, counted=None) for batch in batches]
-    start: object = pruned
-    dropped: Sequence[int] = ()
-    if isinstance(start, str | Path):
-        run = local_path(start)
-        before = finished_report(run, "pruned")
-        check_dense(model, str(model.folder), run, before)
-        start = load(run / "hf") if "shrunk" in before else pruned_layers(run)
-        dropped = dropped_layers(before)
-    teacher = model
-    if isinstance(start, Model):
-        if start.config == model.config:  # without masks, its dropped weights would be fitted too
-            raise InputError(
-                f"pruned: {start.folder} has the tokens, layers and neurons of the dense model; expected a smaller "
-                "model, or for a pruned one the result of jaxprune.prune or its workdir"
-            )
-        teacher, model = teacher_of(model, start), start
-        _check_vocabulary(batches, model)
     task = Task(
-        model=model, teacher=teacher, batches=batches, pruned=_layers(model, start), fields=fields,
-        mesh=given_mesh(mesh), dtype=dtype, seed=seed, samples_per_device=samples_per_device,
-        progress=progress, dropped=dropped,
+        **_models(model, pruned, batches), batches=batches, fields=fields, mesh=given_mesh(mesh),
+        dtype=dtype, seed=seed, samples_per_device=samples_per_device, progress=progress,
     )  # fmt: skip
     if minutes is not None:
         task = fit_into(task, minutes, began)
     recovered = list(recover_blocks(task))
-    result = stacked_result(model, recovered, task.batches)
+    result = stacked_result(task.model, recovered, task.batches)
     losses = [block.finished.loss for block in recovered]
     result.report["losses"] = [loss for loss in losses if loss is not None]
     if minutes is not None:
         result.report["in_minutes"] = task.size
     return result
+
+
+def _models(model: Model, pruned: object, batches: Sequence[Batch]) -> dict[str, Any]:
+    """The fields `model`, `teacher`, `pruned` and `dropped` of the `Task`; the arguments are those of `recover`."""
+    dropped: Sequence[int] = ()
+    if isinstance(pruned, str | Path):
+        run = local_path(pruned)
+        before = finished_report(run, "pruned")
+        check_dense(model, str(model.folder), run, before)
+        pruned = load(run / "hf") if "shrunk" in before else pruned_layers(run)
+        dropped = dropped_layers(before)
+    if not isinstance(pruned, Model):
+        layers = _layers(model, pruned)
+        return {"model": model, "teacher": model, "pruned": layers, "dropped": dropped}
+    if pruned.config == model.config:  # without masks, its dropped weights would be fitted too
+        raise InputError(
+            f"pruned: {pruned.folder} has the tokens, layers and neurons of the dense model; expected a smaller "
+            "model, or for a pruned one the result of jaxprune.prune or its workdir"
+        )
+    teacher = teacher_of(model, pruned)
+    _check_vocabulary(batches, pruned)
+    layers = whole_layers(pruned.config)
+    return {"model": pruned, "teacher": teacher, "pruned": layers, "dropped": dropped}
 
 
 def _check_vocabulary(batches: Sequence[Batch], smaller: Model) -> None:
@@ -169,8 +174,7 @@ def _check_vocabulary(batches: Sequence[Batch], smaller: Model) -> None:
 
 
 def _layers(model: Model, pruned: object) -> Callable[[int], FinishedLayer]:
-    if isinstance(pruned, Model):
-        return whole_layers(pruned.config)
+    """The layers of a result of pruning the model."""
     if callable(pruned):
         return pruned
     if not isinstance(pruned, PruneResult):

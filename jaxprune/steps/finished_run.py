@@ -24,8 +24,7 @@ def finished_report(run: Path, where: str) -> Report:
       InputError: no finished run, or a file of it is missing or damaged.
     """
     report = read_report(run) or {}
-    is_other = report.keys() & {"shrunk", "quantized"}
-    if not is_other and not {"digests", "models", "tokens"} <= report.keys():
+    if has_masks(report) and not {"digests", "models", "tokens"} <= report.keys():
         raise InputError(
             f"{where}: {run} is not a finished run; expected a workdir with report.json, which jaxprune prune, "
             "recover, shrink and quantize write last"
@@ -33,6 +32,11 @@ def finished_report(run: Path, where: str) -> Report:
     if wrong := next(file_faults(run, report), None):
         raise InputError(f"{where}: {run}: {wrong}; expected an unchanged run")
     return report
+
+
+def has_masks(report: Report) -> bool:
+    """Whether a run keeps some weights by masks, which a smaller or quantized model has none of."""
+    return not report.keys() & {"shrunk", "quantized"}
 
 
 def check_dense(model: Model, name: str, run: Path, report: Report) -> None:
@@ -87,8 +91,7 @@ def _exported(run: Path) -> Model | None:
 
 
 def _changes_weights(report: Report) -> bool:
-    is_other = report.keys() & {"shrunk", "quantized"}
-    return bool(is_other) or "changed" in report.get("digests", {})
+    return not has_masks(report) or "changed" in report.get("digests", {})
 
 
 def model_digest(report: Report) -> str | None:
