@@ -33,10 +33,11 @@ from jaxprune.hf.weights import shapes
 from jaxprune.models.attention import attend, by_keys
 from jaxprune.models.config import ModelConfig
 from jaxprune.pages.job import run_from_config
-from jaxprune.runs import checkpoint, pipeline
+from jaxprune.runs import checkpoint
 from jaxprune.runs.analyze import analyze_from_config
 from jaxprune.stats import walk
 from jaxprune.stats.blocks import blocks
+from jaxprune.steps import prune
 
 ROOT = Path(__file__).parents[1]
 
@@ -254,14 +255,14 @@ def prune_as_configured(workdir, model, changed):
 
 def prune_where_memory_is(bytes_here, workdir, model, changed):
     """`prune_as_configured` in a process that sees so much memory; how many samples a device took at a time."""
-    chosen, prune_blocks = [], pipeline.prune_blocks
+    chosen, prune_blocks = [], prune.prune_blocks
 
     def observed(*args, samples_per_device, **kwargs):
         chosen.append(samples_per_device)
         return prune_blocks(*args, samples_per_device=samples_per_device, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "prune_blocks", observed)
+        patch.setattr(prune, "prune_blocks", observed)
         if bytes_here is not None:
             patch.setattr(memory, "available_memory", lambda: bytes_here)
         prune_as_configured(workdir, model, changed)

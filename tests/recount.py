@@ -15,7 +15,7 @@ from jaxprune.hf.layer_digests import hash_masks, hash_weights
 from jaxprune.hf.model import load
 from jaxprune.hf.orbax_folder import restore_tree, whole
 from jaxprune.models.packed_masks import PackedMasks
-from jaxprune.pruning.summary import summarise
+from jaxprune.pruning.summary import sparsity_of
 from jaxprune.runs import checkpoint
 from jaxprune.runs.verify import verify
 
@@ -47,7 +47,7 @@ def _mask_faults(layers: Sequence[PackedMasks], report: Report) -> Iterator[str]
         hash_masks(digest, layer)
         kept.append({p: (int(mask.sum()), mask.size) for p, mask in layer.unpack().items()})
     yield from _digest_fault("masks", digest, report["digests"]["masks"])
-    counted = flatten_dict(summarise(kept, [], {})["sparsity"], sep="/")
+    counted = flatten_dict(sparsity_of(kept), sep="/")
     shares = flatten_dict(report["sparsity"], sep="/")
     for key, value in counted.items():
         if shares.get(key) != value:

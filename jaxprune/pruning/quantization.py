@@ -9,6 +9,7 @@ from typing import Any
 from jaxprune.base.errors import InputError
 from jaxprune.base.schema import choice, config_record, rule
 from jaxprune.base.text import byte_size
+from jaxprune.base.workdir.reading import GGUF
 from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.gguf.write import file_size
 from jaxprune.hf.model import Model
@@ -105,7 +106,10 @@ class QuantizeFields:
         smallest = Types(self.grid, self.embedding)
         if self.size is None:
             return smallest
-        least = file_size(model, smallest)
+        try:
+            least = file_size(model, smallest)
+        except InputError as error:
+            raise InputError(f"quantize.size: set, but there is no {GGUF}: {error}") from None
         self.check_size(least)
         if not measured:
             return smallest

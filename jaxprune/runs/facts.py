@@ -140,7 +140,10 @@ def _quantized_facts(config: Mapping[str, Any], report: Mapping[str, Any]) -> di
         facts["linear layers by grid"] = ", ".join(f"{name} {n}" for name, n in used.most_common())
     warnings = filter(None, (few_tokens(before), quantized.get("warning")))
     facts |= _calibration_facts(before) | {"warning": " ".join(warnings)}
-    return facts | {GGUF: byte_size(sizes[GGUF]) if GGUF in sizes else None}
+    file = byte_size(sizes[GGUF]) if GGUF in sizes else None
+    if reason := quantized.get("no_gguf"):
+        file = f"not written: {reason}"
+    return facts | {GGUF: file}
 
 
 def _calibration_facts(report: Mapping[str, Any]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from jaxprune.base.workdir.reading import GGUF
 from jaxprune.data.batches import SetKey
@@ -22,6 +22,7 @@ from jaxprune.stats.stats import Sums
 from jaxprune.steps.step import Opened, Outputs
 
 
+@runtime_checkable
 class Writer(Protocol):
     """What fills a file or folder of a run."""
 

@@ -4,7 +4,7 @@ import abc
 import dataclasses
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from jax.sharding import Mesh
 
@@ -47,6 +47,7 @@ class Opened:
         return set_tokens(self.batches) if self.stats is None else dict(self.stats.tokens)
 
 
+@runtime_checkable
 class Progress(Protocol):
     """What a step keeps while it runs, and finds again when it is resumed.
 

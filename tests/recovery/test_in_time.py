@@ -12,7 +12,7 @@ from jaxprune.data.batches import first_samples
 from jaxprune.pages.job import run_from_config
 from jaxprune.recovery import in_time
 from jaxprune.recovery.in_time import LEAST_EPOCHS, MOST_EPOCHS, PLANNED, Speed, chosen
-from jaxprune.runs import recover
+from jaxprune.steps import recover
 
 MODEL, LEAST = "nano/bloom", 16
 

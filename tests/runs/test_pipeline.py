@@ -25,8 +25,9 @@ from jaxprune.hf import finite
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.pages.job import run_from_config
-from jaxprune.runs import block_writer, checkpoint
+from jaxprune.runs import checkpoint
 from jaxprune.stats.calibration_sets import demonstrations, token_batches
+from jaxprune.steps import prune
 from jaxprune.steps.samples import calibration_batches
 
 MODEL = Path(CHECKPOINTS["bloom"])
@@ -198,7 +199,7 @@ DEATHS = {
     "the last block": (ShardWriter, "write", dies_at_layer(3)),
     "the statistics": (checkpoint, "save_stats", no_checkpoint),
     "the checkpoint": (checkpoint, "save", no_checkpoint),
-    "the summary": (block_writer, "summarise", no_checkpoint),
+    "the summary": (prune, "sparsity_of", no_checkpoint),
 }
 
 

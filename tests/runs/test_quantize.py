@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import gguf
 import jax
 import numpy as np
 import pytest
@@ -14,16 +15,17 @@ import jaxprune as jp
 from jaxprune.base.workdir.reading import read_report
 from jaxprune.models.grids import GRIDS
 from jaxprune.models.model import kernel_shapes
-from jaxprune.pages.job import quantize_to_workdir, run_from_config
+from jaxprune.pages.job import run_from_config
 from jaxprune.pruning import loop
 from jaxprune.pruning.roundings import ROUNDINGS
 from jaxprune.pruning.roundings.rounding import rounding_method
-from jaxprune.runs import pipeline
 from jaxprune.runs.card import model_card
 from jaxprune.runs.facts import run_facts
 from jaxprune.runs.planning.plan import plan_from_config
+from jaxprune.runs.run_step import run_step
 from jaxprune.runs.verify import verify
-from jaxprune.steps.samples import calibration_of
+from jaxprune.steps import prune
+from jaxprune.steps.quantize import Quantize
 
 MODEL = "nano/bloom"
 
@@ -105,12 +107,9 @@ def test_errors_of_another_size_give_the_same_file(tmp_path, monkeypatch):
     quantized(tmp_path / "alone", quantize__size="0.9MB")
     samples = {"calibration__data": "nano", "calibration__samples": 4}
     config = job(MODEL, "quantize", **samples, quantize__size="0.9MB")
-    model = config.open_model()
-    monkeypatch.setattr(pipeline, "measure_blocks", lambda *_, **__: 1 / 0)
-    quantize_to_workdir(
-        model, calibration_of(config, model)[0], config, tmp_path / "run",
-        measured=smaller["allocation"]["measured"],
-    )  # fmt: skip
+    monkeypatch.setattr(prune, "measure_blocks", lambda *_, **__: 1 / 0)
+    step = Quantize(config, smaller["allocation"]["measured"])
+    run_step(step, tmp_path / "run", model_card)
     files = [(tmp_path / name / "model.gguf").read_bytes() for name in ("alone", "run")]
     assert files[0] == files[1]
 
@@ -161,9 +160,18 @@ def test_widths_that_no_block_divides_are_named(tmp_path, tiny_folder):
         quantized(tmp_path, tiny_folder("llama"))
 
 
-def test_a_family_that_llama_cpp_lacks_is_named(tmp_path):
-    with pytest.raises(jp.InputError, match=r"llama\.cpp has no xglm model"):
-        quantized(tmp_path, "nano/xglm")
+def test_a_family_that_llama_cpp_lacks_is_quantized_without_a_file_for_it(tmp_path, capsys):
+    report = quantized(tmp_path, "nano/xglm", quantize__how="nearest")
+    assert "llama.cpp has no xglm model" in report["quantized"]["no_gguf"]
+    assert "llama.cpp has no xglm model" in capsys.readouterr().out
+    assert not (tmp_path / "model.gguf").exists()
+    dense, rounded = (
+        jp.load(model).block(0)["mlp"]["up"]["kernel"] for model in ("nano/xglm", tmp_path / "hf")
+    )
+    expected = gguf.quantize(np.ascontiguousarray(dense.T), gguf.GGMLQuantizationType.Q4_0)
+    assert np.array_equal(gguf.dequantize(expected, gguf.GGMLQuantizationType.Q4_0), rounded.T)
+    with pytest.raises(jp.InputError, match=r"quantize\.size: .* llama\.cpp has no xglm model"):
+        quantized(tmp_path / "size", "nano/xglm", quantize__size="1MB")
 
 
 def test_a_file_needs_the_tokens_of_its_tokenizer(tmp_path):

@@ -22,8 +22,8 @@ from jaxprune.base.workdir.differences import difference
 from jaxprune.pages.job import run_from_config
 from jaxprune.pruning import loop
 from jaxprune.pruning.propagation import PROPAGATIONS
-from jaxprune.runs import pipeline
 from jaxprune.runs.run import open_run
+from jaxprune.steps import prune
 from jaxprune.steps.identity import run_identity
 
 ROOT = Path(__file__).parents[2]
@@ -108,7 +108,7 @@ def test_a_run_that_crashed_measures_nothing_again(
     crash(monkeypatch, config, tmp_path / "broken", 2)
     record = json.loads((tmp_path / "broken" / "progress" / "run.json").read_text())
     assert len(record["measured"]) == jp.load(tiny_folder("bloom")).config.n_layers
-    monkeypatch.setattr(pipeline, "measure_blocks", None)
+    monkeypatch.setattr(prune, "measure_blocks", None)
     report = run_from_config(config, tmp_path / "broken")
     assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
     assert not (tmp_path / "broken" / "progress").exists()

@@ -21,10 +21,10 @@ from jaxprune.base.workdir.json_files import content_digest
 from jaxprune.base.workdir.reading import check_workdir, read_report
 from jaxprune.pages.job import run_from_config
 from jaxprune.pruning import loop
-from jaxprune.runs import pipeline
 from jaxprune.runs import run as ledger_run
 from jaxprune.runs.run import open_run
 from jaxprune.runs.verify import verify
+from jaxprune.steps import prune
 
 
 @pytest.fixture(scope="module")
@@ -256,9 +256,9 @@ def test_outputs_without_their_report_are_replaced_when_their_config_is_moved_aw
 
 
 def test_a_complete_run_of_other_code_or_versions_is_the_same_job(place, monkeypatch):
-    whole = pipeline.run_identity
+    whole = prune.run_identity
     others = dict.fromkeys(("code", "jax", "platform", "products"), "another")
-    monkeypatch.setattr(pipeline, "run_identity", lambda *given: whole(*given) | others)
+    monkeypatch.setattr(prune, "run_identity", lambda *given: whole(*given) | others)
     before = contents(place / "run")
     run_from_config(job(place), place / "run")
     assert contents(place / "run") == before

@@ -19,6 +19,7 @@ from jaxprune.base.workdir.json_files import REPORT
 from jaxprune.base.workdir.locks import PROGRESS, locked
 from jaxprune.base.workdir.reading import GGUF, check_workdir, read_config, read_report
 from jaxprune.evaluation.scoring.perplexity import PERPLEXITY
+from jaxprune.hf.gguf.write import check_written
 from jaxprune.hf.model import load
 from jaxprune.hf.origin import origin_of
 from jaxprune.pruning.quantization import QuantizeFields, check_grids
@@ -143,6 +144,7 @@ def _finish(job: Job, record: dict[str, Any], began: float) -> None:
 def _job(config: PackConfig, workdir: Path) -> Job:
     config.check_alternatives()
     model = load(config.model)
+    check_written(model)
     check_grids(model.config, QuantizeFields())
     least = int(LEAST_BITS * kernel_weights(model.config) / 8)
     if config.size is not None and config.size < least:

@@ -16,13 +16,15 @@ from jaxprune.base.schema import checked
 from jaxprune.data.languages import LANGUAGES
 from jaxprune.data.nano import text_place
 from jaxprune.recovery import in_time
-from jaxprune.runs.packing import measure, pack, plan, texts
+from jaxprune.runs import store
+from jaxprune.runs.packing import pack, plan, texts
 from jaxprune.runs.packing.config import PackConfig
 from jaxprune.runs.packing.results import packed_facts, print_packed, result_table, verdict
 from jaxprune.runs.packing.texts import parts_of
 from jaxprune.runs.pages.write import write_report
 from jaxprune.runs.status import run_status
 from jaxprune.runs.verify import verify
+from jaxprune.steps import shrink
 
 CALIBRATION = Path(text_place("nano", "calibration"))
 SETTINGS = {"model": "nano/bloom", "languages": "fr,sw", "text": str(CALIBRATION)}
@@ -125,7 +127,7 @@ def untimed(record):
 
 @pytest.mark.parametrize(
     ("module", "place"),
-    [(measure, "shrink_to_workdir"), (measure, "quantize_to_workdir"), (pack, "_move_up")],
+    [(shrink, "write_smaller"), (store, "run_step"), (pack, "_move_up")],
 )
 def test_a_killed_packing_goes_on_with_the_same_bits(module, place, packed, tmp_path, monkeypatch):
     workdir, record = packed
@@ -196,7 +198,7 @@ def test_recovery_stays_within_the_size(packed, tmp_path, monkeypatch):
     monkeypatch.setattr(in_time, "chosen", lambda *_: (16, 1))
     record = pack.pack_from_config(config(loss="2%", recover=1), tmp_path)
     last, recovered = record["steps"][-2:]
-    assert recovered["name"].endswith("_recovered")
+    assert "_recovered_" in recovered["name"]
     assert recovered["bytes"] <= last["bytes"] + 64
     best = min(record["steps"], key=lambda step: max(step["losses"].values()))
     assert max(record["chosen"]["losses"].values()) <= 0.02 or record["chosen"] == best

@@ -86,7 +86,7 @@ def test_choices_of_nearly_one_size_are_one():
 
 def test_a_vocabulary_is_like_another_that_is_hardly_larger_and_hardly_loses_more():
     def predicted(tokens, loss):
-        return Vocabulary({"fr": 0.5}, tokens, 0, WEIGHTS, {"fr": loss, "sw": 0.0}, False)
+        return Vocabulary({"fr": 0.5}, tokens, 0, WEIGHTS, {"fr": loss, "sw": 0.0})
 
     assert predicted(2000, 0.0095).is_like(MANY)
     assert predicted(1980, 0.02).is_like(MANY)

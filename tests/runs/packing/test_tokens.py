@@ -43,7 +43,7 @@ def missing_share(model, texts, kept):
 
 
 def vocabulary(tokens, losses, coverage):
-    return Vocabulary(coverage, tokens, 10_000 + 100 * tokens, 1000, losses)
+    return Vocabulary(coverage, tokens, 10_000 + 100 * tokens, 1000, losses, f"tokens_{tokens}")
 
 
 def test_choices_are_those_of_a_run_and_lose_as_was_measured(made):
@@ -61,7 +61,7 @@ def test_choices_are_those_of_a_run_and_lose_as_was_measured(made):
     for choice in choices[::5]:
         kept = kept_by_a_run(model, parts, expected, choice.coverage)
         assert choice.tokens == len(kept)
-        assert not choice.is_measured
+        assert choice.name is None
         assert choice.smallest == pytest.approx(10_000 + 100 * choice.tokens, abs=1)
         for code in CODES:
             # least squares through 0 of what was measured and of 3 at a share of 0.002
