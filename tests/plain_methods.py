@@ -82,8 +82,9 @@ def searched_scales(rows, importance, levels, extremes):
     return scales.astype(np.float16).astype(np.float64)
 
 
-def gptq(rows, gram, tokens, levels, extremes, damping=0.01):
-    """Rows of weights on a grid, by GPTQ; `gram` is Σ x xᵀ over tokens."""
+def gptq(rows, gram, tokens, levels, extremes, damping=0.01, keep=None):
+    """Rows of weights on a grid, by GPTQ; `gram` is Σ x xᵀ over tokens. Weights that `keep` drops are 0."""
+    keep = np.ones(rows.shape, bool) if keep is None else keep
     rows, hessian = rows.astype(np.float64), 2 / tokens * gram.astype(np.float64)
     importance = np.diag(hessian).copy()
     hessian += damping * importance.mean() * np.eye(len(hessian))
@@ -91,8 +92,9 @@ def gptq(rows, gram, tokens, levels, extremes, damping=0.01):
     for column in range(rows.shape[1]):
         if column % 32 == 0:
             block = slice(column, column + 32)
-            scales = searched_scales(rows[:, block], importance[block], levels, extremes)
-        q = nearest_levels(levels, rows[:, column] / scales)
+            kept = np.where(keep[:, block], rows[:, block], 0)
+            scales = searched_scales(kept, importance[block], levels, extremes)
+        q = nearest_levels(levels, rows[:, column] / scales) * keep[:, column]
         error = (rows[:, column] - scales * q) / upper[column, column]
         rows[:, column] = scales * q
         rows[:, column + 1 :] -= np.outer(error, upper[column, column + 1 :])

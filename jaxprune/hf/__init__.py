@@ -12,8 +12,8 @@ headers, and each tensor is written at its offset. An export of up to 5 GB is on
 written twice, and the embedding table is copied in pieces of 16 MiB.
 
 **GGUF.** `gguf/` writes and reads files of llama.cpp by the library `gguf`, which maps names and dequantizes. Order of
-heads, offsets of norms, fields and tokenizers are ours. Weights on a grid are packed exactly: scale and levels of a
-block are found from its values, and the sign of its zeros is that of the scale.
+heads, offsets of norms, fields and tokenizers are ours. Weights on a grid are packed as their rounding left them
+(`models.grids.Quantized`), or those of a folder as `models/grids/solving.py` finds them again.
 
 **Digests.** `fingerprint.py` hashes a file once and keeps the digest in the user's cache while inode and change time
 are the same.

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict
 
+from jaxprune.models.grids.grid import Weight, values_of
 from jaxprune.models.packed_masks import PackedMasks
 from jaxprune.models.trees import BlockParams
 
@@ -16,9 +17,10 @@ def hash_masks(digest: Any, masks: PackedMasks) -> None:
         digest.update(np.ascontiguousarray(masks.bits[path]).data)
 
 
-def hash_changed(digest: Any, changed: Mapping[str, np.ndarray]) -> None:
+def hash_changed(digest: Any, changed: Mapping[str, Weight]) -> None:
     """Adds the changed parameters of one block, in their stored dtype, to a hashlib digest."""
-    for path, leaf in sorted(changed.items()):
+    for path in sorted(changed):
+        leaf = values_of(changed[path])
         digest.update(f"{path} {leaf.dtype} {leaf.shape}\n".encode())
         digest.update(np.ascontiguousarray(leaf).view(np.uint8).data)
 

@@ -18,9 +18,10 @@ from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.source import ParameterSource
 from jaxprune.hf.weights import exported_name, shapes, to_stored
 from jaxprune.models.config import ModelConfig
+from jaxprune.models.grids.grid import Weight, values_of
 
-# Float32 rows of a table, [N, D] → their rounded values.
-RoundRows = Callable[[Float[np.ndarray, "N D"]], Float[np.ndarray, "N D"]]
+# Float32 rows of a table, [N, D] → the rounded rows as columns, [D, N].
+RoundRows = Callable[[Float[np.ndarray, "N D"]], Weight]
 _ROWS = 4096  # tokens at a time
 
 
@@ -55,20 +56,20 @@ class Rounded:
         """All parameters below a path in float32, embedding and head rounded."""
         tree = _in_float32(self.source.joined(path, share, layer))
         if path == "embed":
-            tree["tokens"] = self.round_rows(tree["tokens"])
+            tree["tokens"] = self._rounded(tree["tokens"])
         if path == "head" and "kernel" in tree:
-            tree["kernel"] = self.round_rows(np.ascontiguousarray(tree["kernel"].T)).T
+            tree["kernel"] = self._rounded(np.ascontiguousarray(tree["kernel"].T)).T
         return tree
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
         """Rounded rows of the embedding."""
         tree, indices = self.source.embed_rows(tokens)
         tree = _in_float32(tree)
-        return {**tree, "tokens": self.round_rows(tree["tokens"])}, indices
+        return {**tree, "tokens": self._rounded(tree["tokens"])}, indices
 
     def head_rows(self, tokens: np.ndarray) -> np.ndarray:
         """Rounded rows of the head."""
-        return self.round_rows(self.source.head_rows(tokens).astype(np.float32))
+        return self._rounded(self.source.head_rows(tokens).astype(np.float32))
 
     def copy_unpruned(self, shards: ShardWriter) -> None:
         """Writes embedding and head, their large tables in pieces."""
@@ -84,6 +85,15 @@ class Rounded:
             others = {name: leaf for name, leaf in tree.items() if name != table}
             shards.write(to_stored(self.config, others, part))
 
+    def table(self, path: str) -> Weight:
+        """The rounded embedding or head, [D, V]."""
+        part, _, name = path.partition("/")
+        table = _in_float32(self.source.joined(part, self.source.share(part)))[name]
+        return self.round_rows(table if part == "embed" else np.ascontiguousarray(table.T))
+
+    def _rounded(self, rows: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N D"]:
+        return np.ascontiguousarray(values_of(self.round_rows(rows)).T)
+
     def _head_norm(self) -> dict[str, Any]:
         return {"norm": self.source.joined("head/norm", self.source.share("head/norm"))}
 
@@ -96,7 +106,7 @@ class Rounded:
             yield np.ascontiguousarray(rows).reshape(-1)
 
 
-def rounded(model: Model, round_rows: RoundRows) -> Model:
+def with_tables(model: Model, round_rows: RoundRows) -> Model:
     """The model in float32 with the rows of embedding and head rounded."""
     source = Rounded(model.source, model.config, round_rows)
     return dataclasses.replace(model, source=source)

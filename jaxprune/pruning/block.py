@@ -15,6 +15,7 @@ from jaxprune.data.batches import SetKey
 from jaxprune.devices.sharding import replicated
 from jaxprune.hf.aligned import aligned_cast
 from jaxprune.models.config import ModelConfig
+from jaxprune.models.grids.grid import Quantized, Weight
 from jaxprune.models.model import family_of
 from jaxprune.models.pruned_block import without_dropped
 from jaxprune.models.trees import BlockParams
@@ -41,6 +42,7 @@ class BlockPruning:
       settings: method and selection.
       methods: the method of each kernel, by path.
       mesh: devices.
+      keep: masks of weights that stay dropped in a rounding, by path; empty if there are none.
     """
 
     config: ModelConfig
@@ -51,6 +53,7 @@ class BlockPruning:
     settings: Settings
     methods: Mapping[str, Method | Criterion]
     mesh: Mesh
+    keep: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 class PrunedKernels(NamedTuple):
@@ -64,7 +67,7 @@ class PrunedKernels(NamedTuple):
     """
 
     keep: dict[str, np.ndarray]
-    changed: dict[str, np.ndarray]
+    changed: dict[str, Weight]
     damping: dict[str, float]
     errors: dict[str, float]
 
@@ -144,7 +147,10 @@ def _inputs(
     inputs = {}
     for path, site in reads.items():
         norms, stats, counts = by_site[site]
-        inputs[path] = Inputs(norms, path, layer, seed_key, block.settings.compat, stats, counts)
+        keep = block.keep.get(path)
+        inputs[path] = Inputs(
+            norms, path, layer, seed_key, block.settings.compat, stats, counts, keep
+        )
     return inputs
 
 
@@ -173,18 +179,22 @@ def _check_scores(block: BlockPruning, finite: Mapping[str, np.ndarray]) -> None
 
 def _changed_kernels(
     block: BlockPruning, pruned: Mapping[str, Any], stored: Mapping[str, Any]
-) -> dict[str, np.ndarray]:
-    """The kernels, by path, whose weights the method changed, in the dtype of the stored ones."""
-    changed = {
-        path: without_dropped(aligned_cast(kernel.kernel, stored[path].dtype), kernel.keep)
-        for path, kernel in pruned.items()
-        if kernel.kernel is not None
-    }
-    for path, kernel in changed.items():
-        if not np.isfinite(kernel.astype(np.float32)).all():
+) -> dict[str, Weight]:
+    """The kernels, by path, whose weights the method changed: in the dtype of the stored ones, or on their grid."""
+    changed: dict[str, Weight] = {}
+    for path, kernel in pruned.items():
+        if kernel.kernel is None:
+            continue
+        changed[path], numbers = kernel.kernel, kernel.kernel
+        if isinstance(numbers, Quantized):
+            numbers, dtype = numbers.scales["d"], stored[path].dtype
+        else:
+            dtype = stored[path].dtype
+            changed[path] = numbers = without_dropped(aligned_cast(numbers, dtype), kernel.keep)
+        if not np.isfinite(numbers.astype(np.float32)).all():
             raise InputError(
                 f"layer {block.layer}, {path}: method {block.settings.method.name} returned weights that are not "
-                f"finite in {kernel.dtype}"
+                f"finite in {dtype}"
             )
     return changed
 

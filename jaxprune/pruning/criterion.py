@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, Shaped
+from jaxtyping import Array, Bool, Float, Key, Shaped
 
 from jaxprune.base.errors import InputError
 from jaxprune.stats.statistics import SQUARES, STATISTICS
@@ -35,6 +35,8 @@ class Inputs:
       stats: set → statistic → its sum over the set's tokens at the kernel's inputs, such as "gram", float32 [in, in];
         for the pairs in `Method.needs`.
       tokens: set → number of its tokens, float32 [].
+      keep: bool [in, out], False at weights that a step before has dropped and a rounding leaves at 0; None if there
+        are none.
     """
 
     norms: Mapping[str, Float[Array, "*layers in"]]
@@ -46,6 +48,7 @@ class Inputs:
         default_factory=dict
     )
     tokens: Mapping[str, np.floating | Float[Array, ""]] = dataclasses.field(default_factory=dict)
+    keep: Bool[Array | np.ndarray, "in out"] | None = None
 
     @property
     def key(self) -> Key[Array, ""]:

@@ -88,7 +88,7 @@ def _rounded(
     for path, kernel in kernels.items():
         kernel = kernel.astype(jnp.float32)
         importance = squares[path]
-        rounded = [with_searched_scales(kernel, importance, grid) for grid in grids]
+        rounded = [with_searched_scales(kernel, importance, grid).values() for grid in grids]
         first[path] = rounded[0]
         stats = {SQUARES.name: importance}
         shares[path] = jnp.stack([changed_share(kernel, new, stats) for new in rounded])

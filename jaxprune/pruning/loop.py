@@ -141,6 +141,7 @@ def prune_blocks(
     progress: bool = True,
     stats: ActivationStats | None = None,
     measured: Sequence[Any] | None = None,
+    keep: Callable[[int], Mapping[str, np.ndarray]] = lambda layer: {},
     finished: Callable[[int], FinishedLayer | None] = lambda layer: None,
 ) -> Generator[PrunedBlock, None, None]:
     """Prunes and yields the blocks in order; only one block's weights and the hidden states are in memory.
@@ -151,6 +152,7 @@ def prune_blocks(
       stats: the result of `probe` for these batches. It replaces the pass, with propagate="dense" only; the masks
         have the same bits, but agree within rounding if a method reads Gram matrices of several languages.
       measured: the result of `measure_blocks` for these arguments; by default it is called.
+      keep: masks of the weights of a layer, by path, that a step before has dropped: a rounding leaves them at 0.
       finished: the result of an earlier run for a layer, or None. A finished layer is not pruned again, and only the
         passes that later layers need are repeated.
 
@@ -204,7 +206,15 @@ def prune_blocks(
             earlier = finished(layer)
             clock.lap("read")
             block = BlockPruning(
-                config, layer, host, tokens, shares[layer], settings, methods[layer], mesh
+                config,
+                layer,
+                host,
+                tokens,
+                shares[layer],
+                settings,
+                methods[layer],
+                mesh,
+                keep(layer),
             )
             prune_sites = functools.partial(prune_kernels, block)
             if states is not None:
@@ -213,8 +223,8 @@ def prune_blocks(
                 result = earlier
             else:
                 sums = {} if stats is None else stats.layer(layer)
-                keep, changed, damping, errors = prune_sites(params=params, sums=sums, sites=SITES)
-                result = FinishedLayer(keep, changed, sums, damping, errors=errors)
+                kept, changed, damping, errors = prune_sites(params=params, sums=sums, sites=SITES)
+                result = FinishedLayer(kept, changed, sums, damping, errors=errors)
                 clock.lap("select")
             pruned = pruned_params(host, result.keep, result.changed)
             yield PrunedBlock(layer, pruned, result, clock.take())

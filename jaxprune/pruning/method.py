@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Array, Bool, Float, Shaped
 
+from jaxprune.models.grids.grid import Quantized
 from jaxprune.pruning.budget import Budget
 from jaxprune.pruning.criterion import Criterion, Inputs, Measures
 
@@ -15,12 +16,12 @@ class Pruned(NamedTuple):
 
     Attributes:
       keep: bool [in, out], True = kept.
-      kernel: float [in, out], new values of the kept weights; None if they are unchanged.
+      kernel: float [in, out], new values of the kept weights, or their record on a grid; None if they are unchanged.
       error: float32 [], for the report: the share of the squared outputs that changes; None if it is not measured.
     """
 
     keep: Bool[Array, "in out"]
-    kernel: Float[Array, "in out"] | None = None
+    kernel: Float[Array, "in out"] | Quantized | None = None
     error: Float[Array, ""] | None = None
 
 

@@ -150,8 +150,8 @@ def _whole(kernel: Any, inputs: Inputs, budget: Budget, *, method: Method) -> Pr
 def _checked(method: Method, kernel: Any, inputs: Inputs, budget: Budget) -> Pruned:
     """The result of the method; InputError for arrays of another shape, which could broadcast."""
     pruned = method.prune(kernel, inputs, budget)
-    for array in jax.tree.leaves((pruned.keep, pruned.kernel)):
-        if array.shape != kernel.shape:
+    for array in (pruned.keep, pruned.kernel):
+        if array is not None and array.shape != kernel.shape:
             raise InputError(
                 f"criterion {method.name}: {inputs.path}: got shape {array.shape}; expected {kernel.shape}"
             )

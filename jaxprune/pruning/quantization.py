@@ -13,10 +13,10 @@ from jaxprune.base.workdir.reading import GGUF
 from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.gguf.write import file_size
 from jaxprune.hf.model import Model
-from jaxprune.hf.rounded import rounded
+from jaxprune.hf.rounded import with_tables
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.grids import GRIDS, Grid
-from jaxprune.models.grids.grid import BLOCK
+from jaxprune.models.grids.grid import GROUP
 from jaxprune.models.model import kernel_shapes
 from jaxprune.pruning.allocations import UNIFORM
 from jaxprune.pruning.allocations.allocation import Allocation
@@ -132,7 +132,7 @@ class QuantizeFields:
 
 
 def check_grids(config: ModelConfig, fields: QuantizeFields) -> None:
-    """Rejects grids whose blocks do not divide the kernels or the embedding.
+    """Rejects grids whose groups do not divide the kernels or the embedding.
 
     Raises:
       InputError: names the field, the kernel and the grid that fits.
@@ -145,9 +145,9 @@ def check_grids(config: ModelConfig, fields: QuantizeFields) -> None:
     widths["embedding", "the embedding"] = config.d_model
     for (field, name), width in widths.items():
         grid: Grid = GRIDS[getattr(fields, field)]
-        if grid.levels and width % BLOCK:
+        if grid.levels and width % GROUP:
             raise InputError(
-                f"quantize.{field}: {name} has {width} inputs, which blocks of {BLOCK} do not divide; expected f16"
+                f"quantize.{field}: {name} has {width} inputs, which groups of {GROUP} do not divide; expected f16"
             )
 
 
@@ -159,4 +159,4 @@ def with_rounded_tables(model: Model, fields: QuantizeFields) -> Model:
     """
     check_grids(model.config, fields)
     fields.types(model)
-    return rounded(model, functools.partial(nearest_rows, grid=GRIDS[fields.embedding]))
+    return with_tables(model, functools.partial(nearest_rows, grid=GRIDS[fields.embedding]))

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxprune.models.grids.grid import values_of
 from jaxprune.pruning.criterion import DEMONSTRATIONS, Criterion, Inputs
 from jaxprune.pruning.following import following
 from jaxprune.pruning.method import Method, Pruned
@@ -65,7 +66,7 @@ def refitted(
     def goes_on(state: _State) -> Array:
         return (state[0] < _STEPS) & (state[-1] > least).any()
 
-    start = jnp.where(keep, weights if before.kernel is None else before.kernel, 0)
+    start = jnp.where(keep, weights if before.kernel is None else values_of(before.kernel), 0)
     residual = product(weights - start)
     least = _RESIDUAL**2 * norm(product(weights))
     begin = (jnp.int32(0), start, residual, residual / scale, norm(residual))

@@ -8,6 +8,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.base.progress import Clock
 from jaxprune.data.batches import SetKey
+from jaxprune.models.grids.grid import Weight
 from jaxprune.models.trees import BlockParams
 from jaxprune.pruning.block import BlockPruning, PrunedKernels, kernels
 from jaxprune.pruning.propagation import PROPAGATIONS
@@ -36,8 +37,7 @@ def pass_through(
     settings, config = block.settings, block.config
     is_last = block.layer + 1 == config.n_layers
     sums: dict[SetKey, dict[str, Any]] = {}
-    keep: dict[str, np.ndarray] = {}
-    changed: dict[str, np.ndarray] = {}
+    keep, changed = dict[str, np.ndarray](), dict[str, Weight]()
     damping: dict[str, float] = {}
     errors: dict[str, float] = {}
     for step in PROPAGATIONS[settings.propagate].steps:
@@ -60,7 +60,8 @@ def pass_through(
                 errors |= measured_errors
             else:
                 paths = kernels(config, step.prunes)
-                masks, new = ({p: part[p] for p in paths if p in part} for part in earlier[:2])
+                masks = {path: earlier.keep[path] for path in paths if path in earlier.keep}
+                new = {path: earlier.changed[path] for path in paths if path in earlier.changed}
             keep |= masks
             changed |= new
             params = put_back(params, masks, new, settings.dtype)

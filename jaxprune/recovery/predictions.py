@@ -14,8 +14,7 @@ from jaxtyping import Array, Bool, Float
 from jaxprune.devices.sharding import replicated
 from jaxprune.models.config import ModelConfig
 from jaxprune.recovery.fit import cut
-from jaxprune.recovery.on_grid import Levels
-from jaxprune.recovery.stacked import Start, run_blocks, start_of
+from jaxprune.recovery.stacked import Records, Start, run_blocks, start_of
 from jaxprune.recovery.task import Task
 from jaxprune.stats.micro_batches import Context, MicroBatches
 from jaxprune.stats.predictions import (
@@ -120,7 +119,7 @@ def divergence_of_unit(
     config: ModelConfig,
     dtype: str,
     masters: Any,
-    fixed: tuple[tuple[Array | None, Levels], Head, tuple[Start, Array] | None],
+    fixed: tuple[tuple[Array | None, Records], Head, tuple[Start, Array] | None],
     inputs: Array,
     expected: Array,
     log_p: Array,
@@ -130,7 +129,7 @@ def divergence_of_unit(
 
     Args:
       masters: of the blocks that are fitted.
-      fixed: their kinds and levels; the head; and if there are blocks above, all blocks as stored, with True at those
+      fixed: their kinds and records; the head; and if there are blocks above, all blocks as stored, with True at those
         above, so that windows share one program.
     """
     of_blocks, head, above = fixed

@@ -32,8 +32,6 @@ def recover_blocks(task: Task) -> Generator[PrunedBlock, None, None]:
             "recovery.how: distil needs logits that are products, and this model caps them "
             "(final_logit_softcapping); use block or window"
         )
-    if task.types is not None:
-        check_scales(task.types.kernels or "")
     return recover_by_window(dataclasses.replace(task, samples_per_device=rows))
 
 

@@ -1,7 +1,7 @@
 """A recovery: a pruned or smaller model, the dense one, samples and settings."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,9 @@ from jax.sharding import Mesh
 
 from jaxprune.data.batches import Batch
 from jaxprune.hf.aligned import aligned_cast
-from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.model import Model
 from jaxprune.models.config import ModelConfig
+from jaxprune.models.grids.grid import Quantized, Weight
 from jaxprune.models.model import kernel_shapes
 from jaxprune.models.trees import BlockParams
 from jaxprune.recovery.config import DISTIL, RecoveryFields
@@ -30,8 +30,7 @@ class Task:
       model: the dense model, or a smaller one.
       teacher: the dense model, with the tokens of `model`.
       batches: samples, of which `fields.held_out` are not fitted.
-      pruned: layer → the result of pruning it.
-      types: the grids of a quantized model, the scales of whose kernels are fitted in place of these; None for others.
+      pruned: layer → the result of pruning or rounding it; of kernels on a grid the scales are fitted.
       mesh, dtype, seed, samples_per_device, progress: see `recover`.
       dropped: the layers of the teacher that the model lacks.
       finished: layer → the result of an earlier recovery, or None.
@@ -44,7 +43,6 @@ class Task:
     pruned: Callable[[int], FinishedLayer]
     fields: RecoveryFields
     mesh: Mesh
-    types: Types | None = None
     dtype: str = "float32"
     seed: int = 0
     samples_per_device: int = SAMPLES_PER_DEVICE
@@ -119,17 +117,18 @@ def whole_layers(config: ModelConfig) -> Callable[[int], FinishedLayer]:
 
 
 def finished_layer(
-    start: FinishedLayer, stored: BlockParams, masters: BlockParams, fitted: Fit | None
+    start: FinishedLayer, stored: BlockParams, masters: Mapping[str, Weight], fitted: Fit | None
 ) -> FinishedLayer:
     """A fitted layer: the masters rounded to the dtypes of the stored block.
 
     Args:
+      masters: by path.
       fitted: the fit whose loss is the layer's; None without one.
     """
     dtypes = {path: leaf.dtype for path, leaf in flatten_dict(dict(stored), sep="/").items()}
-    changed = {
-        path: aligned_cast(np.asarray(leaf), dtypes[path])
-        for path, leaf in flatten_dict(dict(masters), sep="/").items()
+    changed: dict[str, Weight] = {
+        path: leaf if isinstance(leaf, Quantized) else aligned_cast(np.asarray(leaf), dtypes[path])
+        for path, leaf in masters.items()
     }
     loss = None if fitted is None else (fitted.before, fitted.after)
     return FinishedLayer(start.keep, changed, {}, {}, loss)

@@ -27,14 +27,13 @@ from jaxprune.models.config import ModelConfig
 from jaxprune.models.pruned_block import pruned_params
 from jaxprune.recovery.config import DISTIL
 from jaxprune.recovery.fit import Fit, cut, fit, steps_of
-from jaxprune.recovery.on_grid import Levels
 from jaxprune.recovery.predictions import (
     Predictions,
     dense_predictions,
     divergence_of_unit,
     prediction_units,
 )
-from jaxprune.recovery.stacked import Start, finished_layers, run_blocks, start_of
+from jaxprune.recovery.stacked import Records, Start, finished_layers, run_blocks, start_of
 from jaxprune.recovery.steps import Loss
 from jaxprune.recovery.task import Task
 from jaxprune.stats.blocks import blocks, converted
@@ -209,7 +208,7 @@ def squared_error(
     config: ModelConfig,
     dtype: str,
     masters: Any,
-    fixed: tuple[Array | None, Levels],
+    fixed: tuple[Array | None, Records],
     inputs: Array,
     targets: Array,
     valid: Array,

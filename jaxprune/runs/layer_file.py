@@ -15,6 +15,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxprune.base.errors import InputError
 from jaxprune.base.files.arrays import read_npz, write_npz
 from jaxprune.data.batches import SetKey
+from jaxprune.models.grids import GRIDS
+from jaxprune.models.grids.grid import Quantized, Weight
 from jaxprune.models.packed_masks import PackedMasks
 from jaxprune.stats.finished import FinishedLayer
 from jaxprune.stats.stats import Sums
@@ -38,7 +40,12 @@ def write_layer(file: Path, layer: FinishedLayer) -> None:
     tree: dict[str, Any] = {"bits": PackedMasks.of(layer.keep).to_records()}
     # numpy's files have no bfloat16, so values are stored as integers with the name of their dtype
     for path, leaf in layer.changed.items():
-        tree[_BETWEEN.join(("changed", path, leaf.dtype.name))] = leaf.view(f"u{leaf.itemsize}")
+        if isinstance(leaf, Quantized):
+            record = {"levels": leaf.levels, **leaf.scales}
+            tree[_BETWEEN.join(("quantized", path, leaf.grid.name))] = record
+        else:
+            bits = leaf.view(f"u{leaf.itemsize}")
+            tree[_BETWEEN.join(("changed", path, leaf.dtype.name))] = bits
     for key, sites in layer.sums.items():
         tree[_BETWEEN.join(("sums", *key))] = sites
     tree |= {_BETWEEN.join(("damping", site)): added for site, added in layer.damping.items()}
@@ -56,11 +63,14 @@ def read_layer(file: Path) -> FinishedLayer:
     try:
         tree = unflatten_dict(read_npz(file), sep=_BETWEEN)
         keep = PackedMasks.from_records(tree["bits"]).unpack()
-        changed = {
+        changed: dict[str, Weight] = {
             path: bits.view(np.dtype(dtype))
             for path, record in tree.get("changed", {}).items()
             for dtype, bits in record.items()
         }
+        for path, record in tree.get("quantized", {}).items():
+            [(grid, scales)] = record.items()
+            changed[path] = Quantized(scales.pop("levels"), scales, GRIDS[grid])
         damping, errors = (
             {name: float(value) for name, value in tree.get(kind, {}).items()}
             for kind in ("damping", "errors")

@@ -1,17 +1,18 @@
 """The files that have the result of a step: each writer takes the blocks one by one, and is closed at the end."""
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+
+from flax.traverse_util import flatten_dict
 
 from jaxprune.base.workdir.reading import GGUF
 from jaxprune.data.batches import SetKey
 from jaxprune.devices import hosts
 from jaxprune.hf.export import HfWriter
 from jaxprune.hf.gguf.tensors import Types
-from jaxprune.hf.gguf.write import write_gguf
-from jaxprune.hf.model import Model, load
+from jaxprune.hf.gguf.write import GgufWriter
+from jaxprune.hf.model import Model
 from jaxprune.hf.weights import stack_layers
 from jaxprune.models.packed_masks import PackedMasks
 from jaxprune.models.trees import Params
@@ -51,7 +52,7 @@ def writers_of(
     if outputs.hf and hosts.is_first():
         writers.append(HuggingFace(model, folder / "hf", card))
     if outputs.types is not None and hosts.is_first():
-        writers.append(Gguf(outputs.types, folder / GGUF))
+        writers.append(Gguf(model, outputs.types, folder / GGUF))
     return writers
 
 
@@ -70,19 +71,19 @@ class HuggingFace:
         self._writer.close(card=self._card)
 
 
-@dataclasses.dataclass
 class Gguf:
-    """The file `model.gguf`."""
+    """The file `model.gguf`, filled block by block with the records of kernels."""
 
-    types: Types
-    file: Path
+    def __init__(self, model: Model, types: Types, file: Path) -> None:
+        self._writer = GgufWriter(model, types, file)
 
     def write(self, block: PrunedBlock) -> None:
-        del block
+        params = flatten_dict(dict(block.params), sep="/")
+        self._writer.write_block({**params, **block.finished.changed}, block.layer)
 
     def close(self, report: Mapping[str, Any]) -> None:
         del report
-        write_gguf(load(self.file.parent / "hf"), self.types, self.file)
+        self._writer.close()
 
 
 class Checkpoint:

@@ -12,6 +12,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxprune.devices.compiled import compiled
 from jaxprune.models import masks
+from jaxprune.models.grids.grid import Weight, values_of
 from jaxprune.models.trees import BlockParams
 from jaxprune.stats.blocks import converted
 from jaxprune.stats.stats import Sums
@@ -22,8 +23,8 @@ class FinishedLayer(NamedTuple):
 
     Attributes:
       keep: kernel path → bool [in, out], True = kept.
-      changed: parameters with new values, by path within the block, in their stored dtype, dropped weights +0; all
-        others have the masked values of the dense model.
+      changed: parameters with new values, by path within the block, dropped weights +0: in their stored dtype, or
+        kernels on a grid; all others have the masked values of the dense model.
       sums: the statistics of the layer; empty for methods without statistics.
       damping: site → the damping of its Gram matrix, where the method had to raise it.
       loss: loss on the held-out samples before and after recovery; None without recovery.
@@ -31,7 +32,7 @@ class FinishedLayer(NamedTuple):
     """
 
     keep: dict[str, np.ndarray]
-    changed: dict[str, np.ndarray]
+    changed: dict[str, Weight]
     sums: Sums
     damping: dict[str, float]
     loss: tuple[float, float] | None = None
@@ -68,7 +69,7 @@ class PrunedBlock:
 def put_back(
     params: BlockParams,
     keep: Mapping[str, np.ndarray],
-    changed: Mapping[str, np.ndarray],
+    changed: Mapping[str, Weight],
     dtype: str,
 ) -> BlockParams:
     """A block on the devices with dropped weights +0 and changed weights replaced."""
@@ -78,7 +79,7 @@ def put_back(
         where = {path: flat[path].sharding for path in masked}
         flat |= drop_weights({p: flat[p] for p in masked}, jax.device_put(masked, where))
     for path, leaf in changed.items():
-        flat[path] = jax.device_put(converted(leaf, dtype), flat[path].sharding)
+        flat[path] = jax.device_put(converted(values_of(leaf), dtype), flat[path].sharding)
     return unflatten_dict(flat, sep="/")
 
 

@@ -3,13 +3,19 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 from flax.traverse_util import flatten_dict
 
 from jaxprune.base.errors import InputError
 from jaxprune.base.workdir.json_files import Report
-from jaxprune.base.workdir.reading import file_faults, pruned_digest, read_report
+from jaxprune.base.workdir.reading import GGUF, file_faults, pruned_digest, read_report
+from jaxprune.hf.gguf.read import GgufWeights
+from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.model import Model, load
 from jaxprune.hf.overlay import overlaid
+from jaxprune.models.grids import GRIDS
+from jaxprune.models.grids.grid import Weight
+from jaxprune.models.grids.solving import solved
 from jaxprune.runs.checkpoint import restore_packed_masks
 from jaxprune.stats.finished import FinishedLayer
 
@@ -62,6 +68,29 @@ def pruned_layers(run: Path) -> Callable[[int], FinishedLayer]:
     def layer_of(layer: int) -> FinishedLayer:
         block = {} if exported is None else flatten_dict(dict(exported.block(layer)), sep="/")
         return FinishedLayer(masks.layer(layer).unpack(), block, {}, {})
+
+    return layer_of
+
+
+def quantized_layers(run: Path, model: Model, report: Report) -> Callable[[int], FinishedLayer]:
+    """The layers of a quantized model, with the records of its kernels: those of model.gguf, if the run has one.
+
+    Args:
+      model: of `hf/`, whose values determine the records otherwise.
+    """
+    quantized, config = report["quantized"], model.config
+    types = Types(quantized["grid"], quantized["embedding"], quantized["grids"])
+    file = run / GGUF
+    stored = GgufWeights(config, file) if file.is_file() else None
+
+    def layer_of(layer: int) -> FinishedLayer:
+        block, records = flatten_dict(model.block(layer), sep="/"), dict[str, Weight]()
+        for path, name in types.kernel_grids(config, layer).items():
+            record = None if stored is None else stored.record(f"blocks/{path}", layer)
+            rows = np.ascontiguousarray(block[path].T)
+            records[path] = solved(GRIDS[name], rows) if record is None else record
+        keep = {path: np.ones(record.shape, bool) for path, record in records.items()}
+        return FinishedLayer(keep, records, {}, {})
 
     return layer_of
 

@@ -92,7 +92,7 @@ class Prune(BlockStep):
         report = method_report(config, opened, totals) | sparsity_report(model, totals)
         if totals.errors:
             report["errors"] = totals.errors
-        return report | _allocation(model, config.settings, progress.record["measured"])
+        return report | dict(_allocation(model, config.settings, progress.record["measured"]))
 
 
 def check_outputs(config: BlocksConfig, model: Model, *, changes_weights: bool) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
 from jaxprune.base.errors import InputError
@@ -12,8 +13,9 @@ from jaxprune.base.schema import OUTPUT_PATH, check, checked
 from jaxprune.base.text import NotebookTable, Table, percent
 from jaxprune.data.batches import Batch
 from jaxprune.hf.gguf.tensors import Types
-from jaxprune.hf.gguf.write import write_gguf
+from jaxprune.hf.gguf.write import GgufWriter
 from jaxprune.hf.model import Model, check_model
+from jaxprune.models.grids.grid import Weight
 from jaxprune.pruning.allocated import measure_blocks
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.quantization import QuantizeFields, with_rounded_tables
@@ -29,11 +31,13 @@ class QuantizeResult(NotebookTable):
     Attributes:
       model: the quantized model, in float32.
       grids: the grids of the kernels and of the embedding.
+      records: for each layer the kernels on their grids, by path.
       errors: for each layer the share of the squared outputs of each kernel that rounding changes, by path.
     """
 
     model: Model
     grids: Types
+    records: list[dict[str, Weight]]
     errors: list[dict[str, float]]
 
     def save(self, file: str | Path) -> None:
@@ -48,7 +52,11 @@ class QuantizeResult(NotebookTable):
             raise InputError(f"{path}: already exists; choose another name")
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f"{path.name}.new")
-        write_gguf(self.model, self.grids, unfinished)
+        writer = GgufWriter(self.model, self.grids, unfinished)
+        for layer, records in enumerate(self.records):
+            block = flatten_dict(dict(self.model.block(layer)), sep="/")
+            writer.write_block({**block, **records}, layer)
+        writer.close()
         unfinished.replace(path)
 
     def _shown(self) -> tuple[str, list[Table]]:
@@ -97,7 +105,7 @@ def quantize(
       progress: show a bar.
 
     Raises:
-      InputError: as `prune`; blocks of 32 do not divide the inputs of a kernel; llama.cpp does not have the model.
+      InputError: as `prune`; groups of 32 do not divide the inputs of a kernel.
 
     Examples:
       >>> import jaxprune as jp
@@ -123,5 +131,7 @@ def quantize(
     measured = measure_blocks(in_float32, batches, settings, **options)
     blocks = list(prune_blocks(in_float32, batches, settings, measured=measured, **options))
     errors = [dict(block.finished.errors) for block in blocks]
+    records = [dict(block.finished.changed) for block in blocks]
     params = stacked_result(in_float32, blocks, batches).params
-    return QuantizeResult(model.replace(params), fields.types(in_float32, measured), errors)
+    grids = fields.types(in_float32, measured)
+    return QuantizeResult(model.replace(params), grids, records, errors)

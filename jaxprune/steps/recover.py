@@ -3,7 +3,7 @@
 import dataclasses
 import importlib.metadata
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,28 +14,29 @@ from jaxprune.base.files.outside import read_json
 from jaxprune.base.files.places import local_path
 from jaxprune.base.progress import Clock, say
 from jaxprune.base.schema import checked, fields_of
-from jaxprune.base.workdir.json_files import CONFIG
+from jaxprune.base.workdir.json_files import CONFIG, Report
 from jaxprune.base.workdir.reading import pruned_digest
 from jaxprune.data.batches import first_samples
 from jaxprune.data.demonstrations import with_all_samples
 from jaxprune.devices import hosts
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.gguf.tensors import Types
-from jaxprune.hf.model import load
+from jaxprune.hf.model import Model, load
 from jaxprune.models.config import ModelConfig
 from jaxprune.pruning.settings import PruningFields
 from jaxprune.recovery.in_time import fit_into
-from jaxprune.recovery.recover import recover_blocks
+from jaxprune.recovery.recover import check_scales, recover_blocks
 from jaxprune.recovery.task import Task, whole_layers
 from jaxprune.runs.planning.config import OutputFields, RecoverConfig
 from jaxprune.shrinking.vocabulary import teacher_of
-from jaxprune.stats.finished import PrunedBlock
+from jaxprune.stats.finished import FinishedLayer, PrunedBlock
 from jaxprune.steps.finished_run import (
     check_dense,
     dropped_layers,
     finished_report,
     has_masks,
     pruned_layers,
+    quantized_layers,
 )
 from jaxprune.steps.identity import run_identity
 from jaxprune.steps.prune import check_outputs, sparsity_report
@@ -99,7 +100,16 @@ class Recover(BlockStep):
             model=model, models=[dense] if model is dense else [dense, model],
             mesh=device_mesh(config.mesh.data, config.mesh.model),
             batches=calibration_batches(config, model, writer=dense), before=before,
+            layers=self._layers(model, before),
         )  # fmt: skip
+
+    def _layers(self, model: Model, before: Report) -> Callable[[int], FinishedLayer] | None:
+        if has_masks(before):
+            return pruned_layers(self.run)
+        if "quantized" not in before:
+            return None
+        check_scales(before["quantized"]["grid"])
+        return quantized_layers(self.run, model, before)
 
     def check(self, opened: Opened, workdir: Path) -> None:
         if self.run.resolve() == workdir.resolve():
@@ -110,9 +120,8 @@ class Recover(BlockStep):
 
     def identity(self, opened: Opened) -> dict[str, Any]:
         dense, recovery = opened.models[0], vars(self.config.recovery)
-        other = dense.source.fingerprint.digest
-        if has_masks(opened.before):  # the dense model is among the files
-            other = pruned_digest(opened.before)
+        has_pruned = has_masks(opened.before)  # then the dense model is among the files
+        other = pruned_digest(opened.before) if has_pruned else dense.source.fingerprint.digest
         more = {
             **{f"config.recovery.{name}": value for name, value in recovery.items()},
             "config.recovery.run": other,
@@ -143,8 +152,11 @@ class Recover(BlockStep):
     def outputs(self, opened: Opened, progress: Progress) -> Outputs:
         if has_masks(opened.before):
             return Outputs(masks=True, params=self.config.output.params)
-        has_gguf = "no_gguf" not in opened.before.get("quantized", {})
-        return Outputs(types=_types(opened) if has_gguf else None)
+        quantized = opened.before.get("quantized")
+        if quantized is None or "no_gguf" in quantized:
+            return Outputs()
+        types = Types(quantized["grid"], quantized["embedding"], quantized["grids"])
+        return Outputs(types=types)
 
     def is_by_block(self, opened: Opened) -> bool:
         return len(self._task(opened).windows) > 1
@@ -177,8 +189,8 @@ class Recover(BlockStep):
         task = Task(
             model=model, teacher=teacher_of(dense, model) if "shrunk" in before else dense,
             batches=opened.batches, fields=fields,
-            pruned=pruned_layers(self.run) if has_masks(before) else whole_layers(model.config),
-            types=_types(opened), mesh=opened.mesh, dtype=config.dtype,
+            pruned=opened.layers or whole_layers(model.config),
+            mesh=opened.mesh, dtype=config.dtype,
             dropped=dropped_layers(before), seed=config.seed, progress=hosts.is_first(),
         )  # fmt: skip
         if progress is None:
@@ -187,15 +199,7 @@ class Recover(BlockStep):
         return dataclasses.replace(task, finished=progress.finished, saved=saved)
 
 
-def _types(opened: Opened) -> Types | None:
-    """The grids of the model, if it is quantized."""
-    quantized = opened.before.get("quantized")
-    if quantized is None:
-        return None
-    return Types(quantized["grid"], quantized["embedding"], quantized["grids"])
-
-
-def _about_before(run: Path, report: Mapping[str, Any]) -> dict[str, Any]:
+def _about_before(run: Path, report: Report) -> dict[str, Any]:
     """The record of the recovered run and of earlier recoveries, for the new report."""
     config = read_json(run / CONFIG)
     name = next((name for name in ("shrunk", "quantized") if name in report), "pruned")

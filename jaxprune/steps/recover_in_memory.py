@@ -187,10 +187,8 @@ def _layers(model: Model, pruned: object) -> Callable[[int], FinishedLayer]:
     )
 
     def layer_of(layer: int) -> FinishedLayer:
-        masks, changed = (
-            {path: np.asarray(leaf[layer]) for path, leaf in tree.items()}
-            for tree in (keep, params)
-        )
-        return FinishedLayer(masks, changed, {}, {})
+        masks = {path: np.asarray(leaf[layer]) for path, leaf in keep.items()}
+        changed = {path: np.asarray(leaf[layer]) for path, leaf in params.items()}
+        return FinishedLayer(masks, dict(changed), {}, {})
 
     return layer_of

@@ -2,13 +2,14 @@
 
 import abc
 import dataclasses
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from jax.sharding import Mesh
 
 from jaxprune.base.progress import Clock
+from jaxprune.base.workdir.json_files import Report
 from jaxprune.data.batches import Batch, SetKey, by_kind, by_language, set_tokens
 from jaxprune.devices.machine import environment
 from jaxprune.hf.gguf.tensors import Types
@@ -32,6 +33,7 @@ class Opened:
       batches: samples; none if none are read.
       stats: saved statistics, or those that other steps share, in place of passes over the samples.
       before: the report of the run that the step begins with; empty if it begins with the dense model.
+      layers: layer → the result of the step before, whose masks stay; None if nothing was dropped before.
     """
 
     model: Model
@@ -39,7 +41,8 @@ class Opened:
     mesh: Mesh
     batches: Sequence[Batch] = ()
     stats: ActivationStats | None = None
-    before: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    before: Report = dataclasses.field(default_factory=dict)
+    layers: Callable[[int], FinishedLayer] | None = None
 
     @property
     def tokens(self) -> dict[SetKey, int]:
@@ -49,13 +52,11 @@ class Opened:
 
 @runtime_checkable
 class Progress(Protocol):
-    """What a step keeps while it runs, and finds again when it is resumed.
+    """What a step keeps while it runs, and finds again when it is resumed."""
 
-    Attributes:
-      folder: for the files of a fit; None to keep none.
-    """
-
-    folder: Path | None
+    @property
+    def folder(self) -> Path | None:
+        """For the files of a fit; None to keep none."""
 
     @property
     def record(self) -> Mapping[str, Any]:
@@ -166,7 +167,7 @@ class Step(abc.ABC):
         """Rejects a workdir or outputs that cannot have the result; raises InputError."""
 
     @abc.abstractmethod
-    def identity(self, opened: Opened) -> dict[str, Any]:
+    def identity(self, opened: Any) -> dict[str, Any]:
         """The values, by name, that are equal for two runs of the same job; see `identity.run_identity`."""
 
 

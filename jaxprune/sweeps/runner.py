@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from flax.traverse_util import flatten_dict
 
@@ -145,7 +145,7 @@ class Runner:
     def _make_run(self, variant: Variant) -> None:
         """Prunes, quantizes or recovers; a damaged or older run starts over."""
         folder, config = self._workdir / variant.name, variant.config
-        step = step_of(self._recovery(variant) if variant.pruned else config)
+        step = step_of(self._recovery(variant) if variant.pruned else cast(MethodConfig, config))
         opened = None
         if isinstance(step, Prune | Quantize):  # whose samples variants share
             stats = self.sets.stats(step.config) if isinstance(step, Prune) else None

@@ -18,7 +18,7 @@ GRIDS_BY_BITS = GRIDS["q4_0"], GRIDS["q8_0"]
 
 def on_grid(kernel, importance):
     arrays = (jnp.asarray(array, jnp.float32) for array in (kernel, importance))
-    return np.asarray(with_searched_scales(*arrays, GRIDS["q4_0"]))
+    return np.asarray(with_searched_scales(*arrays, GRIDS["q4_0"]).values())
 
 
 def errors(model, batches):

@@ -16,6 +16,8 @@ from jaxprune.hf.gguf.tensors import XIELU, reordered, tensor_names, tensor_shap
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.weights import shapes, to_stored
 from jaxprune.models.config import ModelConfig
+from jaxprune.models.grids import GRIDS
+from jaxprune.models.grids.grid import Quantized
 
 _HEAD = "output.weight"
 
@@ -119,6 +121,14 @@ class GgufWeights:
         """Writes embedding and head, dequantized."""
         for part in ("embed", "head"):
             shards.write(to_stored(self.config, self.joined(part, self.share(part)), part))
+
+    def record(self, path: str, layer: int = 0) -> Quantized | None:
+        """A kernel [in, out] on one of the package's grids, as it is stored; None for one on no such grid."""
+        tensor = self._tensors[self._names[path, layer]]
+        grid = GRIDS.get(tensor.tensor_type.name.lower())
+        if grid is None or not grid.levels:
+            return None
+        return grid.unpack(reordered(self.config, path, np.asarray(tensor.data), back=True))
 
     def _rows(self, path: str, tokens: np.ndarray) -> np.ndarray:
         tensor = self._tensors[self._names[path, 0]]

@@ -12,7 +12,8 @@ from jaxprune.hf.gguf.architecture import ARCHITECTURES, llama3_rope
 from jaxprune.hf.weights import entries, exported_name, shapes
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.grids import GRIDS
-from jaxprune.models.grids.packing import packed
+from jaxprune.models.grids.grid import Quantized, Weight
+from jaxprune.models.grids.solving import solved
 from jaxprune.models.layers import rope_frequencies
 from jaxprune.models.model import kernel_shapes
 
@@ -93,20 +94,28 @@ def tensor_shape(config: ModelConfig, path: str) -> tuple[int, ...]:
     return shape[::-1] if path.endswith("/kernel") else shape
 
 
-def stored_tensor(
-    config: ModelConfig, path: str, array: Float[np.ndarray, "*dims"], grid: str | None
-) -> np.ndarray:
+def stored_tensor(config: ModelConfig, path: str, weight: Weight, grid: str | None) -> np.ndarray:
     """A parameter as in a file: float32, or the bytes of its grid [out, bytes].
+
+    Args:
+      weight: a record [in, out], or an array as in a model, whose record is solved for if it has a grid with levels.
 
     Raises:
       ValueError: the parameter is not on the grid.
     """
-    if grid is None:
-        array = array.astype(np.float32, copy=False)
-    if path.endswith("/kernel"):
-        array = np.ascontiguousarray(array.T)
-    array = reordered(config, path, array)
-    return array if grid is None else packed(GRIDS[grid], array)
+    if not isinstance(weight, Quantized):
+        array = np.asarray(weight, np.float32)
+        if path.endswith("/kernel"):
+            array = np.ascontiguousarray(array.T)
+        if grid is None:
+            return reordered(config, path, array)
+        if not GRIDS[grid].levels:
+            halves = array.astype(np.float16)
+            if not np.array_equal(halves.astype(np.float32), array):
+                raise ValueError(f"{path} is not on the grid {grid}")
+            return reordered(config, path, halves.view(np.uint8).reshape(len(array), -1))
+        weight = solved(GRIDS[grid], array)
+    return reordered(config, path, weight.grid.pack(weight))
 
 
 def reordered(

@@ -1,8 +1,7 @@
 """A model → model.gguf, the file that llama.cpp and programs built on it read, tensor by tensor."""
 
-import functools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +22,75 @@ from jaxprune.hf.gguf.tensors import (
 )
 from jaxprune.hf.gguf.tokenizer import check_tokenizer, write_tokenizer
 from jaxprune.hf.model import Model
+from jaxprune.hf.rounded import Rounded
+from jaxprune.models.config import ModelConfig
+from jaxprune.models.grids.grid import Weight
 
 
-def write_gguf(model: Model, types: Types, file: Path) -> None:
-    """Writes a model whose weights are on the grids of the file; packed values dequantize to the very weights.
+class GgufWriter:
+    """Writes a model tensor by tensor, one block after the other; packed values dequantize to the very weights.
 
     Args:
-      types: the grids of kernels and embedding; the weights must be on them. All others become float32.
-      file: file to write, which is complete when this returns.
+      model: its embedding and head are written; see `Rounded.table` for those on a grid.
+      types: the grids of kernels and embedding. All other parameters become float32.
+      file: file to write, which is complete when the writer is closed.
 
     Raises:
       InputError: a model or tokenizer that llama.cpp does not have.
-      ValueError: a parameter is not on its grid.
     """
-    check_architecture(model.config)
-    writer = _with_header(model, types, file)
-    for array in _tensors(model, types):
-        writer.write_tensor_data(array)
+
+    def __init__(self, model: Model, types: Types, file: Path) -> None:
+        check_architecture(model.config)
+        self._model, self._types, self._file = model, types, file
+        self._xielu = list[dict[str, float]]()  # of each block, as they may differ from the model's
+        self._writer = _with_header(model, types, file)
+        self._names = [(path, layer) for _, path, layer in tensor_names(model.config)]
+        self._write_table("embed")
+
+    def write_block(self, block: Mapping[str, Weight], layer: int) -> None:
+        """Writes the next block.
+
+        Args:
+          block: its parameters by path; kernels on a grid are records, or arrays for which one is solved.
+
+        Raises:
+          ValueError: a kernel is not on its grid.
+        """
+        for path, its_layer in self._names:
+            if its_layer == layer and path.startswith("blocks/"):
+                self._write(path, layer, block[path.removeprefix("blocks/")])
+        self._xielu.append(_xielu_of(self._model.config, block))
+
+    def close(self) -> None:
+        """Writes the head, and completes the file."""
+        self._write_table("head")
+        for array in extra_tensors(self._model.config).values():
+            self._writer.write_tensor_data(array)
+        self._writer.close()
+        _set_xielu(self._file, self._xielu)
+
+    def _write_table(self, part: str) -> None:
+        """Writes the embedding or the head with their norms."""
+        source = self._model.source
+        tree = flatten_dict(dict(self._model.part(part)), sep="/")
+        for path, _ in self._names:
+            if path.startswith(f"{part}/"):
+                name = path.partition("/")[2]
+                if isinstance(source, Rounded) and name in ("tokens", "kernel"):
+                    tree[name] = source.table(path)
+                self._write(path, 0, tree[name])
+
+    def _write(self, path: str, layer: int, weight: Weight) -> None:
+        config = self._model.config
+        grid = self._types.grid_of(config, path, layer)
+        self._writer.write_tensor_data(stored_tensor(config, path, weight, grid))
+
+
+def write_gguf(model: Model, types: Types, file: Path) -> None:
+    """Writes a model whose weights are on the grids of the file, with one block in memory; see `GgufWriter`."""
+    writer = GgufWriter(model, types, file)
+    for layer in range(model.config.n_layers):
+        writer.write_block(flatten_dict(dict(model.block(layer)), sep="/"), layer)
     writer.close()
 
 
@@ -72,8 +123,9 @@ def _with_header(model: Model, types: Types, file: Path) -> Any:
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_file_type(_file_type(types.kernels))
     write_fields(writer, config)
-    for name, values in _xielu_fields(model).items():
-        getattr(writer, f"add_xielu_{name}")(values)
+    if config.family == "apertus":  # the numbers follow
+        for name in XIELU:
+            getattr(writer, f"add_xielu_{name}")([0.0] * config.n_layers)
     write_tokenizer(writer, model)
     for name, path, layer in tensor_names(config):
         _add_info(writer, name, tensor_shape(config, path), types.grid_of(config, path, layer))
@@ -99,25 +151,21 @@ def _add_info(writer: Any, name: str, shape: tuple[int, ...], grid: str | None) 
     writer.add_tensor_info(name, shape, np.dtype(np.float32), size, raw_dtype=kind)
 
 
-def _tensors(model: Model, types: Types) -> Iterator[np.ndarray]:
-    """The tensors in the order of their names; one block is in memory at a time."""
-    config, current, tree = model.config, None, {}
-    for _, path, layer in tensor_names(config):
-        part, _, name = path.partition("/")
-        if (part, layer) != current:
-            current, tree = (part, layer), flatten_dict(dict(model.part(part, layer)), sep="/")
-        grid = types.grid_of(config, path, layer)
-        yield stored_tensor(config, path, np.asarray(tree[name]), grid)
-    yield from extra_tensors(config).values()
-
-
-def _xielu_fields(model: Model) -> dict[str, list[float]]:
-    """The parameters of Apertus' activation by name, a number a layer; empty for other families."""
-    if model.config.family != "apertus":
+def _xielu_of(config: ModelConfig, block: Mapping[str, Weight]) -> dict[str, float]:
+    """The parameters of Apertus' activation by name, which are fields of the file; empty for other families."""
+    if config.family != "apertus":
         return {}
-    read = functools.partial(model.part, "blocks/mlp")
-    layers = [read(layer) for layer in range(model.config.n_layers)]
-    return {
-        name: [float(np.asarray(layer[name], np.float32).reshape(())) for layer in layers]
-        for name in XIELU
-    }
+    return {name: float(np.asarray(block[f"mlp/{name}"], np.float32).item()) for name in XIELU}
+
+
+def _set_xielu(file: Path, layers: Sequence[Mapping[str, float]]) -> None:
+    """Sets the fields of Apertus' activation, a number a layer."""
+    import gguf
+
+    if not layers[0]:
+        return
+    reader = gguf.GGUFReader(file, "r+")
+    for name in XIELU:
+        field = reader.fields[f"xielu.{name}"]
+        for place, values in zip(field.data, layers, strict=True):
+            field.parts[place][0] = values[name]

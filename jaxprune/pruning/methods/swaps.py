@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxprune.models.grids.grid import values_of
 from jaxprune.pruning.criteria.wanda import CRITERION as WANDA
 from jaxprune.pruning.criterion import DEMONSTRATIONS, Criterion, Inputs
 from jaxprune.pruning.following import following
@@ -67,7 +68,7 @@ def exchanged(
       group: M of an N:M pattern, or None.
     """
     weights = kernel.astype(jnp.float32)
-    new = jnp.where(start.keep, weights if start.kernel is None else start.kernel, 0)
+    new = jnp.where(start.keep, weights if start.kernel is None else values_of(start.kernel), 0)
     slope = jnp.matmul(gram, weights - new, precision="float32")
     least = _LEAST * jnp.sum((weights - new) * slope, axis=0)
     rows = jnp.arange(len(weights))[:, None]

@@ -1,6 +1,6 @@
 """GPTQ (Frantar et al. 2023) on llama.cpp's grids: rounds input by input, and lets the later inputs compensate.
 
-The scale of a block of 32 inputs is searched (`searched_scales`) when the loop arrives there, on the weights as the
+The scale of a group of 32 inputs is searched (`searched_scales`) when the loop arrives there, on the weights as the
 earlier inputs changed them and with the diagonal of H. See `compensation` for the updates.
 """
 
@@ -12,12 +12,12 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxprune.models.grids import Grid
-from jaxprune.models.grids.grid import BLOCK as GRID_BLOCK
+from jaxprune.models.grids.grid import GROUP, Quantized
 from jaxprune.pruning.compensation import Constraint, compensated
 from jaxprune.pruning.criterion import DEMONSTRATIONS, Inputs
 from jaxprune.pruning.method import Prepared
 from jaxprune.pruning.roundings.rounding import Rounding
-from jaxprune.pruning.roundings.scales import rounded, searched_scales
+from jaxprune.pruning.roundings.scales import nearest_levels, searched_scales
 from jaxprune.stats.inverse_factor import BLOCK, inverse_factor
 
 
@@ -32,23 +32,36 @@ def prepare(
     return Prepared({DEMONSTRATIONS: own}, damping)
 
 
-def round_kernel(
-    kernel: Float[Array, "in out"], inputs: Inputs, grid: Grid
-) -> Float[Array, "in out"]:
-    """The kernel on the grid, with the error of each input compensated by the later ones."""
+def round_kernel(kernel: Float[Array, "in out"], inputs: Inputs, grid: Grid) -> Quantized:
+    """The kernel on the grid, with the error of each input compensated by the later ones; dropped weights stay 0."""
     upper, squares = (inputs.stats[DEMONSTRATIONS][name] for name in ("factor", "squares"))
-    importance = jnp.pad(squares, (0, -len(squares) % BLOCK))
+    padding = -len(squares) % BLOCK
+    importance = jnp.pad(squares, (0, padding))
+    keep = inputs.keep
+    if keep is not None:
+        keep = jnp.pad(keep, ((0, padding), (0, 0)), constant_values=True)
 
     def decide(start: Array, weights: Array, upper: Array, none: Array | None) -> Array:
+        """The scale of each weight; 0 for dropped ones, whose only level is 0 then."""
         del upper, none
-        block_importance = lax.dynamic_slice_in_dim(importance, start, GRID_BLOCK)
-        return jnp.broadcast_to(searched_scales(weights, block_importance, grid), weights.shape)
+        group_importance = lax.dynamic_slice_in_dim(importance, start, GROUP)
+        if keep is None:
+            scales = searched_scales(weights, group_importance, grid)
+            return jnp.broadcast_to(scales, weights.shape)
+        kept = lax.dynamic_slice_in_dim(keep, start, GROUP)
+        return kept * searched_scales(kept * weights, group_importance, grid)
 
     constraint = Constraint(
-        BLOCK, GRID_BLOCK, lambda *_: None, decide,
-        lambda value, scale: rounded(value, scale, grid), jnp.float32,
+        BLOCK, GROUP, lambda *_: None, decide,
+        lambda value, scale: nearest_levels(value, scale, grid) * scale, jnp.float32,
     )  # fmt: skip
-    return compensated(kernel.astype(jnp.float32), jnp.asarray(upper), constraint)[0]
+    values, scales = compensated(kernel.astype(jnp.float32), jnp.asarray(upper), constraint)
+    zero = grid.nearest(jnp.zeros(()))
+    levels = jnp.where(scales == 0, zero, jnp.round(values / jnp.where(scales == 0, 1, scales)))
+    by_group = scales.reshape(-1, GROUP, scales.shape[1])
+    place = jnp.argmax(jnp.abs(by_group), axis=1)[:, None]  # of a kept weight, if there is one
+    scale = jnp.take_along_axis(by_group, place, axis=1)[:, 0]
+    return Quantized(levels.astype(jnp.int8), {"d": scale}, grid)
 
 
 ROUNDING = Rounding(

@@ -4,22 +4,21 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxprune.models.grids import Grid
+from jaxprune.models.grids.grid import Weight
 from jaxprune.pruning.criterion import DEMONSTRATIONS, Inputs
 from jaxprune.pruning.roundings.llama_cpp import searched_rows
 from jaxprune.pruning.roundings.nearest import nearest_rows
 from jaxprune.pruning.roundings.rounding import Rounding
 
 
-def round_kernel(
-    kernel: Float[np.ndarray, "in out"], inputs: Inputs, grid: Grid
-) -> Float[np.ndarray, "in out"]:
+def round_kernel(kernel: Float[np.ndarray, "in out"], inputs: Inputs, grid: Grid) -> Weight:
     """The kernel on the grid."""
     weights = np.ascontiguousarray(kernel.T)
     if grid.name == "q8_0":
-        return nearest_rows(weights, grid).T
+        return nearest_rows(weights, grid)
     squares = np.asarray(inputs.stats[DEMONSTRATIONS]["squares"])
     importance = squares / np.float32(inputs.tokens[DEMONSTRATIONS])
-    return searched_rows(weights, importance, grid).T
+    return searched_rows(weights, importance, grid)
 
 
 ROUNDING = Rounding(

@@ -1,6 +1,6 @@
 """llama.cpp's search of scales in numpy, to the bit: bits depend on the order of its sums and products.
 
-The scale of a block is searched among some that put its largest weight beside an end of the grid, each refitted by
+The scale of a group is searched among some that put its largest weight beside an end of the grid, each refitted by
 least squares; see `make_qx_quants` and `quantize_row_iq4_nl_impl` there.
 """
 
@@ -8,64 +8,68 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxprune.models.grids import Grid
-from jaxprune.models.grids.grid import BLOCK
+from jaxprune.models.grids.grid import GROUP, Quantized
 
-_TINY = np.float32(1e-15)  # blocks with smaller weights become 0
+_TINY = np.float32(1e-15)  # groups with smaller weights become 0
 _WEIGHTS = 1 << 20  # weights at a time
 
 
 def searched_rows(
     weights: Float[np.ndarray, "out in"], importance: Float[np.ndarray, " in"] | None, grid: Grid
-) -> Float[np.ndarray, "out in"]:
-    """Rows of weights on the grid, float32.
+) -> Quantized:
+    """Rows of weights on the grid, as a record [in, out].
 
     Args:
       weights: float32.
       importance: h, the mean square of each input. A weight counts h · √(σ² + w²), where σ² is the mean square of the
-        output's weights, for grids of unequal steps twice that of the block's. Without it a weight counts w².
+        output's weights, for grids of unequal steps twice that of the group's. Without it a weight counts w².
     """
     step = max(1, _WEIGHTS // weights.shape[1])
     parts = [
         _searched(weights[start : start + step], importance, grid)
         for start in range(0, len(weights), step)
     ]
-    return np.concatenate(parts)
+    scales, levels = map(np.concatenate, zip(*parts, strict=True))
+    index = np.searchsorted(grid.levels, levels).astype(np.uint8)
+    return grid.of_groups(scales, index, len(weights))
 
 
-def _searched(weights: np.ndarray, importance: np.ndarray | None, grid: Grid) -> np.ndarray:
-    blocks = weights.reshape(-1, BLOCK)
+def _searched(
+    weights: np.ndarray, importance: np.ndarray | None, grid: Grid
+) -> tuple[np.ndarray, np.ndarray]:
+    """The scale of each group, float16, and the levels."""
+    groups = weights.reshape(-1, GROUP)
     if importance is None:
-        counts = blocks * blocks
+        counts = groups * groups
     else:
-        spread = weights if grid.is_uniform else blocks
+        spread = weights if grid.is_uniform else groups
         sigma = _in_order(spread * spread)
         if grid.is_uniform:
             sigma /= np.float32(weights.shape[1])
         else:
-            sigma *= np.float32(2 / BLOCK)
-        sigma = np.repeat(sigma, len(blocks) // len(sigma))[:, None]
-        tiled = np.tile(importance.reshape(-1, BLOCK), (len(weights), 1))
-        counts = tiled * np.sqrt(sigma + blocks * blocks)
-    largest = np.take_along_axis(blocks, np.abs(blocks).argmax(axis=1)[:, None], axis=1)
+            sigma *= np.float32(2 / GROUP)
+        sigma = np.repeat(sigma, len(groups) // len(sigma))[:, None]
+        tiled = np.tile(importance.reshape(-1, GROUP), (len(weights), 1))
+        counts = tiled * np.sqrt(sigma + groups * groups)
+    largest = np.take_along_axis(groups, np.abs(groups).argmax(axis=1)[:, None], axis=1)
     largest[np.abs(largest) < _TINY] = np.inf  # its inverse scale is 0
-    scales, levels = _search(blocks, counts, largest, grid)
+    scales, levels = _search(groups, counts, largest, grid)
     if not grid.is_uniform:  # rounded again, with the scale that was chosen
         with np.errstate(divide="ignore"):
             inverse = np.where(scales == 0, np.float32(0), np.float32(1) / scales)
-        levels = _nearest(inverse[:, None] * blocks, grid)
-    stored = scales.astype(np.float16).astype(np.float32)
-    return (levels * stored[:, None]).reshape(weights.shape)
+        levels = _nearest(inverse[:, None] * groups, grid)
+    return scales.astype(np.float16), levels.astype(np.int8)
 
 
 def _search(
-    blocks: np.ndarray, counts: np.ndarray, largest: np.ndarray, grid: Grid
+    groups: np.ndarray, counts: np.ndarray, largest: np.ndarray, grid: Grid
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The scale of each block and the levels with which it was found."""
-    best = scales = np.zeros(len(blocks), np.float32)
-    levels = np.zeros_like(blocks)
+    """The scale of each group and the levels with which it was found."""
+    best = scales = np.zeros(len(groups), np.float32)
+    levels = np.zeros_like(groups)
     for number, inverse in enumerate(_inverse_scales(largest, grid)):
-        tried = _nearest(inverse * blocks, grid)
-        first, second = (blocks, tried) if grid.is_uniform else (tried, blocks)
+        tried = _nearest(inverse * groups, grid)
+        first, second = (groups, tried) if grid.is_uniform else (tried, groups)
         product = _in_order(counts * first * second)
         square = _in_order(counts * tried * tried)
         with np.errstate(divide="ignore", invalid="ignore"):

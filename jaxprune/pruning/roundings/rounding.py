@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxprune.models.grids import Grid
+from jaxprune.models.grids.grid import Weight, values_of
 from jaxprune.pruning.budget import Budget
 from jaxprune.pruning.criterion import DEMONSTRATIONS, Inputs
 from jaxprune.pruning.method import Method, Prepare, Pruned
@@ -21,13 +22,14 @@ class Rounding:
     Attributes:
       name: value of `quantize.how`.
       meaning: description for `--help` and the page of settings.
-      round: (kernel [in, out], inputs, grid) → float32 [in, out] on the grid; see `Method.prune`.
+      round: (kernel [in, out], inputs, grid) → the kernel on the grid: a record, or float32 [in, out] of numbers
+        without scale; weights that `inputs.keep` drops are 0. See `Method.prune`.
       needs, prepare, on_host: see `Method`.
     """
 
     name: str
     meaning: str
-    round: Callable[[Any, Inputs, Grid], Any]
+    round: Callable[[Any, Inputs, Grid], Weight]
     needs: tuple[tuple[str, str], ...] = ()
     prepare: Prepare | None = None
     on_host: bool = False
@@ -39,9 +41,10 @@ def rounding_method(rounding: Rounding, grid: Grid) -> Method:
 
     def prune(kernel: Float[Array, "in out"], inputs: Inputs, budget: Budget) -> Pruned:
         del budget
-        new = rounding.round(kernel, inputs, grid)
+        new: Any = rounding.round(kernel, inputs, grid)
         stats = inputs.stats.get(DEMONSTRATIONS, {})
-        return Pruned(jnp.ones(kernel.shape, bool), new, changed_share(kernel, new, stats))
+        keep: Any = jnp.ones(kernel.shape, bool) if inputs.keep is None else inputs.keep
+        return Pruned(keep, new, changed_share(kernel, values_of(new), stats))
 
     return Method(
         rounding.name, rounding.meaning, prune,

@@ -1,4 +1,4 @@
-"""The scales of blocks of weights that minimise the squared error on a grid."""
+"""The scales of groups of weights that minimise the squared error on a grid."""
 
 import jax.numpy as jnp
 from jax import lax
@@ -10,7 +10,7 @@ from jaxprune.models.grids.grid import Grid, in_float16
 def searched_scales(
     weights: Float[Array, "32 out"], importance: Float[Array, " 32"], grid: Grid
 ) -> Float[Array, " out"]:
-    """The scale of each output's block, float32 with the precision of float16.
+    """The scale of each output's group, float32 with the precision of float16.
 
     Each candidate puts the largest weight on one of `Grid.extremes`, rounds all weights to levels q, and is replaced by
     the least-squares scale Σ h w q / Σ h q². The one with the least Σ h (w − d·q)² is returned.
@@ -40,8 +40,8 @@ def searched_scales(
     return in_float16(scale)
 
 
-def rounded(
+def nearest_levels(
     weights: Float[Array, "*inputs out"], scale: Float[Array, " out"], grid: Grid
 ) -> Float[Array, "*inputs out"]:
-    """The weights at the nearest levels of the grid with these scales; 0 where the scale is 0."""
-    return grid.nearest(jnp.where(scale == 0, 0, weights / scale)) * scale
+    """The levels of the grid nearest to the weights with these scales; those of 0 where the scale is 0."""
+    return grid.nearest(jnp.where(scale == 0, 0, weights / scale))

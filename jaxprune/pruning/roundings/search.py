@@ -5,36 +5,35 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxprune.models.grids import Grid
-from jaxprune.models.grids.grid import BLOCK
+from jaxprune.models.grids.grid import GROUP, Quantized
 from jaxprune.pruning.criterion import DEMONSTRATIONS, Inputs
 from jaxprune.pruning.roundings.rounding import Rounding
-from jaxprune.pruning.roundings.scales import rounded, searched_scales
+from jaxprune.pruning.roundings.scales import nearest_levels, searched_scales
 
 
-def round_kernel(
-    kernel: Float[Array, "in out"], inputs: Inputs, grid: Grid
-) -> Float[Array, "in out"]:
-    """The kernel with the scales that minimise Σ_j E[x_j²] (w_j − q_j)² of each block."""
+def round_kernel(kernel: Float[Array, "in out"], inputs: Inputs, grid: Grid) -> Quantized:
+    """The kernel with the scales that minimise Σ_j E[x_j²] (w_j − q_j)² of each group."""
     squares = jnp.asarray(inputs.stats[DEMONSTRATIONS]["squares"])
-    importance = squares / inputs.tokens[DEMONSTRATIONS]
-    return with_searched_scales(kernel, importance, grid)
+    return with_searched_scales(kernel, squares / inputs.tokens[DEMONSTRATIONS], grid)
 
 
 def with_searched_scales(
     kernel: Float[Array, "in out"], importance: Float[Array, " in"], grid: Grid
-) -> Float[Array, "in out"]:
-    """The kernel on the grid, with the scales that minimise Σ_j h_j (w_j − q_j)² of each block.
+) -> Quantized:
+    """The kernel on the grid, with the scales that minimise Σ_j h_j (w_j − q_j)² of each group.
 
     Args:
       importance: h, of each input.
     """
 
-    def block(arguments: tuple[Array, Array]) -> Array:
+    def group(arguments: tuple[Array, Array]) -> tuple[Array, Array]:
         weights, importance = arguments
-        return rounded(weights, searched_scales(weights, importance, grid), grid)
+        scale = searched_scales(weights, importance, grid)
+        return nearest_levels(weights, scale, grid).astype(jnp.int8), scale
 
-    blocks = kernel.reshape(-1, BLOCK, kernel.shape[1]), importance.reshape(-1, BLOCK)
-    return jax.lax.map(block, blocks).reshape(kernel.shape)
+    groups = kernel.reshape(-1, GROUP, kernel.shape[1]), importance.reshape(-1, GROUP)
+    levels, scales = jax.lax.map(group, groups)
+    return Quantized(levels.reshape(kernel.shape), {"d": scales}, grid)
 
 
 ROUNDING = Rounding(

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxprune.base.progress import say
 from jaxprune.base.text import points
-from jaxprune.base.workdir.reading import GGUF, read_report
+from jaxprune.base.workdir.reading import GGUF
 from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.gguf.write import file_size
 from jaxprune.hf.model import Model, load
@@ -35,6 +35,7 @@ from jaxprune.shrinking.choose import NothingDroppedError
 from jaxprune.shrinking.config import ShrinkFields
 from jaxprune.shrinking.expected import Shares, expected_shares
 from jaxprune.shrinking.texts import texts_by_language
+from jaxprune.steps.finished_run import finished_report
 from jaxprune.steps.quantize import Quantize
 from jaxprune.steps.recover import Recover
 from jaxprune.steps.shrink import Shrink
@@ -95,7 +96,9 @@ def rounded(job: Job, choice: Choice, earlier: Sequence[Measured], dense: Perple
     """
     vocabulary = choice.vocabulary
     same = [step.name for step in earlier if step.choice.vocabulary.name == vocabulary.name]
-    measured = read_report(job.steps / same[0])["allocation"]["measured"] if same else None
+    measured = (
+        finished_report(job.steps / same[0], "pack")["allocation"]["measured"] if same else None
+    )
     step = Quantize(job.rounding(job.folder_of(vocabulary), choice.size), measured)
     folder = job.store.made(step, f"{vocabulary.tokens}_{choice.size}")
     return _measured_step(job, folder.name, choice, dense)

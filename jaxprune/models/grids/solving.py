@@ -1,46 +1,38 @@
-"""Weights on a grid → their scales, levels and bytes, exactly."""
+"""Numbers on a grid that have no record, as those of a Hugging Face folder → their levels and scales, exactly."""
 
 import numpy as np
 from jaxtyping import Float, Float16, UInt8
 
-from jaxprune.models.grids.grid import BLOCK, Grid
+from jaxprune.models.grids.grid import GROUP, Grid, Quantized
 
 _AT_ONCE = 1 << 18  # weights, which a cache holds with what is computed of them
 
 
-def packed(grid: Grid, weights: Float[np.ndarray, "out in"]) -> UInt8[np.ndarray, "out bytes"]:
-    """The bytes of weights that are on a grid; they dequantize to equal numbers.
+def solved(grid: Grid, weights: Float[np.ndarray, "out in"]) -> Quantized:
+    """The record [in, out] of weights that are on a grid; its values are equal numbers.
 
     Raises:
       ValueError: the weights are not on the grid.
     """
     outputs, inputs = weights.shape
     rows = max(1, _AT_ONCE // inputs)
-    stored = np.empty((outputs, int(inputs * grid.bits / 8)), np.uint8)
+    scales = np.empty((outputs, inputs // GROUP), np.float16)
+    indices = np.empty((outputs, inputs), np.uint8)
     for start in range(0, outputs, rows):
         part = weights[start : start + rows].astype(np.float32, copy=False)
-        stored[start : start + rows] = _packed_rows(grid, part)
-    return stored
+        own_scales, own_indices = _factored(grid, part.reshape(-1, GROUP))
+        scales[start : start + rows] = own_scales.reshape(len(part), -1)
+        indices[start : start + rows] = own_indices.reshape(len(part), -1)
+    return grid.of_groups(scales.reshape(-1), indices.reshape(-1, GROUP), outputs)
 
 
-def _packed_rows(
-    grid: Grid, weights: Float[np.ndarray, "out in"]
-) -> UInt8[np.ndarray, "out bytes"]:
-    if grid.pack is not None:
-        return grid.pack(*factored(grid, weights.reshape(-1, BLOCK))).reshape(len(weights), -1)
-    halves = weights.astype(np.float16)
-    if not np.array_equal(halves.astype(np.float32), weights):
-        raise ValueError(f"weights are not on the grid {grid.name}")
-    return halves.view(np.uint8)
-
-
-def factored(
-    grid: Grid, blocks: Float[np.ndarray, "N 32"]
+def _factored(
+    grid: Grid, groups: Float[np.ndarray, "N 32"]
 ) -> tuple[Float16[np.ndarray, " N"], UInt8[np.ndarray, "N 32"]]:
-    """The scale of each block, float16 [N], and the indices of its levels, uint8 [N, 32].
+    """The scale of each group, float16 [N], and the indices of its levels, uint8 [N, 32].
 
-    The largest weight of a block is one of the levels times the scale. Each is tried, first those with which llama.cpp
-    begins. The sign of a zero is that of the scale. A block without zeros that has opposite levels only has two
+    The largest weight of a group is one of the levels times the scale. Each is tried, first those with which llama.cpp
+    begins. The sign of a zero is that of the scale. A group without zeros that has opposite levels only has two
     solutions, of which this is one.
 
     Raises:
@@ -48,9 +40,9 @@ def factored(
     """
     levels = np.array(grid.levels)
     middles = (levels[1:] + levels[:-1]) / 2
-    largest = np.take_along_axis(blocks, np.abs(blocks).argmax(axis=1)[:, None], axis=1)[:, 0]
-    scales = largest.astype(np.float16)  # 0 in blocks of zeros
-    indices = np.full(blocks.shape, np.argmin(np.abs(levels)), np.uint8)
+    largest = np.take_along_axis(groups, np.abs(groups).argmax(axis=1)[:, None], axis=1)[:, 0]
+    scales = largest.astype(np.float16)  # 0 in groups of zeros
+    indices = np.full(groups.shape, np.argmin(np.abs(levels)), np.uint8)
     unsolved = np.flatnonzero(largest)
     is_positive = grid.extremes[0] > 0  # whether scales are
     by_size = sorted(levels[levels != 0], key=abs, reverse=True)
@@ -59,11 +51,11 @@ def factored(
         multiple = level * np.sign(extreme) if is_positive else np.full(len(extreme), level)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             tried = (extreme / multiple).astype(np.float16)
-            # few scales pass, and only these are compared with all weights of a block
+            # few scales pass, and only these are compared with all weights of a group
             places = np.flatnonzero(
                 tried.astype(np.float32) * multiple.astype(np.float32) == extreme
             )
-            tried, wanted = tried[places], blocks[unsolved[places]]
+            tried, wanted = tried[places], groups[unsolved[places]]
             stored = tried.astype(np.float32)[:, None]
             if grid.is_uniform:
                 nearest = np.clip(np.rint(wanted / stored), levels[0], levels[-1])
