@@ -14,13 +14,13 @@ from roofline import floor
 
 from jaxprune.devices.sharding import device_mesh, one_cpu_device_per_core
 from jaxprune.models.published import published
-from jaxprune.runs.packing.plan import product_rate
-from jaxprune.runs.planning.checked import config_of
-from jaxprune.runs.planning.chips import rented
-from jaxprune.runs.planning.config import PruneConfig, QuantizeConfig, RecoverConfig
-from jaxprune.runs.planning.costs import Work, operations
-from jaxprune.runs.planning.plan import groups_of_samples, machines_of, plan_from_config
-from jaxprune.runs.planning.recovery import recovery_memory, recovery_operations
+from jaxprune.search.packing.plan import product_rate
+from jaxprune.steps.configs import PruneConfig, QuantizeConfig, RecoverConfig
+from jaxprune.steps.planning.checked import config_of
+from jaxprune.steps.planning.chips import rented
+from jaxprune.steps.planning.costs import Work, operations
+from jaxprune.steps.planning.plan import groups_of_samples, machines_of, plan_from_config
+from jaxprune.steps.planning.recovery import recovery_memory, recovery_operations
 
 MODELS = ("meta-llama/Llama-2-7b-hf", "bigscience/bloom-7b1", "Qwen/Qwen3-8B")
 MACHINES = ("h100", "l4", "v5e-8", "cores")

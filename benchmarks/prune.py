@@ -27,8 +27,8 @@ from jaxprune.devices.sharding import one_cpu_device_per_core
 from jaxprune.hf.model import load
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.settings import Settings
-from jaxprune.runs.planning import costs
 from jaxprune.stats.grouping import grouped
+from jaxprune.steps.planning import costs
 
 SPARSITY = 0.5
 

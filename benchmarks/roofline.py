@@ -4,11 +4,11 @@ import collections
 
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.model import kernel_shapes, site_widths
-from jaxprune.runs.planning import costs
-from jaxprune.runs.planning.chips import Chip
-from jaxprune.runs.planning.costs import Work
-from jaxprune.runs.planning.plan import Plan
 from jaxprune.stats.inverse_factor import BLOCK
+from jaxprune.steps.planning import costs
+from jaxprune.steps.planning.chips import Chip
+from jaxprune.steps.planning.costs import Work
+from jaxprune.steps.planning.plan import Plan
 
 
 def flops(work: Work) -> int:

@@ -45,10 +45,10 @@ from jaxprune.pruning.budget import Budget
 from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
-from jaxprune.runs.planning import costs, plan
-from jaxprune.runs.planning.chips import CHIPS
 from jaxprune.stats.micro_batches import Context
 from jaxprune.stats.walk import run_segment
+from jaxprune.steps.planning import costs, plan
+from jaxprune.steps.planning.chips import CHIPS
 
 NAMES = ("bloom-7b1", "xglm-7.5b")
 ROWS, LENGTH, SAMPLES = 2, 512, 100

@@ -7,7 +7,7 @@ from roofline import flops
 
 from jaxprune.evaluation.scoring.forest import pack_forests
 from jaxprune.evaluation.scoring.vocabulary import predictions
-from jaxprune.runs.planning import costs
+from jaxprune.steps.planning import costs
 
 
 def scoring(config, sequences):

@@ -32,12 +32,11 @@ from jaxprune.hf.source import InMemory
 from jaxprune.hf.weights import shapes
 from jaxprune.models.attention import attend, by_keys
 from jaxprune.models.config import ModelConfig
+from jaxprune.pages.analyze import analyze_from_config
 from jaxprune.pages.job import run_from_config
-from jaxprune.runs import checkpoint
-from jaxprune.runs.analyze import analyze_from_config
 from jaxprune.stats import walk
 from jaxprune.stats.blocks import blocks
-from jaxprune.steps import prune
+from jaxprune.steps import checkpoint, prune
 
 ROOT = Path(__file__).parents[1]
 

@@ -21,8 +21,8 @@ from jaxprune.evaluation.tasks.questions import load_task, questions
 from jaxprune.hf.tensor_index import find_tensors
 from jaxprune.hf.tensors import StoredTensor
 from jaxprune.models.model import load_config
-from jaxprune.runs.pages.files import read_files
-from jaxprune.runs.pages.write import run_page
+from jaxprune.pages.files import read_files
+from jaxprune.pages.page import run_page
 from jaxprune.stats.calibration_sets import token_batches
 
 

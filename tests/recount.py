@@ -16,8 +16,8 @@ from jaxprune.hf.model import load
 from jaxprune.hf.orbax_folder import restore_tree, whole
 from jaxprune.models.packed_masks import PackedMasks
 from jaxprune.pruning.summary import sparsity_of
-from jaxprune.runs import checkpoint
 from jaxprune.runs.verify import verify
+from jaxprune.steps import checkpoint
 
 # Layer → the parameters of its block.
 Blocks = Callable[[int], Mapping[str, Any]]

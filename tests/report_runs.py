@@ -13,7 +13,7 @@ from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.evaluation.translation.results import TRANSLATION
 from jaxprune.report.charts.chart import write_png
 from jaxprune.report.charts.rows import bar_chart
-from jaxprune.runs import checkpoint
+from jaxprune.steps import checkpoint
 
 LABELS = np.random.default_rng(0).integers(0, 3, 400).astype(np.int32)
 ROWS = np.arange(400, dtype=np.int32)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 HEAVY = (
     "jax", "flax", "numpy", "orbax.checkpoint", "huggingface_hub", "transformers", "vl_convert",
 )  # fmt: skip
-SUBPACKAGES = ("evaluation", "analysis", "report", "config", "runs", "sweeps")
+SUBPACKAGES = ("evaluation", "analysis", "report", "config", "runs", "steps", "search", "pages")
 
 
 def imported(work, *modules):

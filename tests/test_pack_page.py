@@ -5,7 +5,7 @@ import readme
 from cells import read
 
 from jaxprune.base.text import count
-from jaxprune.runs.packing.results import verdict
+from jaxprune.pages.packed_model import verdict
 
 CELLS = read(packed.CELLS)
 

@@ -20,7 +20,7 @@ from study_scores import MODELS, of_run
 
 import jaxprune as jp
 from jaxprune.cli.config.validate import validate
-from jaxprune.sweeps.runner import Runner
+from jaxprune.search.sweeps.runner import Runner
 
 ROOT = Path(__file__).parents[1]
 SEED, COUNT = 0, 3

@@ -13,9 +13,9 @@ import study_scores
 
 import jaxprune as jp
 from jaxprune.cli.config.validate import validate
-from jaxprune.sweeps.jobs import dense_jobs, jobs
-from jaxprune.sweeps.run import sweep_from_config
-from jaxprune.sweeps.variants import variants
+from jaxprune.search.sweeps.jobs import dense_jobs, jobs
+from jaxprune.search.sweeps.run import sweep_from_config
+from jaxprune.search.sweeps.variants import variants
 
 ROOT = Path(__file__).parents[1]
 MAKE = ROOT / "studies/study/make_data.py"

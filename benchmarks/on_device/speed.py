@@ -50,8 +50,8 @@ def _plan(job, opened, batches, mesh):
     from jaxprune.devices.memory import room
     from jaxprune.devices.products import product_dtype
     from jaxprune.models.attention.platform import platform
-    from jaxprune.runs.planning import costs, plan
-    from jaxprune.runs.planning.chips import Chip
+    from jaxprune.steps.planning import costs, plan
+    from jaxprune.steps.planning.chips import Chip
 
     dtype, rates = product_dtype(SPEED_DTYPE), job.rates
     work = costs.Work(

@@ -11,7 +11,7 @@ from cells import read, with_numbers, with_table, write
 
 from jaxprune.base.files.outside import read_json
 from jaxprune.base.text import count, interval, percent, pipes, points
-from jaxprune.runs.packing.results import PACKING, file_size_text
+from jaxprune.pages.packed_model import PACKING, file_size_text
 
 ROOT = Path(__file__).parents[2]
 PAGE, CELLS = ROOT / "docs" / "guide" / "pack.md", ROOT / "studies" / "pack" / "cells.json"

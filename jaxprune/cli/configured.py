@@ -23,11 +23,11 @@ from jaxprune.devices import failure, hosts
 from jaxprune.devices.compilation import keep_compiled
 from jaxprune.devices.sharding import one_cpu_device_per_core
 from jaxprune.runs.buckets.workdir import staged
-from jaxprune.runs.planning.checked import by_path, config_of, unknown_field
-from jaxprune.runs.planning.chips import rented
-from jaxprune.runs.planning.config import BlocksConfig, MethodConfig
-from jaxprune.runs.planning.plan import show_plan
 from jaxprune.stats.config import JobConfig, check_with_stats
+from jaxprune.steps.configs import BlocksConfig, MethodConfig
+from jaxprune.steps.planning.checked import by_path, config_of, unknown_field
+from jaxprune.steps.planning.chips import rented
+from jaxprune.steps.planning.plan import show_plan
 
 _HELP = {"--help", "-help", "-h"}
 

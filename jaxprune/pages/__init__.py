@@ -1,1 +1,1 @@
-"""A finished run → its model card, its page, its summary in the terminal; a config → such a run."""
+"""A finished run → its model card, its HTML page without network or script, its summary in the terminal."""

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from jaxprune.devices import hosts
-from jaxprune.runs.card import model_card
+from jaxprune.pages.card import model_card
+from jaxprune.pages.summary import print_summary
 from jaxprune.runs.run_step import run_step
-from jaxprune.runs.summary import print_summary
 from jaxprune.stats.config import JobConfig
 from jaxprune.steps.by_config import step_of
 

@@ -24,5 +24,3 @@ folder was opened ends the run.
 **Plans.** `planning/costs.py` has formulas of memory and operations; tests compare them with XLA's allocations and
 the memory of a process. `planning/chips.py` has the machines that plans may be made for.
 """
-
-from jaxprune.runs import checkpoint as checkpoint

@@ -15,10 +15,10 @@ from jaxprune.hf.gguf.tensors import tensor_names
 from jaxprune.hf.model import Model, load
 from jaxprune.models.model import family_of
 from jaxprune.pruning.criterion import CODE
-from jaxprune.runs.saved_stats import restore_stats
 from jaxprune.stats.combine import combine as combine_languages
 from jaxprune.stats.statistics import SQUARES
 from jaxprune.stats.stats import HEAD, ActivationStats
+from jaxprune.steps.saved_stats import restore_stats
 
 
 def save_imatrix(

@@ -16,10 +16,10 @@ from jaxprune.hf.model import Model
 from jaxprune.hf.weights import stack_layers
 from jaxprune.models.packed_masks import PackedMasks
 from jaxprune.models.trees import Params
-from jaxprune.runs import checkpoint
 from jaxprune.stats.finished import PrunedBlock
 from jaxprune.stats.probe import stack
 from jaxprune.stats.stats import Sums
+from jaxprune.steps import checkpoint
 from jaxprune.steps.step import Opened, Outputs
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jaxprune.runs.planning.config import (
+from jaxprune.stats.config import JobConfig
+from jaxprune.steps.configs import (
     PruneConfig,
     QuantizeConfig,
     RecoverConfig,
     ShrinkConfig,
 )
-from jaxprune.stats.config import JobConfig
 from jaxprune.steps.prune import Prune
 from jaxprune.steps.quantize import Quantize
 from jaxprune.steps.recover import Recover

@@ -16,8 +16,8 @@ from jaxprune.hf.overlay import overlaid
 from jaxprune.models.grids import GRIDS
 from jaxprune.models.grids.grid import Weight
 from jaxprune.models.grids.solving import solved
-from jaxprune.runs.checkpoint import restore_packed_masks
 from jaxprune.stats.finished import FinishedLayer
+from jaxprune.steps.checkpoint import restore_packed_masks
 
 
 def finished_report(run: Path, where: str) -> Report:

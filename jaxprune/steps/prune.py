@@ -17,12 +17,12 @@ from jaxprune.pruning.allocated import ignored_kernels, kernel_shares, layer_sha
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.settings import Settings
 from jaxprune.pruning.summary import sparsity_of
-from jaxprune.runs.planning.config import BlocksConfig, MethodConfig, PruneConfig
-from jaxprune.runs.planning.plan import check_fits, check_settings, plan_of
 from jaxprune.stats.finished import PrunedBlock
 from jaxprune.stats.running import order_of_sums
 from jaxprune.stats.stats import ActivationStats
+from jaxprune.steps.configs import BlocksConfig, MethodConfig, PruneConfig
 from jaxprune.steps.identity import run_identity
+from jaxprune.steps.planning.plan import check_fits, check_settings, plan_of
 from jaxprune.steps.samples import calibration_of, calibration_record
 from jaxprune.steps.step import BlockStep, Opened, Outputs, Progress, Step, Totals, block_report
 

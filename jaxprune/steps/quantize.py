@@ -14,9 +14,9 @@ from jaxprune.hf.gguf.write import check_written
 from jaxprune.hf.model import Model
 from jaxprune.models.config import ModelConfig
 from jaxprune.pruning.quantization import check_grids, with_rounded_tables
-from jaxprune.runs.planning.config import QuantizeConfig
 from jaxprune.stats.finished import PrunedBlock
 from jaxprune.stats.stats import ActivationStats
+from jaxprune.steps.configs import QuantizeConfig
 from jaxprune.steps.prune import method_blocks, method_identity, method_report, prepare_method
 from jaxprune.steps.samples import calibration_of
 from jaxprune.steps.step import BlockStep, Opened, Outputs, Progress, Step, Totals

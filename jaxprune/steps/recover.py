@@ -27,9 +27,9 @@ from jaxprune.pruning.settings import PruningFields
 from jaxprune.recovery.in_time import fit_into
 from jaxprune.recovery.recover import check_scales, recover_blocks
 from jaxprune.recovery.task import Task, whole_layers
-from jaxprune.runs.planning.config import OutputFields, RecoverConfig
 from jaxprune.shrinking.vocabulary import teacher_of
 from jaxprune.stats.finished import FinishedLayer, PrunedBlock
+from jaxprune.steps.configs import OutputFields, RecoverConfig
 from jaxprune.steps.finished_run import (
     check_dense,
     dropped_layers,

@@ -12,12 +12,12 @@ from jaxprune.data.kinds import KINDS
 from jaxprune.devices import hosts
 from jaxprune.devices.memory import release_freed
 from jaxprune.hf.model import Model
-from jaxprune.runs.generated import batches_of, first_texts
-from jaxprune.runs.planning.config import BlocksConfig, MethodConfig, ShrinkConfig
-from jaxprune.runs.saved_stats import stats_for
 from jaxprune.stats.calibration_sets import token_batches
 from jaxprune.stats.grouping import grouped
 from jaxprune.stats.stats import ActivationStats
+from jaxprune.steps.configs import BlocksConfig, MethodConfig, ShrinkConfig
+from jaxprune.steps.generated import batches_of, first_texts
+from jaxprune.steps.saved_stats import stats_for
 
 
 def calibration_of(

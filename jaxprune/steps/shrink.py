@@ -11,7 +11,6 @@ from jaxprune.devices.machine import environment
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.origin import origin_of
 from jaxprune.models.config import ModelConfig
-from jaxprune.runs.planning.config import ShrinkConfig
 from jaxprune.shrinking.choose import Samples, choose, kept_neurons
 from jaxprune.shrinking.expected import Shares
 from jaxprune.shrinking.texts import RunTexts, read_texts
@@ -21,6 +20,7 @@ from jaxprune.stats.combinations import SUM
 from jaxprune.stats.combine import mixture_of
 from jaxprune.stats.mixture import Mixture
 from jaxprune.stats.running import order_of_sums
+from jaxprune.steps.configs import ShrinkConfig
 from jaxprune.steps.identity import shrink_identity
 from jaxprune.steps.samples import calibration_batches, text_record
 from jaxprune.steps.step import FolderStep, Opened, Step

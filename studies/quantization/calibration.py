@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import jaxprune as jp
-from jaxprune.runs.generated import written_texts
+from jaxprune.steps.generated import written_texts
 
 GENERATED, MIXTURE = "generated", "mix"
 WIDTH, RUN = 256, 50

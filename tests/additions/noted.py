@@ -20,8 +20,8 @@ import jaxprune as jp
 from jaxprune.devices import hosts
 from jaxprune.pages.job import run_from_config
 from jaxprune.pruning import loop
+from jaxprune.search.sweeps.run import sweep_from_config
 from jaxprune.steps.finished_run import pruned_model
-from jaxprune.sweeps.run import sweep_from_config
 
 CASES = {
     "statistic": {"pruning.criterion": "by_absolute"},

@@ -15,10 +15,10 @@ import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import manifest
 from jaxprune.models.block import SITES
+from jaxprune.pages.analyze import analyze_from_config
 from jaxprune.runs import analysis_pictures as pictures
-from jaxprune.runs import checkpoint
-from jaxprune.runs.analyze import analyze_from_config
 from jaxprune.stats.walk import HIDDEN
+from jaxprune.steps import checkpoint
 
 ROOT = Path(__file__).parents[2]
 NANO = str(ROOT / "jaxprune/nano/checkpoints/xglm")

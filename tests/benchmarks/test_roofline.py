@@ -16,10 +16,10 @@ from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.methods import METHODS
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
-from jaxprune.runs.planning.costs import Work
 from jaxprune.stats.inverse_factor import inverse_factor
 from jaxprune.stats.statistics.gram import gram
 from jaxprune.stats.walk import Context, run_segment
+from jaxprune.steps.planning.costs import Work
 
 
 def inside(equation):

@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 
 from jaxprune.base.errors import InputError
 from jaxprune.cli.config.validate import FIELDS, base_config, validate
-from jaxprune.runs.planning.checked import consistent
+from jaxprune.steps.planning.checked import consistent
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))

@@ -28,12 +28,12 @@ from jaxprune.cli.config.validate import validate
 from jaxprune.devices import hosts
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.evaluation.folders import open_evaluation
+from jaxprune.pages.analyze import analyze_from_config
 from jaxprune.pages.job import run_from_config
-from jaxprune.runs.analyze import analyze_from_config
 from jaxprune.runs.evaluate import evaluate_from_config
-from jaxprune.runs.planning.costs import Machines
-from jaxprune.runs.planning.plan import plan_from_config
 from jaxprune.stats.states import CalibrationStates
+from jaxprune.steps.planning.costs import Machines
+from jaxprune.steps.planning.plan import plan_from_config
 
 ROOT = Path(__file__).parents[2]
 

@@ -20,7 +20,7 @@ from jaxprune.evaluation.measurements import read_evaluation, read_measurements
 from jaxprune.evaluation.scoring import metrics
 from jaxprune.pages.job import run_from_config
 from jaxprune.runs.evaluate import evaluate_from_config
-from jaxprune.sweeps.run import sweep_from_config
+from jaxprune.search.sweeps.run import sweep_from_config
 from nano import corpus
 
 TASKS = files("jaxprune").joinpath("evaluation", "tasks")

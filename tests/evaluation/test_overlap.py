@@ -13,8 +13,8 @@ from jaxprune.evaluation.scoring.perplexity import texts
 from jaxprune.evaluation.write import print_evaluation
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.pages.job import run_from_config
+from jaxprune.pages.page import write_report
 from jaxprune.runs.evaluate import evaluate_from_config
-from jaxprune.runs.pages.write import write_report
 from jaxprune.steps.finished_run import pruned_model
 from jaxprune.steps.samples import calibration_batches
 

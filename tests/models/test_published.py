@@ -20,7 +20,7 @@ from jaxprune.hf.tensors import StoredTensor
 from jaxprune.hf.weights import Weights, shapes, size
 from jaxprune.models.model import forward
 from jaxprune.models.published import published
-from jaxprune.runs.planning.plan import plan_from_config, print_plan
+from jaxprune.steps.planning.plan import plan_from_config, print_plan
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 READY = [

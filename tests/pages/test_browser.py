@@ -6,11 +6,11 @@ import pytest
 from report_runs import make_runs
 
 from jaxprune.base.text import Table
+from jaxprune.pages.page import write_report
 from jaxprune.report.charts.heatmap import heatmap
 from jaxprune.report.charts.lines import Line, line_chart
 from jaxprune.report.charts.rows import Estimate, interval_chart
 from jaxprune.report.document import Charts, Section, page, write_page
-from jaxprune.runs.pages.write import write_report
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ from jaxprune.evaluation.scoring import metrics
 from jaxprune.evaluation.scoring.scores import Scored
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.pages.job import run_from_config
-from jaxprune.runs.pages.write import write_report
+from jaxprune.pages.page import write_report
 
 MINUS = "\N{MINUS SIGN}"
 

@@ -19,9 +19,9 @@ from jaxprune.hf.weights import to_stored
 from jaxprune.pruning.budget import Budget, Selection
 from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.methods import METHODS
-from jaxprune.runs.planning.costs import Machines, Work
-from jaxprune.runs.planning.plan import check_fits, planned
 from jaxprune.stats.inverse_factor import DAMPING
+from jaxprune.steps.planning.costs import Machines, Work
+from jaxprune.steps.planning.plan import check_fits, planned
 
 METHOD = METHODS["sparsegpt"]
 PATTERNS = {"unstructured": None, "2:4": (2, 4), "4:8": (4, 8)}

@@ -16,8 +16,8 @@ import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.data.batches import Batch
 from jaxprune.pages.job import run_from_config
+from jaxprune.pages.page import write_report
 from jaxprune.recovery import fit
-from jaxprune.runs.pages.write import write_report
 from jaxprune.shrinking.vocabulary import teacher_of
 
 

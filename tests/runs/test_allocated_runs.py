@@ -10,10 +10,10 @@ from jobs import on_tokens
 import jaxprune as jp
 from jaxprune.models.model import kernel_shapes
 from jaxprune.pages.job import run_from_config
-from jaxprune.runs.pages.write import write_report
-from jaxprune.runs.planning.costs import operations
-from jaxprune.runs.planning.plan import plan_from_config, print_plan
+from jaxprune.pages.page import write_report
 from jaxprune.steps.identity import run_identity
+from jaxprune.steps.planning.costs import operations
+from jaxprune.steps.planning.plan import plan_from_config, print_plan
 
 
 @pytest.fixture(scope="module")

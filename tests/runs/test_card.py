@@ -17,9 +17,9 @@ from jaxprune.cli.configured import parse
 from jaxprune.hf.model import load
 from jaxprune.hf.origin import origin_of
 from jaxprune.nano import CHECKPOINTS
+from jaxprune.pages.card import Measured, model_card
+from jaxprune.pages.facts import commands
 from jaxprune.pages.job import run_from_config
-from jaxprune.runs.card import Measured, model_card
-from jaxprune.runs.facts import commands
 
 README = """---
 license: gemma

@@ -17,7 +17,7 @@ from known_stats import stats_from_squares
 import jaxprune as jp
 from jaxprune.data.batches import SetKey
 from jaxprune.devices.sharding import device_mesh, replicated
-from jaxprune.runs import checkpoint
+from jaxprune.steps import checkpoint
 
 STATS_SITES = (("attention/query/kernel", "qkv"), ("mlp/out/kernel", "mlp_out"))
 

@@ -8,10 +8,10 @@ from jobs import job
 
 import jaxprune as jp
 from jaxprune.data.languages import LANGUAGES
+from jaxprune.pages.files import read_files
 from jaxprune.pages.job import run_from_config
-from jaxprune.runs.generated import written_texts
-from jaxprune.runs.pages.files import read_files
-from jaxprune.runs.pages.write import run_page
+from jaxprune.pages.page import run_page
+from jaxprune.steps.generated import written_texts
 
 CODES = ("fr", "sw", "fr", "sw", "fr")
 QUIET = {"progress": False}

@@ -25,9 +25,8 @@ from jaxprune.hf import finite
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.nano import CHECKPOINTS
 from jaxprune.pages.job import run_from_config
-from jaxprune.runs import checkpoint
 from jaxprune.stats.calibration_sets import demonstrations, token_batches
-from jaxprune.steps import prune
+from jaxprune.steps import checkpoint, prune
 from jaxprune.steps.samples import calibration_batches
 
 MODEL = Path(CHECKPOINTS["bloom"])

@@ -15,16 +15,16 @@ import jaxprune as jp
 from jaxprune.base.workdir.reading import read_report
 from jaxprune.models.grids import GRIDS
 from jaxprune.models.model import kernel_shapes
+from jaxprune.pages.card import model_card
+from jaxprune.pages.facts import run_facts
 from jaxprune.pages.job import run_from_config
 from jaxprune.pruning import loop
 from jaxprune.pruning.roundings import ROUNDINGS
 from jaxprune.pruning.roundings.rounding import rounding_method
-from jaxprune.runs.card import model_card
-from jaxprune.runs.facts import run_facts
-from jaxprune.runs.planning.plan import plan_from_config
 from jaxprune.runs.run_step import run_step
 from jaxprune.runs.verify import verify
 from jaxprune.steps import prune
+from jaxprune.steps.planning.plan import plan_from_config
 from jaxprune.steps.quantize import Quantize
 
 MODEL = "nano/bloom"

@@ -18,7 +18,7 @@ from jaxprune.pages.job import run_from_config
 from jaxprune.pruning import loop
 from jaxprune.runs.buckets.outline import outline
 from jaxprune.runs.evaluate import evaluate_from_config
-from jaxprune.runs.status import run_status
+from jaxprune.search.status import run_status
 
 MODEL = "nano/bloom"
 HERE = f"process {os.getpid()} on {socket.gethostname()}"

@@ -24,8 +24,8 @@ import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.evaluation.measurements import read_evaluation, read_measurements
 from jaxprune.pages.job import run_from_config
+from jaxprune.pages.page import write_report
 from jaxprune.runs.evaluate import evaluate_from_config
-from jaxprune.runs.pages.write import write_report
 from jaxprune.shrinking.texts import texts_by_language
 
 MODELS = {

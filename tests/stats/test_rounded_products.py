@@ -19,10 +19,10 @@ from jaxprune.evaluation.generation.generator import Generator
 from jaxprune.evaluation.scoring.scorer import Scorer
 from jaxprune.models.block import SITES
 from jaxprune.models.model import modules
-from jaxprune.runs.planning.plan import plan_from_config, print_plan
 from jaxprune.stats.blocks import blocks
 from jaxprune.stats.grouping import grouped
 from jaxprune.steps.identity import run_identity
+from jaxprune.steps.planning.plan import plan_from_config, print_plan
 
 NANO = Path(jp.__file__).parent / "nano" / "checkpoints" / "bloom"
 

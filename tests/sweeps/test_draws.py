@@ -10,10 +10,10 @@ from evaluated import LABELS, A, evaluation, scored
 
 import jaxprune as jp
 from jaxprune.evaluation.folders import open_evaluation
-from jaxprune.runs.planning.checked import config_of
-from jaxprune.sweeps.config import SweepConfig
-from jaxprune.sweeps.over_draws import drawn_changes
-from jaxprune.sweeps.variants import variants
+from jaxprune.search.sweeps.config import SweepConfig
+from jaxprune.search.sweeps.over_draws import drawn_changes
+from jaxprune.search.sweeps.variants import variants
+from jaxprune.steps.planning.checked import config_of
 
 SWEEP = {
     "calibration": {"data": "nano", "samples": 2, "shots": 2},

@@ -6,8 +6,8 @@ import pytest
 from jaxprune.base.errors import InputError
 from jaxprune.cli.config.record import FIELDS
 from jaxprune.cli.config.validate import base_config, validate
-from jaxprune.runs.planning.checked import by_path, config_of
-from jaxprune.sweeps.config import SweepConfig
+from jaxprune.search.sweeps.config import SweepConfig
+from jaxprune.steps.planning.checked import by_path, config_of
 
 NANO = {"model": "nano/bloom", "calibration.data": "nano"}
 

@@ -23,13 +23,13 @@ from jaxprune.evaluation import evaluate
 from jaxprune.pages.job import run_from_config
 from jaxprune.pruning.loop import prune_blocks
 from jaxprune.pruning.settings import Settings
-from jaxprune.runs import checkpoint
-from jaxprune.sweeps import calibration, sweep_json
-from jaxprune.sweeps.calibration import CalibrationSets
-from jaxprune.sweeps.run import print_plan, sweep_from_config
-from jaxprune.sweeps.runner import Runner
-from jaxprune.sweeps.variants import variants
-from jaxprune.sweeps.write import print_tables, rebuild
+from jaxprune.search.sweeps import calibration, sweep_json
+from jaxprune.search.sweeps.calibration import CalibrationSets
+from jaxprune.search.sweeps.run import print_plan, sweep_from_config
+from jaxprune.search.sweeps.runner import Runner
+from jaxprune.search.sweeps.variants import variants
+from jaxprune.search.sweeps.write import print_tables, rebuild
+from jaxprune.steps import checkpoint
 
 NANO = str(files("jaxprune").joinpath("nano", "checkpoints", "gpt2"))
 ROWS = 12
@@ -50,7 +50,7 @@ def job(**fields):
 def few_tokens():
     """Translations of a pruned model, which may find no end, are shorter."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("jaxprune.sweeps.runner.NEW_TOKENS", 16)
+        patch.setattr("jaxprune.search.sweeps.runner.NEW_TOKENS", 16)
         yield
 
 

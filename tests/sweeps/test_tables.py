@@ -15,8 +15,8 @@ from jaxprune.base.files import manifest
 from jaxprune.evaluation import evaluate
 from jaxprune.evaluation.measurements import read_measurements
 from jaxprune.evaluation.translation.bleu import translation_scores
-from jaxprune.sweeps import sweep_json
-from jaxprune.sweeps.write import rebuild
+from jaxprune.search.sweeps import sweep_json
+from jaxprune.search.sweeps.write import rebuild
 
 SWEEP = {
     "calibration": {"data": "nano", "samples": 6, "lines": "0-199"},
@@ -42,7 +42,7 @@ def swept(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("tables") / "sweep"
     with pytest.MonkeyPatch.context() as patch:
         # translations of a pruned model, which may find no end, are shorter
-        patch.setattr("jaxprune.sweeps.runner.NEW_TOKENS", 16)
+        patch.setattr("jaxprune.search.sweeps.runner.NEW_TOKENS", 16)
         yield workdir, sweep(workdir, "own")
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from jaxprune.base.errors import InputError
 from jaxprune.cli.config.validate import validate
-from jaxprune.runs.planning.checked import config_of
-from jaxprune.runs.planning.config import RecoverConfig
-from jaxprune.sweeps.config import SweepConfig
-from jaxprune.sweeps.jobs import dense_jobs, evaluation_languages, jobs
-from jaxprune.sweeps.variants import left_out_lines, variants
+from jaxprune.search.sweeps.config import SweepConfig
+from jaxprune.search.sweeps.jobs import dense_jobs, evaluation_languages, jobs
+from jaxprune.search.sweeps.variants import left_out_lines, variants
+from jaxprune.steps.configs import RecoverConfig
+from jaxprune.steps.planning.checked import config_of
 
 ROOT = Path(__file__).parents[2]
 

@@ -22,13 +22,13 @@ from run_scripts import run_here
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import manifest
 from jaxprune.base.workdir.locks import PROGRESS, locked
-from jaxprune.sweeps import sweep_json, workers
-from jaxprune.sweeps.merge import merge
-from jaxprune.sweeps.run import sweep_from_config
-from jaxprune.sweeps.runner import Runner
-from jaxprune.sweeps.status import sweep_status
-from jaxprune.sweeps.variants import variants
-from jaxprune.sweeps.write import print_tables, rebuild
+from jaxprune.search.sweeps import sweep_json, workers
+from jaxprune.search.sweeps.merge import merge
+from jaxprune.search.sweeps.run import sweep_from_config
+from jaxprune.search.sweeps.runner import Runner
+from jaxprune.search.sweeps.status import sweep_status
+from jaxprune.search.sweeps.variants import variants
+from jaxprune.search.sweeps.write import print_tables, rebuild
 
 NANO = str(files("jaxprune").joinpath("nano", "checkpoints", "bloom"))
 

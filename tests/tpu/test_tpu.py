@@ -15,9 +15,9 @@ from roofline import floor
 
 from jaxprune.cli.config.record import FIELDS
 from jaxprune.cli.config.validate import validate
-from jaxprune.runs.planning.chips import CHIPS, rented
-from jaxprune.runs.planning.costs import operations
-from jaxprune.runs.planning.plan import plan_from_config
+from jaxprune.steps.planning.chips import CHIPS, rented
+from jaxprune.steps.planning.costs import operations
+from jaxprune.steps.planning.plan import plan_from_config
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "tpu").glob("*.sh"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jaxprune.analysis.config import AnalyzeConfig
 from jaxprune.cli.configured import define_processes, join_processes
-from jaxprune.runs.analyze import analyze_from_config
+from jaxprune.pages.analyze import analyze_from_config
 
 define = define_processes
 

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from jaxprune.base.schema import checked, fields_of
 from jaxprune.cli.arguments import Arguments, check_folder, output
 from jaxprune.cli.configured import prepare_process
-from jaxprune.runs.packing.config import PackConfig
-from jaxprune.runs.packing.pack import pack_from_config, plan_from_config
-from jaxprune.runs.packing.results import print_packed
+from jaxprune.pages.packed_model import print_packed
+from jaxprune.search.packing.config import PackConfig
+from jaxprune.search.packing.pack import pack_from_config, plan_from_config
 
 
 def main(program: str, arguments: Sequence[str]) -> None:

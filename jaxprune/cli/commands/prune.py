@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jaxprune.cli.configured import define_planned, run_or_plan
 from jaxprune.pages.job import run_from_config
-from jaxprune.runs.planning.config import PruneConfig
+from jaxprune.steps.configs import PruneConfig
 
 define = define_planned
 

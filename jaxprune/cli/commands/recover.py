@@ -11,8 +11,8 @@ from pathlib import Path
 
 from jaxprune.cli.configured import define_planned, run_or_plan
 from jaxprune.pages.job import run_from_config
-from jaxprune.runs.planning.config import RecoverConfig
-from jaxprune.runs.planning.recovery import show_recovery_plan
+from jaxprune.steps.configs import RecoverConfig
+from jaxprune.steps.planning.recovery import show_recovery_plan
 
 define = define_planned
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from jaxprune.base.errors import InputError
 from jaxprune.base.files.store import Store, is_address
 from jaxprune.cli.arguments import Arguments, output, path
+from jaxprune.pages.page import FILE, write_report
 from jaxprune.runs.buckets.outline import is_no_weight, outline
-from jaxprune.runs.pages.write import FILE, write_report
-from jaxprune.sweeps.sweep_json import is_sweep
-from jaxprune.sweeps.write import print_tables, rebuild
+from jaxprune.search.sweeps.sweep_json import is_sweep
+from jaxprune.search.sweeps.write import print_tables, rebuild
 
 
 def main(program: str, arguments: Sequence[str]) -> None:

@@ -12,8 +12,8 @@ from absl import flags
 
 from jaxprune.cli.configured import define_overwrite, define_plan
 from jaxprune.pages.job import run_from_config
-from jaxprune.runs.planning.config import ShrinkConfig
-from jaxprune.runs.planning.smaller import show_shrink_plan
+from jaxprune.steps.configs import ShrinkConfig
+from jaxprune.steps.planning.smaller import show_shrink_plan
 
 
 def define() -> None:

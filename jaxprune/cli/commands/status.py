@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from jaxprune.cli.arguments import Arguments
 from jaxprune.runs.buckets.outline import outline
-from jaxprune.runs.status import run_status
-from jaxprune.sweeps.status import sweep_status
-from jaxprune.sweeps.sweep_json import is_sweep
+from jaxprune.search.status import run_status
+from jaxprune.search.sweeps.status import sweep_status
+from jaxprune.search.sweeps.sweep_json import is_sweep
 
 
 def main(program: str, arguments: Sequence[str]) -> None:

@@ -18,10 +18,10 @@ from absl import flags
 from jaxprune.base.errors import register_copy
 from jaxprune.cli.arguments import Arguments, output, path
 from jaxprune.cli.configured import run_configured
-from jaxprune.sweeps.config import SweepConfig
-from jaxprune.sweeps.merge import merge
-from jaxprune.sweeps.run import print_plan, sweep_from_config
-from jaxprune.sweeps.write import print_tables
+from jaxprune.search.sweeps.config import SweepConfig
+from jaxprune.search.sweeps.merge import merge
+from jaxprune.search.sweeps.run import print_plan, sweep_from_config
+from jaxprune.search.sweeps.write import print_tables
 
 _MERGE = "--merge"
 

@@ -13,7 +13,7 @@ from jaxprune.base.files.places import local_path
 from jaxprune.base.workdir.json_files import REPORT
 from jaxprune.cli.arguments import Arguments
 from jaxprune.runs.verify import verify
-from jaxprune.sweeps.sweep_json import is_sweep
+from jaxprune.search.sweeps.sweep_json import is_sweep
 
 
 def main(program: str, arguments: Sequence[str]) -> None:

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from jaxprune.analysis.config import AnalyzeConfig
 from jaxprune.base.schema import Field, fields_of
 from jaxprune.evaluation.config import EvaluateConfig
-from jaxprune.runs.planning.config import (
+from jaxprune.search.sweeps.config import SweepConfig
+from jaxprune.stats.config import JobConfig
+from jaxprune.steps.configs import (
     PruneConfig,
     QuantizeConfig,
     RecoverConfig,
     ShrinkConfig,
 )
-from jaxprune.stats.config import JobConfig
-from jaxprune.sweeps.config import SweepConfig
 
 # Command → its config, which has the fields that it reads.
 COMMANDS: Mapping[str, type[JobConfig]] = {

@@ -8,8 +8,8 @@ from flax.traverse_util import unflatten_dict
 from jaxprune.base.errors import InputError, invalid_value
 from jaxprune.base.schema import fields_of
 from jaxprune.cli.config.record import COMMANDS, FIELDS
-from jaxprune.runs.planning.checked import by_path, config_of
 from jaxprune.stats.config import JobConfig
+from jaxprune.steps.planning.checked import by_path, config_of
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict

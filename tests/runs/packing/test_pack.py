@@ -15,15 +15,15 @@ from jaxprune.base.errors import InputError
 from jaxprune.base.schema import checked
 from jaxprune.data.languages import LANGUAGES
 from jaxprune.data.nano import text_place
+from jaxprune.pages.packed_model import packed_facts, print_packed, result_table, verdict
+from jaxprune.pages.page import write_report
 from jaxprune.recovery import in_time
 from jaxprune.runs import store
-from jaxprune.runs.packing import pack, plan, texts
-from jaxprune.runs.packing.config import PackConfig
-from jaxprune.runs.packing.results import packed_facts, print_packed, result_table, verdict
-from jaxprune.runs.packing.texts import parts_of
-from jaxprune.runs.pages.write import write_report
-from jaxprune.runs.status import run_status
 from jaxprune.runs.verify import verify
+from jaxprune.search.packing import pack, plan, texts
+from jaxprune.search.packing.config import PackConfig
+from jaxprune.search.packing.texts import parts_of
+from jaxprune.search.status import run_status
 from jaxprune.steps import shrink
 
 CALIBRATION = Path(text_place("nano", "calibration"))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from jaxprune.runs.packing.steps import (
+from jaxprune.search.packing.steps import (
     LEAST_BITS,
     MOST_BITS,
     Choice,

@@ -8,10 +8,10 @@ import pytest
 import jaxprune as jp
 from jaxprune.base.schema import checked
 from jaxprune.data.nano import text_place
-from jaxprune.runs.packing.config import PackConfig
-from jaxprune.runs.packing.steps import Vocabulary
-from jaxprune.runs.packing.texts import parts_of
-from jaxprune.runs.packing.tokens import Tokens
+from jaxprune.search.packing.config import PackConfig
+from jaxprune.search.packing.steps import Vocabulary
+from jaxprune.search.packing.texts import parts_of
+from jaxprune.search.packing.tokens import Tokens
 from jaxprune.shrinking.choose import candidate_tokens
 from jaxprune.shrinking.config import ShrinkFields
 from jaxprune.shrinking.expected import expected_shares

@@ -5,8 +5,8 @@ from jobs import job
 from run_scripts import run_here
 
 from jaxprune.base.errors import InputError
-from jaxprune.runs.planning.chips import CHIPS, rented
-from jaxprune.runs.planning.plan import plan_from_config
+from jaxprune.steps.planning.chips import CHIPS, rented
+from jaxprune.steps.planning.plan import plan_from_config
 
 # Devices of a host, and hosts, by Google's and NVIDIA's pages on these machines.
 MACHINES = {

@@ -28,10 +28,10 @@ from jaxprune.pruning.criterion import Inputs, key_of_seed
 from jaxprune.pruning.programs import prune_compiled
 from jaxprune.pruning.propagation import PROPAGATIONS
 from jaxprune.pruning.settings import Settings
-from jaxprune.runs.planning import chips, costs, plan
-from jaxprune.runs.planning.costs import Machines, Work
 from jaxprune.stats.calibration_sets import token_batches
 from jaxprune.stats.walk import Context, run_segment
+from jaxprune.steps.planning import chips, costs, plan
+from jaxprune.steps.planning.costs import Machines, Work
 
 
 def lowered(config, segment, rows, length, dtype="float32"):

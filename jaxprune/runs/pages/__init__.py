@@ -1,1 +1,0 @@
-"""Workdirs → one HTML page without network or script; evaluations → the model card."""
