@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Shaped
 
 from jaxprune.hf.gguf.architecture import ARCHITECTURES, llama3_rope
 from jaxprune.hf.weights import entries, exported_name, shapes
@@ -119,8 +119,8 @@ def stored_tensor(config: ModelConfig, path: str, weight: Weight, grid: str | No
 
 
 def reordered(
-    config: ModelConfig, path: str, array: Float[np.ndarray, "out *in"], *, back: bool = False
-) -> Float[np.ndarray, "out *in"]:
+    config: ModelConfig, path: str, array: Shaped[np.ndarray, "out *in"], *, back: bool = False
+) -> Shaped[np.ndarray, "out *in"]:
     """A parameter, kernels as [out, in], in llama.cpp's order of outputs and with its offset of norms.
 
     Args:
