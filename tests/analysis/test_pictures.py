@@ -12,7 +12,7 @@ from jaxprune.analysis.summary import compare_sets
 from jaxprune.models.block import SITES
 from jaxprune.report.charts.chart import write_png
 from jaxprune.report.charts.page_svg import page_svg
-from jaxprune.runs import analysis_pictures as pictures
+from jaxprune.pages import analysis_pictures as pictures
 from jaxprune.stats.walk import HIDDEN
 
 
