@@ -15,8 +15,8 @@ import jaxprune as jp
 from jaxprune.base.errors import InputError
 from jaxprune.base.files import manifest
 from jaxprune.models.block import SITES
-from jaxprune.pages.analyze import analyze_from_config
 from jaxprune.pages import analysis_pictures as pictures
+from jaxprune.pages.analyze import analyze_from_config
 from jaxprune.stats.walk import HIDDEN
 from jaxprune.steps import checkpoint
 

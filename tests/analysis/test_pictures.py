@@ -10,9 +10,9 @@ from svg import drawn, told
 from jaxprune.analysis.neurons import LanguageNeurons
 from jaxprune.analysis.summary import compare_sets
 from jaxprune.models.block import SITES
+from jaxprune.pages import analysis_pictures as pictures
 from jaxprune.report.charts.chart import write_png
 from jaxprune.report.charts.page_svg import page_svg
-from jaxprune.pages import analysis_pictures as pictures
 from jaxprune.stats.walk import HIDDEN
 
 

@@ -78,7 +78,7 @@ class Grid:
         scales = weights.scales["d"].astype(module.float32)
         return weights.levels.astype(module.float32) * module.repeat(scales, GROUP, axis=-2)
 
-    def project(self, masters: Mapping[str, Array]) -> dict[str, Array]:
+    def project(self, masters: Mapping[str, Any]) -> dict[str, Any]:
         """Trained scales as a file stores them; the gradient passes the rounding as if it were not there."""
         return {
             name: scales + lax.stop_gradient(in_float16(scales) - scales)
