@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Float16, Int8, UInt8
 GROUP = 32  # inputs of an output that share a scale
 
 
-def in_float16(scales: Float[Array, "*dims"]) -> Float[Array, "*dims"]:
+def in_float16(scales: Float[Array | np.ndarray, "*dims"]) -> Float[Array, "*dims"]:
     """Scales rounded to float16, as float32; a compiler may remove casts there and back."""
     subnormal = jnp.round(scales * 2.0**24) / 2.0**24  # which `reduce_precision` makes 0
     return jnp.where(jnp.abs(scales) < 2.0**-14, subnormal, lax.reduce_precision(scales, 5, 10))
