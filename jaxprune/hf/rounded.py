@@ -18,7 +18,7 @@ from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.source import ParameterSource
 from jaxprune.hf.weights import exported_name, shapes, to_stored
 from jaxprune.models.config import ModelConfig
-from jaxprune.models.grids.grid import Weight, values_of
+from jaxprune.models.grids.grid import Quantized, Weight, values_of
 
 # Float32 rows of a table, [N, D] → the rounded rows as columns, [D, N].
 RoundRows = Callable[[Float[np.ndarray, "N D"]], Weight]
@@ -55,10 +55,13 @@ class Rounded:
     def joined(self, path: str, share: Any, layer: int = 0) -> dict[str, Any]:
         """All parameters below a path in float32, embedding and head rounded."""
         tree = _in_float32(self.source.joined(path, share, layer))
-        if path == "embed":
-            tree["tokens"] = self._rounded(tree["tokens"])
-        if path == "head" and "kernel" in tree:
-            tree["kernel"] = self._rounded(np.ascontiguousarray(tree["kernel"].T)).T
+        if path not in ("embed", "head"):
+            return tree
+        tree = self._with_record(tree)
+        for name, weight in tree.items():
+            if isinstance(weight, Quantized):
+                values = weight.values()
+                tree[name] = np.ascontiguousarray(values.T) if name == "tokens" else values
         return tree
 
     def embed_rows(self, tokens: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
@@ -85,11 +88,18 @@ class Rounded:
             others = {name: leaf for name, leaf in tree.items() if name != table}
             shards.write(to_stored(self.config, others, part))
 
-    def table(self, path: str) -> Weight:
-        """The rounded embedding or head, [D, V]."""
-        part, _, name = path.partition("/")
-        table = _in_float32(self.source.joined(part, self.source.share(part)))[name]
-        return self.round_rows(table if part == "embed" else np.ascontiguousarray(table.T))
+    def records(self, part: str) -> dict[str, Any]:
+        """The parameters of "embed" or "head"; a table on a grid with levels is its record, [D, V]."""
+        return self._with_record(_in_float32(self.source.joined(part, self.source.share(part))))
+
+    def _with_record(self, tree: dict[str, Any]) -> dict[str, Any]:
+        """The parameters of embedding or head with the rounded table, a record or an array as in a model."""
+        if "tokens" in tree:
+            weight = self.round_rows(tree["tokens"])
+            tree["tokens"] = weight if isinstance(weight, Quantized) else weight.T
+        if "kernel" in tree:
+            tree["kernel"] = self.round_rows(np.ascontiguousarray(tree["kernel"].T))
+        return tree
 
     def _rounded(self, rows: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N D"]:
         return np.ascontiguousarray(values_of(self.round_rows(rows)).T)

@@ -185,12 +185,12 @@ def _changed_kernels(
     for path, kernel in pruned.items():
         if kernel.kernel is None:
             continue
-        changed[path], numbers = kernel.kernel, kernel.kernel
-        if isinstance(numbers, Quantized):
-            numbers, dtype = numbers.scales["d"], stored[path].dtype
+        dtype = stored[path].dtype
+        if isinstance(kernel.kernel, Quantized):
+            changed[path], numbers = kernel.kernel, kernel.kernel.scales["d"]
         else:
-            dtype = stored[path].dtype
-            changed[path] = numbers = without_dropped(aligned_cast(numbers, dtype), kernel.keep)
+            numbers = without_dropped(aligned_cast(kernel.kernel, dtype), kernel.keep)
+            changed[path] = numbers
         if not np.isfinite(numbers.astype(np.float32)).all():
             raise InputError(
                 f"layer {block.layer}, {path}: method {block.settings.method.name} returned weights that are not "

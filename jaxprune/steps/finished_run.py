@@ -72,23 +72,32 @@ def pruned_layers(run: Path) -> Callable[[int], FinishedLayer]:
     return layer_of
 
 
+def types_of(report: Report) -> Types:
+    """The grids of a quantized model, from the report of its run."""
+    quantized = report["quantized"]
+    return Types(quantized["grid"], quantized["embedding"], quantized["grids"])
+
+
 def quantized_layers(run: Path, model: Model, report: Report) -> Callable[[int], FinishedLayer]:
     """The layers of a quantized model, with the records of its kernels: those of model.gguf, if the run has one.
 
     Args:
       model: of `hf/`, whose values determine the records otherwise.
     """
-    quantized, config = report["quantized"], model.config
-    types = Types(quantized["grid"], quantized["embedding"], quantized["grids"])
-    file = run / GGUF
+    config, types, file = model.config, types_of(report), run / GGUF
     stored = GgufWeights(config, file) if file.is_file() else None
 
     def layer_of(layer: int) -> FinishedLayer:
-        block, records = flatten_dict(model.block(layer), sep="/"), dict[str, Weight]()
-        for path, name in types.kernel_grids(config, layer).items():
-            record = None if stored is None else stored.record(f"blocks/{path}", layer)
-            rows = np.ascontiguousarray(block[path].T)
-            records[path] = solved(GRIDS[name], rows) if record is None else record
+        grids = types.kernel_grids(config, layer)
+        records: dict[str, Weight]
+        if stored is None:
+            block = flatten_dict(model.block(layer), sep="/")
+            records = {
+                path: solved(GRIDS[name], np.ascontiguousarray(block[path].T))
+                for path, name in grids.items()
+            }
+        else:
+            records = {path: stored.record(f"blocks/{path}", layer) for path in grids}
         keep = {path: np.ones(record.shape, bool) for path, record in records.items()}
         return FinishedLayer(keep, records, {}, {})
 

@@ -1,7 +1,7 @@
 """The steps that apply a method to every kernel: pruning, and what quantization shares with it."""
 
 import dataclasses
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -92,7 +92,7 @@ class Prune(BlockStep):
         report = method_report(config, opened, totals) | sparsity_report(model, totals)
         if totals.errors:
             report["errors"] = totals.errors
-        return report | dict(_allocation(model, config.settings, progress.record["measured"]))
+        return report | _allocation(model, config.settings, progress.record["measured"])
 
 
 def check_outputs(config: BlocksConfig, model: Model, *, changes_weights: bool) -> None:
@@ -175,9 +175,7 @@ def sparsity_report(model: Model, totals: Totals) -> dict[str, Any]:
     }
 
 
-def _allocation(
-    model: Model, settings: Settings, measured: Sequence[Any]
-) -> Mapping[str, Mapping[str, Any]]:
+def _allocation(model: Model, settings: Settings, measured: Sequence[Any]) -> dict[str, Any]:
     """The part of report.json on requested shares, if they differ or kernels are ignored."""
     shares = layer_shares(model.config, kernel_shares(model.config, settings, measured))
     allocation = {

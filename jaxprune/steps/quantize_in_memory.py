@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flax.traverse_util import flatten_dict
 from jax.sharding import Mesh
 
 from jaxprune.base.errors import InputError
@@ -13,7 +12,7 @@ from jaxprune.base.schema import OUTPUT_PATH, check, checked
 from jaxprune.base.text import NotebookTable, Table, percent
 from jaxprune.data.batches import Batch
 from jaxprune.hf.gguf.tensors import Types
-from jaxprune.hf.gguf.write import GgufWriter
+from jaxprune.hf.gguf.write import write_gguf
 from jaxprune.hf.model import Model, check_model
 from jaxprune.models.grids.grid import Weight
 from jaxprune.pruning.allocated import measure_blocks
@@ -52,11 +51,7 @@ class QuantizeResult(NotebookTable):
             raise InputError(f"{path}: already exists; choose another name")
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f"{path.name}.new")
-        writer = GgufWriter(self.model, self.grids, unfinished)
-        for layer, records in enumerate(self.records):
-            block = flatten_dict(dict(self.model.block(layer)), sep="/")
-            writer.write_block({**block, **records}, layer)
-        writer.close()
+        write_gguf(self.model, self.grids, unfinished, self.records)
         unfinished.replace(path)
 
     def _shown(self) -> tuple[str, list[Table]]:

@@ -20,7 +20,6 @@ from jaxprune.data.batches import first_samples
 from jaxprune.data.demonstrations import with_all_samples
 from jaxprune.devices import hosts
 from jaxprune.devices.sharding import device_mesh
-from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.model import Model, load
 from jaxprune.models.config import ModelConfig
 from jaxprune.pruning.settings import PruningFields
@@ -37,6 +36,7 @@ from jaxprune.steps.finished_run import (
     has_masks,
     pruned_layers,
     quantized_layers,
+    types_of,
 )
 from jaxprune.steps.identity import run_identity
 from jaxprune.steps.prune import check_outputs, sparsity_report
@@ -153,10 +153,8 @@ class Recover(BlockStep):
         if has_masks(opened.before):
             return Outputs(masks=True, params=self.config.output.params)
         quantized = opened.before.get("quantized")
-        if quantized is None or "no_gguf" in quantized:
-            return Outputs()
-        types = Types(quantized["grid"], quantized["embedding"], quantized["grids"])
-        return Outputs(types=types)
+        has_gguf = quantized is not None and "no_gguf" not in quantized
+        return Outputs(types=types_of(opened.before) if has_gguf else None)
 
     def is_by_block(self, opened: Opened) -> bool:
         return len(self._task(opened).windows) > 1

@@ -18,6 +18,7 @@ from jaxprune.data.config import SEED
 from jaxprune.data.demonstrations import vocabulary_digest
 from jaxprune.devices.sharding import given_mesh
 from jaxprune.hf.model import Model, check_model, load
+from jaxprune.models.grids.grid import Weight
 from jaxprune.pruning.result import PruneResult, stacked_result
 from jaxprune.recovery.config import RecoveryFields
 from jaxprune.recovery.in_time import fit_into
@@ -188,7 +189,9 @@ def _layers(model: Model, pruned: object) -> Callable[[int], FinishedLayer]:
 
     def layer_of(layer: int) -> FinishedLayer:
         masks = {path: np.asarray(leaf[layer]) for path, leaf in keep.items()}
-        changed = {path: np.asarray(leaf[layer]) for path, leaf in params.items()}
-        return FinishedLayer(masks, dict(changed), {}, {})
+        changed: dict[str, Weight] = {
+            path: np.asarray(leaf[layer]) for path, leaf in params.items()
+        }
+        return FinishedLayer(masks, changed, {}, {})
 
     return layer_of

@@ -57,6 +57,14 @@ def test_the_file_has_the_weights_of_the_folder(grid, how, tmp_path):
     assert not equal(file.params["blocks"], dense.params["blocks"])
 
 
+def test_a_file_has_the_embedding_of_the_folder_in_half_precision(tmp_path):
+    quantized(tmp_path, quantize__how="nearest", quantize__embedding="f16")
+    file, folder = jp.load(tmp_path / "model.gguf"), jp.load(tmp_path / "hf")
+    assert equal(file.params, folder.params)
+    table = np.asarray(jp.load(MODEL).params["embed"]["tokens"], np.float32)
+    assert equal(folder.params["embed"]["tokens"], table.astype(np.float16).astype(np.float32))
+
+
 def test_embedding_and_kernels_are_on_their_grids(tmp_path):
     quantized(tmp_path, quantize__how="nearest", quantize__embedding="q4_0")
     embedding = jp.load(tmp_path / "hf").params["embed"]["tokens"]

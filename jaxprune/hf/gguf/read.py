@@ -122,12 +122,10 @@ class GgufWeights:
         for part in ("embed", "head"):
             shards.write(to_stored(self.config, self.joined(part, self.share(part)), part))
 
-    def record(self, path: str, layer: int = 0) -> Quantized | None:
-        """A kernel [in, out] on one of the package's grids, as it is stored; None for one on no such grid."""
+    def record(self, path: str, layer: int = 0) -> Quantized:
+        """A kernel [in, out] on one of the package's grids that have levels, as it is stored."""
         tensor = self._tensors[self._names[path, layer]]
-        grid = GRIDS.get(tensor.tensor_type.name.lower())
-        if grid is None or not grid.levels:
-            return None
+        grid = GRIDS[tensor.tensor_type.name.lower()]
         return grid.unpack(reordered(self.config, path, np.asarray(tensor.data), back=True))
 
     def _rows(self, path: str, tokens: np.ndarray) -> np.ndarray:

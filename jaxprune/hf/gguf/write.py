@@ -31,7 +31,7 @@ class GgufWriter:
     """Writes a model tensor by tensor, one block after the other; packed values dequantize to the very weights.
 
     Args:
-      model: its embedding and head are written; see `Rounded.table` for those on a grid.
+      model: its embedding and head are written; see `Rounded.records` for those on a grid.
       types: the grids of kernels and embedding. All other parameters become float32.
       file: file to write, which is complete when the writer is closed.
 
@@ -72,13 +72,11 @@ class GgufWriter:
     def _write_table(self, part: str) -> None:
         """Writes the embedding or the head with their norms."""
         source = self._model.source
-        tree = flatten_dict(dict(self._model.part(part)), sep="/")
+        params = source.records(part) if isinstance(source, Rounded) else self._model.part(part)
+        tree = flatten_dict(params, sep="/")
         for path, _ in self._names:
             if path.startswith(f"{part}/"):
-                name = path.partition("/")[2]
-                if isinstance(source, Rounded) and name in ("tokens", "kernel"):
-                    tree[name] = source.table(path)
-                self._write(path, 0, tree[name])
+                self._write(path, 0, tree[path.partition("/")[2]])
 
     def _write(self, path: str, layer: int, weight: Weight) -> None:
         config = self._model.config
@@ -86,11 +84,18 @@ class GgufWriter:
         self._writer.write_tensor_data(stored_tensor(config, path, weight, grid))
 
 
-def write_gguf(model: Model, types: Types, file: Path) -> None:
-    """Writes a model whose weights are on the grids of the file, with one block in memory; see `GgufWriter`."""
+def write_gguf(
+    model: Model, types: Types, file: Path, records: Sequence[Mapping[str, Weight]] | None = None
+) -> None:
+    """Writes a model whose weights are on the grids of the file, with one block in memory; see `GgufWriter`.
+
+    Args:
+      records: for each layer its kernels on grids, by path; None to solve for them.
+    """
     writer = GgufWriter(model, types, file)
     for layer in range(model.config.n_layers):
-        writer.write_block(flatten_dict(dict(model.block(layer)), sep="/"), layer)
+        block = flatten_dict(dict(model.block(layer)), sep="/")
+        writer.write_block({**block, **(records[layer] if records else {})}, layer)
     writer.close()
 
 
