@@ -39,6 +39,13 @@ def test_who_loads_a_model_does_not_wait_for_the_rest():
     assert got - brought == {"jaxprune.hf"}
 
 
+@pytest.mark.parametrize("name", ["pruning.masks", "pruning.scores", "steps.checkpoint"])
+def test_a_module_of_the_api_needs_no_other_name_before_it(name):
+    module = f"jaxprune.{name}"
+    work = f"import jaxprune; jaxprune.{name.partition('.')[2]}"
+    assert imported(work, module) == {module}
+
+
 PROGRAM = """
 import sys
 import jaxprune as jp

@@ -8,3 +8,5 @@ checked as a chain (`out`) before anything is read.
 
 Shrinking is odd: config, tokenizer and tables are no blocks, so it writes a folder (`write`).
 """
+
+from jaxprune.steps import checkpoint as checkpoint
