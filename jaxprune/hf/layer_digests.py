@@ -1,5 +1,6 @@
 """Digests of the results of a pruning run, in the order of layers and paths, for verification."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,14 @@ def hash_masks(digest: Any, masks: PackedMasks) -> None:
     """Adds the mask bits of one block to a hashlib digest."""
     for path in sorted(masks.bits):
         digest.update(np.ascontiguousarray(masks.bits[path]).data)
+
+
+def masks_digest(masks: PackedMasks) -> str:
+    """The SHA-256 of the mask bits of all blocks."""
+    digest = hashlib.sha256()
+    for layer in masks.layers:
+        hash_masks(digest, layer)
+    return digest.hexdigest()
 
 
 def hash_changed(digest: Any, changed: Mapping[str, Weight]) -> None:

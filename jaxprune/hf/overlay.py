@@ -2,13 +2,12 @@
 
 import dataclasses
 import functools
-import hashlib
 from typing import Any
 
 import numpy as np
 
 from jaxprune.hf.fingerprint import Fingerprint
-from jaxprune.hf.layer_digests import hash_masks
+from jaxprune.hf.layer_digests import masks_digest
 from jaxprune.hf.model import Model
 from jaxprune.hf.shards import ShardWriter
 from jaxprune.hf.source import ParameterSource
@@ -31,10 +30,10 @@ class Overlay:
     @functools.cached_property
     def fingerprint(self) -> Fingerprint:
         """The fingerprint of the dense model and the masks together."""
-        masks = hashlib.sha256()
-        for keep in self.masks.layers:
-            hash_masks(masks, keep)
-        digests = {"model": self.dense.fingerprint.digest, "masks": masks.hexdigest()}
+        digests = {
+            "model": self.dense.fingerprint.digest,
+            "masks": masks_digest(self.masks),
+        }
         return Fingerprint(digests, self.dense.fingerprint.states)
 
     def dtype_of(self, path: str, layer: int = 0) -> np.dtype:

@@ -16,6 +16,7 @@ from jaxprune.hf.model import Model, check_model
 from jaxprune.models.block import SITES
 from jaxprune.models.config import ModelConfig
 from jaxprune.models.model import family_of, site_widths
+from jaxprune.models.packed_masks import PackedMasks
 from jaxprune.models.pruned_block import pruned_params
 from jaxprune.pruning.allocated import kernel_methods, kernel_shares, measure_blocks
 from jaxprune.pruning.allocations.allocation import AllocationLike
@@ -141,7 +142,7 @@ def prune_blocks(
     progress: bool = True,
     stats: ActivationStats | None = None,
     measured: Sequence[Any] | None = None,
-    keep: Callable[[int], Mapping[str, np.ndarray]] = lambda layer: {},
+    masks: PackedMasks | None = None,
     finished: Callable[[int], FinishedLayer | None] = lambda layer: None,
 ) -> Generator[PrunedBlock, None, None]:
     """Prunes and yields the blocks in order; only one block's weights and the hidden states are in memory.
@@ -152,7 +153,7 @@ def prune_blocks(
       stats: the result of `probe` for these batches. It replaces the pass, with propagate="dense" only; the masks
         have the same bits, but agree within rounding if a method reads Gram matrices of several languages.
       measured: the result of `measure_blocks` for these arguments; by default it is called.
-      keep: masks of the weights of a layer, by path, that a step before has dropped: a rounding leaves them at 0.
+      masks: of an earlier pruning; a rounding leaves the weights at 0 that they drop.
       finished: the result of an earlier run for a layer, or None. A finished layer is not pruned again, and only the
         passes that later layers need are repeated.
 
@@ -214,7 +215,7 @@ def prune_blocks(
                 settings,
                 methods[layer],
                 mesh,
-                keep(layer),
+                {} if masks is None else masks.layer(layer).unpack(),
             )
             prune_sites = functools.partial(prune_kernels, block)
             if states is not None:

@@ -151,6 +151,21 @@ def check_grids(config: ModelConfig, fields: QuantizeFields) -> None:
             )
 
 
+def check_zero(fields: QuantizeFields, where: str) -> None:
+    """Rejects a grid without a zero for a model of which weights were dropped.
+
+    Args:
+      where: names the masks, for the message.
+    """
+    grid = GRIDS[fields.grid]
+    if grid.levels and 0 not in grid.levels:
+        zeros = ", ".join(other.name for other in GRIDS.values() if 0 in other.levels)
+        raise InputError(
+            f"quantize.grid: {grid.name} has no zero, which the weights that {where} dropped need; expected one of "
+            f"{zeros}"
+        )
+
+
 def with_rounded_tables(model: Model, fields: QuantizeFields) -> Model:
     """The model in float32 with embedding and head on their grid.
 

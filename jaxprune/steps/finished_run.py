@@ -16,6 +16,7 @@ from jaxprune.hf.overlay import overlaid
 from jaxprune.models.grids import GRIDS
 from jaxprune.models.grids.grid import Weight
 from jaxprune.models.grids.solving import solved
+from jaxprune.models.packed_masks import PackedMasks
 from jaxprune.stats.finished import FinishedLayer
 from jaxprune.steps.checkpoint import restore_packed_masks
 
@@ -102,6 +103,20 @@ def quantized_layers(run: Path, model: Model, report: Report) -> Callable[[int],
         return FinishedLayer(keep, records, {}, {})
 
     return layer_of
+
+
+def masks_beside(model: Model) -> PackedMasks | None:
+    """The masks of the finished run whose `hf/` is the model; None of any other model.
+
+    Raises:
+      InputError: the run is damaged.
+    """
+    run = model.folder.parent
+    report = (read_report(run) or {}) if model.folder.name == "hf" else {}
+    if not report.get("sparsity", {}).get("overall") or not has_masks(report):
+        return None
+    finished_report(run, "model")
+    return restore_packed_masks(run / "checkpoint")
 
 
 def pruned_model(model: Model, run: Path) -> Model:

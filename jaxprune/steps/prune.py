@@ -143,7 +143,7 @@ def method_blocks(
     """The blocks of a model after a method."""
     return prune_blocks(
         opened.model, opened.batches, config.settings, measured=progress.record["measured"],
-        finished=progress.finished, **_options(opened, progress),
+        masks=opened.masks, finished=progress.finished, **_options(opened, progress),
     )  # fmt: skip
 
 

@@ -11,12 +11,15 @@ from jaxprune.data.batches import Batch
 from jaxprune.devices.sharding import device_mesh
 from jaxprune.hf.gguf.tokenizer import split_warning
 from jaxprune.hf.gguf.write import check_written
+from jaxprune.hf.layer_digests import masks_digest
 from jaxprune.hf.model import Model
 from jaxprune.models.config import ModelConfig
-from jaxprune.pruning.quantization import check_grids, with_rounded_tables
+from jaxprune.pruning.quantization import check_grids, check_zero, with_rounded_tables
+from jaxprune.pruning.summary import sparsity_of
 from jaxprune.stats.finished import PrunedBlock
 from jaxprune.stats.stats import ActivationStats
 from jaxprune.steps.configs import QuantizeConfig
+from jaxprune.steps.finished_run import masks_beside
 from jaxprune.steps.prune import method_blocks, method_identity, method_report, prepare_method
 from jaxprune.steps.samples import calibration_of
 from jaxprune.steps.step import BlockStep, Opened, Outputs, Progress, Step, Totals
@@ -24,7 +27,9 @@ from jaxprune.steps.step import BlockStep, Opened, Outputs, Progress, Step, Tota
 
 @dataclasses.dataclass(frozen=True)
 class Quantize(BlockStep):
-    """Keeps all weights and rounds them; `model.gguf` is written if llama.cpp has the model.
+    """Rounds all weights that an earlier run kept; `model.gguf` is written if llama.cpp has the model.
+
+    Weights that a pruning dropped stay 0 where the model is `hf/` of its run.
 
     Attributes:
       config: validated.
@@ -63,13 +68,18 @@ class Quantize(BlockStep):
         """The open step of an open model and its samples, or statistics of the dense model."""
         model = with_rounded_tables(stored, self.config.quantize)
         mesh = device_mesh(self.config.mesh.data, self.config.mesh.model)
-        return Opened(model=model, models=[stored], mesh=mesh, batches=batches, stats=stats)
+        return Opened(
+            model=model, models=[stored], mesh=mesh, batches=batches, stats=stats,
+            masks=masks_beside(stored),
+        )  # fmt: skip
 
     def check(self, opened: Opened, workdir: Path) -> None:
-        pass
+        if opened.masks is not None:
+            check_zero(self.config.quantize, str(opened.models[0].folder.parent))
 
     def identity(self, opened: Opened) -> dict[str, Any]:
-        return method_identity(self.config, opened)
+        masks = {} if opened.masks is None else {"masks": masks_digest(opened.masks)}
+        return method_identity(self.config, opened) | masks
 
     def prepare(self, opened: Opened, progress: Progress, clock: Clock) -> Opened:
         if "no_gguf" not in progress.record:
@@ -98,6 +108,8 @@ class Quantize(BlockStep):
             "grids": fields.types(opened.model, measured).by_layer,
             "errors": totals.errors,
         }
+        if opened.masks is not None:
+            quantized["sparsity"] = sparsity_of(totals.kept)
         if reason := progress.record["no_gguf"]:
             quantized["no_gguf"] = reason
         elif warning := split_warning(opened.models[0]):

@@ -7,17 +7,22 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from jaxprune.base.errors import InputError
+from jaxprune.base.errors import InputError, check_equal
 from jaxprune.base.schema import OUTPUT_PATH, check, checked
 from jaxprune.base.text import NotebookTable, Table, percent
 from jaxprune.data.batches import Batch
 from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.gguf.write import write_gguf
 from jaxprune.hf.model import Model, check_model
+from jaxprune.hf.overlay import overlaid
 from jaxprune.models.grids.grid import Weight
+from jaxprune.models.masks import pack
+from jaxprune.models.model import kernel_shapes
+from jaxprune.models.packed_masks import PackedMasks
+from jaxprune.models.trees import MaskTree
 from jaxprune.pruning.allocated import measure_blocks
 from jaxprune.pruning.loop import prune_blocks
-from jaxprune.pruning.quantization import QuantizeFields, with_rounded_tables
+from jaxprune.pruning.quantization import QuantizeFields, check_zero, with_rounded_tables
 from jaxprune.pruning.result import stacked_result
 from jaxprune.pruning.settings import Settings
 from jaxprune.stats.probe import SAMPLES_PER_DEVICE
@@ -76,6 +81,7 @@ def quantize(
     how: str = "gptq",
     embedding: str = "q8_0",
     size: str | None = None,
+    masks: MaskTree | PackedMasks | None = None,
     combine: str = "sum",
     weights: Mapping[str, float] | str | None = None,
     dtype: str = "float32",
@@ -93,6 +99,8 @@ def quantize(
       embedding: the grid of the embedding and the head, which are rounded to nearest.
       size: of the file at most, such as "0.15GB"; kernels then have `grid` or one of more bits, where rounding changes
         predictions most.
+      masks: of an earlier pruning of the model, True = keep, or the result of `masks.pack`; the weights that they drop
+        stay 0.
       combine, weights: see `prune`.
       dtype: "float32" or "bfloat16", of the weights in the passes over the samples.
       mesh: devices; all by default. The result has the same bits on 1, 2, 4 and 8.
@@ -100,7 +108,8 @@ def quantize(
       progress: show a bar.
 
     Raises:
-      InputError: as `prune`; groups of 32 do not divide the inputs of a kernel.
+      InputError: as `prune`; groups of 32 do not divide the inputs of a kernel; masks of another model, or with a grid
+        that has no zero.
 
     Examples:
       >>> import jaxprune as jp
@@ -115,6 +124,13 @@ def quantize(
     fields = checked(
         QuantizeFields, {"grid": grid, "how": how, "embedding": embedding, "size": size}
     )
+    packed = pack(masks) if isinstance(masks, Mapping) else masks
+    if packed is not None:
+        check_zero(fields, "masks")
+        layers, shapes = model.config.n_layers, kernel_shapes(model.config)
+        own = {path: (layers, *shape) for path, shape in shapes.items()}
+        check_equal("masks", own, packed.shapes, "masks of this model")
+        model = overlaid(model, packed)
     in_float32 = with_rounded_tables(model, fields)
     settings = Settings(
         criterion=fields.method, sparsity=0.0, allocation=fields.allocation, combine=combine,
@@ -124,7 +140,9 @@ def quantize(
         "mesh": mesh, "samples_per_device": samples_per_device, "progress": progress,
     }  # fmt: skip
     measured = measure_blocks(in_float32, batches, settings, **options)
-    blocks = list(prune_blocks(in_float32, batches, settings, measured=measured, **options))
+    blocks = list(
+        prune_blocks(in_float32, batches, settings, measured=measured, masks=packed, **options)
+    )
     errors = [dict(block.finished.errors) for block in blocks]
     records = [dict(block.finished.changed) for block in blocks]
     params = stacked_result(in_float32, blocks, batches).params

@@ -16,6 +16,7 @@ from jaxprune.hf.gguf.tensors import Types
 from jaxprune.hf.model import Model
 from jaxprune.hf.origin import origin_of
 from jaxprune.models.config import ModelConfig
+from jaxprune.models.packed_masks import PackedMasks
 from jaxprune.pruning.summary import seconds_by_stage
 from jaxprune.stats.config import JobConfig
 from jaxprune.stats.finished import FinishedLayer, PrunedBlock
@@ -33,7 +34,8 @@ class Opened:
       batches: samples; none if none are read.
       stats: saved statistics, or those that other steps share, in place of passes over the samples.
       before: the report of the run that the step begins with; empty if it begins with the dense model.
-      layers: layer → the result of the step before, whose masks stay; None if nothing was dropped before.
+      layers: layer → the result of the run that is recovered; None if all its layers are whole.
+      masks: of a pruned model that is rounded, whose dropped weights stay 0; None if nothing was dropped before.
     """
 
     model: Model
@@ -43,6 +45,7 @@ class Opened:
     stats: ActivationStats | None = None
     before: Report = dataclasses.field(default_factory=dict)
     layers: Callable[[int], FinishedLayer] | None = None
+    masks: PackedMasks | None = None
 
     @property
     def tokens(self) -> dict[SetKey, int]:

@@ -12,6 +12,7 @@ from folder_contents import contents
 from jobs import job
 
 import jaxprune as jp
+from jaxprune.base.errors import InputError
 from jaxprune.base.workdir.reading import read_report
 from jaxprune.models.grids import GRIDS
 from jaxprune.models.model import kernel_shapes
@@ -226,3 +227,45 @@ def test_a_recovery_stays_on_the_grid(how, tmp_path):
             blocks = [kernel.T.reshape(-1, 32) for kernel in (old[path], new[path])]
             ratios = [block / np.abs(block).max(axis=1, keepdims=True) for block in blocks]
             np.testing.assert_allclose(*ratios, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def pruned(tmp_path_factory):
+    """A finished pruning that drops half of the weights."""
+    workdir = tmp_path_factory.mktemp("pruned")
+    samples = {"calibration__data": "nano", "calibration__samples": 4}
+    run_from_config(job(MODEL, "prune", pruning__sparsity=0.5, **samples), workdir)
+    return workdir
+
+
+def zeros(model):
+    kernels = flatten_dict(model.params["blocks"], sep="/")
+    return {path: np.asarray(kernels[path]) == 0 for path in kernel_shapes(model.config)}
+
+
+def test_weights_that_a_run_dropped_stay_0_on_the_grid_in_file_and_memory(pruned, tmp_path):
+    report = quantized(tmp_path, str(pruned / "hf"))
+    assert report["quantized"]["sparsity"]["overall"] == 0.5
+    assert verify(tmp_path) == []
+    masks = jp.checkpoint.restore(pruned / "checkpoint").masks
+    dropped = {path: ~mask for path, mask in flatten_dict(masks["blocks"], sep="/").items()}
+    folder = jp.load(tmp_path / "hf")
+    assert all(zeros(folder)[path][mask].all() for path, mask in dropped.items())
+    assert equal(jp.load(tmp_path / "model.gguf").params, folder.params)
+
+    model = jp.load(MODEL)
+    batches = jp.demonstrations(model.tokenizer, "nano", samples=4)
+    for form in (masks, jp.masks.pack(masks)):
+        in_memory = jp.quantize(model, batches, masks=form, progress=False)
+        assert equal(in_memory.model.params, folder.params)
+    without = jp.quantize(jp.load(pruned / "hf"), batches, progress=False)
+    assert not all(zeros(without.model)[path][mask].all() for path, mask in dropped.items())
+
+
+def test_a_grid_without_a_zero_is_refused_where_weights_were_dropped(pruned, tmp_path):
+    with pytest.raises(InputError, match=r"iq4_nl has no zero.*expected one of q4_0, q5_0, q8_0"):
+        quantized(tmp_path, str(pruned / "hf"), quantize__grid="iq4_nl")
+    assert not list(tmp_path.iterdir())
+    masks = jp.checkpoint.restore(pruned / "checkpoint").masks
+    with pytest.raises(InputError, match="which the weights that masks dropped need"):
+        jp.quantize(jp.load(MODEL), grid="iq4_nl", how="nearest", masks=masks)
