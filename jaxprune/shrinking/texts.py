@@ -81,6 +81,10 @@ def texts_by_language(
             for file in filter(Path.exists, (folder / f"{code}{suffix}" for suffix in _SUFFIXES)):
                 chosen = lines_of(_rows(file), lines, field, file)
                 texts[code] += [text for row in chosen for text in row if text.strip()]
+        if not texts[code] and code in available:
+            raise InputError(
+                f"{field}: the files of {code!r} have no text; expected a line or more"
+            )
         if not texts[code]:
             raise InputError(
                 f"{field}: no texts of {code!r}; expected {code}.txt or .jsonl beside those of {listed(available, ' ')}"

@@ -201,6 +201,14 @@ def test_a_workdir_is_one_like_any_other(folder, texts, tmp_path, capsys):
     ]
 
 
+def test_a_language_whose_file_is_empty_is_named_as_such(tmp_path):
+    """Its file is there, so the message must not ask for it."""
+    (tmp_path / "fr.txt").write_text(" \n\n")
+    (tmp_path / "sw.txt").write_text("habari\n")
+    with pytest.raises(InputError, match="--text: the files of 'fr' have no text; expected a line"):
+        texts_by_language("--text", [str(tmp_path)], ["fr", "sw"])
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
