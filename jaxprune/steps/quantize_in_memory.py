@@ -126,11 +126,7 @@ def quantize(
     )
     packed = pack(masks) if isinstance(masks, Mapping) else masks
     if packed is not None:
-        check_zero(fields, "masks")
-        layers, shapes = model.config.n_layers, kernel_shapes(model.config)
-        own = {path: (layers, *shape) for path, shape in shapes.items()}
-        check_equal("masks", own, packed.shapes, "masks of this model")
-        model = overlaid(model, packed)
+        model = _masked(model, packed, fields)
     in_float32 = with_rounded_tables(model, fields)
     settings = Settings(
         criterion=fields.method, sparsity=0.0, allocation=fields.allocation, combine=combine,
@@ -148,3 +144,12 @@ def quantize(
     params = stacked_result(in_float32, blocks, batches).params
     grids = fields.types(in_float32, measured)
     return QuantizeResult(model.replace(params), grids, records, errors)
+
+
+def _masked(model: Model, masks: PackedMasks, fields: QuantizeFields) -> Model:
+    """The model without the weights that masks drop; rejects masks of another model, and a grid without a zero."""
+    check_zero(fields, "masks")
+    layers, shapes = model.config.n_layers, kernel_shapes(model.config)
+    own = {path: (layers, *shape) for path, shape in shapes.items()}
+    check_equal("masks", own, masks.shapes, "masks of this model")
+    return overlaid(model, masks)
