@@ -30,10 +30,7 @@ class Overlay:
     @functools.cached_property
     def fingerprint(self) -> Fingerprint:
         """The fingerprint of the dense model and the masks together."""
-        digests = {
-            "model": self.dense.fingerprint.digest,
-            "masks": masks_digest(self.masks),
-        }
+        digests = {"model": self.dense.fingerprint.digest, "masks": masks_digest(self.masks)}
         return Fingerprint(digests, self.dense.fingerprint.states)
 
     def dtype_of(self, path: str, layer: int = 0) -> np.dtype:

@@ -34,10 +34,12 @@ class Quantize(BlockStep):
     Attributes:
       config: validated.
       measured: the errors of its grids, from the report of a run with another `quantize.size`; measured by default.
+      keeps_masks: whether dropped weights stay 0; `pack` rounds them like others, to a grid without a zero.
     """
 
     config: QuantizeConfig
     measured: Sequence[Any] | None = None
+    keeps_masks: bool = True
     name: ClassVar[str] = "quantize"
 
     @property
@@ -70,7 +72,7 @@ class Quantize(BlockStep):
         mesh = device_mesh(self.config.mesh.data, self.config.mesh.model)
         return Opened(
             model=model, models=[stored], mesh=mesh, batches=batches, stats=stats,
-            masks=masks_beside(stored),
+            masks=masks_beside(stored) if self.keeps_masks else None,
         )  # fmt: skip
 
     def check(self, opened: Opened, workdir: Path) -> None:

@@ -269,3 +269,11 @@ def test_a_grid_without_a_zero_is_refused_where_weights_were_dropped(pruned, tmp
     masks = jp.checkpoint.restore(pruned / "checkpoint").masks
     with pytest.raises(InputError, match="which the weights that masks dropped need"):
         jp.quantize(jp.load(MODEL), grid="iq4_nl", how="nearest", masks=masks)
+
+
+def test_a_packing_may_round_a_pruned_model_to_a_grid_without_a_zero(pruned, tmp_path):
+    """It chooses the size of a file, and has never kept zeros; see `pack`."""
+    samples = {"calibration__data": "nano", "calibration__samples": 4}
+    config = job(str(pruned / "hf"), "quantize", quantize__grid="iq4_nl", **samples)
+    run_step(Quantize(config, keeps_masks=False), tmp_path, model_card)
+    assert verify(tmp_path) == []

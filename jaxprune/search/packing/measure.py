@@ -99,7 +99,8 @@ def rounded(job: Job, choice: Choice, earlier: Sequence[Measured], dense: Perple
     measured = (
         finished_report(job.steps / same[0], "pack")["allocation"]["measured"] if same else None
     )
-    step = Quantize(job.rounding(job.folder_of(vocabulary), choice.size), measured)
+    config = job.rounding(job.folder_of(vocabulary), choice.size)
+    step = Quantize(config, measured, keeps_masks=False)
     folder = job.store.made(step, f"{vocabulary.tokens}_{choice.size}")
     return _measured_step(job, folder.name, choice, dense)
 
